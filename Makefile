@@ -1,0 +1,49 @@
+# Every verb installs what it needs into .venv first; a stamp file makes repeats quick.
+# Another interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN_DIR ?= runs/make-run
+
+# Worker threads of OpenMP that spin while they wait starve the other core of a small machine.
+export OMP_WAIT_POLICY := PASSIVE
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format bench docs clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("maestro-gym needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	@touch $@
+
+install: $(STAMP) ## make .venv and install the project with the tested versions
+
+run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals, end with table and report
+	$(BIN)/maestro-gym train --quick --run-dir $(RUN_DIR)/train
+	$(BIN)/maestro-gym compare --quick --policy $(RUN_DIR)/train --out $(RUN_DIR)/compare
+
+test: $(STAMP) ## run all tests on two cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(STAMP) ## ruff, its formatter and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(STAMP) ## let ruff put code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure the simulator's speed on this machine
+	$(BIN)/python benchmarks/speed.py
+
+docs: $(STAMP) ## write docs/reference from docstrings, registry and configs
+	$(BIN)/python docs/make_reference.py
+
+clean: ## remove .venv, caches and build outputs; runs/ stays
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
