@@ -1,0 +1,9 @@
+"""Compare policies: a thin door to ``maestro-gym compare``."""
+
+import sys
+
+from maestro_gym.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["compare"]
+    main()

@@ -1,0 +1,95 @@
+"""What the verbs of the command line share: tables on the terminal, the same rows as JSON, words that override."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from maestro_gym.errors import MaestroError
+
+
+def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | None = None) -> None:
+    """Print rows as a table on standard output.
+
+    Args:
+        title: Line above the table.
+        rows: Mappings with the same keys in the same order; the keys are the column names.
+        caption: Line below the table.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    columns = list(rows[0]) if rows else []
+    for column in columns:
+        numeric = all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    Console().print(table)
+
+
+def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
+    """Write a document to a file as JSON; numbers that JSON lacks become null.
+
+    Args:
+        path: File to write, folders made as needed; None writes nothing.
+        document: Mappings, sequences, strings, numbers and None.
+
+    Raises:
+        MaestroError: The file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_plain(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MaestroError(f"--json {path}: cannot write the file ({error.strerror}); name a writable path.") from error
+
+
+def dotted_overrides(words: Sequence[str] | None) -> list[str]:
+    """Check the positional words of a command: each must read ``dotted.place=value``.
+
+    Args:
+        words: What the user typed after the options.
+
+    Returns:
+        The words, unchanged.
+
+    Raises:
+        MaestroError: A word has no ``=`` or nothing before it.
+    """
+    for word in words or ():
+        if not word.partition("=")[0].strip() or "=" not in word:
+            raise MaestroError(
+                f"{word!r} is not an override. Write dotted.place=value, for example workload.load=0.9; "
+                "scenarios are chosen with --scenario, contention with --contention and policies with --policy."
+            )
+    return list(words or ())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON document
+    """Turn numpy scalars, paths and non-finite floats into what JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return [_plain(item) for item in value]

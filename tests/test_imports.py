@@ -1,0 +1,72 @@
+"""The order of imports: each part of the package knows only the parts before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "maestro_gym"
+LAYERS = (
+    ("errors", "schema", "hashing"),
+    ("config", "policy"),
+    ("workloads",),
+    ("predictors",),
+    ("sim",),
+    ("baselines",),
+    ("envs", "registration"),
+    ("evaluation",),
+    ("agents",),
+    ("real_backend",),
+    ("console", "doctor", "cli", "__main__"),
+)
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+FOREIGN_TO_SIM = {"gymnasium", "torch", "pandas", "requests", "httpx", "aiohttp", "urllib", "http", "stable_baselines3"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: Path) -> list[tuple[int, str]]:
+    """Absolute names that a module imports anywhere in it, lazily or not, with their lines."""
+    here = ("maestro_gym", *path.relative_to(PACKAGE).with_suffix("").parts)
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = list(here[: len(here) - node.level]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            # `from maestro_gym import sim` names a part only with its alias.
+            found += [(node.lineno, ".".join([*base, alias.name])) for alias in node.names]
+    return found
+
+
+def _layer(name: str) -> str | None:
+    parts = name.split(".")
+    return parts[1] if parts[0] == "maestro_gym" and len(parts) > 1 else None
+
+
+def _layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def test_every_part_of_the_package_has_its_place_in_the_order() -> None:
+    parts = {_layer_of(path) for path in MODULES} - {"__init__"}
+    assert parts <= set(RANK), f"give {sorted(parts - set(RANK))} a layer in this test"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_parts_before_its_own(path: Path) -> None:
+    own = _layer_of(path)
+    if own == "__init__":
+        pytest.skip("the package's front door is measured by the time that its import takes")
+    wrong = [
+        f"line {line}: {own} imports {name}"
+        for line, name in _imports(path)
+        if (layer := _layer(name)) in RANK and layer != own and RANK[layer] > RANK[own]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sim").rglob("*.py")), ids=lambda path: path.name)
+def test_the_simulator_knows_no_learning_library_no_tables_and_no_network(path: Path) -> None:
+    foreign = [f"line {line}: {name}" for line, name in _imports(path) if name.split(".")[0] in FOREIGN_TO_SIM]
+    assert not foreign, "\n".join(foreign)
