@@ -1,0 +1,76 @@
+"""The command line: help that teaches, and mistakes that cost one paragraph."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from maestro_gym.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
+
+
+def _invoke(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def _is_one_red_paragraph(result: Result) -> bool:
+    lines = result.stderr.strip().splitlines()
+    return len(lines) == 1 and lines[0].startswith("error: ") and "Traceback" not in result.output
+
+
+def test_help_shows_a_first_hour_and_every_verb() -> None:
+    result = _invoke("--help")
+    assert result.exit_code == 0
+    assert "maestro-gym compare" in result.output
+    for verb in VERBS:
+        assert verb in result.output
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    result = _invoke(verb, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"validate"}))
+def test_every_verb_that_works_gives_an_example(verb: str) -> None:
+    assert f"maestro-gym {verb}" in _invoke(verb, "--help").output
+
+
+def test_help_does_not_import_what_only_the_verbs_need() -> None:
+    code = (
+        "import sys, maestro_gym.cli;"
+        "heavy = {'torch', 'numba', 'pandas', 'matplotlib', 'gymnasium', 'stable_baselines3', 'scipy'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version_is_printed() -> None:
+    from maestro_gym import __version__
+
+    assert _invoke("--version").output.strip() == f"maestro-gym {__version__}"
+
+
+def test_validate_says_that_it_is_not_in_this_version() -> None:
+    result = _invoke("validate")
+    assert result.exit_code == 2
+    assert _is_one_red_paragraph(result)
+    assert "not part of maestro-gym" in result.stderr
+
+
+def test_an_unknown_verb_exits_with_2() -> None:
+    assert _invoke("compere").exit_code == 2
+
+
+def test_a_root_script_is_its_verb() -> None:
+    done = subprocess.run([sys.executable, "validate.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "not part of maestro-gym" in done.stderr
+    assert "Traceback" not in done.stderr
