@@ -1,0 +1,1 @@
+"""Metrics, statistics, comparisons, plots and reports."""
