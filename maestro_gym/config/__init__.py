@@ -1,0 +1,49 @@
+"""Configuration: strict models, YAML files, dotted overrides."""
+
+from maestro_gym.config.base import StrictModel, hint, nearest
+from maestro_gym.config.files import config_dir, config_names, find_config, read_yaml
+from maestro_gym.config.fleet import ClusterConfig, FleetConfig, HostGroupConfig
+from maestro_gym.config.hardware import (
+    ArchitectureConfig,
+    GpuConfig,
+    HostConfig,
+    ResidencyCosts,
+    StepCoefficients,
+)
+from maestro_gym.config.limits import LimitsConfig
+from maestro_gym.config.loading import dump_config, load_scenario, load_train, scenario_names
+from maestro_gym.config.messages import config_error
+from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
+from maestro_gym.config.training import TrainConfig
+from maestro_gym.config.workload import CONTENTION_LOADS, ArrivalsConfig, PredictorConfig, WorkloadConfig
+
+__all__ = [
+    "CONTENTION_LOADS",
+    "ArchitectureConfig",
+    "ArrivalsConfig",
+    "ClusterConfig",
+    "DeploymentConfig",
+    "FleetConfig",
+    "GpuConfig",
+    "HostConfig",
+    "HostGroupConfig",
+    "LimitsConfig",
+    "PredictorConfig",
+    "ResidencyCosts",
+    "ScenarioConfig",
+    "StepCoefficients",
+    "StrictModel",
+    "TrainConfig",
+    "WorkloadConfig",
+    "config_dir",
+    "config_error",
+    "config_names",
+    "dump_config",
+    "find_config",
+    "hint",
+    "load_scenario",
+    "load_train",
+    "nearest",
+    "read_yaml",
+    "scenario_names",
+]

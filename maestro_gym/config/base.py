@@ -1,0 +1,45 @@
+"""The strict base of every configuration model, and the hint that mends a mistyped name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StrictModel(BaseModel):
+    """A frozen record that knows all its keys: an unknown one is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that looks most like a given one.
+
+    Args:
+        name: What the user wrote.
+        valid: The names that exist.
+
+    Returns:
+        The nearest name, or None when nothing is near.
+    """
+    by_lower = {candidate.lower(): candidate for candidate in valid}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
+
+
+def hint(name: str, valid: Iterable[str]) -> str:
+    """Say which names exist, the nearest first.
+
+    Args:
+        name: What the user wrote.
+        valid: The names that exist.
+
+    Returns:
+        One or two sentences for an error message.
+    """
+    names = sorted(valid)
+    match = nearest(name, names)
+    listed = ", ".join(names) if names else "none"
+    return (f"Did you mean `{match}`? " if match else "") + f"Valid names: {listed}."

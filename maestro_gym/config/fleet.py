@@ -1,0 +1,61 @@
+"""Fleets: clusters of hosts of nodes, and the links between clusters."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from maestro_gym.config.base import StrictModel
+
+
+class HostGroupConfig(StrictModel):
+    """Equal hosts of a cluster."""
+
+    count: int = Field(1, gt=0, description="hosts of this kind")
+    host: str = Field(description="kind of machine, a name of configs/hardware/hosts")
+    nodes: int = Field(gt=0, description="nodes of each host")
+    gpu: str = Field(description="kind of GPU, a name of configs/hardware/gpus")
+    tp: int = Field(1, gt=0, description="GPUs of a node: its tensor-parallel degree")
+
+
+class ClusterConfig(StrictModel):
+    """Nodes behind one low-latency network."""
+
+    name: str = Field(min_length=1, description="name in tables and plots")
+    hosts: list[HostGroupConfig] = Field(min_length=1, description="the machines of the cluster")
+
+
+class FleetConfig(StrictModel):
+    """All clusters and the links between them."""
+
+    clusters: list[ClusterConfig] = Field(min_length=1, description="clusters, in order of their ids")
+    local_latency_s: float = Field(0.0005, ge=0, description="one way, inside a cluster [s]")
+    link_latency_s: float = Field(0.03, ge=0, description="one way, between any two clusters [s]")
+    link_bytes_per_s: float = Field(1.25e9, gt=0, description="bandwidth of a link between clusters [bytes/s]")
+    latency_s: list[list[float]] | None = Field(
+        None, description="one way, from row to column [s]; overrides the two latencies above"
+    )
+    bytes_per_s: list[list[float]] | None = Field(
+        None, description="bandwidth from row to column [bytes/s]; overrides link_bytes_per_s"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [cluster.name for cluster in self.clusters]
+        if len(set(names)) != len(names):
+            raise ValueError(f"cluster names must differ, got {names}")
+        size = len(names)
+        for key, matrix, floor in (("latency_s", self.latency_s, 0.0), ("bytes_per_s", self.bytes_per_s, 1.0)):
+            if matrix is None:
+                continue
+            if len(matrix) != size or any(len(row) != size for row in matrix):
+                raise ValueError(f"{key} must be a {size} x {size} matrix, a row and a column for each cluster")
+            if any(value < floor for row in matrix for value in row):
+                raise ValueError(f"{key} must hold no value under {floor:g}")
+        return self
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of all clusters."""
+        return sum(group.count * group.nodes for cluster in self.clusters for group in cluster.hosts)

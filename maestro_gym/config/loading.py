@@ -1,0 +1,243 @@
+"""From a name and overrides to a complete, checked scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from maestro_gym.config.base import hint
+from maestro_gym.config.files import config_names, find_config, read_yaml
+from maestro_gym.config.fleet import FleetConfig
+from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
+from maestro_gym.config.messages import config_error
+from maestro_gym.config.overrides import Override, assign, parse_override
+from maestro_gym.config.scenario import ScenarioConfig
+from maestro_gym.config.training import TrainConfig
+from maestro_gym.config.workload import CONTENTION_LOADS
+from maestro_gym.errors import MaestroError
+
+M = TypeVar("M", bound=BaseModel)
+
+# Sections that may be written as the name of a file.
+_REFERENCES: dict[str, tuple[str, type[BaseModel]]] = {
+    "fleet": ("fleets", FleetConfig),
+    "train": ("train", TrainConfig),
+}
+# An override of the first takes the place of the second, which it contradicts.
+_REPLACES = {
+    ("contention",): ("workload", "load"),
+    ("workload", "load"): ("contention",),
+    ("workload", "trace"): ("workload", "family"),
+    ("workload", "family"): ("workload", "trace"),
+}
+_MIN_KV_TOKENS = 2048
+"""A node hosts a model when beside it there is KV room for this: a full prefill step."""
+
+
+def load_scenario(name_or_path: str, overrides: Sequence[str] = ()) -> ScenarioConfig:
+    """Read a scenario.
+
+    Args:
+        name_or_path: A name of ``configs/scenarios``, or a YAML file.
+        overrides: ``a.b.c=value``, applied in order.
+
+    Returns:
+        The complete scenario: files it refers to are read, contention is turned into a load.
+
+    Raises:
+        MaestroError: A key is unknown, a value bad, a name not found, or the fleet cannot host a model.
+    """
+    path = find_config("scenarios", name_or_path, "scenario")
+    raw = _read_scenario(path, ())
+    parsed = [parse_override(text) for text in overrides]
+    for override in parsed:
+        _apply(raw, override, path.parent)
+    _resolve_references(raw, path)
+    _resolve_catalogue(raw, path)
+    _resolve_load(raw)
+    config = _validate(ScenarioConfig, raw, _origin(path, parsed))
+    _check_fleet(config, path)
+    return config
+
+
+def load_train(name_or_path: str) -> TrainConfig:
+    """Read the settings of a training run.
+
+    Args:
+        name_or_path: A name of ``configs/train``, or a YAML file.
+
+    Returns:
+        The settings.
+
+    Raises:
+        MaestroError: A key is unknown, a value bad, or there is no such file.
+    """
+    path = find_config("train", name_or_path, "train")
+    return _validate(TrainConfig, read_yaml(path), lambda _: str(path))
+
+
+def scenario_names() -> list[str]:
+    """Return the names of the scenarios that come with the package."""
+    return config_names("scenarios")
+
+
+def dump_config(config: BaseModel) -> str:
+    """Write a resolved configuration as YAML, which loads again to an equal one.
+
+    Args:
+        config: Any configuration model.
+
+    Returns:
+        YAML text.
+    """
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _read_scenario(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    raw = read_yaml(path)
+    base = raw.pop("extends", None)
+    raw.setdefault("name", path.stem)
+    if base is None:
+        return raw
+    parent = find_config("scenarios", str(base), f"{path}: extends", path.parent)
+    if parent.resolve() in (*seen, path.resolve()):
+        raise MaestroError(f"{path}: `extends: {base}` leads back to itself; break the circle.")
+    return _merge(_read_scenario(parent, (*seen, path.resolve())), raw)
+
+
+def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        kept = merged.get(key)
+        merged[key] = _merge(kept, value) if isinstance(kept, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _apply(raw: dict[str, Any], override: Override, folder: Path) -> None:
+    section = override.path[0]
+    if len(override.path) > 1 and section in _REFERENCES and isinstance(raw.get(section), str):
+        raw[section] = _read_reference(section, raw[section], f"`{section}`", folder)
+    loser = _REPLACES.get(override.path)
+    if loser is not None and override.value is not None:
+        place: Any = raw
+        for key in loser[:-1]:
+            place = place.get(key) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.pop(loser[-1], None)
+    assign(raw, override)
+
+
+def _resolve_references(raw: dict[str, Any], path: Path) -> None:
+    for section in _REFERENCES:
+        if isinstance(raw.get(section), str):
+            raw[section] = _read_reference(section, raw[section], f"{path}: {section}", path.parent)
+
+
+def _read_reference(section: str, name: str, place: str, folder: Path) -> dict[str, Any]:
+    """Read the file that a section names, checked by itself so that an error names that file."""
+    directory, model = _REFERENCES[section]
+    file = find_config(directory, name, place, folder)
+    content = read_yaml(file)
+    _validate(model, content, lambda _: str(file))
+    return content
+
+
+def _resolve_catalogue(raw: dict[str, Any], path: Path) -> None:
+    """Fill in the architectures, GPUs and hosts that deployments and fleet name."""
+    deployments = [item for item in _items(raw.get("models")) if isinstance(item.get("architecture"), str)]
+    for index, item in enumerate(deployments):
+        place = f"{path}: models.{index}.architecture of `{item.get('name')}`"
+        _fetch(raw, "architectures", "models", item["architecture"], ArchitectureConfig, place)
+    fleet = raw.get("fleet")
+    for cluster in _items(fleet.get("clusters") if isinstance(fleet, dict) else None):
+        for group in _items(cluster.get("hosts")):
+            place = f"{path}: fleet, cluster `{cluster.get('name')}`"
+            for key, section, model in (("gpu", "gpus", GpuConfig), ("host", "hosts", HostConfig)):
+                if isinstance(group.get(key), str):
+                    _fetch(raw, section, f"hardware/{section}", group[key], model, place)
+
+
+def _fetch(raw: dict[str, Any], section: str, folder: str, name: str, model: type[BaseModel], place: str) -> None:
+    table = raw.setdefault(section, {})
+    if not isinstance(table, dict):
+        return
+    own = table.get(name)
+    known = config_names(folder)
+    if own is not None and (not isinstance(own, dict) or name not in known):
+        return
+    if name not in known:
+        raise MaestroError(f"{place}: `{name}` is not in the catalogue configs/{folder}. {hint(name, known)}")
+    file = find_config(folder, name, place)
+    content = read_yaml(file)
+    _validate(model, content, lambda _: str(file))
+    table[name] = _merge(content, own or {})
+
+
+def _items(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (raw YAML; its shape is checked later)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _resolve_load(raw: dict[str, Any]) -> None:
+    workload = raw.get("workload")
+    if not isinstance(workload, dict):
+        return
+    if workload.get("load") is None:
+        contention = raw.get("contention", "medium")
+        if isinstance(contention, str):
+            raw["contention"] = contention
+            workload["load"] = CONTENTION_LOADS.get(contention)
+    elif "contention" not in raw:
+        named = {load: name for name, load in CONTENTION_LOADS.items()}
+        load = workload["load"]
+        raw["contention"] = named.get(load, "custom") if isinstance(load, int | float) else "custom"
+
+
+def _origin(path: Path, overrides: Sequence[Override]) -> Callable[[str], str]:
+    """Map a dotted place to the override that wrote it, or to the file."""
+
+    def origin(place: str) -> str:
+        for override in reversed(overrides):
+            written = ".".join(override.path)
+            if place == written or place.startswith(written + ".") or written.startswith(place + "."):
+                return f"override `{override.text}`"
+        return str(path)
+
+    return origin
+
+
+def _validate(model: type[M], raw: dict[str, Any], origin: Callable[[str], str]) -> M:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise config_error(error, model, origin) from None
+
+
+def _check_fleet(config: ScenarioConfig, path: Path) -> None:
+    """Raise when a deployment fits no node."""
+    for group in config.host_groups:
+        coefficients = config.gpus[group.gpu].step.allreduce_bytes_per_s
+        if group.tp > 1 and group.tp not in coefficients:
+            raise MaestroError(
+                f"{path}: fleet: tp {group.tp} has no all-reduce bandwidth for {group.gpu}. Use tp 1 or one of "
+                f"{sorted(coefficients)}, or add it under gpus.{group.gpu}.step.allreduce_bytes_per_s."
+            )
+    for index, deployment in enumerate(config.models):
+        room_tokens, group = max(
+            ((config.kv_room_tokens(deployment, group), group) for group in config.host_groups), key=lambda item: item[0]
+        )
+        if room_tokens >= _MIN_KV_TOKENS:
+            continue
+        weight_gb = config.architectures[deployment.architecture].weight_bytes_per_gpu(group.tp) / 1e9
+        pool_gb = config.node_pool_bytes(group) / 1e9
+        parts = config.limits.partitions if config.limits.memory_mode == "partitioned" else 1
+        share = f"{pool_gb / parts:.1f} GB of HBM" + (f" (1/{parts} of a node)" if parts > 1 else "")
+        raise MaestroError(
+            f"{path}: models.{index}: no node of the fleet can host `{deployment.name}`. The roomiest ({group.gpu}, "
+            f"tp {group.tp}) offers {share} a GPU; the weights take {weight_gb:.1f} GB and the engine "
+            f"{config.limits.margin_gb:g} GB, which leaves no room for {_MIN_KV_TOKENS} KV tokens. Take a larger GPU, a "
+            "higher tp, fewer partitions or a smaller architecture."
+        )

@@ -1,0 +1,105 @@
+"""Dotted overrides of the command line: ``limits.max_num_seqs=64``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import yaml
+
+from maestro_gym.errors import MaestroError
+
+_PART = re.compile(r'"([^"]+)"|([^."=\s]+)')
+
+
+class Override(NamedTuple):
+    """One override.
+
+    Attributes:
+        text: As the user wrote it.
+        path: Its keys, outermost first.
+        value: Parsed as YAML.
+    """
+
+    text: str
+    path: tuple[str, ...]
+    value: Any
+
+
+def parse_override(text: str) -> Override:
+    """Read one override.
+
+    Args:
+        text: ``a.b.c=value``; a key that holds a dot stands in double quotes.
+
+    Returns:
+        Its path and value.
+
+    Raises:
+        MaestroError: The text is no override.
+    """
+    path: list[str] = []
+    position = 0
+    while True:
+        match = _PART.match(text, position)
+        if match is None:
+            raise MaestroError(
+                f"Override `{text}` cannot be read. Write a dotted key, an equals sign and a YAML value, "
+                "as in `limits.max_num_seqs=64`; a key that holds a dot stands in double quotes."
+            )
+        path.append(match.group(1) or match.group(2))
+        position = match.end()
+        if text[position : position + 1] == "=":
+            break
+        if text[position : position + 1] != ".":
+            raise MaestroError(f"Override `{text}` lacks an equals sign: write `{text}=VALUE`.")
+        position += 1
+    try:
+        value = yaml.safe_load(text[position + 1 :])
+    except yaml.YAMLError as error:
+        raise MaestroError(f"Override `{text}`: the value is not valid YAML ({_first_line(error)}).") from None
+    return Override(text, tuple(path), value)
+
+
+def assign(tree: dict[str, Any], override: Override) -> None:
+    """Set one value in a tree of dictionaries and lists, in place.
+
+    Args:
+        tree: The raw configuration.
+        override: What to set; missing dictionaries on the way are made.
+
+    Raises:
+        MaestroError: The path leads through a value that has no keys, or past the end of a list.
+    """
+    place: Any = tree
+    for depth, key in enumerate(override.path):
+        last = depth == len(override.path) - 1
+        if isinstance(place, list):
+            place = _assign_item(place, key, override, last)
+        elif isinstance(place, dict):
+            if last:
+                place[key] = override.value
+            elif place.get(key) is None:
+                place[key] = {}
+                place = place[key]
+            else:
+                place = place[key]
+        else:
+            here = ".".join(override.path[:depth])
+            raise MaestroError(f"Override `{override.text}`: `{here}` is the value {place!r} and has no keys.")
+
+
+def _assign_item(items: list[Any], key: str, override: Override, last: bool) -> Any:  # noqa: ANN401 (raw YAML)
+    named = [index for index, item in enumerate(items) if isinstance(item, dict) and item.get("name") == key]
+    index = named[0] if named else int(key) if key.isdigit() else len(items)
+    if index >= len(items):
+        raise MaestroError(
+            f"Override `{override.text}`: `{key}` is neither a name nor an index (0 to {len(items) - 1}) of the list."
+        )
+    if last:
+        items[index] = override.value
+    return items[index]
+
+
+def _first_line(error: yaml.YAMLError) -> str:
+    return str(error).splitlines()[0]

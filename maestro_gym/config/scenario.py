@@ -1,0 +1,130 @@
+"""A scenario: fleet, deployments, workload, limits, horizon and seeds, complete and checked."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from maestro_gym.config.base import StrictModel, hint
+from maestro_gym.config.fleet import FleetConfig, HostGroupConfig
+from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
+from maestro_gym.config.limits import LimitsConfig
+from maestro_gym.config.training import TrainConfig
+from maestro_gym.config.workload import CONTENTION_LOADS, PredictorConfig, WorkloadConfig
+from maestro_gym.schema import BLOCK_TOKENS
+
+SizeClass = Literal["small", "medium", "large"]
+
+
+class DeploymentConfig(StrictModel):
+    """A model that can be asked for: an architecture with weights of its own."""
+
+    name: str = Field(min_length=1, description="name in tables, traces and requests")
+    architecture: str = Field(description="a name of configs/models, or of the scenario's `architectures`")
+    popularity: float = Field(1.0, gt=0, description="share of calls, relative to the other deployments")
+    size_class: SizeClass = Field("medium", description="what a role of a workload family asks for")
+    max_model_len: int | None = Field(None, gt=0, description="longest context served [tokens]; None: architecture's")
+
+
+class ScenarioConfig(StrictModel):
+    """Everything a run needs; a dump of it loads again as a scenario."""
+
+    name: str = Field("scenario", description="name in tables and plots")
+    description: str = Field("", description="one sentence for the reader")
+    fleet: FleetConfig = Field(description="a name of configs/fleets, or written out")
+    models: list[DeploymentConfig] = Field(min_length=1, description="the deployments")
+    workload: WorkloadConfig = Field(description="what arrives")
+    contention: Literal["low", "medium", "high", "custom"] = Field(
+        "medium", description="low, medium, high: offered load 0.5, 0.8, 1.1; custom: workload.load says it"
+    )
+    predictor: PredictorConfig = Field(PredictorConfig(), description="how episodes are annotated")
+    limits: LimitsConfig = Field(LimitsConfig(), description="limits and constants of the physics")
+    horizon_s: float = Field(600.0, gt=0, description="arrivals end, or training truncates, here [s]")
+    drain_s: float = Field(600.0, ge=0, description="longest drain after the horizon, evaluation [s]")
+    seeds: list[int] = Field([0, 1, 2, 3, 4], min_length=1, description="seeds of an evaluation")
+    train: TrainConfig = Field(TrainConfig(), description="a name of configs/train, or written out")
+    architectures: dict[str, ArchitectureConfig] = Field({}, description="filled from configs/models")
+    gpus: dict[str, GpuConfig] = Field({}, description="filled from configs/hardware/gpus")
+    hosts: dict[str, HostConfig] = Field({}, description="filled from configs/hardware/hosts")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._check_names()
+        self._check_load()
+        return self
+
+    def _check_names(self) -> None:
+        names = self.model_names
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"models: the name `{name}` is given to two deployments; names must differ")
+        for source, target in self.workload.model_map.items():
+            if target not in names:
+                raise ValueError(
+                    f"workload.model_map: `{source}` maps to `{target}`, which is no deployment. {hint(target, names)}"
+                )
+        for index, deployment in enumerate(self.models):
+            if deployment.architecture not in self.architectures:
+                known = hint(deployment.architecture, self.architectures)
+                raise ValueError(f"models.{index}.architecture: no `{deployment.architecture}` in architectures. {known}")
+            limit = self.architectures[deployment.architecture].max_model_len
+            if deployment.max_model_len is not None and deployment.max_model_len > limit:
+                raise ValueError(
+                    f"models.{index}.max_model_len: {deployment.name} asks for {deployment.max_model_len} tokens, "
+                    f"{deployment.architecture} is good for {limit}"
+                )
+        if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must be distinct and not negative")
+
+    def _check_load(self) -> None:
+        load = self.workload.load
+        expected = CONTENTION_LOADS.get(self.contention)
+        if load is None:
+            raise ValueError("contention: custom needs workload.load")
+        if expected is not None and load != expected:
+            raise ValueError(
+                f"contention: {self.contention} means workload.load {expected}, but {load} is given; "
+                f"write one of the two, or contention: custom"
+            )
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the deployments, in order of their ids."""
+        return tuple(deployment.name for deployment in self.models)
+
+    @property
+    def host_groups(self) -> list[HostGroupConfig]:
+        """Groups of hosts of all clusters, in order."""
+        return [group for cluster in self.fleet.clusters for group in cluster.hosts]
+
+    def max_model_len(self, deployment: DeploymentConfig) -> int:
+        """Longest context of a deployment, in tokens.
+
+        vLLM refuses to start where its KV memory cannot hold one request of ``max_model_len``. What is not
+        set is therefore the architecture's limit or what the roomiest node holds in whole blocks, the lesser.
+        """
+        room_tokens = max(self.kv_room_tokens(deployment, group) for group in self.host_groups)
+        limit = deployment.max_model_len or self.architectures[deployment.architecture].max_model_len
+        return min(limit, room_tokens // BLOCK_TOKENS * BLOCK_TOKENS)
+
+    def node_pool_bytes(self, group: HostGroupConfig) -> float:
+        """Usable HBM of one GPU of a group's nodes times the utilization limit, in bytes."""
+        return self.gpus[group.gpu].usable_hbm_bytes * self.limits.gpu_memory_utilization
+
+    def kv_room_tokens(self, deployment: DeploymentConfig, group: HostGroupConfig) -> int:
+        """KV tokens that fit beside a deployment that is alone on a node; negative if its weights do not fit.
+
+        Args:
+            deployment: A deployment of this scenario.
+            group: A host group of the fleet.
+
+        Returns:
+            Tokens (design: pool = HBM * 0.9 - weights - margin, over kappa).
+        """
+        architecture = self.architectures[deployment.architecture]
+        pool_bytes = self.node_pool_bytes(group)
+        if self.limits.memory_mode == "partitioned":
+            pool_bytes /= self.limits.partitions
+        room = pool_bytes - architecture.weight_bytes_per_gpu(group.tp) - self.limits.margin_gb * 1e9
+        return int(room // architecture.kv_bytes_per_token_per_gpu(group.tp))

@@ -1,0 +1,54 @@
+"""Settings of a training run: what is learned, by which network, from how many samples."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from maestro_gym.config.base import StrictModel
+
+
+class TrainConfig(StrictModel):
+    """MaskablePPO over the native batch."""
+
+    tier: Literal["global", "cluster", "node", "joint"] = Field("cluster", description="tier that the agent drives")
+    companions: str = Field("maestro", description="policy of the other tiers")
+    algorithm: Literal["maskable_ppo"] = Field("maskable_ppo", description="learning algorithm")
+    network: Literal["scorer", "mlp"] = Field(
+        "scorer", description="scorer: one shared network for every candidate; mlp: flat slots, for comparison"
+    )
+    hidden_sizes: list[int] = Field([64, 64], min_length=1, description="widths of the hidden layers")
+    total_steps: int = Field(1_000_000, gt=0, description="decisions to learn from, all environments together")
+    num_envs: int = Field(256, gt=0, description="environments of the batch")
+    rollout_steps: int = Field(64, gt=0, description="decisions of each environment between two updates")
+    batch_size: int = Field(2048, gt=0, description="samples of a minibatch")
+    epochs: int = Field(4, gt=0, description="passes over a rollout")
+    learning_rate: float = Field(3e-4, gt=0, description="Adam step size, at the start")
+    learning_rate_schedule: Literal["constant", "linear"] = Field("linear", description="linear falls to zero")
+    discount_horizon_s: float = Field(120.0, gt=0, description="1/beta of the discount exp(-beta*dt) [s]")
+    gae_lambda: float = Field(0.95, ge=0, le=1, description="of generalised advantage estimation")
+    clip_range: float = Field(0.2, gt=0, description="of the probability ratio")
+    entropy_coefficient: float = Field(0.01, ge=0, description="weight of the entropy bonus")
+    value_coefficient: float = Field(0.5, ge=0, description="weight of the value loss")
+    max_grad_norm: float = Field(0.5, gt=0, description="gradients are clipped to this norm")
+    target_kl: float | None = Field(None, gt=0, description="stop an update early beyond this divergence")
+    reward_scaling: bool = Field(True, description="divide rewards by the running spread of returns")
+    slo_weight: float = Field(1.0, ge=0, description="weight of the SLO terms beside the residence term")
+    eval_every_steps: int = Field(200_000, gt=0, description="decisions between two evaluations")
+    eval_episodes: int = Field(4, gt=0, description="validation episodes of an evaluation")
+    checkpoint_every_steps: int = Field(200_000, gt=0, description="decisions between two checkpoints")
+    seed: int = Field(0, ge=0, description="of network, sampling and episodes")
+    torch_threads: int = Field(2, gt=0, description="threads of the learner")
+    wandb: Literal["off", "offline", "online"] = Field("off", description="Weights & Biases logging")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if any(width <= 0 for width in self.hidden_sizes):
+            raise ValueError("hidden_sizes must be positive")
+        if self.batch_size > self.num_envs * self.rollout_steps:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) exceeds the rollout (num_envs * rollout_steps = "
+                f"{self.num_envs * self.rollout_steps})"
+            )
+        return self

@@ -1,0 +1,62 @@
+"""What arrives, how fast, and what is predicted about it."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from maestro_gym.config.base import StrictModel
+
+CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1}
+"""Offered load relative to capacity (design: workloads)."""
+
+
+class ArrivalsConfig(StrictModel):
+    """The process by which workflows arrive."""
+
+    process: Literal["poisson", "gamma"] = Field("poisson", description="gamma: renewal process with the CV below")
+    cv: float = Field(1.0, gt=0, description="coefficient of variation of the gaps, if gamma")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.process == "poisson" and self.cv != 1.0:
+            raise ValueError(f"a poisson process has cv 1, got {self.cv}; write process: gamma")
+        return self
+
+
+class WorkloadConfig(StrictModel):
+    """A workload family or a trace, and its rate."""
+
+    family: str | None = Field(None, description="a name of configs/workloads")
+    trace: str | None = Field(None, description="a trace file, in place of a family")
+    format: str = Field("auto", description="format of the trace; auto looks at its columns")
+    trace_arrivals: Literal["own", "scaled", "process"] = Field(
+        "scaled", description="own: the trace's times; scaled: stretched to the rate; process: replaced by `arrivals`"
+    )
+    model_map: dict[str, str] = Field({}, description="model name of the trace -> deployment; `*` stands for the rest")
+    arrivals: ArrivalsConfig = Field(ArrivalsConfig(), description="arrival process")
+    load: float | None = Field(None, gt=0, description="offered load relative to capacity; None: by contention")
+    rate_rps: float | None = Field(None, gt=0, description="workflows a second, in place of the load [1/s]")
+    time_scale: float = Field(1.0, gt=0, description="multiplies deadlines, TTFT limits and tool gaps")
+    initial_placement: Literal["warm", "cold"] = Field(
+        "warm", description="warm: popular models RUNNING at the start; cold: none"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.family is None) == (self.trace is None):
+            raise ValueError("give either `family` or `trace`, one of the two")
+        return self
+
+
+class PredictorConfig(StrictModel):
+    """Which predictor annotates an episode."""
+
+    kind: Literal["oracle", "role_median", "constant", "noisy"] = Field(
+        "noisy", description="oracle: the truth; role_median: by role; constant: one guess; noisy: truth with error"
+    )
+    mae_tokens: float = Field(165.43, ge=0, description="error of noisy [tokens]; Maestro reports 165.43")
+    auc: float = Field(0.9625, ge=0.5, le=1, description="tool classifier of noisy; Maestro reports 0.9625")
+    constant_tokens: float = Field(256.0, gt=0, description="guess of constant [tokens]")
+    history: int = Field(200, gt=0, description="workflows of history that role_median learns from")
