@@ -6,7 +6,7 @@ Heavy modules are imported inside the verbs, so that help comes at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -15,14 +15,11 @@ from maestro_gym import __version__
 from maestro_gym.console import dotted_overrides, show_table, write_json
 from maestro_gym.errors import MaestroError
 
-if TYPE_CHECKING:
-    import click
-
 
 class _Verbs(TyperGroup):
     """The group of verbs; a user's mistake becomes one paragraph and exit code 2, never a trace."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - a verb's own result
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - click's context, or the copy of it that typer brings
         try:
             return super().invoke(ctx)
         except MaestroError as error:
@@ -56,9 +53,7 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[PLACE=VALUE]...", help="Settings to change: workload.load=0.9", show_default=False
-    ),
+    typer.Argument(metavar="[PLACE=VALUE]...", help="Settings to change: workload.load=0.9", show_default=False),
 ]
 ScenarioName = Annotated[
     str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
@@ -96,6 +91,53 @@ def validate() -> None:
         f"Live validation is not part of maestro-gym {__version__}: this version drives no vLLM node. "
         "Compare policies in the simulator with `maestro-gym compare`; CHANGELOG.md says what each version brings."
     )
+
+
+@app.command()
+def scenarios(json_file: JsonFile = None) -> None:
+    """List the scenarios that come with the package.
+
+    Example: maestro-gym scenarios
+    """
+    from maestro_gym.listings import scenario_rows
+
+    rows = scenario_rows()
+    show_table("scenarios", rows, "each at low, medium and high contention; `maestro-gym describe` shows one whole")
+    write_json(json_file, {"command": "scenarios", "rows": rows})
+
+
+@app.command()
+def describe(
+    scenario: ScenarioName = "quick",
+    contention: Contention = None,
+    overrides: Overrides = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Show a scenario: its fleet and models, its capacity and the load that is offered.
+
+    Example: maestro-gym describe --scenario paper --contention high
+
+    Example: maestro-gym describe workload.load=0.95
+    """
+    from maestro_gym.listings import scenario_tables
+
+    tables = scenario_tables(scenario, _overrides(overrides, contention))
+    for title, rows in tables.items():
+        show_table(title, rows)
+    write_json(json_file, {"command": "describe", **tables})
+
+
+@app.command()
+def metrics(json_file: JsonFile = None) -> None:
+    """List the metrics of a comparison, with units and formulas.
+
+    Example: maestro-gym metrics --json metrics.json
+    """
+    from maestro_gym.listings import metric_rows
+
+    rows = metric_rows()
+    show_table("metrics", rows, "per_class: also given for interactive and batch workflows alone")
+    write_json(json_file, {"command": "metrics", "rows": rows})
 
 
 @app.command()

@@ -10,6 +10,8 @@ from typing import Any
 
 from maestro_gym.errors import MaestroError
 
+PIPE_COLUMNS = 160
+
 
 def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | None = None) -> None:
     """Print rows as a table on standard output.
@@ -19,17 +21,21 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | Non
         rows: Mappings with the same keys in the same order; the keys are the column names.
         caption: Line below the table.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD)
     columns = list(rows[0]) if rows else []
     for column in columns:
         numeric = all(isinstance(row[column], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    Console().print(table)
+        table.add_row(*(Text(_cell(row[column])) for column in columns))
+    console = Console()
+    # A pipe or a log file has no width of its own; eighty columns would fold every cell.
+    Console(width=None if console.is_terminal else PIPE_COLUMNS).print(table)
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:

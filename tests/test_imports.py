@@ -17,7 +17,7 @@ LAYERS = (
     ("evaluation",),
     ("agents",),
     ("real_backend",),
-    ("console", "doctor", "cli", "__main__"),
+    ("console", "doctor", "listings", "cli"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FOREIGN_TO_SIM = {"gymnasium", "torch", "pandas", "requests", "httpx", "aiohttp", "urllib", "http", "stable_baselines3"}

@@ -1,0 +1,119 @@
+"""What there is to choose from, as rows of tables: scenarios and what one of them holds, policies, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from maestro_gym.config import load_scenario, scenario_names
+
+Row = dict[str, Any]
+
+
+def scenario_rows() -> list[Row]:
+    """List the scenarios that come with the package.
+
+    Returns:
+        One row a scenario: name, description, clusters, nodes, models, horizon_s, seeds.
+    """
+    rows = []
+    for name in scenario_names():
+        config = load_scenario(name)
+        rows.append(
+            {
+                "scenario": name,
+                "description": config.description,
+                "clusters": len(config.fleet.clusters),
+                "nodes": config.fleet.num_nodes,
+                "models": len(config.models),
+                "horizon_s": config.horizon_s,
+                "seeds": len(config.seeds),
+            }
+        )
+    return rows
+
+
+def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]:
+    """Say what a scenario holds.
+
+    Args:
+        name: A scenario's name or file.
+        overrides: ``dotted.place=value`` words.
+
+    Returns:
+        Tables by title: ``scenario`` (facts of the whole), ``fleet`` (a row a host group) and ``models``.
+
+    Raises:
+        MaestroError: The scenario or an override is wrong.
+    """
+    from maestro_gym.sim.scenario import Scenario
+
+    scenario = Scenario.load(name, overrides)
+    config = scenario.config
+    weight_bytes = [config.architectures[model.architecture].weight_bytes_per_gpu(1) for model in config.models]
+    pool_bytes = sum(
+        group.count * group.nodes * group.tp * config.node_pool_bytes(group) for group in config.host_groups
+    )
+    facts: Row = {
+        "name": config.name,
+        "description": config.description,
+        "workload": config.workload.trace or config.workload.family,
+        "contention": config.contention,
+        "offered_load": config.workload.load,
+        "capacity_rps": scenario.capacity_rps,
+        "rate_rps": scenario.rate_rps,
+        "predictor": config.predictor.kind,
+        "horizon_s": config.horizon_s,
+        "drain_s": config.drain_s,
+        "seeds": " ".join(map(str, config.seeds)),
+        "hbm_pool_gb": pool_bytes / 1e9,
+        "weights_gb": sum(weight_bytes) / 1e9,
+    }
+    fleet = [
+        {
+            "cluster": cluster.name,
+            "hosts": group.count,
+            "nodes_per_host": group.nodes,
+            "gpu": group.gpu,
+            "tp": group.tp,
+            "host": group.host,
+        }
+        for cluster in config.fleet.clusters
+        for group in cluster.hosts
+    ]
+    models = [
+        {
+            "model": model.name,
+            "architecture": model.architecture,
+            "size_class": model.size_class,
+            "popularity": model.popularity,
+            "weights_gb": bytes_ / 1e9,
+            "max_model_len": config.max_model_len(model),
+        }
+        for model, bytes_ in zip(config.models, weight_bytes, strict=True)
+    ]
+    return {
+        "scenario": [{"field": field, "value": value} for field, value in facts.items()],
+        "fleet": fleet,
+        "models": models,
+    }
+
+
+def metric_rows() -> list[Row]:
+    """List the metrics of the comparison.
+
+    Returns:
+        One row a metric: name, unit, which way is better, whether it is also given per class, formula.
+    """
+    from maestro_gym.evaluation.metrics import METRICS
+
+    return [
+        {
+            "metric": metric.name,
+            "unit": metric.unit,
+            "better": metric.better,
+            "per_class": metric.per_class,
+            "formula": metric.formula,
+        }
+        for metric in METRICS.values()
+    ]
