@@ -18,7 +18,8 @@ help: ## list the verbs
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("maestro-gym needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	@echo "installing into $(VENV), about a minute ..."
+	$(BIN)/python -m pip install -qq --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
 install: $(STAMP) ## make .venv and install the project with the tested versions
@@ -42,7 +43,7 @@ format: $(STAMP) ## let ruff put code in order
 bench: $(STAMP) ## measure the simulator's speed on this machine
 	$(BIN)/python benchmarks/speed.py
 
-docs: $(STAMP) ## write docs/reference from docstrings, registry and configs
+docs: $(STAMP) ## write the pages of docs that the code itself can tell
 	$(BIN)/python docs/make_reference.py
 
 clean: ## remove .venv, caches and build outputs; runs/ stays

@@ -53,7 +53,7 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PLACE=VALUE]...", help="Settings to change: workload.load=0.9", show_default=False),
+    typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.load=0.9", show_default=False),
 ]
 ScenarioName = Annotated[
     str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")

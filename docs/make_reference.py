@@ -1,0 +1,63 @@
+"""Write what the code knows about itself into docs: the command line, the environments and the metrics.
+
+Run by ``make docs``.
+"""
+
+import importlib
+import inspect
+import os
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+NOTICE = "<!-- Written by `make docs`; do not edit by hand. -->\n"
+
+
+def command_line() -> str:
+    """The help of every verb, as the terminal shows it."""
+    os.environ.update(COLUMNS="100", NO_COLOR="1")
+    from typer.testing import CliRunner
+
+    from maestro_gym.cli import app
+
+    runner = CliRunner()
+    parts = [f"# Command line\n\n{NOTICE}"]
+    for verb in ("", *sorted(command.callback.__name__ for command in app.registered_commands if command.callback)):
+        words = [verb, "--help"] if verb else ["--help"]
+        lines = [line.rstrip() for line in runner.invoke(app, words, prog_name="maestro-gym").output.splitlines()]
+        title = f"maestro-gym {verb}".strip()
+        parts.append(f"## {title}\n\n```text\n" + "\n".join(lines).strip("\n") + "\n```\n")
+    return "\n".join(parts)
+
+
+def environments() -> str:
+    """The docstring of every registered environment: it is the environment's page."""
+    import gymnasium
+
+    import maestro_gym  # noqa: F401 - registers the ids
+
+    parts = [f"# Environments\n\n{NOTICE}"]
+    for name, spec in gymnasium.registry.items():
+        if not name.startswith("Maestro/"):
+            continue
+        entry = spec.entry_point
+        if isinstance(entry, str):
+            module, _, attribute = entry.partition(":")
+            entry = getattr(importlib.import_module(module), attribute)
+        # Headings of the docstring go one level below the id.
+        page = inspect.getdoc(entry) or ""
+        parts.append(f"## {name}\n\n" + page.replace("\n## ", "\n### ") + "\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write all pages."""
+    from maestro_gym.evaluation.metric_docs import metrics_markdown
+
+    pages = {"command_line.md": command_line(), "environments.md": environments(), "metrics.md": metrics_markdown()}
+    for name, text in pages.items():
+        (DOCS / name).write_text(text.rstrip() + "\n", encoding="utf-8")
+        print(f"wrote docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
