@@ -104,7 +104,7 @@ def _self_test() -> list[dict[str, str]]:
     began_s = time.perf_counter()
     try:
         scenario = Scenario.load("quick", [f"horizon_s={SELF_TEST_HORIZON_S}"])
-        policy = load_policy("maestro")
+        policy = load_policy("maestro", scenario)
         first = run_episode(scenario, policy, split="validation", seed=0, index=0)
         warm_s = time.perf_counter()
         second = run_episode(scenario, policy, split="validation", seed=0, index=0)

@@ -1,13 +1,16 @@
 """The command line: help that teaches, and mistakes that cost one paragraph."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from maestro_gym.cli import app
+from maestro_gym.console import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -74,3 +77,22 @@ def test_a_root_script_is_its_verb() -> None:
     assert done.returncode == 2
     assert "not part of maestro-gym" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["scenarios", "metrics"])
+def test_what_is_printed_as_a_table_is_also_written_as_json(verb: str, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "rows.json"
+    result = _invoke(verb, "--json", str(path))
+    assert result.exit_code == 0
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["command"] == verb
+    for row in document["rows"]:
+        assert str(next(iter(row.values()))) in result.output
+
+
+def test_json_holds_null_for_numbers_that_json_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    write_json(path, {"rows": [{"finished_s": float("inf"), "load": np.float64(0.5), "seeds": np.arange(2)}]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "rows": [{"finished_s": None, "load": 0.5, "seeds": [0, 1]}]
+    }
