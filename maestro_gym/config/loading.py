@@ -227,7 +227,8 @@ def _check_fleet(config: ScenarioConfig, path: Path) -> None:
             )
     for index, deployment in enumerate(config.models):
         room_tokens, group = max(
-            ((config.kv_room_tokens(deployment, group), group) for group in config.host_groups), key=lambda item: item[0]
+            ((config.kv_room_tokens(deployment, group), group) for group in config.host_groups),
+            key=lambda item: item[0],
         )
         if room_tokens >= _MIN_KV_TOKENS:
             continue

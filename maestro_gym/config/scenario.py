@@ -67,7 +67,9 @@ class ScenarioConfig(StrictModel):
         for index, deployment in enumerate(self.models):
             if deployment.architecture not in self.architectures:
                 known = hint(deployment.architecture, self.architectures)
-                raise ValueError(f"models.{index}.architecture: no `{deployment.architecture}` in architectures. {known}")
+                raise ValueError(
+                    f"models.{index}.architecture: no `{deployment.architecture}` in architectures. {known}"
+                )
             limit = self.architectures[deployment.architecture].max_model_len
             if deployment.max_model_len is not None and deployment.max_model_len > limit:
                 raise ValueError(

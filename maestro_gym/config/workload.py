@@ -35,6 +35,9 @@ class WorkloadConfig(StrictModel):
         "scaled", description="own: the trace's times; scaled: stretched to the rate; process: replaced by `arrivals`"
     )
     model_map: dict[str, str] = Field({}, description="model name of the trace -> deployment; `*` stands for the rest")
+    overlong: Literal["error", "clip", "drop"] = Field(
+        "error", description="a trace's call above its model's limit; clip: shorten its prompt; drop: its workflow"
+    )
     arrivals: ArrivalsConfig = Field(ArrivalsConfig(), description="arrival process")
     load: float | None = Field(None, gt=0, description="offered load relative to capacity; None: by contention")
     rate_rps: float | None = Field(None, gt=0, description="workflows a second, in place of the load [1/s]")

@@ -1,0 +1,99 @@
+"""A scenario ready to run: its world, its workload and its rate, and the episodes they make."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Self
+
+from maestro_gym.config import ScenarioConfig, load_scenario
+from maestro_gym.predictors import annotate
+from maestro_gym.schema import Episode
+from maestro_gym.sim.capacity import capacity_rps
+from maestro_gym.sim.world import build_world, world_names
+from maestro_gym.workloads import episode_key, scenario_workload
+
+_CACHED_EPISODES = 8
+
+
+class Scenario:
+    """Fleet, workload and rate of one scenario.
+
+    Attributes:
+        config: The complete configuration.
+        workload: Maker of episodes.
+        world: Fleet and step tables; a model's popularity is its share of the workload's stages.
+        capacity_rps: lambda*, workflows a second (design: offered load).
+        rate_rps: Workflows that arrive a second: load times capacity, unless the configuration sets it.
+        model_names: Deployments, by id.
+        node_names: ``cluster/host.node``, by id.
+        cluster_names: By id.
+        host_names: By id.
+    """
+
+    def __init__(self, config: ScenarioConfig) -> None:
+        """Compose a scenario.
+
+        Args:
+            config: From ``load_scenario``.
+
+        Raises:
+            MaestroError: The workload does not fit the scenario.
+        """
+        self.config = config
+        names = world_names(config)
+        self.model_names = names.models
+        self.node_names = names.nodes
+        self.host_names = names.hosts
+        self.cluster_names = names.clusters
+        self.workload = scenario_workload(config)
+        mix = self.workload.mix()
+        self.world = build_world(config, mix.model_share)
+        self.capacity_rps = capacity_rps(
+            config, mix.model_share, mix.prompt_tokens, mix.output_tokens, mix.calls_per_workflow
+        )
+        load = config.workload.load
+        fixed_rps = config.workload.rate_rps
+        # The configuration guarantees a load; the fixed rate goes before it.
+        self.rate_rps = fixed_rps if fixed_rps is not None else float(load or 0.0) * self.capacity_rps
+        self._episodes: OrderedDict[tuple[str, int, int], Episode] = OrderedDict()
+
+    @classmethod
+    def load(cls, name_or_path: str, overrides: Sequence[str] = ()) -> Self:
+        """Read and compose a scenario.
+
+        Args:
+            name_or_path: A name of ``configs/scenarios``, or a YAML file.
+            overrides: ``a.b.c=value``.
+
+        Returns:
+            The scenario.
+        """
+        return cls(load_scenario(name_or_path, overrides))
+
+    def episode(self, split: str, seed: int, index: int) -> Episode:
+        """Make an episode, with predictions.
+
+        Args:
+            split: train, validation or test.
+            seed: Seed of the environment.
+            index: Number of the episode in that environment.
+
+        Returns:
+            The episode; the last few are kept, so asking again is free. Not to be written to.
+        """
+        wanted = (split, int(seed), int(index))
+        if wanted in self._episodes:
+            self._episodes.move_to_end(wanted)
+            return self._episodes[wanted]
+        key = episode_key(*wanted)
+        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, split=split)
+        episode = annotate(bare, self.world.service, self.config.predictor, key)
+        self._episodes[wanted] = episode
+        if len(self._episodes) > _CACHED_EPISODES:
+            self._episodes.popitem(last=False)
+        return episode
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kept episodes behind: another process makes its own."""
+        return {**self.__dict__, "_episodes": OrderedDict()}

@@ -1,0 +1,241 @@
+"""From a scenario to the arrays of its world: fleet, step tables, nominal speeds, parameters."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from maestro_gym.config import HostGroupConfig, ScenarioConfig
+from maestro_gym.schema import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, World
+from maestro_gym.sim.estimates import NOMINAL_BATCH
+from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
+
+NOMINAL_CONTEXT_TOKENS = 2048
+"""Context of each sequence of the nominal batch, from which SERVICE's decode speed is taken."""
+
+NOMINAL_PREFILL_TOKENS = (128, 2048)
+"""Prompts between which SERVICE's prefill line is drawn."""
+
+UNLIMITED = 2**31 - 1
+"""``node_queue_limit: inf`` in PARAMS."""
+
+
+class WorldNames(NamedTuple):
+    """Names of what the world's rows stand for."""
+
+    models: tuple[str, ...]
+    nodes: tuple[str, ...]
+    hosts: tuple[str, ...]
+    clusters: tuple[str, ...]
+    architectures: tuple[str, ...]
+    hardware: tuple[str, ...]
+
+
+class NodeKind(NamedTuple):
+    """GPUs of one kind in tensor-parallel groups of one size."""
+
+    gpu: str
+    tp: int
+
+
+def build_world(config: ScenarioConfig, popularity: np.ndarray | None = None) -> World:
+    """Build the arrays of a scenario's world.
+
+    Args:
+        config: The scenario.
+        popularity: float64, shape (M,), share of the stages by model; None takes the deployments' own.
+
+    Returns:
+        The world, each record array a ``np.recarray`` so that the engine's source also runs interpreted.
+    """
+    kinds, architectures = node_kinds(config), _architectures(config)
+    limits = config.limits
+    perf = np.zeros((len(kinds), len(architectures)), dtype=PERF)
+    step_s = np.zeros((*perf.shape, limits.max_num_batched_tokens + 1))
+    sample_s = np.zeros((*perf.shape, limits.max_num_seqs + 1))
+    for row in range(len(kinds)):
+        for column, name in enumerate(architectures):
+            tables = _tables(config, kinds[row], name)
+            perf[row, column] = tables.perf
+            step_s[row, column] = tables.step_s
+            sample_s[row, column] = tables.sample_s
+    nodes, hosts = _fleet(config, kinds)
+    latency_s, bytes_per_s = _network(config)
+    return World(
+        nodes=_records(nodes),
+        hosts=_records(hosts),
+        models=_records(_models(config, architectures, popularity)),
+        perf=_records(perf),
+        step_s=step_s,
+        sample_s=sample_s,
+        latency_s=latency_s,
+        bytes_per_s=bytes_per_s,
+        service=_records(_service(config)),
+        params=_records(_params(config)),
+    )
+
+
+def world_names(config: ScenarioConfig) -> WorldNames:
+    """Name the rows of the world that ``build_world`` makes.
+
+    Args:
+        config: The scenario.
+
+    Returns:
+        Names, in order of ids; a node is ``cluster/host.node``.
+    """
+    nodes, hosts = [], []
+    for cluster in config.fleet.clusters:
+        local = 0
+        for group in cluster.hosts:
+            for _ in range(group.count):
+                hosts.append(f"{cluster.name}/{local}")
+                nodes += [f"{cluster.name}/{local}.{index}" for index in range(group.nodes)]
+                local += 1
+    return WorldNames(
+        models=config.model_names,
+        nodes=tuple(nodes),
+        hosts=tuple(hosts),
+        clusters=tuple(cluster.name for cluster in config.fleet.clusters),
+        architectures=tuple(_architectures(config)),
+        hardware=tuple(f"{kind.gpu} x{kind.tp}" for kind in node_kinds(config)),
+    )
+
+
+def node_kinds(config: ScenarioConfig) -> list[NodeKind]:
+    """Return the kinds of node of a fleet, in order of first use: the first axis of the step tables."""
+    return list(dict.fromkeys(_kind(group) for group in config.host_groups))
+
+
+def service_of(tables: StepTables) -> tuple[float, float, float]:
+    """Reckon the nominal speed of a model from its step tables.
+
+    Prefill is the line through a short and a long prompt that run alone; a decoded token takes a step
+    of the nominal batch (16 sequences, 2048 tokens each).
+
+    Args:
+        tables: Step tables of the model on its node.
+
+    Returns:
+        prefill_base_s, prefill_s_per_token, decode_s_per_token.
+    """
+    longest = len(tables.step_s) - 1
+    short, long = (min(tokens, longest) for tokens in NOMINAL_PREFILL_TOKENS)
+    short_s = step_time_s(tables, [(short, 0)], [], sampling_prefills=1)
+    long_s = step_time_s(tables, [(long, 0)], [], sampling_prefills=1)
+    slope_s = (long_s - short_s) / (long - short) if long > short else short_s / short
+    batch = min(int(NOMINAL_BATCH), len(tables.sample_s) - 1)
+    decode_s = step_time_s(tables, [], [NOMINAL_CONTEXT_TOKENS] * batch)
+    return max(0.0, short_s - slope_s * short), slope_s, decode_s
+
+
+def _records(array: np.ndarray) -> np.ndarray:
+    return array.view(np.recarray)
+
+
+def _kind(group: HostGroupConfig) -> NodeKind:
+    return NodeKind(group.gpu, group.tp)
+
+
+def _architectures(config: ScenarioConfig) -> list[str]:
+    return list(dict.fromkeys(deployment.architecture for deployment in config.models))
+
+
+def _tables(config: ScenarioConfig, kind: NodeKind, architecture: str) -> StepTables:
+    return step_tables(
+        config.architectures[architecture],
+        config.gpus[kind.gpu],
+        kind.tp,
+        config.limits.max_num_batched_tokens,
+        config.limits.max_num_seqs,
+    )
+
+
+def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, np.ndarray]:
+    nodes, hosts = [], []
+    for cluster, cluster_config in enumerate(config.fleet.clusters):
+        for group in cluster_config.hosts:
+            machine, gpu = config.hosts[group.host], config.gpus[group.gpu]
+            node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group))
+            for _ in range(group.count):
+                nodes += [(cluster, len(hosts), *node[2:])] * group.nodes
+                hosts.append(
+                    (
+                        machine.dram_gb * 1e9,
+                        machine.nvme_gb * 1e9,
+                        gpu.pcie_bytes_per_s,
+                        machine.pcie_bytes_per_s,
+                        machine.nvme_bytes_per_s,
+                        machine.nic_bytes_per_s,
+                        float(group.tp),
+                    )
+                )
+    return np.array(nodes, dtype=NODE_SPEC), np.array(hosts, dtype=HOST_SPEC)
+
+
+def _models(config: ScenarioConfig, architectures: list[str], popularity: np.ndarray | None) -> np.ndarray:
+    own = np.array([deployment.popularity for deployment in config.models])
+    shares = own if popularity is None else np.asarray(popularity, dtype=np.float64)
+    models = np.zeros(len(config.models), dtype=MODEL_SPEC)
+    models["arch"] = [architectures.index(deployment.architecture) for deployment in config.models]
+    models["max_model_len"] = [config.max_model_len(deployment) for deployment in config.models]
+    models["popularity"] = shares / shares.sum()
+    return models
+
+
+def _service(config: ScenarioConfig) -> np.ndarray:
+    service = np.zeros(len(config.models), dtype=SERVICE)
+    speeds: dict[tuple[str, NodeKind], tuple[float, float, float]] = {}
+    for row, deployment in enumerate(config.models):
+        # In a mixed fleet: the kind of node on which the model can have most nodes.
+        group = max(
+            config.host_groups, key=lambda item: (config.kv_room_tokens(deployment, item) > 0, item.count * item.nodes)
+        )
+        key = (deployment.architecture, _kind(group))
+        if key not in speeds:
+            speeds[key] = service_of(_tables(config, key[1], key[0]))
+        service[row] = (*speeds[key], config.max_model_len(deployment))
+    return service
+
+
+def _network(config: ScenarioConfig) -> tuple[np.ndarray, np.ndarray]:
+    fleet = config.fleet
+    size = len(fleet.clusters)
+    if fleet.latency_s is not None:
+        latency_s = np.array(fleet.latency_s, dtype=np.float64)
+    else:
+        latency_s = np.full((size, size), fleet.link_latency_s)
+        np.fill_diagonal(latency_s, fleet.local_latency_s)
+    if fleet.bytes_per_s is not None:
+        return latency_s, np.array(fleet.bytes_per_s, dtype=np.float64)
+    return latency_s, np.full((size, size), fleet.link_bytes_per_s)
+
+
+def _params(config: ScenarioConfig) -> np.ndarray:
+    limits = config.limits
+    residency = config.gpus[config.host_groups[0].gpu].residency
+
+    def cost(name: str) -> float:
+        own = getattr(limits, name)
+        return float(getattr(residency, name) if own is None else own)
+
+    values = {
+        "horizon_s": config.horizon_s,
+        "drain_cap_s": config.horizon_s + config.drain_s,
+        "node_queue_limit": UNLIMITED if limits.node_queue_limit == "inf" else limits.node_queue_limit,
+        "mps": int(limits.gpu_sharing == "mps"),
+        "partitioned": int(limits.memory_mode == "partitioned"),
+        "prefix_caching": int(limits.prefix_caching),
+        "margin_bytes": limits.margin_gb * 1e9,
+        "sleep_bytes": limits.sleep_gb * 1e9,
+        "wake_base_s": cost("wake_base_s"),
+        "cpu_base_s": cost("cpu_base_s"),
+        "cpu_s_per_byte": cost("cpu_s_per_gb") / 1e9,
+        "cpu_s_per_layer": cost("cpu_s_per_layer"),
+    }
+    params = np.zeros(1, dtype=PARAMS)
+    for name in PARAMS.names or ():
+        # What is not derived above has the same name in the configuration.
+        params[name] = values[name] if name in values else getattr(limits, name)
+    return params
