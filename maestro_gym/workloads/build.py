@@ -1,0 +1,90 @@
+"""From a configuration to a workload."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from maestro_gym.config import ScenarioConfig, WorkloadConfig, config_error, find_config, read_yaml
+from maestro_gym.errors import MaestroError
+from maestro_gym.workloads.deployments import Deployments, make_deployments
+from maestro_gym.workloads.family import FamilyWorkload
+from maestro_gym.workloads.spec import FamilySpec
+from maestro_gym.workloads.workload import Workload
+
+
+def load_family(name_or_path: str) -> FamilySpec:
+    """Read a workload family.
+
+    Args:
+        name_or_path: a name of ``configs/workloads``, or a YAML file.
+
+    Returns:
+        The family.
+
+    Raises:
+        MaestroError: there is no such file, a key is unknown or a value bad.
+    """
+    path = find_config("workloads", name_or_path, "workload.family")
+    try:
+        return FamilySpec.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise config_error(error, FamilySpec, lambda _: str(path)) from None
+
+
+def deployments_of(config: ScenarioConfig) -> Deployments:
+    """Gather the deployments of a scenario.
+
+    Args:
+        config: the scenario.
+
+    Returns:
+        What a workload must know of them.
+    """
+    return make_deployments(
+        config.model_names,
+        [deployment.popularity for deployment in config.models],
+        [deployment.size_class for deployment in config.models],
+        [config.max_model_len(deployment) for deployment in config.models],
+    )
+
+
+def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clusters: int = 1) -> Workload:
+    """Build what a configuration asks for.
+
+    Args:
+        workload: the scenario's ``workload`` section.
+        deployments: what can be asked for.
+        num_clusters: clusters of the fleet, over which tenants are spread.
+
+    Returns:
+        A family's workload, or a trace's.
+
+    Raises:
+        MaestroError: the family or trace cannot be read or does not fit the deployments.
+    """
+    cv = workload.arrivals.cv
+    if workload.family is not None:
+        return FamilyWorkload(
+            workload.family,
+            load_family(workload.family),
+            deployments,
+            num_clusters=num_clusters,
+            cv=cv,
+            time_scale=workload.time_scale,
+        )
+    raise MaestroError("Traces cannot be read yet; give `workload.family`.")
+
+
+def scenario_workload(config: ScenarioConfig) -> Workload:
+    """Build the workload of a scenario.
+
+    Args:
+        config: the scenario.
+
+    Returns:
+        Its workload.
+
+    Raises:
+        MaestroError: as ``build_workload``.
+    """
+    return build_workload(config.workload, deployments_of(config), len(config.fleet.clusters))

@@ -1,0 +1,35 @@
+"""Record arrays for compiled code, which also run interpreted."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from maestro_gym.schema import SERVICE
+
+
+def by_name(records: np.ndarray) -> np.ndarray:
+    """Let ``records[i].field`` work where the compiler is switched off.
+
+    Args:
+        records: a structured array.
+
+    Returns:
+        The same memory; a recarray when interpreted, the array itself when compiled.
+    """
+    return records.view(np.recarray) if numba.config.DISABLE_JIT else records
+
+
+def unit_service(num_models: int, max_model_len: int = 1 << 20) -> np.ndarray:
+    """Return a SERVICE table for statistics that need no times: every coefficient zero.
+
+    Args:
+        num_models: deployments.
+        max_model_len: their longest context [tokens].
+
+    Returns:
+        SERVICE, shape (num_models,).
+    """
+    service = np.zeros(num_models, SERVICE)
+    service["max_model_len"] = max_model_len
+    return service

@@ -1,0 +1,104 @@
+"""What a workload is: a maker of episodes with names and statistics."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from maestro_gym import hashing
+from maestro_gym.errors import MaestroError
+from maestro_gym.schema import INTERACTIVE, Episode
+
+SPLITS = ("train", "validation", "test")
+
+
+class Mix(NamedTuple):
+    """Long-run statistics of a workload, from which its capacity follows. M deployments."""
+
+    model_share: np.ndarray  # float64 (M,): share of the stages, sums to 1
+    prompt_tokens: np.ndarray  # float64 (M,): mean of the model's stages; of all stages where it has none
+    output_tokens: np.ndarray  # float64 (M,): likewise
+    calls_per_workflow: float
+    interactive_share: float  # of the workflows
+
+
+class Workload(Protocol):
+    """A maker of episodes."""
+
+    name: str
+    role_names: tuple[str, ...]
+    application_names: tuple[str, ...]
+    tenant_names: tuple[str, ...]
+
+    def mix(self) -> Mix:
+        """Return the workload's statistics over many workflows, the same at every call."""
+        ...
+
+    def episode(self, key: int, rate_rps: float, horizon_s: float, service: np.ndarray) -> Episode:
+        """Make one episode, its predictions zero.
+
+        Args:
+            key: of ``episode_key``; the episode is a function of it and the other arguments. It names the
+                split too, so that a trace can keep the workflows of the splits apart.
+            rate_rps: workflows a second.
+            horizon_s: workflows arrive before it [s].
+            service: SERVICE, shape (num_models,): nominal speeds, for what truly remains.
+
+        Returns:
+            The episode.
+        """
+        ...
+
+
+def episode_key(split: str, seed: int, index: int) -> int:
+    """Return the key of an episode: no two of (split, seed, index) share one.
+
+    Args:
+        split: train, validation or test.
+        seed: the environment's seed, in [0, 2**31).
+        index: which episode of that environment, in [0, 2**31).
+
+    Returns:
+        An integer in [0, 2**62); its last two bits are the split's number.
+
+    Raises:
+        MaestroError: the split does not exist, or seed or index is out of range.
+    """
+    if split not in SPLITS:
+        raise MaestroError(f"There is no split `{split}`; use one of {', '.join(SPLITS)}.")
+    for name, value in (("seed", seed), ("episode index", index)):
+        if not 0 <= value < 2**31:
+            raise MaestroError(f"The {name} {value} is out of range; give a whole number from 0 to {2**31 - 1}.")
+    bits = hashing.mix(int(seed) * 2**31 + int(index), hashing.EPISODE, 0)
+    return int(bits) // 4 * 4 + SPLITS.index(split)
+
+
+def split_of(key: int) -> str:
+    """Return the split that a key of ``episode_key`` belongs to; train for any other key."""
+    return SPLITS[key % 4] if key % 4 < len(SPLITS) else SPLITS[0]
+
+
+def mix_of(episode: Episode, num_models: int) -> Mix:
+    """Compute the statistics of an episode.
+
+    Args:
+        episode: a large one.
+        num_models: deployments.
+
+    Returns:
+        Its mix.
+    """
+    models = episode.stages["model"]
+    counts = np.bincount(models, minlength=num_models).astype(np.float64)
+    means = []
+    for tokens in (episode.stages["prompt_tokens"], episode.hidden["output_tokens"]):
+        sums = np.bincount(models, weights=tokens, minlength=num_models)
+        means.append(np.where(counts > 0, sums / np.maximum(counts, 1), tokens.mean()))
+    return Mix(
+        model_share=counts / counts.sum(),
+        prompt_tokens=means[0],
+        output_tokens=means[1],
+        calls_per_workflow=len(episode.stages) / len(episode.workflows),
+        interactive_share=float(np.mean(episode.workflows["cls"] == INTERACTIVE)),
+    )
