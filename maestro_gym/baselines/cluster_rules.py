@@ -1,0 +1,44 @@
+"""Cluster rules: to which node of its cluster a stage goes."""
+
+from __future__ import annotations
+
+from maestro_gym.baselines.fitness import FitnessScale, fittest_node
+from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, next_in_turn
+from maestro_gym.jit import njit
+from maestro_gym.policy import RuleFunction
+from maestro_gym.schema import Hidden, View
+
+_NOTES = 32
+"""First place of the cluster rules in ``view.memory``; they have 32."""
+
+
+def make_routing_rule(routing: int) -> RuleFunction:
+    """Cluster rule that takes the node of least cost under one of the ``ROUTE_*``."""
+
+    @njit
+    def rule(view: View, oracle: Hidden, e: int) -> int:
+        stage, cluster = int(view.clock[e].stage), int(view.clock[e].cluster)
+        if routing == ROUTE_ROUND_ROBIN:
+            return next_in_turn(view, e, stage, cluster, _NOTES + cluster % 32)
+        node = best_node(view, e, stage, cluster, routing, True)
+        if node < 0:
+            node = best_node(view, e, stage, cluster, routing, False)
+        return node
+
+    return rule
+
+
+def make_fitness_rule(scale: FitnessScale, normalise: bool) -> RuleFunction:
+    """Cluster rule that takes Maestro's fittest node.
+
+    Args:
+        scale: frozen percentiles of the terms.
+        normalise: False leaves the terms in raw time, as the variant beside Maestro.
+    """
+    limits = tuple(float(limit) for limit in scale)
+
+    @njit
+    def rule(view: View, oracle: Hidden, e: int) -> int:
+        return fittest_node(view, e, int(view.clock[e].stage), int(view.clock[e].cluster), normalise, limits)
+
+    return rule

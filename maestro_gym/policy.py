@@ -1,0 +1,91 @@
+"""Rules and policies: who answers for which tier, and what it may read to do so.
+
+A *rule* answers for one tier. A *policy* is a triple of rules (global, cluster, node), the node's
+answer being two functions: what to do next, and what to give up when memory is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+INFORMATION_CLASSES = ("N", "P", "O")
+"""N reads past and present only, P predictions too, O the true future."""
+
+INFORMATION_NAMES = {"N": "past and present", "P": "predictions", "O": "oracle"}
+
+RULE_TIERS = ("global", "cluster", "node", "reclaim")
+
+RuleFunction = Callable[[Any, Any, int], int]
+"""``(view: View, oracle: Hidden, e: int) -> int``; compiled by numba unless it is switched off."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The answer for one tier.
+
+    Attributes:
+        name: short name, unique within its tier.
+        tier: one of ``RULE_TIERS``. A global rule returns an action code (0 wait,
+            1 + stage * C + cluster), a cluster rule a node id, a node rule an action code
+            (``sim.actions``), a reclaim rule an index into ``view.reclaim`` or -1.
+        information: the class of what it reads, one of ``INFORMATION_CLASSES``.
+        description: one line of what it does.
+        source: where the rule comes from.
+        choice: what had to be chosen here because the source does not say, empty if nothing.
+        function: the rule itself.
+    """
+
+    name: str
+    tier: str
+    information: str
+    description: str
+    source: str
+    choice: str
+    function: RuleFunction
+
+    def __post_init__(self) -> None:
+        """Refuse a tier or an information class that does not exist."""
+        if self.tier not in RULE_TIERS:
+            raise ValueError(f"tier {self.tier!r} is none of {', '.join(RULE_TIERS)}")
+        if self.information not in INFORMATION_CLASSES:
+            raise ValueError(f"information class {self.information!r} is none of {', '.join(INFORMATION_CLASSES)}")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A complete scheduler: a rule for every tier.
+
+    Attributes:
+        name: as in tables.
+        description: one line of what it is compared for.
+        global_rule: order of the ready stages and choice of cluster.
+        cluster_rule: choice of node.
+        node_rule: admission, reservation and residency.
+        reclaim_rule: what gives way when memory is short.
+        spec: what ``load_policy`` was asked for; loads the same policy in another process.
+    """
+
+    name: str
+    description: str
+    global_rule: Rule
+    cluster_rule: Rule
+    node_rule: Rule
+    reclaim_rule: Rule
+    spec: str = ""
+
+    @property
+    def rules(self) -> tuple[Rule, Rule, Rule, Rule]:
+        """The rules in the order global, cluster, node, reclaim."""
+        return self.global_rule, self.cluster_rule, self.node_rule, self.reclaim_rule
+
+    @property
+    def information(self) -> str:
+        """The most that any of its rules reads: N, P or O."""
+        return max((rule.information for rule in self.rules), key=INFORMATION_CLASSES.index)
+
+    @property
+    def reads_oracle(self) -> bool:
+        """Whether any of its rules must be handed the true future."""
+        return self.information == "O"
