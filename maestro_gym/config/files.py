@@ -86,7 +86,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         # Not `yaml.load` of unsafe fame: the loader is the safe one, in C where it is there.
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise MaestroError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:

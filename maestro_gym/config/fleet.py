@@ -12,11 +12,11 @@ from maestro_gym.config.base import StrictModel
 class HostGroupConfig(StrictModel):
     """Equal hosts of a cluster."""
 
-    count: int = Field(1, gt=0, description="hosts of this kind")
+    count: int = Field(default=1, gt=0, description="hosts of this kind")
     host: str = Field(description="kind of machine, a name of configs/hardware/hosts")
     nodes: int = Field(gt=0, description="nodes of each host")
     gpu: str = Field(description="kind of GPU, a name of configs/hardware/gpus")
-    tp: int = Field(1, gt=0, description="GPUs of a node: its tensor-parallel degree")
+    tp: int = Field(default=1, gt=0, description="GPUs of a node: its tensor-parallel degree")
 
 
 class ClusterConfig(StrictModel):
@@ -30,14 +30,14 @@ class FleetConfig(StrictModel):
     """All clusters and the links between them."""
 
     clusters: list[ClusterConfig] = Field(min_length=1, description="clusters, in order of their ids")
-    local_latency_s: float = Field(0.0005, ge=0, description="one way, inside a cluster [s]")
-    link_latency_s: float = Field(0.03, ge=0, description="one way, between any two clusters [s]")
-    link_bytes_per_s: float = Field(1.25e9, gt=0, description="bandwidth of a link between clusters [bytes/s]")
+    local_latency_s: float = Field(default=0.0005, ge=0, description="one way, inside a cluster [s]")
+    link_latency_s: float = Field(default=0.03, ge=0, description="one way, between any two clusters [s]")
+    link_bytes_per_s: float = Field(default=1.25e9, gt=0, description="bandwidth of a link between clusters [bytes/s]")
     latency_s: list[list[float]] | None = Field(
-        None, description="one way, from row to column [s]; overrides the two latencies above"
+        default=None, description="one way, from row to column [s]; overrides the two latencies above"
     )
     bytes_per_s: list[list[float]] | None = Field(
-        None, description="bandwidth from row to column [bytes/s]; overrides link_bytes_per_s"
+        default=None, description="bandwidth from row to column [bytes/s]; overrides link_bytes_per_s"
     )
 
     @model_validator(mode="after")

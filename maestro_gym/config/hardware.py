@@ -25,11 +25,11 @@ class ArchitectureConfig(StrictModel):
     ffn: int = Field(gt=0, description="inner width of the feed-forward block (of one expert, if MoE)")
     vocab: int = Field(gt=0, description="vocabulary size")
     max_model_len: int = Field(gt=0, description="longest context [tokens]")
-    tied_embeddings: bool = Field(False, description="the output matrix is the input embedding")
-    gated_ffn: bool = Field(True, description="three feed-forward matrices (SwiGLU) rather than two")
-    attention_bias: bool = Field(False, description="biases on the QKV projections (Qwen2)")
-    experts: int = Field(0, ge=0, description="experts of each MoE layer, 0 = dense")
-    experts_per_token: int = Field(0, ge=0, description="experts that compute a token")
+    tied_embeddings: bool = Field(default=False, description="the output matrix is the input embedding")
+    gated_ffn: bool = Field(default=True, description="three feed-forward matrices (SwiGLU) rather than two")
+    attention_bias: bool = Field(default=False, description="biases on the QKV projections (Qwen2)")
+    experts: int = Field(default=0, ge=0, description="experts of each MoE layer, 0 = dense")
+    experts_per_token: int = Field(default=0, ge=0, description="experts that compute a token")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -70,7 +70,7 @@ class ArchitectureConfig(StrictModel):
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """kappa = 2 * layers * kv_heads * head_dim * 2 bytes (design: KV memory), whole model."""
+        """KV bytes of a token: kappa = 2 * layers * kv_heads * head_dim * 2 bytes (design: KV memory), whole model."""
         return 2 * self.layers * self.kv_heads * self.head_dim * KV_BYTES_PER_ELEMENT
 
     def weight_bytes_per_gpu(self, tp: int) -> float:
@@ -85,33 +85,33 @@ class ArchitectureConfig(StrictModel):
 class StepCoefficients(StrictModel):
     """Coefficients of the operator-sum step model; defaults fitted to A100-80GB SXM layer timings."""
 
-    step_const_s: float = Field(1e-3, ge=0, description="c_step: scheduling and launch of a step [s]")
-    sequence_s: float = Field(10e-6, ge=0, description="c_seq: per sequence that samples [s]")
-    linear_const_s: float = Field(10.4e-6, ge=0, description="g0: per layer [s]")
-    linear_bandwidth_efficiency: float = Field(0.785, gt=0, le=1, description="of HBM bandwidth, linear layers")
-    linear_flops_efficiency: float = Field(0.739, gt=0, le=1, description="of peak FLOP/s, linear layers")
-    roofline_exponent: float = Field(1.66, ge=1, description="k of the smooth roofline")
-    elementwise_const_s: float = Field(26.9e-6, ge=0, description="norms, rotary, activation: per layer [s]")
-    elementwise_s_per_token: float = Field(0.23e-6, ge=0, description="per token at hidden 4096, tp 1 [s]")
-    elementwise_replicated_share: float = Field(0.28, ge=0, le=1, description="part that tp does not divide")
-    attention_prefill_const_s: float = Field(12e-6, ge=0, description="per layer, with any prefill [s]")
-    attention_prefill_flops_efficiency: float = Field(0.52, gt=0, le=1, description="of peak FLOP/s")
-    attention_decode_const_s: float = Field(17e-6, ge=0, description="per layer, with any decode [s]")
-    attention_decode_s_per_sequence: float = Field(0.2e-6, ge=0, description="per layer and sequence [s]")
-    attention_decode_bandwidth_efficiency: float = Field(0.78, gt=0, le=1, description="of HBM bandwidth")
-    allreduce_const_s: float = Field(6e-6, ge=0, description="latency of one all-reduce [s]")
+    step_const_s: float = Field(default=1e-3, ge=0, description="c_step: scheduling and launch of a step [s]")
+    sequence_s: float = Field(default=10e-6, ge=0, description="c_seq: per sequence that samples [s]")
+    linear_const_s: float = Field(default=10.4e-6, ge=0, description="g0: per layer [s]")
+    linear_bandwidth_efficiency: float = Field(default=0.785, gt=0, le=1, description="of HBM bandwidth, linear layers")
+    linear_flops_efficiency: float = Field(default=0.739, gt=0, le=1, description="of peak FLOP/s, linear layers")
+    roofline_exponent: float = Field(default=1.66, ge=1, description="k of the smooth roofline")
+    elementwise_const_s: float = Field(default=26.9e-6, ge=0, description="norms, rotary, activation: per layer [s]")
+    elementwise_s_per_token: float = Field(default=0.23e-6, ge=0, description="per token at hidden 4096, tp 1 [s]")
+    elementwise_replicated_share: float = Field(default=0.28, ge=0, le=1, description="part that tp does not divide")
+    attention_prefill_const_s: float = Field(default=12e-6, ge=0, description="per layer, with any prefill [s]")
+    attention_prefill_flops_efficiency: float = Field(default=0.52, gt=0, le=1, description="of peak FLOP/s")
+    attention_decode_const_s: float = Field(default=17e-6, ge=0, description="per layer, with any decode [s]")
+    attention_decode_s_per_sequence: float = Field(default=0.2e-6, ge=0, description="per layer and sequence [s]")
+    attention_decode_bandwidth_efficiency: float = Field(default=0.78, gt=0, le=1, description="of HBM bandwidth")
+    allreduce_const_s: float = Field(default=6e-6, ge=0, description="latency of one all-reduce [s]")
     allreduce_bytes_per_s: dict[int, float] = Field(
-        {2: 178e9, 4: 122e9, 8: 107e9}, description="bandwidth of an all-reduce by tp [bytes/s]"
+        default={2: 178e9, 4: 122e9, 8: 107e9}, description="bandwidth of an all-reduce by tp [bytes/s]"
     )
 
 
 class ResidencyCosts(StrictModel):
     """What a promotion costs beside the transfer of its bytes; defaults measured on A100 with bf16."""
 
-    wake_base_s: float = Field(0.2, ge=0, description="SLEEPING to RUNNING, beside the transfer [s]")
-    cpu_base_s: float = Field(22.3, ge=0, description="engine start from the page cache [s]")
-    cpu_s_per_gb: float = Field(0.70, ge=0, description="per GB of weights on the GPU [s/GB]")
-    cpu_s_per_layer: float = Field(0.44, ge=0, description="per layer: compile and graph capture [s]")
+    wake_base_s: float = Field(default=0.2, ge=0, description="SLEEPING to RUNNING, beside the transfer [s]")
+    cpu_base_s: float = Field(default=22.3, ge=0, description="engine start from the page cache [s]")
+    cpu_s_per_gb: float = Field(default=0.70, ge=0, description="per GB of weights on the GPU [s/GB]")
+    cpu_s_per_layer: float = Field(default=0.44, ge=0, description="per layer: compile and graph capture [s]")
 
 
 class GpuConfig(StrictModel):
@@ -121,8 +121,8 @@ class GpuConfig(StrictModel):
     peak_flops_per_s: float = Field(gt=0, description="dense bf16 peak [FLOP/s]")
     hbm_bytes_per_s: float = Field(gt=0, description="HBM bandwidth [bytes/s]")
     pcie_bytes_per_s: float = Field(gt=0, description="host to GPU, one GPU alone, pinned memory [bytes/s]")
-    step: StepCoefficients = Field(StepCoefficients(), description="coefficients of the step model")
-    residency: ResidencyCosts = Field(ResidencyCosts(), description="costs of promotions")
+    step: StepCoefficients = Field(default_factory=StepCoefficients, description="coefficients of the step model")
+    residency: ResidencyCosts = Field(default_factory=ResidencyCosts, description="costs of promotions")
 
     @property
     def usable_hbm_bytes(self) -> float:
@@ -136,5 +136,5 @@ class HostConfig(StrictModel):
     dram_gb: float = Field(gt=0, description="DRAM for weights: page cache and copies of sleepers [GB, 1e9 bytes]")
     nvme_gb: float = Field(gt=0, description="local disk for weights [GB]")
     pcie_bytes_per_s: float = Field(gt=0, description="host to GPU, all GPUs of the host together [bytes/s]")
-    nvme_bytes_per_s: float = Field(3.5e9, gt=0, description="read bandwidth of the local disk [bytes/s]")
-    nic_bytes_per_s: float = Field(1.25e9, gt=0, description="bandwidth to the remote store [bytes/s]")
+    nvme_bytes_per_s: float = Field(default=3.5e9, gt=0, description="read bandwidth of the local disk [bytes/s]")
+    nic_bytes_per_s: float = Field(default=1.25e9, gt=0, description="bandwidth to the remote store [bytes/s]")

@@ -12,48 +12,64 @@ from maestro_gym.config.base import StrictModel
 class LimitsConfig(StrictModel):
     """How nodes serve. Each default names its source; None is taken from the fleet's GPU."""
 
-    max_num_seqs: int = Field(128, gt=0, description="sequences of one engine's batch; vLLM's flag")
-    max_num_batched_tokens: int = Field(2048, gt=0, description="tokens of one step [tokens]; vLLM's online default")
-    node_queue_limit: int | Literal["inf"] = Field(
-        8, description="stages that may wait at a node; inf for schedulers that bind early"
+    max_num_seqs: int = Field(default=128, gt=0, description="sequences of one engine's batch; vLLM's flag")
+    max_num_batched_tokens: int = Field(
+        default=2048, gt=0, description="tokens of one step [tokens]; vLLM's online default"
     )
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="part of usable HBM in use; vLLM's default")
+    node_queue_limit: int | Literal["inf"] = Field(
+        default=8, description="stages that may wait at a node; inf for schedulers that bind early"
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="part of usable HBM in use; vLLM's default"
+    )
     gpu_sharing: Literal["timeslice", "mps"] = Field(
-        "timeslice", description="how busy engines of a node share its GPU; timeslice is what stock vLLM does"
+        default="timeslice", description="how busy engines of a node share its GPU; timeslice is what stock vLLM does"
     )
     memory_mode: Literal["elastic", "partitioned"] = Field(
-        "elastic", description="elastic: one KV pool a node (Maestro); partitioned: one an engine (stock vLLM)"
+        default="elastic", description="elastic: one KV pool a node (Maestro); partitioned: one an engine (stock vLLM)"
     )
-    partitions: int = Field(1, gt=0, description="equal parts of a node's memory, if partitioned")
-    prefix_caching: bool = Field(True, description="reuse cached prefixes; vLLM's default")
+    partitions: int = Field(default=1, gt=0, description="equal parts of a node's memory, if partitioned")
+    prefix_caching: bool = Field(default=True, description="reuse cached prefixes; vLLM's default")
     kv_virtual_cap: float = Field(
-        3.05, gt=0, description="address space granted at most, times usable HBM; Maestro: 122 GB on 40 GB"
+        default=3.05, gt=0, description="address space granted at most, times usable HBM; Maestro: 122 GB on 40 GB"
     )
     margin_gb: float = Field(
-        2.5, ge=0, description="HBM of a RUNNING engine beside weights and KV [GB]: 1.3 non-torch, rest activations"
+        default=2.5,
+        ge=0,
+        description="HBM of a RUNNING engine beside weights and KV [GB]: 1.3 non-torch, rest activations",
     )
-    sleep_gb: float = Field(0.5, ge=0, description="HBM a SLEEPING engine keeps [GB]; vLLM 0.11")
-    growth_bytes: float = Field(2**27, gt=0, description="one growth of a reservation [bytes]; Maestro: 128 MiB")
-    growth_s: float = Field(2e-3, ge=0, description="its cost [s]; CUDA VMM map of 128 MiB")
-    rho_min: float = Field(0.1, ge=0, description="least margin of an adaptive reservation; Maestro")
-    rho_max: float = Field(0.3, ge=0, description="largest margin of an adaptive reservation; Maestro")
-    rho_step: float = Field(0.05, gt=0, le=1, description="weight of the newest under-estimation; a modelling choice")
-    share_decode: float = Field(0.9, gt=0, le=1, description="busy share of a decoding engine, timeslice; 0.85 to 0.96")
-    share_prefill: float = Field(0.96, gt=0, le=1, description="busy share of an engine with prefill, timeslice")
-    mps_share_decode: float = Field(0.6, gt=0, le=1, description="HBM bandwidth share of a decoder, MPS")
-    mps_prefill_exponent: float = Field(0.64, ge=0, description="prefill slows by SM share to minus this, MPS")
-    wake_base_s: float | None = Field(None, ge=0, description="SLEEPING to RUNNING beside the transfer [s]")
-    cpu_base_s: float | None = Field(None, ge=0, description="engine start from the page cache [s]")
-    cpu_s_per_gb: float | None = Field(None, ge=0, description="per GB of weights on a GPU [s/GB]")
-    cpu_s_per_layer: float | None = Field(None, ge=0, description="engine start, per layer [s]")
-    warmup_s: float = Field(2.5, ge=0, description="first request after a cold start [s]; vLLM 0.11: 2.4 to 6")
+    sleep_gb: float = Field(default=0.5, ge=0, description="HBM a SLEEPING engine keeps [GB]; vLLM 0.11")
+    growth_bytes: float = Field(
+        default=2**27, gt=0, description="one growth of a reservation [bytes]; Maestro: 128 MiB"
+    )
+    growth_s: float = Field(default=2e-3, ge=0, description="its cost [s]; CUDA VMM map of 128 MiB")
+    rho_min: float = Field(default=0.1, ge=0, description="least margin of an adaptive reservation; Maestro")
+    rho_max: float = Field(default=0.3, ge=0, description="largest margin of an adaptive reservation; Maestro")
+    rho_step: float = Field(
+        default=0.05, gt=0, le=1, description="weight of the newest under-estimation; a modelling choice"
+    )
+    share_decode: float = Field(
+        default=0.9, gt=0, le=1, description="busy share of a decoding engine, timeslice; 0.85 to 0.96"
+    )
+    share_prefill: float = Field(
+        default=0.96, gt=0, le=1, description="busy share of an engine with prefill, timeslice"
+    )
+    mps_share_decode: float = Field(default=0.6, gt=0, le=1, description="HBM bandwidth share of a decoder, MPS")
+    mps_prefill_exponent: float = Field(default=0.64, ge=0, description="prefill slows by SM share to minus this, MPS")
+    wake_base_s: float | None = Field(default=None, ge=0, description="SLEEPING to RUNNING beside the transfer [s]")
+    cpu_base_s: float | None = Field(default=None, ge=0, description="engine start from the page cache [s]")
+    cpu_s_per_gb: float | None = Field(default=None, ge=0, description="per GB of weights on a GPU [s/GB]")
+    cpu_s_per_layer: float | None = Field(default=None, ge=0, description="engine start, per layer [s]")
+    warmup_s: float = Field(default=2.5, ge=0, description="first request after a cold start [s]; vLLM 0.11: 2.4 to 6")
     first_sleep_factor: float = Field(
-        2.0, ge=1, description="the first demotion to SLEEPING takes this times a wake (pinning); a modelling choice"
+        default=2.0,
+        ge=1,
+        description="the first demotion to SLEEPING takes this times a wake (pinning); a modelling choice",
     )
-    api_s: float = Field(0.03, ge=0, description="constant of a call [s]; vLLM 0.15: 25 to 40 ms")
-    wait_max_s: float = Field(5.0, gt=0, description="a place that waits is asked again after this [s]")
-    metrics_delay_s: float = Field(0.0, ge=0, description="age of scraped view fields [s]")
-    sample_period_s: float = Field(1.0, ge=0, description="period of the time series [s], 0 = none")
+    api_s: float = Field(default=0.03, ge=0, description="constant of a call [s]; vLLM 0.15: 25 to 40 ms")
+    wait_max_s: float = Field(default=5.0, gt=0, description="a place that waits is asked again after this [s]")
+    metrics_delay_s: float = Field(default=0.0, ge=0, description="age of scraped view fields [s]")
+    sample_period_s: float = Field(default=1.0, ge=0, description="period of the time series [s], 0 = none")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

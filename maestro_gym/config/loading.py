@@ -239,6 +239,6 @@ def _check_fleet(config: ScenarioConfig, path: Path) -> None:
         raise MaestroError(
             f"{path}: models.{index}: no node of the fleet can host `{deployment.name}`. The roomiest ({group.gpu}, "
             f"tp {group.tp}) offers {share} a GPU; the weights take {weight_gb:.1f} GB and the engine "
-            f"{config.limits.margin_gb:g} GB, which leaves no room for {_MIN_KV_TOKENS} KV tokens. Take a larger GPU, a "
-            "higher tp, fewer partitions or a smaller architecture."
+            f"{config.limits.margin_gb:g} GB, which leaves no room for {_MIN_KV_TOKENS} KV tokens. Take a larger GPU, "
+            "a higher tp, fewer partitions or a smaller architecture."
         )

@@ -22,31 +22,33 @@ class DeploymentConfig(StrictModel):
 
     name: str = Field(min_length=1, description="name in tables, traces and requests")
     architecture: str = Field(description="a name of configs/models, or of the scenario's `architectures`")
-    popularity: float = Field(1.0, gt=0, description="share of calls, relative to the other deployments")
-    size_class: SizeClass = Field("medium", description="what a role of a workload family asks for")
-    max_model_len: int | None = Field(None, gt=0, description="longest context served [tokens]; None: architecture's")
+    popularity: float = Field(default=1.0, gt=0, description="share of calls, relative to the other deployments")
+    size_class: SizeClass = Field(default="medium", description="what a role of a workload family asks for")
+    max_model_len: int | None = Field(
+        default=None, gt=0, description="longest context served [tokens]; None: architecture's"
+    )
 
 
 class ScenarioConfig(StrictModel):
     """Everything a run needs; a dump of it loads again as a scenario."""
 
-    name: str = Field("scenario", description="name in tables and plots")
-    description: str = Field("", description="one sentence for the reader")
+    name: str = Field(default="scenario", description="name in tables and plots")
+    description: str = Field(default="", description="one sentence for the reader")
     fleet: FleetConfig = Field(description="a name of configs/fleets, or written out")
     models: list[DeploymentConfig] = Field(min_length=1, description="the deployments")
     workload: WorkloadConfig = Field(description="what arrives")
     contention: Literal["low", "medium", "high", "custom"] = Field(
-        "medium", description="low, medium, high: offered load 0.5, 0.8, 1.1; custom: workload.load says it"
+        default="medium", description="low, medium, high: offered load 0.5, 0.8, 1.1; custom: workload.load says it"
     )
-    predictor: PredictorConfig = Field(PredictorConfig(), description="how episodes are annotated")
-    limits: LimitsConfig = Field(LimitsConfig(), description="limits and constants of the physics")
-    horizon_s: float = Field(600.0, gt=0, description="arrivals end, or training truncates, here [s]")
-    drain_s: float = Field(600.0, ge=0, description="longest drain after the horizon, evaluation [s]")
-    seeds: list[int] = Field([0, 1, 2, 3, 4], min_length=1, description="seeds of an evaluation")
-    train: TrainConfig = Field(TrainConfig(), description="a name of configs/train, or written out")
-    architectures: dict[str, ArchitectureConfig] = Field({}, description="filled from configs/models")
-    gpus: dict[str, GpuConfig] = Field({}, description="filled from configs/hardware/gpus")
-    hosts: dict[str, HostConfig] = Field({}, description="filled from configs/hardware/hosts")
+    predictor: PredictorConfig = Field(default_factory=PredictorConfig, description="how episodes are annotated")
+    limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits and constants of the physics")
+    horizon_s: float = Field(default=600.0, gt=0, description="arrivals end, or training truncates, here [s]")
+    drain_s: float = Field(default=600.0, ge=0, description="longest drain after the horizon, evaluation [s]")
+    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1, description="seeds of an evaluation")
+    train: TrainConfig = Field(default_factory=TrainConfig, description="a name of configs/train, or written out")
+    architectures: dict[str, ArchitectureConfig] = Field(default={}, description="filled from configs/models")
+    gpus: dict[str, GpuConfig] = Field(default={}, description="filled from configs/hardware/gpus")
+    hosts: dict[str, HostConfig] = Field(default={}, description="filled from configs/hardware/hosts")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

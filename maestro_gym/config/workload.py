@@ -15,8 +15,10 @@ CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1}
 class ArrivalsConfig(StrictModel):
     """The process by which workflows arrive."""
 
-    process: Literal["poisson", "gamma"] = Field("poisson", description="gamma: renewal process with the CV below")
-    cv: float = Field(1.0, gt=0, description="coefficient of variation of the gaps, if gamma")
+    process: Literal["poisson", "gamma"] = Field(
+        default="poisson", description="gamma: renewal process with the CV below"
+    )
+    cv: float = Field(default=1.0, gt=0, description="coefficient of variation of the gaps, if gamma")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -28,22 +30,26 @@ class ArrivalsConfig(StrictModel):
 class WorkloadConfig(StrictModel):
     """A workload family or a trace, and its rate."""
 
-    family: str | None = Field(None, description="a name of configs/workloads")
-    trace: str | None = Field(None, description="a trace file, in place of a family")
-    format: str = Field("auto", description="format of the trace; auto looks at its columns")
+    family: str | None = Field(default=None, description="a name of configs/workloads")
+    trace: str | None = Field(default=None, description="a trace file, in place of a family")
+    format: str = Field(default="auto", description="format of the trace; auto looks at its columns")
     trace_arrivals: Literal["own", "scaled", "process"] = Field(
-        "scaled", description="own: the trace's times; scaled: stretched to the rate; process: replaced by `arrivals`"
+        default="scaled",
+        description="own: the trace's times; scaled: stretched to the rate; process: replaced by `arrivals`",
     )
-    model_map: dict[str, str] = Field({}, description="model name of the trace -> deployment; `*` stands for the rest")
+    model_map: dict[str, str] = Field(
+        default={}, description="model name of the trace -> deployment; `*` stands for the rest"
+    )
     overlong: Literal["error", "clip", "drop"] = Field(
-        "error", description="a trace's call above its model's limit; clip: shorten its prompt; drop: its workflow"
+        default="error",
+        description="a trace's call above its model's limit; clip: shorten its prompt; drop: its workflow",
     )
-    arrivals: ArrivalsConfig = Field(ArrivalsConfig(), description="arrival process")
-    load: float | None = Field(None, gt=0, description="offered load relative to capacity; None: by contention")
-    rate_rps: float | None = Field(None, gt=0, description="workflows a second, in place of the load [1/s]")
-    time_scale: float = Field(1.0, gt=0, description="multiplies deadlines, TTFT limits and tool gaps")
+    arrivals: ArrivalsConfig = Field(default_factory=ArrivalsConfig, description="arrival process")
+    load: float | None = Field(default=None, gt=0, description="offered load relative to capacity; None: by contention")
+    rate_rps: float | None = Field(default=None, gt=0, description="workflows a second, in place of the load [1/s]")
+    time_scale: float = Field(default=1.0, gt=0, description="multiplies deadlines, TTFT limits and tool gaps")
     initial_placement: Literal["warm", "cold"] = Field(
-        "warm", description="warm: popular models RUNNING at the start; cold: none"
+        default="warm", description="warm: popular models RUNNING at the start; cold: none"
     )
 
     @model_validator(mode="after")
@@ -57,9 +63,10 @@ class PredictorConfig(StrictModel):
     """Which predictor annotates an episode."""
 
     kind: Literal["oracle", "role_median", "constant", "noisy"] = Field(
-        "noisy", description="oracle: the truth; role_median: by role; constant: one guess; noisy: truth with error"
+        default="noisy",
+        description="oracle: the truth; role_median: by role; constant: one guess; noisy: truth with error",
     )
-    mae_tokens: float = Field(165.43, ge=0, description="error of noisy [tokens]; Maestro reports 165.43")
-    auc: float = Field(0.9625, ge=0.5, le=1, description="tool classifier of noisy; Maestro reports 0.9625")
-    constant_tokens: float = Field(256.0, gt=0, description="guess of constant [tokens]")
-    history: int = Field(200, gt=0, description="workflows of history that role_median learns from")
+    mae_tokens: float = Field(default=165.43, ge=0, description="error of noisy [tokens]; Maestro reports 165.43")
+    auc: float = Field(default=0.9625, ge=0.5, le=1, description="tool classifier of noisy; Maestro reports 0.9625")
+    constant_tokens: float = Field(default=256.0, gt=0, description="guess of constant [tokens]")
+    history: int = Field(default=200, gt=0, description="workflows of history that role_median learns from")

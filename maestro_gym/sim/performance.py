@@ -157,7 +157,6 @@ def step_time_s(
         Seconds.
     """
     perf = tables.perf
-    layers = float(perf["layers"])
     tokens = sum(new for new, _ in prefills) + len(decode_contexts)
     total = float(tables.step_s[tokens]) + float(tables.sample_s[len(decode_contexts) + sampling_prefills])
     if prefills:

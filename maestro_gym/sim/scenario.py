@@ -87,7 +87,7 @@ class Scenario:
             self._episodes.move_to_end(wanted)
             return self._episodes[wanted]
         key = episode_key(*wanted)
-        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, split=split)
+        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service)
         episode = annotate(bare, self.world.service, self.config.predictor, key)
         self._episodes[wanted] = episode
         if len(self._episodes) > _CACHED_EPISODES:
