@@ -12,8 +12,24 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.console import dotted_overrides, show_table, write_json
+from maestro_gym.console import dotted_overrides, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
+
+CLASSICS = (
+    "maestro",
+    "fcfs",
+    "edf",
+    "sjf",
+    "srtf",
+    "oracle-srtf",
+    "random",
+    "jsq",
+    "warm-jsq",
+    "least-kv",
+    "static-max",
+    "no-colocation",
+)
+"""What a comparison runs unless told otherwise: Maestro and the rivals that a reviewer asks for first."""
 
 
 class _Verbs(TyperGroup):
@@ -25,6 +41,9 @@ class _Verbs(TyperGroup):
         except MaestroError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+            raise typer.Exit(130) from None
 
 
 app = typer.Typer(
@@ -79,6 +98,90 @@ def _root(
 def _overrides(words: list[str] | None, contention: str | None) -> list[str]:
     chosen = [f"contention={contention}"] if contention else []
     return chosen + dotted_overrides(words)
+
+
+@app.command()
+def compare(
+    overrides: Overrides = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", "-s", help="Name or YAML file; repeat for several.", show_default="quick"),
+    ] = None,
+    contention: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contention", "-c", help="low, medium or high; repeat for several.", show_default="the scenario's"
+        ),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat, or "
+            "separate by commas. classics stands for: " + ", ".join(CLASSICS) + ".",
+            show_default="classics",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="Evaluation seeds: 0,1,2 or 0-9.", show_default="the scenario's"),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="Policy that differences refer to.", show_default="fcfs, else the first"),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Episodes of train, validation or test.")] = "test",
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes.", show_default="usable cores")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder for results, plots and report.", show_default="runs/compare/TIME"),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Run policies on the same episodes; table, results, plots and a report.
+
+    Differences to the reference are paired: every policy meets the same arrivals, lengths and gaps.
+
+    Example: maestro-gym compare -c high
+
+    Example: maestro-gym compare -s paper -p maestro,edf,edf+maestro --seeds 0-9
+
+    Example: maestro-gym compare -p runs/MY_RUN,classics workload.load=0.95
+
+    Example: maestro-gym compare -p fcfs,maestro workload.trace=calls.csv
+    """
+    from maestro_gym.evaluation.compare import run_compare
+
+    run_compare(
+        split_words(scenario) or ["quick"],
+        [name for word in split_words(policy) or ["classics"] for name in (CLASSICS if word == "classics" else [word])],
+        contentions=split_words(contention) or None,
+        seeds=seed_numbers(seeds),
+        overrides=dotted_overrides(overrides),
+        out=out,
+        json_path=json_file,
+        jobs=jobs,
+        reference=reference,
+        split=split,
+    )
+
+
+@app.command()
+def policies(json_file: JsonFile = None) -> None:
+    """List the policies: their rules, and what they may know.
+
+    N reads past and present, P predictions too, O the true future.
+
+    Example: maestro-gym policies --json policies.json
+    """
+    from maestro_gym.listings import policy_rows
+
+    rows = policy_rows()
+    show_table("policies", rows, "N: past and present, P: predictions too, O: the true future")
+    write_json(json_file, {"command": "policies", "rows": rows})
 
 
 @app.command()

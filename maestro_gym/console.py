@@ -78,6 +78,41 @@ def dotted_overrides(words: Sequence[str] | None) -> list[str]:
     return list(words or ())
 
 
+def split_words(words: Sequence[str] | None) -> list[str]:
+    """Take apart what was repeated or separated by commas.
+
+    Args:
+        words: Values of an option that may be given several times.
+
+    Returns:
+        The single words, in order.
+    """
+    return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
+
+
+def seed_numbers(text: str | None) -> list[int] | None:
+    """Read seeds: numbers and ranges, separated by commas.
+
+    Args:
+        text: Such as ``0,1,2`` or ``0-9``; None leaves the choice to the scenario.
+
+    Returns:
+        The seeds, or None.
+
+    Raises:
+        MaestroError: It reads otherwise.
+    """
+    if text is None:
+        return None
+    seeds: list[int] = []
+    for part in split_words([text]):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise MaestroError(f"--seeds {text}: {part!r} is no seed. Write numbers and ranges, such as 0,1,2 or 0-9.")
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
+
+
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"

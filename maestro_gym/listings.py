@@ -86,17 +86,42 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
             "model": model.name,
             "architecture": model.architecture,
             "size_class": model.size_class,
-            "popularity": model.popularity,
+            "stage_share": float(stage_share),
             "weights_gb": bytes_ / 1e9,
             "max_model_len": config.max_model_len(model),
         }
-        for model, bytes_ in zip(config.models, weight_bytes, strict=True)
+        for model, bytes_, stage_share in zip(
+            config.models, weight_bytes, scenario.world.models["popularity"], strict=True
+        )
     ]
     return {
         "scenario": [{"field": field, "value": value} for field, value in facts.items()],
         "fleet": fleet,
         "models": models,
     }
+
+
+def policy_rows() -> list[Row]:
+    """List the policies that can be named.
+
+    Returns:
+        One row a policy: name, information class, its rules and what it is compared for.
+    """
+    from maestro_gym.baselines.registry import load_policy, policy_names
+
+    policies = [load_policy(name) for name in policy_names()]
+    return [
+        {
+            "policy": policy.name,
+            "information": policy.information,
+            "global_rule": policy.global_rule.name,
+            "cluster_rule": policy.cluster_rule.name,
+            "node_rule": policy.node_rule.name,
+            "reclaim_rule": policy.reclaim_rule.name,
+            "description": policy.description,
+        }
+        for policy in policies
+    ]
 
 
 def metric_rows() -> list[Row]:
