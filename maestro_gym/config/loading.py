@@ -101,12 +101,23 @@ def _read_scenario(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     raw = read_yaml(path)
     base = raw.pop("extends", None)
     raw.setdefault("name", path.stem)
+    _anchor_trace(raw, path.parent)
     if base is None:
         return raw
     parent = find_config("scenarios", str(base), f"{path}: extends", path.parent)
     if parent.resolve() in (*seen, path.resolve()):
         raise MaestroError(f"{path}: `extends: {base}` leads back to itself; break the circle.")
     return _merge(_read_scenario(parent, (*seen, path.resolve())), raw)
+
+
+def _anchor_trace(raw: dict[str, Any], folder: Path) -> None:
+    """Let a relative trace path mean the folder of the file that wrote it, if it is there."""
+    workload = raw.get("workload")
+    if not isinstance(workload, dict):
+        return
+    trace = workload.get("trace")
+    if isinstance(trace, str) and (folder / trace).is_file():
+        workload["trace"] = str((folder / trace).resolve())
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

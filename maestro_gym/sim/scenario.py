@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from maestro_gym.config import ScenarioConfig, load_scenario
-from maestro_gym.predictors import annotate
+from maestro_gym.predictors import Predictor, build_predictor, record
 from maestro_gym.schema import Episode
 from maestro_gym.sim.capacity import capacity_rps
 from maestro_gym.sim.world import build_world, world_names
@@ -22,6 +22,7 @@ class Scenario:
     Attributes:
         config: The complete configuration.
         workload: Maker of episodes.
+        predictor: What annotates the episodes, frozen.
         world: Fleet and step tables; a model's popularity is its share of the workload's stages.
         capacity_rps: lambda*, workflows a second (design: offered load).
         rate_rps: Workflows that arrive a second: load times capacity, unless the configuration sets it.
@@ -56,6 +57,7 @@ class Scenario:
         fixed_rps = config.workload.rate_rps
         # The configuration guarantees a load; the fixed rate goes before it.
         self.rate_rps = fixed_rps if fixed_rps is not None else float(load or 0.0) * self.capacity_rps
+        self.predictor = self._build_predictor()
         self._episodes: OrderedDict[tuple[str, int, int], Episode] = OrderedDict()
 
     @classmethod
@@ -88,11 +90,16 @@ class Scenario:
             return self._episodes[wanted]
         key = episode_key(*wanted)
         bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service)
-        episode = annotate(bare, self.world.service, self.config.predictor, key)
+        episode = record(bare, self.world.service, self.predictor.guess(bare, self.world.service, key))
         self._episodes[wanted] = episode
         if len(self._episodes) > _CACHED_EPISODES:
             self._episodes.popitem(last=False)
         return episode
+
+    def _build_predictor(self) -> Predictor:
+        spec, service = self.config.predictor, self.world.service
+        history = self.workload.history(spec.history, service) if spec.kind == "role_median" else None
+        return build_predictor(spec, service, history)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the kept episodes behind: another process makes its own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -9,7 +11,7 @@ from maestro_gym.config import CONTENTION_LOADS, ScenarioConfig, dump_config, lo
 
 
 @pytest.mark.parametrize("name", scenario_names())
-def test_every_scenario_loads_and_its_dump_loads_to_the_same(name: str, tmp_path) -> None:
+def test_every_scenario_loads_and_its_dump_loads_to_the_same(name: str, tmp_path: Path) -> None:
     config = load_scenario(name)
     path = tmp_path / "resolved.yaml"
     path.write_text(dump_config(config))
@@ -57,7 +59,7 @@ def test_an_explicit_load_names_its_contention() -> None:
     assert load_scenario("quick", ["workload.load=1.1"]).contention == "high"
 
 
-def test_contention_of_a_resolved_scenario_can_still_be_changed(tmp_path) -> None:
+def test_contention_of_a_resolved_scenario_can_still_be_changed(tmp_path: Path) -> None:
     path = tmp_path / "resolved.yaml"
     path.write_text(dump_config(load_scenario("quick", ["contention=high"])))
     assert load_scenario(str(path), ["contention=low"]).workload.load == 0.5
@@ -68,7 +70,14 @@ def test_a_trace_takes_the_place_of_the_family() -> None:
     assert (workload.family, workload.trace) == (None, "calls.csv")
 
 
-def test_a_scenario_can_extend_another(tmp_path) -> None:
+def test_a_trace_lies_beside_the_scenario_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "calls.csv").write_text("")
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: quick\nworkload: {family: null, trace: calls.csv}\n")
+    assert load_scenario(str(path)).workload.trace == str(tmp_path / "calls.csv")
+
+
+def test_a_scenario_can_extend_another(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"extends": "quick", "limits": {"max_num_seqs": 64}, "horizon_s": 100}))
     config = load_scenario(str(path))
@@ -85,7 +94,9 @@ def test_overrides_reach_into_files_that_the_scenario_names() -> None:
 
 
 def test_a_key_with_a_dot_stands_in_quotes() -> None:
-    config = load_scenario("quick", ['workload.model_map."gpt-3.5"=llama-8b-chat', 'gpus."A100-80GB".usable_hbm_gib=78'])
+    config = load_scenario(
+        "quick", ['workload.model_map."gpt-3.5"=llama-8b-chat', 'gpus."A100-80GB".usable_hbm_gib=78']
+    )
     assert config.workload.model_map == {"gpt-3.5": "llama-8b-chat"}
     assert config.gpus["A100-80GB"].usable_hbm_gib == 78
     assert config.gpus["A100-80GB"].peak_flops_per_s == 312e12
