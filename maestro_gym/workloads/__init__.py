@@ -4,9 +4,9 @@ from maestro_gym.workloads.arrivals import renewal_times_s
 from maestro_gym.workloads.build import build_workload, deployments_of, load_family, scenario_workload
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
-from maestro_gym.workloads.records import unit_service
+from maestro_gym.workloads.records import by_name, unit_service
 from maestro_gym.workloads.spec import SIZE_CLASSES, FamilySpec
-from maestro_gym.workloads.workload import SPLITS, Mix, Workload, episode_key, split_of
+from maestro_gym.workloads.workload import SPLITS, Mix, Workload, episode_key
 
 __all__ = [
     "SIZE_CLASSES",
@@ -17,12 +17,12 @@ __all__ = [
     "Mix",
     "Workload",
     "build_workload",
+    "by_name",
     "deployments_of",
     "episode_key",
     "load_family",
     "make_deployments",
     "renewal_times_s",
     "scenario_workload",
-    "split_of",
     "unit_service",
 ]

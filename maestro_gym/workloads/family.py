@@ -17,7 +17,7 @@ from maestro_gym.workloads.tables import compile_family, cumulative
 from maestro_gym.workloads.workload import Mix, mix_of
 
 # Keys of samples for statistics; negative, so that no episode has them.
-_SHAPE_KEY, _MIX_KEY = -1, -2
+_SHAPE_KEY, _MIX_KEY, _HISTORY_KEY = -1, -2, -3
 _SHAPE_WORKFLOWS, _MIX_WORKFLOWS = 40_000, 40_000
 
 
@@ -67,13 +67,20 @@ class FamilyWorkload:
         shares = np.bincount(sizes, minlength=len(SIZE_CLASSES)) / len(sizes)
         self.choice = match_popularity(shares, deployments, spec.size_decay)
 
-    def episode(self, key: int, rate_rps: float, horizon_s: float, service: np.ndarray) -> Episode:
-        """Make one episode; see ``Workload.episode``."""
+    def episode(
+        self, key: int, rate_rps: float, horizon_s: float, service: np.ndarray, split: str = "train"
+    ) -> Episode:
+        """Make one episode; see ``Workload.episode``. The key alone keeps the splits apart."""
+        del split
         return self._make(key, renewal_times_s(key, rate_rps, horizon_s, self._cv), service)
 
     def mix(self) -> Mix:
         """Return the statistics of 40,000 workflows of a fixed key."""
         return self._mix
+
+    def history(self, num_workflows: int, service: np.ndarray) -> Episode:
+        """Return past workflows; see ``Workload.history``."""
+        return self._make(_HISTORY_KEY, np.zeros(num_workflows), service)
 
     @cached_property
     def _mix(self) -> Mix:

@@ -35,18 +35,32 @@ class Workload(Protocol):
         """Return the workload's statistics over many workflows, the same at every call."""
         ...
 
-    def episode(self, key: int, rate_rps: float, horizon_s: float, service: np.ndarray) -> Episode:
+    def episode(
+        self, key: int, rate_rps: float, horizon_s: float, service: np.ndarray, split: str = "train"
+    ) -> Episode:
         """Make one episode, its predictions zero.
 
         Args:
-            key: of ``episode_key``; the episode is a function of it and the other arguments. It names the
-                split too, so that a trace can keep the workflows of the splits apart.
+            key: of ``episode_key``; the episode is a function of it and the other arguments.
             rate_rps: workflows a second.
             horizon_s: workflows arrive before it [s].
             service: SERVICE, shape (num_models,): nominal speeds, for what truly remains.
+            split: train, validation or test: a trace keeps the workflows of the three apart.
 
         Returns:
             The episode.
+        """
+        ...
+
+    def history(self, num_workflows: int, service: np.ndarray) -> Episode:
+        """Return past workflows that predictors may learn from: of the training split, the same at every call.
+
+        Args:
+            num_workflows: how many; a trace may have fewer.
+            service: SERVICE, shape (num_models,).
+
+        Returns:
+            An episode without meaningful arrival times.
         """
         ...
 
@@ -60,7 +74,7 @@ def episode_key(split: str, seed: int, index: int) -> int:
         index: which episode of that environment, in [0, 2**31).
 
     Returns:
-        An integer in [0, 2**62); its last two bits are the split's number.
+        An integer in [0, 2**62).
 
     Raises:
         MaestroError: the split does not exist, or seed or index is out of range.
@@ -70,13 +84,7 @@ def episode_key(split: str, seed: int, index: int) -> int:
     for name, value in (("seed", seed), ("episode index", index)):
         if not 0 <= value < 2**31:
             raise MaestroError(f"The {name} {value} is out of range; give a whole number from 0 to {2**31 - 1}.")
-    bits = hashing.mix(int(seed) * 2**31 + int(index), hashing.EPISODE, 0)
-    return int(bits) // 4 * 4 + SPLITS.index(split)
-
-
-def split_of(key: int) -> str:
-    """Return the split that a key of ``episode_key`` belongs to; train for any other key."""
-    return SPLITS[key % 4] if key % 4 < len(SPLITS) else SPLITS[0]
+    return int(hashing.mix(int(seed) * 2**31 + int(index), hashing.EPISODE, SPLITS.index(split)))
 
 
 def mix_of(episode: Episode, num_models: int) -> Mix:
