@@ -12,11 +12,11 @@ from maestro_gym.config.base import StrictModel
 class HostGroupConfig(StrictModel):
     """Equal hosts of a cluster."""
 
-    count: int = Field(default=1, gt=0, description="hosts of this kind")
+    count: int = Field(default=1, gt=0, le=4096, description="hosts of this kind")
     host: str = Field(description="kind of machine, a name of configs/hardware/hosts")
-    nodes: int = Field(gt=0, description="nodes of each host")
+    nodes: int = Field(gt=0, le=64, description="nodes of each host")
     gpu: str = Field(description="kind of GPU, a name of configs/hardware/gpus")
-    tp: int = Field(default=1, gt=0, description="GPUs of a node: its tensor-parallel degree")
+    tp: int = Field(default=1, gt=0, le=64, description="GPUs of a node: its tensor-parallel degree")
 
 
 class ClusterConfig(StrictModel):

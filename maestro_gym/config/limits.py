@@ -12,9 +12,9 @@ from maestro_gym.config.base import StrictModel
 class LimitsConfig(StrictModel):
     """How nodes serve. Each default names its source; None is taken from the fleet's GPU."""
 
-    max_num_seqs: int = Field(default=128, gt=0, description="sequences of one engine's batch; vLLM's flag")
+    max_num_seqs: int = Field(default=128, gt=0, le=4096, description="sequences of one engine's batch; vLLM's flag")
     max_num_batched_tokens: int = Field(
-        default=2048, gt=0, description="tokens of one step [tokens]; vLLM's online default"
+        default=2048, gt=0, le=2**17, description="tokens of one step [tokens]; vLLM's online default"
     )
     node_queue_limit: int | Literal["inf"] = Field(
         default=8, description="stages that may wait at a node; inf for schedulers that bind early"
@@ -28,7 +28,9 @@ class LimitsConfig(StrictModel):
     memory_mode: Literal["elastic", "partitioned"] = Field(
         default="elastic", description="elastic: one KV pool a node (Maestro); partitioned: one an engine (stock vLLM)"
     )
-    partitions: int = Field(default=1, gt=0, description="equal parts of a node's memory, if partitioned")
+    partitions: int = Field(
+        default=1, gt=0, le=64, description="equal parts of a node, if partitioned; an engine takes as many as it needs"
+    )
     prefix_caching: bool = Field(default=True, description="reuse cached prefixes; vLLM's default")
     kv_virtual_cap: float = Field(
         default=3.05, gt=0, description="address space granted at most, times usable HBM; Maestro: 122 GB on 40 GB"

@@ -246,10 +246,10 @@ def _check_fleet(config: ScenarioConfig, path: Path) -> None:
         weight_gb = config.architectures[deployment.architecture].weight_bytes_per_gpu(group.tp) / 1e9
         pool_gb = config.node_pool_bytes(group) / 1e9
         parts = config.limits.partitions if config.limits.memory_mode == "partitioned" else 1
-        share = f"{pool_gb / parts:.1f} GB of HBM" + (f" (1/{parts} of a node)" if parts > 1 else "")
+        share = f"{pool_gb:.1f} GB of HBM" + (f" in {parts} partitions" if parts > 1 else "")
         raise MaestroError(
             f"{path}: models.{index}: no node of the fleet can host `{deployment.name}`. The roomiest ({group.gpu}, "
             f"tp {group.tp}) offers {share} a GPU; the weights take {weight_gb:.1f} GB and the engine "
             f"{config.limits.margin_gb:g} GB, which leaves no room for {_MIN_KV_TOKENS} KV tokens. Take a larger GPU, "
-            "a higher tp, fewer partitions or a smaller architecture."
+            "a higher tp, other `limits.partitions` or a smaller architecture."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -119,16 +120,22 @@ class ScenarioConfig(StrictModel):
     def kv_room_tokens(self, deployment: DeploymentConfig, group: HostGroupConfig) -> int:
         """KV tokens that fit beside a deployment that is alone on a node; negative if its weights do not fit.
 
+        Elastic: pool = HBM * 0.9 - weights - margin, over kappa. Partitioned: the same within as many whole
+        partitions as weights, margin and one KV block need.
+
         Args:
             deployment: A deployment of this scenario.
             group: A host group of the fleet.
 
         Returns:
-            Tokens (design: pool = HBM * 0.9 - weights - margin, over kappa).
+            Tokens.
         """
         architecture = self.architectures[deployment.architecture]
+        kv_bytes = architecture.kv_bytes_per_token_per_gpu(group.tp)
+        taken_bytes = architecture.weight_bytes_per_gpu(group.tp) + self.limits.margin_gb * 1e9
         pool_bytes = self.node_pool_bytes(group)
         if self.limits.memory_mode == "partitioned":
-            pool_bytes /= self.limits.partitions
-        room = pool_bytes - architecture.weight_bytes_per_gpu(group.tp) - self.limits.margin_gb * 1e9
-        return int(room // architecture.kv_bytes_per_token_per_gpu(group.tp))
+            share_bytes = pool_bytes / self.limits.partitions
+            shares = math.ceil((taken_bytes + BLOCK_TOKENS * kv_bytes) / share_bytes)
+            pool_bytes = share_bytes * min(shares, self.limits.partitions)
+        return int((pool_bytes - taken_bytes) // kv_bytes)

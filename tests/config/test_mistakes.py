@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from maestro_gym.config import dump_config, load_scenario
 from maestro_gym.errors import MaestroError
@@ -106,3 +108,20 @@ def test_deployments_with_one_name_are_refused(tmp_path: Path) -> None:
     path.write_text(dump_config(load_scenario("quick")).replace("llama-8b-router", "llama-8b-chat"))
     with pytest.raises(MaestroError, match="two deployments"):
         load_scenario(str(path))
+
+
+def places(tree: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """List the paths of a tree down to its third level."""
+    found = [path] if path else []
+    if len(path) < 3:
+        items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+        for key, value in items:
+            found += places(value, (*path, f'"{key}"' if "." in str(key) else str(key)))
+    return found
+
+
+@pytest.mark.parametrize("junk", ["abc", "[]", "{a: 1}", "-1", ".inf"])
+def test_no_junk_at_any_place_leads_to_a_stack_trace(junk: str) -> None:
+    for path in places(yaml.safe_load(dump_config(load_scenario("toy")))):
+        with contextlib.suppress(MaestroError):
+            load_scenario("toy", [f"{'.'.join(path)}={junk}"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maestro_gym.config import CONTENTION_LOADS, ScenarioConfig, dump_config, load_scenario, load_train, scenario_names
+from maestro_gym.config import CONTENTION_LOADS, dump_config, load_scenario, load_train, scenario_names
 
 
 @pytest.mark.parametrize("name", scenario_names())
@@ -110,15 +110,20 @@ def test_max_model_len_never_exceeds_what_a_node_can_hold() -> None:
     assert config.max_model_len(coder) <= config.kv_room_tokens(coder, config.host_groups[0]) < 32768
 
 
-def test_partitions_shrink_the_room_of_a_model() -> None:
-    elastic = load_scenario("quick")
-    halves = ["limits.memory_mode=partitioned", "limits.partitions=2"]
-    small = ["models=[{name: a, architecture: Llama-3.1-8B}]", *halves]
-    config = load_scenario("quick", small)
-    assert isinstance(config, ScenarioConfig)
-    assert config.kv_room_tokens(config.models[0], config.host_groups[0]) < elastic.kv_room_tokens(
-        elastic.models[0], elastic.host_groups[0]
-    )
+@pytest.mark.parametrize(("name", "shares"), [("small", 2), ("medium", 3), ("large", 5)])
+def test_a_partitioned_engine_takes_as_many_partitions_as_it_needs(name: str, shares: int) -> None:
+    config = load_scenario("toy", ["limits.memory_mode=partitioned"])
+    deployment = config.models[config.model_names.index(name)]
+    group = config.host_groups[0]
+    architecture = config.architectures[deployment.architecture]
+    pool_bytes = config.node_pool_bytes(group) * shares / 5 - architecture.weight_bytes - 2.5e9
+    assert config.kv_room_tokens(deployment, group) == int(pool_bytes // architecture.kv_bytes_per_token)
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_scenario_can_run_partitioned(name: str) -> None:
+    config = load_scenario(name, ["limits.memory_mode=partitioned"])
+    assert min(config.kv_room_tokens(item, config.host_groups[0]) for item in config.models) > 10_000
 
 
 def test_training_settings_load_by_name() -> None:
