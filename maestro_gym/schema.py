@@ -21,8 +21,17 @@ INTERACTIVE, BATCH = 0, 1
 CLASS_NAMES = ("interactive", "batch")
 
 # Where a stage is in its life.
-STAGE_FUTURE, STAGE_GAP, STAGE_READY, STAGE_TRANSIT, STAGE_QUEUED, STAGE_RUNNING, STAGE_FINISHED = range(7)
-STAGE_PHASE_NAMES = ("future", "gap", "ready", "transit", "queued", "running", "finished")
+(
+    STAGE_FUTURE,  # not ready, and invisible
+    STAGE_READY,  # in the global queue
+    STAGE_TRANSIT,  # on its way to a node
+    STAGE_QUEUED,  # waits at its node
+    STAGE_RUNNING,  # admitted
+    STAGE_DELIVERY,  # its answer is on its way back
+    STAGE_GAP,  # delivered; its tool runs
+    STAGE_FINISHED,
+) = range(8)
+STAGE_PHASE_NAMES = ("future", "ready", "transit", "queued", "running", "delivery", "gap", "finished")
 
 # Where the weights of a model are, worst to best.
 REMOTE, DISK, CPU, SLEEPING, RUNNING = range(5)
@@ -354,8 +363,9 @@ PREFIX = np.dtype(
         ("group", "i8"),  # -1 = free
         ("tokens", "i8"),  # cached length from the first token on, whole blocks
         ("base_tokens", "i8"),  # leading tokens whose blocks the system-prompt entry owns
-        ("base_group", "i8"),  # that entry's group, -1 = none
-        ("refs", "i8"),  # running stages on it, and entries based on it
+        ("base_entry", "i8"),  # that entry, -1 = none
+        ("refs", "i8"),  # running stages that read it, directly or through an entry based on it
+        ("dependents", "i8"),  # entries based on it
         ("last_used_s", "f8"),
         ("workflow", "i8"),  # owner of a context group, -1 for system prompts
     ]
@@ -391,6 +401,7 @@ class View(NamedTuple):
     nodes: np.ndarray  # NODE_VIEW (E, N)
     engines: np.ndarray  # ENGINE_VIEW (E, N, K)
     slot_of: np.ndarray  # int64 (E, N, M): engine slot of a model on a node, -1 = none
+    changed_s: np.ndarray  # float64 (E, N, M): when a node last changed a model's residency
     host_models: np.ndarray  # HOST_MODEL (E, H, M)
     global_queue: np.ndarray  # int32 (E, S): ready stages in order of readiness
     node_queue: np.ndarray  # int32 (E, N, Q): waiting stages in order of arrival at the node
@@ -430,6 +441,7 @@ SEQUENCE = np.dtype(
         ("start_s", "f8"),  # not before: memory freed for it by a sleep must have arrived
         ("parents_left", "i8"),
         ("scheduled_tokens", "i8"),  # of the step under way
+        ("passed_over", "i8"),  # 1 once a later stage of another workflow was sent before it
     ]
 )
 
@@ -438,14 +450,17 @@ PHASE_IDLE, PHASE_DECODE, PHASE_PREFILL = range(3)
 ENGINE_CORE = np.dtype(
     [
         ("event_s", "f8"),  # end of the stretch under way, inf = none
-        ("begin_s", "f8"),
-        ("steps", "i8"),  # steps of the stretch (1 with prefill)
+        ("begin_s", "f8"),  # after the overhead that its first step pays
+        ("steps", "i8"),  # steps of the stretch (1 with prefill, 0 = only waiting for memory to arrive)
         ("base_s", "f8"),  # first step's time, slowdown included
         ("slope_s", "f8"),  # by which every further step is longer
         ("phase", "i8"),
         ("decoding", "i8"),  # sequences that decode in it
         ("kv_tokens", "i8"),  # KV tokens of the decoding sequences at its beginning
         ("overhead_s", "f8"),  # owed by the next step: page mapping, warm-up
+        ("factor", "f8"),  # slowdown by neighbours, frozen at the stretch's start
+        ("seen_steps", "i8"),  # steps already shown in the view
+        ("held_tokens", "i8"),  # private tokens of its whole batch at the beginning
         ("dirty", "i8"),  # must be planned before time goes on
         ("cold", "i8"),  # no request served since the start
         ("load_stage", "i8"),  # LOAD_*
@@ -461,7 +476,7 @@ ENGINE_CORE = np.dtype(
 # Parts of a load, in order; the first for making room, three transfers, one of fixed length.
 LOAD_NONE, LOAD_ROOM, LOAD_NIC, LOAD_NVME, LOAD_START, LOAD_PCIE = range(6)
 
-NODE_CORE = np.dtype([("event_s", "f8"), ("due", "i8"), ("wait_until_s", "f8"), ("virtual_cap_bytes", "f8")])
+NODE_CORE = np.dtype([("event_s", "f8"), ("due", "i8"), ("wait_until_s", "f8")])
 
 ENV_CORE = np.dtype(
     [
@@ -478,7 +493,11 @@ ENV_CORE = np.dtype(
         ("next_sample_s", "f8"),
         ("samples", "i8"),
         ("next_scrape_s", "f8"),
-        ("reward_s", "f8"),  # time up to which the reward integrals run
+        ("integrated_s", "f8"),  # time up to which the integrals run
+        ("kv_reserved_bytes", "f8"),  # totals over the fleet, whose integrals the counters hold
+        ("kv_virtual_bytes", "f8"),
+        ("kv_shared_bytes", "f8"),  # prefix blocks, pinned and cached
+        ("weights_bytes", "f8"),
         ("evaluation", "i8"),  # 1: drain after the horizon, 0: truncate at it
     ]
 )
@@ -514,10 +533,8 @@ COUNTERS = np.dtype(
         ("kv_reserved_byte_s", "f8"),
         ("kv_used_byte_s", "f8"),
         ("kv_virtual_byte_s", "f8"),
-        ("hbm_byte_s", "f8"),  # weights, margins and mapped KV
-        ("busy_s", "f8"),  # engine time in steps, per node capped at wall time
-        ("compute_flop_s", "f8"),  # nominal: steps without slowdown
-        ("integrated_s", "f8"),
+        ("weights_byte_s", "f8"),  # weights, margins and sleepers' residue in HBM
+        ("busy_s", "f8"),  # engine time in steps without the neighbours' slowdown, summed over engines
     ]
 )
 
@@ -557,8 +574,11 @@ class Core(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything about a batch of environments."""
+    """Everything about a batch of environments.
 
-    view: View
+    The first field cannot be called ``view``: numba takes that for numpy's method.
+    """
+
+    visible: View
     hidden: Hidden
     core: Core

@@ -1,0 +1,103 @@
+"""The one decorator that compiles: ``njit`` with the project's options and a safe cache.
+
+numba's own cache does not see edits to functions in *other* files that a compiled function calls.
+Here the cache folder of a function carries a hash of every source that it can reach (the packages
+at or before its own in the import order), so stale machine code is never loaded.
+
+With ``NUMBA_DISABLE_JIT=1`` the same sources run interpreted, for the debugger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+# A spinning OpenMP wait starves the other core; it must be set before numba loads its layer.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numba  # noqa: E402 - after the environment is set
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ROOT = Path(__file__).parent
+# What compiled code of a package may call, besides itself.
+_REACHES = {
+    "workloads": (),
+    "sim": (),
+    "baselines": ("sim",),
+    "envs": ("sim", "baselines"),
+}
+_COMMON = ("schema.py", "hashing.py", "jit.py")
+_lock = threading.RLock()
+
+
+@cache
+def _sources_digest(package: str) -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    folders = (*_REACHES.get(package, ()), package)
+    files = [_ROOT / name for name in _COMMON]
+    for folder in folders:
+        files += sorted((_ROOT / folder).glob("*.py"))
+    for file in files:
+        if file.exists():
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def cache_dir(package: str) -> Path:
+    """Folder of the compiled code of one package at its present sources.
+
+    Args:
+        package: a package of ``maestro_gym`` ("sim", "baselines", ...).
+
+    Returns:
+        A folder below ``$MAESTRO_CACHE_DIR`` or the user's cache folder; it may not exist yet.
+    """
+    base = os.environ.get("MAESTRO_CACHE_DIR")
+    root = Path(base) if base else Path.home() / ".cache" / "maestro-gym"
+    return root / f"{package}-{_sources_digest(package)}"
+
+
+def njit(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function of this project: cached, no fastmath, GIL released, IEEE division.
+
+    Args:
+        function: plain Python over arrays; no allocation, dict, list or string inside.
+
+    Returns:
+        The numba dispatcher, or the function itself under ``NUMBA_DISABLE_JIT=1``.
+    """
+    return _compile(function, None)
+
+
+def njit_as(signature: object, *, parallel: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Like `njit`, for a function of one fixed type that Python calls.
+
+    It is compiled (or read from the cache) when it is defined: import such a module late.
+
+    Args:
+        signature: numba signature; the only way to take first-class functions as arguments.
+        parallel: let ``prange`` use the threads.
+
+    Returns:
+        A decorator.
+    """
+    return lambda function: _compile(function, signature, parallel=parallel)
+
+
+def _compile(function: Callable[P, R], signature: object, *, parallel: bool = False) -> Callable[P, R]:
+    package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
+    with _lock:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(cache_dir(package))
+        try:
+            options = {"cache": True, "nogil": True, "error_model": "numpy", "parallel": parallel}
+            return numba.njit(**options)(function) if signature is None else numba.njit(signature, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before

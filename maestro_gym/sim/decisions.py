@@ -1,0 +1,318 @@
+"""The decisions of the three tiers: when they fall due, and what an action does (design 7)."""
+
+from __future__ import annotations
+
+import math
+
+from maestro_gym.jit import njit
+from maestro_gym.schema import (
+    DONE_BUDGET,
+    DONE_DRAINED,
+    DONE_NO,
+    DONE_TIME,
+    ENGINE_AWAKE,
+    NO_TIER,
+    NUM_RESERVE_LEVELS,
+    STAGE_RUNNING,
+    STAGE_TRANSIT,
+    TIER_CLUSTER,
+    TIER_GLOBAL,
+    TIER_NODE,
+    Hidden,
+    State,
+)
+from maestro_gym.sim.estimates import admit_bytes, load_bytes, reserve_tokens, stage_service_s
+from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_metrics, refresh_node
+from maestro_gym.sim.heap import push
+from maestro_gym.sim.legal import can_admit, can_demote, can_promote, can_route, can_send, node_has_room
+from maestro_gym.sim.memory import take_memory
+from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
+from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
+from maestro_gym.sim.steps import cut, plan_node
+
+BYTES_PER_TOKEN = 4.0
+"""Size of one prompt token on the network: its text, about four characters."""
+
+
+@njit
+def _any_send(state: State, e: int) -> bool:
+    """Whether some waiting stage may be sent to some cluster."""
+    view = state.visible
+    room = False
+    for node in range(view.nodes.shape[1]):
+        room = room or node_has_room(view, e, node)
+    if not room:
+        return False
+    for i in range(view.clock[e].global_len):
+        for cluster in range(view.world.latency_s.shape[0]):
+            if can_send(view, e, int(view.global_queue[e, i]), cluster):
+                return True
+    return False
+
+
+@njit
+def _any_node_action(state: State, e: int, node: int) -> bool:
+    """Whether a node can do anything for a stage that waits there: admit it, or promote its model."""
+    view = state.visible
+    for i in range(view.nodes[e, node].queue_len):
+        if can_promote(view, e, node, int(view.stages[e, view.node_queue[e, node, i]].model)):
+            return True
+        for level in range(NUM_RESERVE_LEVELS):
+            if can_admit(view, e, node, i, level):
+                return True
+    return False
+
+
+@njit
+def _ask(state: State, e: int, tier: int, place: int) -> int:
+    """Write the pending decision into the clock."""
+    view = state.visible
+    clock = view.clock[e]
+    clock.tier = tier
+    clock.place = place
+    clock.decisions += 1
+    waiting = state.core.env[e].heap_len > 0 or next_event_s(state, e) < math.inf
+    if not waiting:
+        # Stages admitted at this very instant are planned when time goes on.
+        for node in range(view.nodes.shape[1]):
+            for slot in range(view.engines.shape[2]):
+                core = state.core.engines[e, node, slot]
+                waiting = waiting or (core.dirty == 1 and view.engines[e, node, slot].running > 0)
+    clock.wait_legal = 1 if waiting and tier != TIER_CLUSTER else 0
+    if view.world.params[0].metrics_delay_s == 0.0:
+        refresh_metrics(state, e)
+    if tier == TIER_NODE:
+        refresh_node(state, e, place)
+    return tier
+
+
+@njit
+def _due_decision(state: State, e: int) -> int:
+    """The next decision due at this instant: global, then nodes by id; NO_TIER when there is none."""
+    view, env = state.visible, state.core.env[e]
+    if view.clock[e].stage >= 0:
+        return _ask(state, e, TIER_CLUSTER, int(view.clock[e].cluster))
+    if env.global_due == 1 and view.clock[e].global_len > 0:
+        if _any_send(state, e):
+            return _ask(state, e, TIER_GLOBAL, 0)
+        env.global_due = 0
+    for node in range(view.nodes.shape[1]):
+        core = state.core.nodes[e, node]
+        if core.due == 0:
+            continue
+        if view.nodes[e, node].queue_len > 0:
+            if _any_node_action(state, e, node):
+                return _ask(state, e, TIER_NODE, node)
+            core.wait_until_s = view.clock[e].now_s + view.world.params[0].wait_max_s
+        core.due = 0
+    return NO_TIER
+
+
+@njit
+def _finish(state: State, e: int, reason: int) -> int:
+    """End the episode."""
+    state.core.env[e].done = reason
+    state.visible.clock[e].tier = NO_TIER
+    return NO_TIER
+
+
+@njit
+def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
+    """Advance an environment to its next decision.
+
+    Args:
+        oracle: what the reclaim rule may read beyond the view.
+        reclaim: the reclaim rule, asked when a stage outgrows its reservation.
+
+    Returns:
+        The tier that must decide, NO_TIER when the episode is over (``core.env[e].done`` says why).
+    """
+    view, env = state.visible, state.core.env[e]
+    params = view.world.params[0]
+    end_s = params.drain_cap_s if env.evaluation == 1 else params.horizon_s
+    env.events = 0
+    while env.done == DONE_NO:
+        tier = _due_decision(state, e)
+        if tier != NO_TIER:
+            return tier
+        planned = False
+        for node in range(view.nodes.shape[1]):
+            dirty = False
+            for slot in range(view.engines.shape[2]):
+                dirty = dirty or state.core.engines[e, node, slot].dirty == 1
+            if dirty:
+                plan_node(state, oracle, e, node, reclaim)
+                planned = planned or state.core.nodes[e, node].due == 1
+        # Planning may have paused stages, which is for the rules to see first.
+        if planned or (env.global_due == 1 and view.clock[e].global_len > 0):
+            continue
+        time_s = next_event_s(state, e)
+        if env.arrival_next == env.num_workflows and env.evaluation == 1:
+            if state.core.counters[e].finished == state.core.counters[e].arrived:
+                return _finish(state, e, DONE_DRAINED)
+        for node in range(view.nodes.shape[1]):
+            time_s = min(time_s, state.core.nodes[e, node].wait_until_s)
+        time_s = min(time_s, min(env.global_wait_until_s, min(env.next_sample_s, env.next_scrape_s)))
+        if time_s > end_s:
+            integrate(state, e, end_s)
+            return _finish(state, e, DONE_TIME)
+        env.events += handle_events(state, e, max(time_s, view.clock[e].now_s))
+        if env.events > env.event_budget:
+            return _finish(state, e, DONE_BUDGET)
+    return NO_TIER
+
+
+@njit
+def apply_global(state: State, e: int, action: int) -> bool:
+    """Do a global action (codes of `actions`); False when it is not legal, then nothing happens."""
+    view, env = state.visible, state.core.env[e]
+    clock = view.clock[e]
+    if action == 0:
+        if clock.wait_legal == 0:
+            return False
+        env.global_due = 0
+        env.global_wait_until_s = clock.now_s + view.world.params[0].wait_max_s
+        return True
+    stage = (action - 1) // view.world.latency_s.shape[0]
+    cluster = (action - 1) % view.world.latency_s.shape[0]
+    at = -1
+    for i in range(clock.global_len):
+        if view.global_queue[e, i] == stage:
+            at = i
+            break
+    if at < 0 or not can_send(view, e, stage, cluster):
+        return False
+    record = view.stages[e, stage]
+    for i in range(at):
+        _pass_over(state, e, int(view.global_queue[e, i]), int(record.workflow))
+    for i in range(at, clock.global_len - 1):
+        view.global_queue[e, i] = view.global_queue[e, i + 1]
+    clock.global_len -= 1
+    record.sent_s = clock.now_s
+    record.cluster = cluster
+    clock.stage = stage
+    clock.cluster = cluster
+    env.global_wait_until_s = math.inf
+    return True
+
+
+@njit
+def _pass_over(state: State, e: int, stage: int, by_workflow: int) -> None:
+    """A workflow that had begun is preempted at its boundary: another's stage goes first."""
+    record = state.visible.stages[e, stage]
+    workflow = state.visible.workflows[e, record.workflow]
+    sequence = state.core.sequences[e, stage]
+    if record.workflow != by_workflow and workflow.stages_done > 0 and sequence.passed_over == 0:
+        sequence.passed_over = 1
+        workflow.last_preempted_s = state.visible.clock[e].now_s
+        state.core.counters[e].boundary_preemptions += 1
+
+
+@njit
+def apply_cluster(state: State, e: int, node: int) -> bool:
+    """Send the pending stage to a node of its cluster; False when that is not legal."""
+    view = state.visible
+    clock = view.clock[e]
+    stage = int(clock.stage)
+    if node < 0 or node >= view.nodes.shape[1] or view.world.nodes[node].cluster != clock.cluster:
+        return False
+    if not can_route(view, e, stage, node):
+        return False
+    record = view.stages[e, stage]
+    record.node = node
+    record.phase = STAGE_TRANSIT
+    view.nodes[e, node].inbound += 1
+    view.nodes[e, node].queued_work_s += stage_service_s(view, e, stage)
+    ingress = view.workflows[e, record.workflow].ingress_cluster
+    travel_s = view.world.latency_s[ingress, clock.cluster] + view.world.params[0].api_s
+    travel_s += BYTES_PER_TOKEN * record.prompt_tokens / view.world.bytes_per_s[ingress, clock.cluster]
+    push(state, e, clock.now_s + travel_s, stage)
+    clock.stage = -1
+    clock.cluster = -1
+    return True
+
+
+@njit
+def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: int, reclaim: Rule) -> bool:
+    """Move a queued stage into its engine's batch; False when the reclaim rule would not make room."""
+    view = state.visible
+    stage = int(view.node_queue[e, node, index])
+    record = view.stages[e, stage]
+    slot = view.slot_of[e, node, record.model]
+    delay_s = make_room(state, oracle, e, node, slot, admit_bytes(view, e, node, stage, level), FOR_ADMISSION, reclaim)
+    if delay_s < 0.0:
+        return False
+    now_s = view.clock[e].now_s
+    target = view.nodes[e, node]
+    for i in range(index, target.queue_len - 1):
+        view.node_queue[e, node, i] = view.node_queue[e, node, i + 1]
+    target.queue_len -= 1
+    work_s = stage_service_s(view, e, stage)
+    target.queued_work_s -= work_s
+    if target.queue_len + target.inbound == 0:
+        target.queued_work_s = 0.0
+    target.running_work_s += work_s
+    target.running += 1
+    take_memory(state, e, node, slot, stage, reserve_tokens(view, e, node, stage, level))
+    sequence = state.core.sequences[e, stage]
+    sequence.computed_tokens = sequence.hit_tokens
+    sequence.start_s = now_s + delay_s
+    record.admitted_s = now_s
+    record.phase = STAGE_RUNNING
+    engine = view.engines[e, node, slot]
+    view.batch[e, node, slot, engine.running] = stage
+    engine.running += 1
+    engine.last_used_s = now_s
+    view.host_models[e, view.world.nodes[node].host, record.model].last_used_s = now_s
+    state.core.counters[e].prompt_tokens += sequence.target_tokens
+    state.core.counters[e].cached_tokens += sequence.hit_tokens
+    cut(state, e, node, slot)
+    state.core.env[e].global_due = 1
+    return True
+
+
+@njit
+def apply_node(state: State, oracle: Hidden, e: int, action: int, reclaim: Rule) -> bool:
+    """Do a node action (codes of `actions`); False when it is not legal, then nothing happens.
+
+    A legal action for which the reclaim rule will not make room counts as waiting.
+    """
+    view = state.visible
+    node = int(view.clock[e].place)
+    core = state.core.nodes[e, node]
+    wait = action == 0
+    num_admits = view.node_queue.shape[2] * NUM_RESERVE_LEVELS
+    num_models = view.world.models.shape[0]
+    if wait and view.clock[e].wait_legal == 0:
+        return False
+    if 0 < action <= num_admits:
+        index, level = (action - 1) // NUM_RESERVE_LEVELS, (action - 1) % NUM_RESERVE_LEVELS
+        if not can_admit(view, e, node, index, level):
+            return False
+        wait = not _admit(state, oracle, e, node, index, level, reclaim)
+    elif num_admits < action <= num_admits + num_models:
+        model = action - 1 - num_admits
+        if not can_promote(view, e, node, model):
+            return False
+        slot = view.slot_of[e, node, model]
+        delay_s = make_room(state, oracle, e, node, slot, load_bytes(view, e, node, model), FOR_LOAD, reclaim)
+        if delay_s < 0.0:
+            wait = True
+        else:
+            start_load(state, e, node, model, delay_s)
+    elif num_admits + num_models < action <= num_admits + 2 * num_models:
+        model = action - 1 - num_admits - num_models
+        if not can_demote(view, e, node, model):
+            return False
+        slot = view.slot_of[e, node, model]
+        if view.engines[e, node, slot].status == ENGINE_AWAKE:
+            sleep_engine(state, e, node, slot)
+        else:
+            end_engine(state, e, node, slot)
+    elif not wait:
+        return False
+    core.due = 1
+    if wait:
+        core.due = 0
+        core.wait_until_s = view.clock[e].now_s + view.world.params[0].wait_max_s
+    return True

@@ -1,0 +1,231 @@
+"""The compiled engine: a batch's state and the rules that answer for it, behind one handle.
+
+Rules enter as numba first-class functions, so a new rule compiles alone and the engine never again.
+A handle costs one pointer a call; passing some sixty arrays would cost more than a decision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import config as numba_config
+from numba import types
+from numba.experimental import structref
+
+from maestro_gym import schema
+from maestro_gym.jit import njit, njit_as
+from maestro_gym.policy import Policy
+from maestro_gym.schema import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, Core, Hidden, State, View, World
+from maestro_gym.sim.actions import admit_code, promote_code, send_code
+from maestro_gym.sim.batch import Simulation
+from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
+from maestro_gym.sim.legal import can_admit, can_promote, can_route, can_send
+from maestro_gym.sim.reclaim import Rule
+
+
+def _blank_state() -> State:
+    """The smallest state, from which the types of the arrays are taken."""
+
+    def array(dtype: Any, dims: int) -> np.ndarray:
+        return np.zeros((1,) * dims, dtype)
+
+    world = World(
+        array(schema.NODE_SPEC, 1),
+        array(schema.HOST_SPEC, 1),
+        array(schema.MODEL_SPEC, 1),
+        array(schema.PERF, 2),
+        array("f8", 3),
+        array("f8", 3),
+        array("f8", 2),
+        array("f8", 2),
+        array(schema.SERVICE, 1),
+        array(schema.PARAMS, 1),
+    )
+    view = View(
+        array(schema.CLOCK, 1),
+        array(schema.WORKFLOW_VIEW, 2),
+        array(schema.STAGE_VIEW, 2),
+        array(schema.NODE_VIEW, 2),
+        array(schema.ENGINE_VIEW, 3),
+        array("i8", 3),
+        array("f8", 3),
+        array(schema.HOST_MODEL, 3),
+        array("i4", 2),
+        array("i4", 3),
+        array("i4", 4),
+        array(schema.PREFIX, 4),
+        array(schema.RECLAIM, 2),
+        array("i8", 1),
+        array("f8", 2),
+        world,
+    )
+    hidden = blank_hidden()
+    core = Core(
+        array(schema.ENV_CORE, 1),
+        array(schema.SEQUENCE, 2),
+        array(schema.ENGINE_CORE, 3),
+        array(schema.NODE_CORE, 2),
+        array("i8", 2),
+        array("f8", 2),
+        array("i8", 2),
+        array(schema.COUNTERS, 1),
+        array(schema.SAMPLE, 2),
+        array(schema.RESIDENCY_EVENT, 2),
+        array("i8", 1),
+    )
+    return State(view, hidden, core)
+
+
+def blank_hidden() -> Hidden:
+    """What a rule of class N or P gets in place of the truth: nothing."""
+    return Hidden(
+        np.zeros((0, 0), schema.WORKFLOW),
+        np.zeros((0, 0), schema.STAGE),
+        np.zeros((0, 0), schema.STAGE_HIDDEN),
+        np.zeros((0, 0), schema.PREDICTION),
+        np.zeros((0, 0), np.int64),
+    )
+
+
+_STATE = numba.typeof(_blank_state())
+_VIEW, _HIDDEN = _STATE.types[0], _STATE.types[1]
+RULE = types.FunctionType(types.int64(_VIEW, _HIDDEN, types.int64))
+"""Type of a compiled rule: (View, Hidden, e) -> int64."""
+
+_FIELDS = ("state", "oracle", "global_rule", "cluster_rule", "node_rule", "reclaim_rule")
+
+
+@structref.register
+class _EngineType(types.StructRef):
+    pass
+
+
+class _CompiledEngine(structref.StructRefProxy):
+    """Handle of compiled code; `open_engine` makes it."""
+
+    def __new__(cls, *args: Any) -> _CompiledEngine:
+        return _open(*args)
+
+
+structref.define_constructor(_CompiledEngine, _EngineType, list(_FIELDS))
+structref.define_boxing(_EngineType, _CompiledEngine)
+ENGINE = _EngineType(list(zip(_FIELDS, (_STATE, _HIDDEN, RULE, RULE, RULE, RULE), strict=True)))
+"""Type of an engine's handle."""
+
+
+class Engine(NamedTuple):
+    """Handle of interpreted code, and the fields of the compiled one."""
+
+    state: State
+    oracle: Hidden
+    global_rule: Rule
+    cluster_rule: Rule
+    node_rule: Rule
+    reclaim_rule: Rule
+
+
+@njit_as(ENGINE(_STATE, _HIDDEN, RULE, RULE, RULE, RULE))
+def _open(
+    state: State, oracle: Hidden, global_rule: Rule, cluster_rule: Rule, node_rule: Rule, reclaim_rule: Rule
+) -> Engine:
+    return _CompiledEngine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule)
+
+
+def open_engine(simulation: Simulation, policy: Policy) -> Engine:
+    """Join a batch with the policy that answers for it.
+
+    Args:
+        simulation: the batch; open its engine again after an episode made its arrays grow.
+        policy: a rule for every tier; only a policy of class O is given the truth.
+
+    Returns:
+        The handle that compiled functions of type ``ENGINE`` take.
+    """
+    oracle = simulation.state.hidden if policy.reads_oracle else blank_hidden()
+    fields = (simulation.state, oracle, *(rule.function for rule in policy.rules))
+    return Engine(*fields) if numba_config.DISABLE_JIT else _open(*fields)
+
+
+@njit
+def fallback_action(state: State, e: int, tier: int) -> int:
+    """The lowest legal action of the pending decision, for when a rule or an agent picked an illegal one."""
+    view = state.visible
+    clock = view.clock[e]
+    if tier != TIER_CLUSTER and clock.wait_legal == 1:
+        return 0
+    if tier == TIER_GLOBAL:
+        for i in range(clock.global_len):
+            for cluster in range(view.world.latency_s.shape[0]):
+                if can_send(view, e, int(view.global_queue[e, i]), cluster):
+                    return send_code(view, int(view.global_queue[e, i]), cluster)
+        return 0
+    if tier == TIER_CLUSTER:
+        for node in range(view.nodes.shape[1]):
+            if view.world.nodes[node].cluster == clock.cluster and can_route(view, e, int(clock.stage), node):
+                return node
+        return 0
+    node = int(clock.place)
+    for i in range(view.nodes[e, node].queue_len):
+        for level in range(schema.NUM_RESERVE_LEVELS):
+            if can_admit(view, e, node, i, level):
+                return admit_code(view, i, level)
+    for model in range(view.world.models.shape[0]):
+        if can_promote(view, e, node, model):
+            return promote_code(view, model)
+    return 0
+
+
+@njit
+def act(engine: Engine, e: int, tier: int, action: int) -> bool:
+    """Do an action of the pending decision; an illegal one is replaced by the lowest legal one.
+
+    Returns:
+        Whether the action was legal.
+    """
+    state = engine.state
+    legal = _apply(engine, e, tier, action)
+    if not legal:
+        state.core.counters[e].invalid_actions += 1
+        _apply(engine, e, tier, fallback_action(state, e, tier))
+    return legal
+
+
+@njit
+def _apply(engine: Engine, e: int, tier: int, action: int) -> bool:
+    if tier == TIER_GLOBAL:
+        return apply_global(engine.state, e, action)
+    if tier == TIER_CLUSTER:
+        return apply_cluster(engine.state, e, action)
+    return apply_node(engine.state, engine.oracle, e, action, engine.reclaim_rule)
+
+
+@njit
+def advance(engine: Engine, e: int, agent_tiers: int) -> int:
+    """Run an environment under its rules until an agent must decide or the episode is over.
+
+    Args:
+        agent_tiers: bit t is set when an agent decides for tier t; 0 runs the whole episode.
+
+    Returns:
+        The tier of the pending decision, NO_TIER at the end.
+    """
+    state = engine.state
+    while True:
+        tier = next_decision(state, engine.oracle, e, engine.reclaim_rule)
+        if tier == NO_TIER or (agent_tiers >> tier) & 1:
+            return tier
+        if tier == TIER_GLOBAL:
+            action = engine.global_rule(state.visible, engine.oracle, e)
+        elif tier == TIER_CLUSTER:
+            action = engine.cluster_rule(state.visible, engine.oracle, e)
+        else:
+            action = engine.node_rule(state.visible, engine.oracle, e)
+        act(engine, e, tier, action)
+
+
+@njit_as(types.int64(ENGINE, types.int64, types.int64))
+def run_until(engine: Engine, e: int, agent_tiers: int) -> int:
+    """`advance`, callable from Python at the cost of one call."""
+    return advance(engine, e, agent_tiers)

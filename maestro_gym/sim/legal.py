@@ -1,0 +1,114 @@
+"""What is possible: the single source of every mask and of every check of an action."""
+
+from __future__ import annotations
+
+from maestro_gym.jit import njit
+from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
+from maestro_gym.sim.estimates import (
+    admit_bytes,
+    blocks_up,
+    free_kv_bytes,
+    idle_bytes,
+    kv_bytes,
+    load_bytes,
+    load_room_bytes,
+    weight_bytes,
+)
+
+
+@njit
+def stage_fits(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a node could ever serve a stage, alone, up to its output limit."""
+    record = view.stages[e, stage]
+    model = int(record.model)
+    params = view.world.params[0]
+    pool = view.world.nodes[node].hbm_pool_bytes
+    most = blocks_up(int(record.prompt_tokens) + int(record.max_output_tokens)) * kv_bytes(view, node, model)
+    room = pool - weight_bytes(view, node, model) - params.margin_bytes
+    if params.partitioned == 1:
+        room = load_bytes(view, e, node, model) - weight_bytes(view, node, model) - params.margin_bytes
+        if load_bytes(view, e, node, model) > pool * (1.0 + 1e-9):
+            return False
+    return most <= room and most <= params.kv_virtual_cap * pool
+
+
+@njit
+def node_has_room(view: View, e: int, node: int) -> bool:
+    """Whether a node's queue, with what is on the way to it, has a free place."""
+    record = view.nodes[e, node]
+    return record.queue_len + record.inbound < view.world.params[0].node_queue_limit
+
+
+@njit
+def can_route(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a stage may be sent to a node now."""
+    return node_has_room(view, e, node) and stage_fits(view, e, stage, node)
+
+
+@njit
+def can_send(view: View, e: int, stage: int, cluster: int) -> bool:
+    """Whether a stage may be sent to a cluster now: one of its nodes has room and can serve it."""
+    for node in range(view.world.nodes.shape[0]):
+        if view.world.nodes[node].cluster == cluster and can_route(view, e, stage, node):
+            return True
+    return False
+
+
+@njit
+def can_admit(view: View, e: int, node: int, queue_index: int, level: int) -> bool:
+    """Whether the queued stage at ``queue_index`` may join its engine's batch at a reservation level.
+
+    Its engine must be RUNNING with a free sequence slot, and its reservation must fit, idle engines
+    put to sleep where memory is elastic.
+    """
+    if queue_index >= view.nodes[e, node].queue_len:
+        return False
+    stage = view.node_queue[e, node, queue_index]
+    record = view.stages[e, stage]
+    slot = view.slot_of[e, node, record.model]
+    if slot < 0:
+        return False
+    engine = view.engines[e, node, slot]
+    params = view.world.params[0]
+    if engine.status != ENGINE_AWAKE or engine.running >= params.max_num_seqs:
+        return False
+    granted = (int(record.prompt_tokens) + int(record.max_output_tokens)) * kv_bytes(view, node, int(record.model))
+    if view.nodes[e, node].kv_virtual_bytes + granted > params.kv_virtual_cap * view.world.nodes[node].hbm_pool_bytes:
+        return False
+    room = free_kv_bytes(view, e, node, slot)
+    need = admit_bytes(view, e, node, stage, level)
+    if need > room and params.partitioned == 0:
+        room += idle_bytes(view, e, node, int(record.model))
+    return need <= room
+
+
+@njit
+def can_promote(view: View, e: int, node: int, model: int) -> bool:
+    """Whether a model can start to become RUNNING on a node now, idle engines put to sleep if need be."""
+    slot = view.slot_of[e, node, model]
+    if slot >= 0 and view.engines[e, node, slot].status != ENGINE_ASLEEP:
+        return False
+    if view.changed_s[e, node, model] == view.clock[e].now_s:
+        return False
+    if slot < 0:
+        open_slot = False
+        for k in range(view.engines.shape[2]):
+            engine = view.engines[e, node, k]
+            idle = engine.status == ENGINE_AWAKE and engine.running == 0
+            if engine.status in (ENGINE_FREE, ENGINE_ASLEEP) or idle:
+                open_slot = True
+        if not open_slot:
+            return False
+    room = load_room_bytes(view, e, node)
+    need = load_bytes(view, e, node, model)
+    return need <= room or need <= room + idle_bytes(view, e, node, model)
+
+
+@njit
+def can_demote(view: View, e: int, node: int, model: int) -> bool:
+    """Whether a model can move one residency tier down on a node: asleep, or RUNNING and idle."""
+    slot = view.slot_of[e, node, model]
+    if slot < 0 or view.changed_s[e, node, model] == view.clock[e].now_s:
+        return False
+    engine = view.engines[e, node, slot]
+    return engine.status != ENGINE_LOADING and engine.running == 0
