@@ -6,15 +6,24 @@ from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
 from maestro_gym.workloads.records import by_name, unit_service
 from maestro_gym.workloads.spec import SIZE_CLASSES, FamilySpec
+from maestro_gym.workloads.trace_files import FORMATS, read_trace
+from maestro_gym.workloads.trace_format import Trace
+from maestro_gym.workloads.trace_mapping import BY_POPULARITY
+from maestro_gym.workloads.trace_workload import TraceWorkload
+from maestro_gym.workloads.trace_writer import write_trace
 from maestro_gym.workloads.workload import SPLITS, Mix, Workload, episode_key
 
 __all__ = [
+    "BY_POPULARITY",
+    "FORMATS",
     "SIZE_CLASSES",
     "SPLITS",
     "Deployments",
     "FamilySpec",
     "FamilyWorkload",
     "Mix",
+    "Trace",
+    "TraceWorkload",
     "Workload",
     "build_workload",
     "by_name",
@@ -22,7 +31,9 @@ __all__ = [
     "episode_key",
     "load_family",
     "make_deployments",
+    "read_trace",
     "renewal_times_s",
     "scenario_workload",
     "unit_service",
+    "write_trace",
 ]

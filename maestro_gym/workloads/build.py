@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from maestro_gym.config import ScenarioConfig, WorkloadConfig, config_error, find_config, read_yaml
-from maestro_gym.errors import MaestroError
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
 from maestro_gym.workloads.spec import FamilySpec
+from maestro_gym.workloads.trace_workload import TraceWorkload
 from maestro_gym.workloads.workload import Workload
 
 
@@ -72,7 +72,17 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
             cv=cv,
             time_scale=workload.time_scale,
         )
-    raise MaestroError("Traces cannot be read yet; give `workload.family`.")
+    return TraceWorkload(
+        str(workload.trace),
+        deployments,
+        format_name=workload.format,
+        model_map=workload.model_map,
+        arrivals=workload.trace_arrivals,
+        overlong=workload.overlong,
+        num_clusters=num_clusters,
+        cv=cv,
+        time_scale=workload.time_scale,
+    )
 
 
 def scenario_workload(config: ScenarioConfig) -> Workload:

@@ -1,0 +1,94 @@
+"""agentcgroup calls: coding-agent sessions with long growing contexts and timed tools.
+
+Source: session logs of eunomia-bpf/agentcgroup, reduced to measurements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from maestro_gym.workloads.importers.azure import seconds_of
+from maestro_gym.workloads.importers.constants import client_limit
+from maestro_gym.workloads.table_checks import numbers, text
+from maestro_gym.workloads.trace_format import ROW
+
+COLUMNS = (
+    "session_id",
+    "session_start",
+    "call_index",
+    "agent",
+    "model",
+    "input_tokens",
+    "cache_creation_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "output_chars",
+    "output_tokens_reliable",
+    "n_tool_calls",
+    "tool_time_s",
+)
+
+# Not in the log: an unattended coding task; sessions took up to 1,460 s.
+DEADLINE_S, TTFT_LIMIT_S = 1800.0, 60.0
+CHARS_PER_TOKEN = 4.0
+
+
+def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Turn every session into a chain of calls with tool gaps and a context that grows.
+
+    The prompt is the whole context: reported input plus the two cache columns where they are
+    filled. Outputs that the log marks unreliable are estimated at four characters a token. A call
+    reuses what its agent's previous call held, prompt and output, unless the context shrank, which
+    means that it was rewritten. Calls of sub-agents stand in line with the others.
+
+    Args:
+        frame: the table, with ``ROW``.
+        source: the file.
+
+    Returns:
+        A table of the workflow-trace format.
+    """
+    prompt = sum(
+        numbers(frame, column, source, low=0, whole=True, blank=0.0)
+        for column in ("input_tokens", "cache_creation_tokens", "cache_read_tokens")
+    )
+    logged = numbers(frame, "output_tokens", source, low=0, whole=True)
+    estimated = np.ceil(numbers(frame, "output_chars", source, low=0, whole=True) / CHARS_PER_TOKEN)
+    reliable = numbers(frame, "output_tokens_reliable", source, low=0, whole=True) == 1
+    frame = frame.assign(
+        _start_s=seconds_of(frame, "session_start", source),
+        _index=numbers(frame, "call_index", source, low=0, whole=True).astype(np.int64),
+        _prompt=np.maximum(prompt, 1),
+        _output=np.maximum(np.where(reliable, logged, estimated), 1),
+        _gap_s=numbers(frame, "tool_time_s", source, low=0, whole=False, blank=0.0),
+        _tool=(numbers(frame, "n_tool_calls", source, low=0, whole=True) > 0).astype(np.int64),
+    )
+    frame = frame.sort_values(["_start_s", "session_id", "_index"], kind="stable").reset_index(drop=True)
+    sessions = frame.groupby("session_id", sort=False)
+    threads = frame.groupby(["session_id", "agent"], sort=False)
+    before = threads["_prompt"].shift(1)
+    held = (before + threads["_output"].shift(1)).where(before <= frame["_prompt"], 0.0).fillna(0.0)
+    return pd.DataFrame(
+        {
+            ROW: frame[ROW],
+            "workflow_id": frame["session_id"],
+            "call_id": frame["_index"].astype(str),
+            "parent_ids": sessions["_index"].shift(1).map(lambda value: "" if pd.isna(value) else str(int(value))),
+            "arrival_s": sessions["_start_s"].transform("first"),
+            "application": "coding_agent",
+            "role": text(frame, "agent"),
+            "model": text(frame, "model"),
+            "prompt_tokens": frame["_prompt"],
+            "output_tokens": frame["_output"],
+            "max_output_tokens": client_limit(frame["_output"].to_numpy()),
+            "tool_gap_s": frame["_gap_s"],
+            "tool_intent": frame["_tool"],
+            "tools_available": 1,
+            "class": "batch",
+            "deadline_s": DEADLINE_S,
+            "ttft_limit_s": TTFT_LIMIT_S,
+            "ctx_group": frame["session_id"] + "/" + text(frame, "agent"),
+            "ctx_prefix_tokens": np.minimum(held, frame["_prompt"]),
+        }
+    )

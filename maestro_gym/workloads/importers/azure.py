@@ -1,0 +1,77 @@
+"""Azure LLM inference trace 2023: one request a row, no session, no model.
+
+Source: Azure/AzurePublicDataset (Patel et al., Splitwise, ISCA 2024).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from maestro_gym.errors import MaestroError
+from maestro_gym.workloads.importers.constants import client_limit
+from maestro_gym.workloads.table_checks import numbers, place, text
+from maestro_gym.workloads.trace_format import ROW
+
+COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+
+# Not in the trace: a chat user's patience.
+DEADLINE_S, TTFT_LIMIT_S = 60.0, 5.0
+
+
+def seconds_of(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
+    """Read a column of dates and times as seconds after its earliest.
+
+    Args:
+        frame: the table, with ``ROW``.
+        column: the column.
+        source: the file.
+
+    Returns:
+        float64, shape (rows,).
+
+    Raises:
+        MaestroError: a cell is no date and time.
+    """
+    raw = text(frame, column)
+    stamps = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
+    wrong = np.flatnonzero(stamps.isna().to_numpy())
+    if len(wrong):
+        at = int(wrong[0])
+        where = place(source, int(frame[ROW].iloc[at]), column)
+        raise MaestroError(f"{where}: {raw.iloc[at]!r} is no date and time; write it like 2023-11-16 18:15:46.68.")
+    return (stamps - stamps.min()).dt.total_seconds().to_numpy(np.float64)
+
+
+def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Turn every request into a workflow of one call.
+
+    Args:
+        frame: the table, with ``ROW``.
+        source: the file.
+
+    Returns:
+        A table of the workflow-trace format; ``model`` is blank.
+    """
+    output = numbers(frame, "GeneratedTokens", source, low=0, whole=True)
+    prompt = numbers(frame, "ContextTokens", source, low=0, whole=True)
+    arrival_s = seconds_of(frame, "TIMESTAMP", source)
+    return pd.DataFrame(
+        {
+            ROW: frame[ROW],
+            "workflow_id": frame[ROW].astype(str),
+            "call_id": "0",
+            "parent_ids": "",
+            "arrival_s": arrival_s,
+            "application": "azure_conversation",
+            "role": "assistant",
+            "model": "",
+            "prompt_tokens": np.maximum(prompt, 1),
+            "output_tokens": np.maximum(output, 1),
+            "max_output_tokens": client_limit(output),
+            "tool_gap_s": 0.0,
+            "class": "interactive",
+            "deadline_s": DEADLINE_S,
+            "ttft_limit_s": TTFT_LIMIT_S,
+        }
+    )

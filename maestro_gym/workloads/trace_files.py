@@ -1,0 +1,109 @@
+"""Opens trace files: CSV, Parquet and JSON lines, and finds out which format one has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from maestro_gym.errors import MaestroError
+from maestro_gym.workloads.importers import agentcgroup, azure, chatdev, mooncake
+from maestro_gym.workloads.table_checks import require_columns
+from maestro_gym.workloads.trace_build import build_trace
+from maestro_gym.workloads.trace_format import COLUMNS, ROW, Trace
+
+
+class TraceFormat(NamedTuple):
+    """A format that can be read.
+
+    Attributes:
+        columns: columns that a file must have, by which it is recognised.
+        convert: turns its table into one of the workflow-trace format.
+    """
+
+    columns: tuple[str, ...]
+    convert: Callable[[pd.DataFrame, str], pd.DataFrame]
+
+
+def _keep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    del source
+    return frame
+
+
+FORMATS: dict[str, TraceFormat] = {
+    "workflow": TraceFormat(tuple(name for name, column in COLUMNS.items() if column.required), _keep),
+    "azure": TraceFormat(azure.COLUMNS, azure.convert),
+    "mooncake": TraceFormat(mooncake.COLUMNS, mooncake.convert),
+    "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert),
+    "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert),
+}
+
+
+def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
+    """Read and check a trace file.
+
+    Args:
+        path: a CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
+        format_name: a name of ``FORMATS``, or auto: recognised by the columns.
+
+    Returns:
+        The trace.
+
+    Raises:
+        MaestroError: the file cannot be read or breaks a rule of its format.
+    """
+    path = Path(path)
+    frame = _open(path)
+    source = str(path)
+    if format_name == "auto":
+        format_name = _recognise(frame, source)
+    if format_name not in FORMATS:
+        raise MaestroError(f"workload.format: there is no format `{format_name}`; use auto, {', '.join(FORMATS)}.")
+    chosen = FORMATS[format_name]
+    require_columns(frame, chosen.columns, source, format_name)
+    if len(frame) == 0:
+        raise MaestroError(f"{source}: holds no calls; a trace needs at least one row after its header.")
+    return build_trace(chosen.convert(frame, source), source)
+
+
+def _open(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise MaestroError(f"workload.trace: the file `{path}` does not exist. Check the path.")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".parquet", ".pq"):
+            frame = pd.read_parquet(path)
+        elif suffix in (".jsonl", ".ndjson"):
+            frame = pd.read_json(path, lines=True, convert_dates=False, dtype=False)
+        elif suffix in (".csv", ".txt"):
+            # As text, so that a message can quote the cell as it stands in the file.
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, skipinitialspace=True)
+        else:
+            raise MaestroError(f"{path}: `{suffix}` is no trace; give a .csv, .parquet or .jsonl file.")
+    except (ValueError, OSError, OverflowError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise MaestroError(
+            f"{path}: cannot be read as a {suffix} table ({reason}). Mend or export the file again."
+        ) from None
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise MaestroError(f"{path}: the column `{twice}` stands twice; take one of the two out.")
+    frame.columns = [str(column) for column in frame.columns]
+    frame = frame.reset_index(drop=True)
+    frame[ROW] = range(1, len(frame) + 1)
+    return frame
+
+
+def _recognise(frame: pd.DataFrame, source: str) -> str:
+    """Name the format whose columns are all there, or complain about the most similar one."""
+    present = set(frame.columns)
+    for name, known in FORMATS.items():
+        if present.issuperset(known.columns):
+            return name
+    nearest = max(FORMATS, key=lambda name: len(present & set(FORMATS[name].columns)) / len(FORMATS[name].columns))
+    if not present & set(FORMATS[nearest].columns):
+        nearest = "workflow"
+    require_columns(frame, FORMATS[nearest].columns, source, nearest)
+    return nearest
