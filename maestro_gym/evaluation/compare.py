@@ -1,0 +1,265 @@
+"""Policies x scenarios x contentions x seeds, run over the cores of the machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from maestro_gym.config import dump_config
+from maestro_gym.errors import MaestroError
+from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.metrics import IDENTITY, metric_columns
+from maestro_gym.evaluation.plots import draw_all
+from maestro_gym.evaluation.report import write_report
+from maestro_gym.evaluation.results import write_document, write_results
+from maestro_gym.evaluation.run_info import command_line, machine, now_utc, usable_cores, versions
+from maestro_gym.evaluation.table import print_comparison
+from maestro_gym.evaluation.worker import (
+    Job,
+    JobOutcome,
+    Runner,
+    be_quiet_on_interrupt,
+    label_of,
+    policy_of,
+    run_job,
+    scenario_of,
+)
+
+_ABOUT = ("information", "learned", "global_rule", "cluster_rule", "node_rule", "load", "rate_rps")
+
+
+def run_compare(
+    scenario: str | Sequence[str],
+    policies: Sequence[str],
+    *,
+    contentions: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+    json_path: Path | None = None,
+    jobs: int | None = None,
+    reference: str | None = None,
+    split: str = "test",
+    runner: Runner | None = None,
+    console: Console | None = None,
+) -> tuple[Comparison, Path]:
+    """Compare policies, print the table, and leave a run folder with results, plots and report.
+
+    Args:
+        scenario: Name or file of a scenario, or several.
+        policies: Specs: names, ``file.py:Class``, folders of training runs.
+        contentions: Labels that set the load (low, medium, high); None keeps the scenario's own.
+        seeds: Evaluation seeds; None takes the scenario's.
+        overrides: ``dotted.place=value``, applied to every scenario, after the contention.
+        out: Run folder; None makes ``runs/compare/<time>``.
+        json_path: Another place for ``results.json``.
+        jobs: Processes; None takes every usable core.
+        reference: Policy that differences refer to, by spec or name; None takes ``fcfs`` or else the first.
+        split: Split of the episodes.
+        runner: How specs become policies and episodes; None takes the baselines' registry and driver.
+        console: Where table and words go; None prints on standard output.
+
+    Returns:
+        The comparison and its run folder.
+
+    Raises:
+        MaestroError: Something asked for does not exist or does not fit together.
+        KeyboardInterrupt: Interrupted; the rows so far are in ``results.partial.csv``.
+    """
+    console = console or Console()
+    folder = out or Path("runs") / "compare" / time.strftime("%Y%m%d-%H%M%S")
+    comparison = compare(
+        [scenario] if isinstance(scenario, str) else scenario,
+        policies,
+        contentions=contentions,
+        seeds=seeds,
+        overrides=overrides,
+        jobs=jobs,
+        reference=reference,
+        split=split,
+        runner=runner,
+        folder=folder,
+    )
+    write_results(comparison, folder)
+    if json_path is not None:
+        write_document(comparison, json_path)
+    plots = draw_all(comparison, folder / "plots")
+    report = write_report(comparison, plots, folder / "report.html")
+    print_comparison(comparison, console)
+    console.print(f"\nResults: {folder}\nReport:  {report}", highlight=False, soft_wrap=True)
+    return comparison, folder
+
+
+def compare(
+    scenarios: Sequence[str],
+    policies: Sequence[str],
+    *,
+    contentions: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    overrides: Sequence[str] = (),
+    jobs: int | None = None,
+    reference: str | None = None,
+    split: str = "test",
+    runner: Runner | None = None,
+    folder: Path | None = None,
+) -> Comparison:
+    """Run every policy on every setting and seed; the arguments are those of :func:`run_compare`.
+
+    Returns:
+        The comparison, in memory; ``folder`` receives only the rows so far when interrupted.
+    """
+    if not policies:
+        raise MaestroError("No policy to compare. Name at least one, for example --policy fcfs --policy maestro.")
+    places = [
+        (name, (*((f"contention={label}",) if label else ()), *overrides))
+        for name in scenarios
+        for label in (contentions or (None,))
+    ]
+    settings = [_setting(name, changes) for name, changes in places]
+    _refuse_duplicates([(s.scenario, s.contention) for s in settings])
+    chosen_seeds = list(seeds) if seeds else list(scenario_of(*places[0]).config.seeds)
+    if len(set(chosen_seeds)) != len(chosen_seeds):
+        raise MaestroError(f"Seeds {chosen_seeds} repeat; every seed must be given once, it would count twice.")
+    runner = runner or Runner()
+    labels = _labels(policies, runner, places[0])
+    compared_to = _reference(reference, policies, labels)
+    plan = [
+        Job(name, changes, setting.contention, spec, label.name, split, seed, seed == chosen_seeds[0], runner)
+        for (name, changes), setting in zip(places, settings, strict=True)
+        for seed in chosen_seeds
+        for spec, label in zip(policies, labels, strict=True)
+    ]
+    done = _run(plan, jobs or usable_cores(), folder)
+    return Comparison(
+        rows=_rows([outcome.row for outcome in done]),
+        workflows=pd.concat([outcome.workflows for outcome in done], ignore_index=True),
+        traces=[outcome.trace for outcome in done if outcome.trace is not None],
+        settings=settings,
+        policies=labels,
+        reference=compared_to,
+        seeds=chosen_seeds,
+        split=split,
+        info={
+            "command": command_line(),
+            "created": now_utc(),
+            "machine": machine(),
+            "versions": versions(),
+            "scenarios": list(scenarios),
+            "overrides": list(overrides),
+        },
+    )
+
+
+def _setting(name: str, overrides: tuple[str, ...]) -> Setting:
+    scenario = scenario_of(name, overrides)
+    return Setting(
+        scenario=scenario.config.name,
+        contention=scenario.config.contention,
+        load=scenario.rate_rps / scenario.capacity_rps,
+        rate_rps=scenario.rate_rps,
+        config_yaml=dump_config(scenario.config),
+    )
+
+
+def _refuse_duplicates(settings: list[tuple[str, str]]) -> None:
+    for (scenario, contention), count in Counter(settings).items():
+        if count > 1:
+            raise MaestroError(
+                f"Scenario {scenario} at contention {contention} would be run {count} times over: name each scenario "
+                "and contention once, and do not override workload.load when several contentions are asked for."
+            )
+
+
+def _labels(specs: Sequence[str], runner: Runner, place: tuple[str, tuple[str, ...]]) -> list[PolicyLabel]:
+    loaded = [policy_of(runner, spec, *place) for spec in specs]
+    shared = {name for name, count in Counter(policy.name for policy in loaded).items() if count > 1}
+    names = [f"{p.name} ({spec})" if p.name in shared else p.name for spec, p in zip(specs, loaded, strict=True)]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise MaestroError(f"Policy {name} is named {count} times; name each policy once.")
+    return [label_of(p, spec, name) for name, spec, p in zip(names, specs, loaded, strict=True)]
+
+
+def _reference(asked: str | None, specs: Sequence[str], labels: list[PolicyLabel]) -> str:
+    names = [label.name for label in labels]
+    if asked is None:
+        return "fcfs" if "fcfs" in names else names[0]
+    for spec, name in zip(specs, names, strict=True):
+        if asked in (spec, name):
+            return name
+    raise MaestroError(
+        f"--reference {asked}: not among the compared policies ({', '.join(names)}); add it or name one."
+    )
+
+
+def _rows(rows: list[dict[str, object]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    first = [*IDENTITY[:3], *_ABOUT, *IDENTITY[3:], "done", "workflows", "stages", "wall_s"]
+    return table.reindex(columns=[*first, *metric_columns()])
+
+
+def _run(plan: list[Job], processes: int, folder: Path | None) -> list[JobOutcome]:
+    """Run a plan, the first job here, so that workers find compiled code on disk; outcomes in the plan's order."""
+    if folder is not None:
+        _make(folder)
+    done: dict[int, JobOutcome] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        # Progress goes to standard error: standard output holds the table alone.
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            task = progress.add_task("compiling (a minute or so the first time)", total=len(plan))
+            for index, outcome in _outcomes(plan, processes):
+                done[index] = outcome
+                progress.update(task, advance=1, description="episodes")
+    except KeyboardInterrupt:
+        if folder is not None and done:
+            _rows([outcome.row for outcome in done.values()]).to_csv(folder / "results.partial.csv", index=False)
+        raise
+    return [done[index] for index in range(len(plan))]
+
+
+def _outcomes(plan: list[Job], processes: int) -> Iterator[tuple[int, JobOutcome]]:
+    yield 0, _noting(run_job, plan[0])
+    processes = min(processes, len(plan) - 1)
+    if processes < 2:
+        yield from ((index, _noting(run_job, job)) for index, job in enumerate(plan[1:], 1))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=be_quiet_on_interrupt) as pool:
+        futures = {pool.submit(run_job, job): index for index, job in enumerate(plan[1:], 1)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], _noting(lambda _, future=future: future.result(), plan[futures[future]])
+        except BrokenProcessPool as error:
+            raise MaestroError(
+                "A worker process died, most often because memory ran out. Run again with fewer processes (--jobs 1)."
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _noting(run: Callable[[Job], JobOutcome], job: Job) -> JobOutcome:
+    """Run, and say in an error which job it was."""
+    try:
+        return run(job)
+    except (MaestroError, BrokenProcessPool):
+        raise
+    except Exception as error:
+        error.add_note(f"while running {job.policy} on {job.scenario}, {job.contention}, seed {job.seed}")
+        raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MaestroError(f"--out {folder}: cannot make the run folder ({error.strerror}); name another.") from error

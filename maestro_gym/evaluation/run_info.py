@@ -1,0 +1,45 @@
+"""What a run must say of itself to be repeated: command, versions, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import maestro_gym
+
+_PACKAGES = ("numpy", "numba", "scipy", "pandas", "pydantic", "gymnasium", "stable-baselines3", "sb3-contrib", "torch")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the project, of Python and of the packages that results depend on."""
+    found = {"maestro-gym": maestro_gym.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Operating system, processor family and usable cores, in words."""
+    return f"{platform.system()} {platform.machine()}, {usable_cores()} cores"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def command_line() -> str:
+    """The command that started this process, ready to be pasted."""
+    return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+
+
+def now_utc() -> str:
+    """The moment, as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,138 @@
+"""One episode of one policy, in whichever process it is asked for."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from maestro_gym.evaluation.comparison import PolicyLabel
+from maestro_gym.evaluation.metrics import result_row
+from maestro_gym.evaluation.trace import Trace, trace_of, workflow_table
+
+if TYPE_CHECKING:
+    from maestro_gym.baselines.result import EpisodeResult
+    from maestro_gym.policy import Policy
+    from maestro_gym.sim.scenario import Scenario
+
+TIME_SERIES_POINTS = 400
+"""Samples of an episode that is drawn."""
+
+
+def _load_policy(spec: str, scenario: Scenario) -> Policy:
+    from maestro_gym.baselines.registry import load_policy
+
+    return load_policy(spec, scenario)
+
+
+def _run_episode(scenario: Scenario, policy: Policy, **settings: Any) -> EpisodeResult:  # noqa: ANN401 - passed on
+    from maestro_gym.baselines.driver import run_episode
+
+    return run_episode(scenario, policy, **settings)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How specs become policies and policies episodes; parts above this one bring runners of their own.
+
+    Both are functions of a module, so that a worker process can find them.
+
+    Attributes:
+        load: ``(spec, scenario) -> policy``.
+        run: ``(scenario, policy, *, split, seed, index, samples) -> EpisodeResult``.
+    """
+
+    load: Callable[[str, Scenario], Policy] = _load_policy
+    run: Callable[..., EpisodeResult] = _run_episode
+
+
+@dataclass(frozen=True)
+class Job:
+    """An episode to run.
+
+    Attributes:
+        scenario: Name or file of a scenario.
+        overrides: Dotted overrides, contention included.
+        contention: Label of the contention in tables.
+        spec: What names the policy: a name, ``file.py:Class``, a run folder.
+        policy: Its name in tables.
+        split: Split of the episode.
+        seed: Evaluation seed.
+        drawn: Whether the episode's trace is wanted.
+        runner: How it is loaded and run.
+    """
+
+    scenario: str
+    overrides: tuple[str, ...]
+    contention: str
+    spec: str
+    policy: str
+    split: str
+    seed: int
+    drawn: bool
+    runner: Runner
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """What a job leaves: its row, its workflows, and its trace when it is drawn."""
+
+    row: dict[str, Any]
+    workflows: pd.DataFrame
+    trace: Trace | None
+
+
+def be_quiet_on_interrupt() -> None:
+    """Let Ctrl-C end a worker at once and without a stack trace; the parent says what happened."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@lru_cache(maxsize=8)
+def scenario_of(name: str, overrides: tuple[str, ...]) -> Scenario:
+    """The scenario of a configuration, built once a process."""
+    from maestro_gym.sim.scenario import Scenario
+
+    return Scenario.load(name, overrides)
+
+
+@lru_cache(maxsize=64)
+def policy_of(runner: Runner, spec: str, name: str, overrides: tuple[str, ...]) -> Policy:
+    """The policy of a spec for a scenario, loaded once a process."""
+    return runner.load(spec, scenario_of(name, overrides))
+
+
+def label_of(policy: Policy, spec: str, name: str) -> PolicyLabel:
+    """How a policy is called in tables.
+
+    Args:
+        policy: The loaded policy.
+        spec: What named it; a folder is a training run.
+        name: Its name in this comparison.
+    """
+    first, second, third, reclaim = (rule.name for rule in policy.rules)
+    learned = bool(getattr(policy, "learned", False)) or Path(spec).is_dir()
+    return PolicyLabel(name, (first, second, f"{third}, reclaim {reclaim}"), policy.information, learned)
+
+
+def run_job(job: Job) -> JobOutcome:
+    """Run one episode and measure it.
+
+    Args:
+        job: What to run.
+    """
+    scenario = scenario_of(job.scenario, job.overrides)
+    policy = policy_of(job.runner, job.spec, job.scenario, job.overrides)
+    samples = TIME_SERIES_POINTS if job.drawn else 0
+    result = job.runner.run(scenario, policy, split=job.split, seed=job.seed, index=0, samples=samples)
+    # Tables name runs as this comparison does: two run folders may hold policies of one name.
+    result = replace(result, policy=job.policy, scenario=scenario.config.name, contention=job.contention)
+    label = label_of(policy, job.spec, job.policy)
+    about = dict(zip(("global_rule", "cluster_rule", "node_rule"), label.rules, strict=True))
+    about |= {"information": label.information, "learned": label.learned}
+    about |= {"load": scenario.rate_rps / scenario.capacity_rps, "rate_rps": scenario.rate_rps}
+    return JobOutcome(result_row(result) | about, workflow_table(result), trace_of(result) if job.drawn else None)
