@@ -20,9 +20,10 @@ def make_routing_rule(routing: int) -> RuleFunction:
         stage, cluster = int(view.clock[e].stage), int(view.clock[e].cluster)
         if routing == ROUTE_ROUND_ROBIN:
             return next_in_turn(view, e, stage, cluster, _NOTES + cluster % 32)
-        node = best_node(view, e, stage, cluster, routing, True)
-        if node < 0:
-            node = best_node(view, e, stage, cluster, routing, False)
+        node = -1
+        for strict in (True, False):
+            if node < 0:
+                node = best_node(view, e, stage, cluster, routing, strict)
         return node
 
     return rule
