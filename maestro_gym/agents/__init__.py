@@ -1,0 +1,1 @@
+"""Learned policies: networks, training, the policy file, and its compiled form."""

@@ -1,0 +1,143 @@
+"""The actor's forward pass, compiled: the same numbers as torch up to rounding, without torch.
+
+Weights travel as one flat float32 array and a table of layers, so that any widths run through one
+compiled function.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from maestro_gym.agents.networks import CandidateScorer, SlotMlp
+from maestro_gym.jit import njit
+
+SCORER, MLP = 0, 1
+
+
+def pack(network: CandidateScorer | SlotMlp) -> tuple[int, np.ndarray, np.ndarray]:
+    """Lay out the actor of a network for `best_candidate`.
+
+    Args:
+        network: with trained weights.
+
+    Returns:
+        ``SCORER`` or ``MLP``; weights, float32, flat, each layer as (outputs, inputs) followed by its biases;
+        layers, int64, shape (L, 2): inputs and outputs. A scorer's layers are: context, the context's share
+        of the first layer, the candidate's share of it, hidden ones, logit.
+    """
+    if isinstance(network, CandidateScorer):
+        kind = SCORER
+        layers = [*network.context, network.context_in, network.candidate_in, *network.hidden, network.logit]
+    else:
+        kind = MLP
+        layers = [*network.hidden, network.logit]
+    linear = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+    parts: list[np.ndarray] = []
+    for layer in linear:
+        bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
+        parts += [layer.weight.detach().numpy().ravel(), bias.detach().numpy()]
+    table = np.array([(layer.in_features, layer.out_features) for layer in linear], dtype=np.int64)
+    return kind, np.concatenate(parts).astype(np.float32), table
+
+
+@njit
+def _linear(
+    weights: np.ndarray, start: int, inputs: int, outputs: int, given: np.ndarray, result: np.ndarray
+) -> int:
+    """One layer, result += W given + b; returns where the next layer's weights start."""
+    for o in range(outputs):
+        total = result[o] + weights[start + inputs * outputs + o]
+        row = start + o * inputs
+        for i in range(inputs):
+            total += weights[row + i] * given[i]
+        result[o] = total
+    return start + (inputs + 1) * outputs
+
+
+@njit
+def _relu(values: np.ndarray, size: int) -> None:
+    for i in range(size):
+        values[i] = max(values[i], np.float32(0.0))
+
+
+@njit
+def _through(
+    weights: np.ndarray, layers: np.ndarray, first: int, start: int, given: np.ndarray, spare: np.ndarray
+) -> np.ndarray:
+    """The layers from ``first`` on, ReLU between them; the result lies in one of the two arrays."""
+    last = layers.shape[0] - 1
+    for layer in range(first, last + 1):
+        spare[:] = np.float32(0.0)
+        start = _linear(weights, start, layers[layer, 0], layers[layer, 1], given, spare)
+        if layer < last:
+            _relu(spare, layers[layer, 1])
+        given, spare = spare, given
+    return given
+
+
+@njit
+def _best_scored(
+    weights: np.ndarray, layers: np.ndarray, candidates: np.ndarray, context: np.ndarray, legal: np.ndarray
+) -> int:
+    width = layers[:, 1].max()
+    embedded = np.zeros(width, np.float32)
+    shared = np.zeros(width, np.float32)
+    one, two = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    start = _linear(weights, 0, layers[0, 0], layers[0, 1], context, embedded)
+    _relu(embedded, layers[0, 1])
+    start = _linear(weights, start, layers[1, 0], layers[1, 1], embedded, shared)
+    beyond = start + (layers[2, 0] + 1) * layers[2, 1]
+    best, best_logit = -1, np.float32(-np.inf)
+    for a in range(candidates.shape[0]):
+        if not legal[a]:
+            continue
+        one[:] = shared
+        _linear(weights, start, layers[2, 0], layers[2, 1], candidates[a], one)
+        _relu(one, layers[2, 1])
+        logit = _through(weights, layers, 3, beyond, one, two)[0]
+        if best < 0 or logit > best_logit:
+            best, best_logit = a, logit
+    return best
+
+
+@njit
+def _best_slot(
+    weights: np.ndarray, layers: np.ndarray, candidates: np.ndarray, context: np.ndarray, legal: np.ndarray
+) -> int:
+    width = max(layers.max(), candidates.size + context.size)
+    one, two = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    filled = 0
+    for a in range(candidates.shape[0]):
+        for f in range(candidates.shape[1]):
+            one[filled] = candidates[a, f]
+            filled += 1
+    one[filled : filled + context.size] = context
+    logits = _through(weights, layers, 0, 0, one, two)
+    best = -1
+    for a in range(candidates.shape[0]):
+        if legal[a] and (best < 0 or logits[a] > logits[best]):
+            best = a
+    return best
+
+
+@njit
+def best_candidate(
+    kind: int, weights: np.ndarray, layers: np.ndarray, candidates: np.ndarray, context: np.ndarray, legal: np.ndarray
+) -> int:
+    """The legal candidate with the highest logit, the first among equals.
+
+    Args:
+        kind: ``SCORER`` or ``MLP``.
+        weights: float32, flat, from `pack`.
+        layers: int64, shape (L, 2), from `pack`.
+        candidates: float32, shape (A, F).
+        context: float32, shape (G,).
+        legal: bool, shape (A,).
+
+    Returns:
+        Row of ``candidates``, -1 when none is legal.
+    """
+    if kind == SCORER:
+        return _best_scored(weights, layers, candidates, context, legal)
+    return _best_slot(weights, layers, candidates, context, legal)

@@ -1,0 +1,153 @@
+"""A trained policy on disk: its weights, and what is needed to use them. Loading runs no code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp, build_network
+from maestro_gym.errors import MaestroError
+
+WEIGHTS_FILE = "policy.pt"
+CARD_FILE = "policy.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PolicyCard:
+    """What is known of a trained policy besides its weights.
+
+    Attributes:
+        tier: tier that it drives: global, cluster, node or joint.
+        network: one of ``networks.NETWORKS``.
+        num_features: F, columns of a candidate.
+        num_context: G, length of the context.
+        num_candidates: A in training; only an ``mlp`` is bound to it.
+        hidden_sizes: widths of the hidden layers.
+        encoder: fingerprint of the observation that it learned to read.
+        companions: policy of the other tiers in training.
+        scenario: name of the scenario it was trained on.
+        contention: its contention.
+        seed: training seed.
+        steps: decisions it learned from.
+        reward_divisor: what rewards were divided by at the end.
+        discount_horizon_s: 1 / beta, in seconds.
+        validation: means of the validation episodes, by metric.
+        versions: of the project and of what it ran on.
+        format: version of this file's layout.
+    """
+
+    tier: str
+    network: str
+    num_features: int
+    num_context: int
+    num_candidates: int
+    hidden_sizes: tuple[int, ...]
+    encoder: str = ""
+    companions: str = "maestro"
+    scenario: str = ""
+    contention: str = ""
+    seed: int = 0
+    steps: int = 0
+    reward_divisor: float = 1.0
+    discount_horizon_s: float = 0.0
+    validation: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def build(self) -> CandidateScorer | SlotMlp:
+        """A network of this shape with fresh weights."""
+        return build_network(
+            self.network, self.num_candidates, self.num_features, self.num_context, self.hidden_sizes
+        )
+
+
+def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> None:
+    """Write weights and card; a reader never sees half a file.
+
+    Args:
+        folder: the run folder.
+        card: what is known of the policy.
+        network: a ``CandidateScorer`` or ``SlotMlp``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    partial = folder / (WEIGHTS_FILE + ".part")
+    torch.save(weights, partial)
+    partial.replace(folder / WEIGHTS_FILE)
+    partial = folder / (CARD_FILE + ".part")
+    partial.write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / CARD_FILE)
+
+
+def read_card(folder: Path) -> PolicyCard:
+    """Read what is known of a trained policy.
+
+    Args:
+        folder: a run folder.
+
+    Raises:
+        MaestroError: the folder holds no policy, or the card is damaged or of another version.
+    """
+    path = folder / CARD_FILE
+    if not folder.is_dir():
+        raise MaestroError(f"There is no run folder {folder}. Give a folder that `maestro-gym train` has written.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MaestroError(
+            f"{folder} holds no policy: {CARD_FILE} is missing. Give a folder that `maestro-gym train` has finished."
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise MaestroError(f"{path} cannot be read as a policy's card ({error}). Train again, or restore it.") from None
+    return _card_of(content, path)
+
+
+def _card_of(content: Any, path: Path) -> PolicyCard:  # noqa: ANN401 - whatever the file holds
+    damaged = f"{path} is not the card of a policy"
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise MaestroError(f"{damaged} of format {FORMAT} (it says {found!r}). Train again with this version.")
+    try:
+        card = PolicyCard(**(content | {"hidden_sizes": tuple(content["hidden_sizes"])}))
+        sizes = (card.num_features, card.num_context, card.num_candidates, *card.hidden_sizes)
+        sound = card.network in NETWORKS and all(isinstance(size, int) and 0 < size <= 1 << 16 for size in sizes)
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise MaestroError(f"{damaged}: a field is missing, unknown or out of range. Train again, or restore the file.")
+    return card
+
+
+def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
+    """Read a trained policy; a policy file is data and can run no code.
+
+    Args:
+        folder: a run folder.
+
+    Returns:
+        Its card, and the network with the trained weights in evaluation mode.
+
+    Raises:
+        MaestroError: a file is missing or damaged, or weights and card do not belong together.
+    """
+    card = read_card(folder)
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise MaestroError(f"{folder} holds no weights: {WEIGHTS_FILE} is missing. Train again, or restore the file.")
+    network = card.build()
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(weights)
+    except Exception as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise MaestroError(
+            f"{path} is damaged or does not belong to {CARD_FILE} beside it ({reason}). Train again, or restore the file."
+        ) from None
+    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+        raise MaestroError(f"{path} holds weights that are not finite: the training diverged. Lower the learning rate.")
+    return card, network.eval()

@@ -1,0 +1,118 @@
+"""MaskablePPO for decisions that take simulated time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.utils import get_action_masks
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
+
+from maestro_gym.agents.reward_scale import RewardScale
+from maestro_gym.agents.rollout import ContinuousTimeRolloutBuffer
+
+
+class ContinuousTimePPO(MaskablePPO):
+    """MaskablePPO with the discount exp(-dt / horizon), and rewards scaled to returns of the order of one.
+
+    Only the rollout differs from sb3-contrib: a transition's own discount, also where an episode was cut off
+    and its last state's value stands for the rest; those states are valued in one batch.
+    """
+
+    rollout_buffer: ContinuousTimeRolloutBuffer
+
+    def __init__(self, *args: Any, discount_horizon_s: float = 120.0, reward_scaling: bool = True, **kwargs: Any) -> None:
+        """Build model and buffer.
+
+        Args:
+            *args: of ``MaskablePPO``.
+            discount_horizon_s: 1 / beta, in seconds.
+            reward_scaling: divide rewards by the size of a return.
+            **kwargs: of ``MaskablePPO``; ``gamma`` has no effect.
+        """
+        self.discount_horizon_s = discount_horizon_s
+        self.reward_scale = RewardScale(discount_horizon_s, enabled=reward_scaling)
+        kwargs["rollout_buffer_class"] = ContinuousTimeRolloutBuffer
+        kwargs["rollout_buffer_kwargs"] = {"discount_horizon_s": discount_horizon_s}
+        super().__init__(*args, **kwargs)
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+        use_masking: bool = True,
+    ) -> bool:
+        """Fill the buffer with decisions of the present policy.
+
+        Args:
+            env: has ``last_dt_s``, float, shape (n_envs,): simulated time of the last step.
+            callback: told of every step.
+            rollout_buffer: a ``ContinuousTimeRolloutBuffer``.
+            n_rollout_steps: decisions of each environment.
+            use_masking: sample legal actions only.
+
+        Returns:
+            False when the callback asked to stop.
+        """
+        assert isinstance(rollout_buffer, ContinuousTimeRolloutBuffer)
+        assert self._last_obs is not None
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+        dones = np.zeros(env.num_envs, dtype=bool)
+        for _ in range(n_rollout_steps):
+            masks = get_action_masks(env) if use_masking else None
+            with torch.no_grad():
+                chosen, values, log_probs = self.policy(obs_as_tensor(self._last_obs, self.device), action_masks=masks)
+            actions = chosen.cpu().numpy()
+            observations, rewards, dones, infos = env.step(actions)
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            self._update_info_buffer(infos, dones)
+            rollout_buffer.add(
+                self._last_obs,
+                actions.reshape(-1, 1),
+                rewards,
+                self._last_episode_starts,
+                values,
+                log_probs,
+                action_masks=masks,
+                dt_s=env.last_dt_s,  # type: ignore[attr-defined] - of every environment that takes simulated time
+                terminal_values=self._terminal_values(dones, infos),
+            )
+            self._last_obs = observations
+            self._last_episode_starts = dones
+        self._scale_rewards(rollout_buffer)
+        with torch.no_grad():
+            last_values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))
+        rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+        callback.on_rollout_end()
+        return True
+
+    def _terminal_values(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
+        """Values of the last observations of episodes that were cut off, 0 for all others."""
+        values = np.zeros(len(dones), dtype=np.float32)
+        cut = [e for e in np.flatnonzero(dones) if infos[e].get("TimeLimit.truncated", False)]
+        if cut:
+            lasts = [infos[e]["terminal_observation"] for e in cut]
+            stacked = {key: np.stack([last[key] for last in lasts]) for key in lasts[0]}
+            with torch.no_grad():
+                values[cut] = self.policy.predict_values(obs_as_tensor(stacked, self.device)).cpu().numpy().flatten()
+        return values
+
+    def _scale_rewards(self, rollout_buffer: ContinuousTimeRolloutBuffer) -> None:
+        """Bring a complete rollout to one scale, before anything is estimated from it."""
+        self.reward_scale.update(rollout_buffer.rewards, rollout_buffer.dt_s)
+        self.logger.record("rollout/reward_per_decision", float(rollout_buffer.rewards.mean()))
+        self.logger.record("rollout/dt_mean_s", float(rollout_buffer.dt_s.mean()))
+        self.logger.record("rollout/reward_divisor", self.reward_scale.divisor)
+        rollout_buffer.rewards /= np.float32(self.reward_scale.divisor)
