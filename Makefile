@@ -29,6 +29,8 @@ run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals,
 	$(BIN)/maestro-gym compare --quick --policy $(RUN_DIR)/train --out $(RUN_DIR)/compare
 
 test: $(STAMP) ## run all tests on two cores
+	@echo "compiling the engine, a minute or two the first time ..."
+	$(BIN)/maestro-gym doctor
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP) ## ruff, its formatter and pyright

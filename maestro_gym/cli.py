@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.console import dotted_overrides, seed_numbers, show_table, split_words, write_json
+from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
 
 CLASSICS = (
@@ -24,7 +24,6 @@ CLASSICS = (
     "oracle-srtf",
     "random",
     "jsq",
-    "warm-jsq",
     "least-kv",
     "static-max",
     "no-colocation",
@@ -166,6 +165,7 @@ def compare(
         jobs=jobs,
         reference=reference,
         split=split,
+        console=output(),
     )
 
 

@@ -6,11 +6,26 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maestro_gym.errors import MaestroError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 PIPE_COLUMNS = 160
+
+
+def output() -> Console:
+    """Make a console on standard output.
+
+    Returns:
+        As wide as the terminal; a pipe or a log file has no width of its own, and eighty columns would fold every cell.
+    """
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
 
 
 def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | None = None) -> None:
@@ -22,7 +37,6 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | Non
         caption: Line below the table.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -33,9 +47,7 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | Non
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row[column])) for column in columns))
-    console = Console()
-    # A pipe or a log file has no width of its own; eighty columns would fold every cell.
-    Console(width=None if console.is_terminal else PIPE_COLUMNS).print(table)
+    output().print(table)
 
 
 def write_json(path: Path | None, document: Mapping[str, Any]) -> None:

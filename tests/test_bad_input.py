@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -74,3 +75,77 @@ def test_json_into_a_place_that_cannot_be_written_says_so(tmp_path: Path) -> Non
     blocker = tmp_path / "file"
     blocker.write_text("", encoding="utf-8")
     assert "--json" in _refused("scenarios", "--json", str(blocker / "rows.json"))
+
+
+CALL = {
+    "workflow_id": "w1",
+    "call_id": "a",
+    "parent_ids": "",
+    "arrival_s": 0.0,
+    "application": "chat",
+    "role": "writer",
+    "model": "small",
+    "prompt_tokens": 100,
+    "output_tokens": 50,
+    "max_output_tokens": 200,
+    "tool_gap_s": 0.0,
+    "class": "interactive",
+    "deadline_s": 60.0,
+    "ttft_limit_s": 5.0,
+}
+SECOND = CALL | {"call_id": "b", "parent_ids": "a"}
+
+
+def _refused_trace(tmp_path: Path, *rows: dict[str, object]) -> str:
+    path = tmp_path / "calls.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    message = _refused("describe", "--scenario", "toy", f"workload.trace={path}")
+    assert "calls.csv" in message
+    return message
+
+
+def test_a_sound_trace_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    # One workflow for each split: training, validation and test.
+    rows = [call | {"workflow_id": f"w{number}"} for number in range(3) for call in (CALL, SECOND)]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    result = CliRunner().invoke(app, ["describe", "--scenario", "toy", f"workload.trace={path}"])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_trace_without_a_column_names_the_column(tmp_path: Path) -> None:
+    short = {key: value for key, value in CALL.items() if key != "output_tokens"}
+    assert "output_tokens" in _refused_trace(tmp_path, short)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("prompt_tokens", -5), ("output_tokens", 0), ("arrival_s", float("nan")), ("tool_gap_s", float("inf"))],
+)
+def test_a_trace_with_an_impossible_number_names_its_column(tmp_path: Path, column: str, value: float) -> None:
+    assert column in _refused_trace(tmp_path, CALL, SECOND | {column: value})
+
+
+def test_a_trace_whose_calls_wait_for_each_other_names_the_workflow(tmp_path: Path) -> None:
+    assert "w1" in _refused_trace(tmp_path, CALL | {"parent_ids": "b"}, SECOND)
+
+
+def test_a_trace_with_an_unknown_model_points_at_the_model_map(tmp_path: Path) -> None:
+    message = _refused_trace(tmp_path, CALL | {"model": "gpt-9"})
+    assert "gpt-9" in message
+    assert "model_map" in message
+
+
+def test_a_trace_with_a_prompt_above_the_models_limit_names_both(tmp_path: Path) -> None:
+    message = _refused_trace(tmp_path, CALL | {"model": "large", "prompt_tokens": 900_000})
+    assert "900000" in message.replace(",", "").replace("_", "")
+    assert "large" in message
+
+
+@pytest.mark.parametrize("spec", ["maestroo", "no_such_file.py:Rule", "fcfs:"])
+def test_an_unknown_policy_is_refused_before_anything_runs(spec: str) -> None:
+    assert spec.split(":")[0] in _refused("compare", "-s", "toy", "-p", spec)
+
+
+def test_seeds_that_are_no_numbers_are_shown_how_to_be_written() -> None:
+    assert "0,1,2 or 0-9" in _refused("compare", "--seeds", "a,b")

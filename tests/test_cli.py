@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from maestro_gym.cli import app
-from maestro_gym.console import write_json
+from maestro_gym.console import seed_numbers, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -79,7 +79,7 @@ def test_a_root_script_is_its_verb() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["scenarios", "metrics"])
+@pytest.mark.parametrize("verb", ["scenarios", "metrics", "policies"])
 def test_what_is_printed_as_a_table_is_also_written_as_json(verb: str, tmp_path: Path) -> None:
     path = tmp_path / "made" / "rows.json"
     result = _invoke(verb, "--json", str(path))
@@ -96,3 +96,34 @@ def test_json_holds_null_for_numbers_that_json_lacks(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == {
         "rows": [{"finished_s": None, "load": 0.5, "seeds": [0, 1]}]
     }
+
+
+def test_compare_ends_with_a_table_a_report_and_the_same_numbers_as_json(tmp_path: Path) -> None:
+    words = ["-s", "toy", "-p", "fcfs,maestro", "--seeds", "0,1", "--jobs", "1"]
+    result = _invoke("compare", *words, "--out", str(tmp_path / "run"), "--json", str(tmp_path / "rows.json"))
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "run" / "report.html") in result.output
+    for name in ("report.html", "results.csv", "results.parquet"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    document = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert {row["policy"] for row in document["rows"]} == {"fcfs", "maestro"}
+
+
+def test_seeds_are_numbers_and_ranges() -> None:
+    assert seed_numbers("0,3-5") == [0, 3, 4, 5]
+    assert seed_numbers(None) is None
+
+
+def test_doctor_runs_the_engine_and_everything_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "doctor.json"
+    result = _invoke("doctor", "--json", str(path))
+    assert result.exit_code == 0, result.output
+    rows = {row["check"]: row["state"] for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+    assert rows["nothing lost"] == rows["memory within bounds"] == rows["same seed, same result"] == "ok"
+
+
+def test_a_scenario_is_described_with_its_capacity_and_rate(tmp_path: Path) -> None:
+    path = tmp_path / "toy.json"
+    assert _invoke("describe", "-s", "toy", "-c", "medium", "--json", str(path)).exit_code == 0
+    facts = {row["field"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))["scenario"]}
+    assert facts["rate_rps"] == pytest.approx(0.8 * facts["capacity_rps"])
