@@ -63,7 +63,7 @@ class FamilyWorkload:
         self.tenant_names = tuple(f"tenant-{i}" for i in range(spec.tenants))
         self.choice = np.full((len(SIZE_CLASSES), len(deployments.names)), 1.0 / len(deployments.names))
         shape = self._make(_SHAPE_KEY, np.zeros(_SHAPE_WORKFLOWS), unit_service(len(deployments.names)))
-        sizes = self._tables.roles["size"][shape.stages["role"]]
+        sizes = self._tables.roles["size_class"][shape.stages["role"]]
         shares = np.bincount(sizes, minlength=len(SIZE_CLASSES)) / len(sizes)
         self.choice = match_popularity(shares, deployments, spec.size_decay)
 

@@ -143,8 +143,8 @@ def generate(
                 role = roles[role_id]
                 entity = w * STRIDE + (s - workflow.first_stage)
                 # Which deployment serves a size is the choice of the workflow's instance.
-                u = hashing.uniform(key, hashing.DEPLOYMENT, w * 8 + role.size)
-                model = _pick(deployment_cdf[role.size], u)
+                u = hashing.uniform(key, hashing.DEPLOYMENT, w * 8 + role.size_class)
+                model = _pick(deployment_cdf[role.size_class], u)
                 called_tool = 0
                 if hashing.uniform(key, hashing.TOOL_INTENT, entity) < step.p:
                     called_tool = 1

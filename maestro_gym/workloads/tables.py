@@ -29,7 +29,7 @@ APPLICATION = np.dtype(
 
 ROLE = np.dtype(
     [
-        ("size", "i8"),
+        ("size_class", "i8"),  # not `size`, which every NumPy scalar has already
         ("sys_group", "i8"),
         ("system_tokens", "i8"),
         ("max_output_tokens", "i8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,7 @@ def _open(path: Path) -> pd.DataFrame:
         if suffix in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
         elif suffix in (".jsonl", ".ndjson"):
-            frame = pd.read_json(path, lines=True, convert_dates=False, dtype=False)
+            frame = _read_json_lines(path)
         elif suffix in (".csv", ".txt"):
             # As text, so that a message can quote the cell as it stands in the file.
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, skipinitialspace=True)
@@ -94,6 +95,23 @@ def _open(path: Path) -> pd.DataFrame:
     frame = frame.reset_index(drop=True)
     frame[ROW] = range(1, len(frame) + 1)
     return frame
+
+
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    """Read one object a line; pandas' own reader would turn a `timestamp` into a date."""
+    records = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise MaestroError(f"{path}: line {number} is no JSON ({error.msg}); mend it.") from None
+            if not isinstance(record, dict):
+                raise MaestroError(f"{path}: line {number} is no JSON object; write one object a line.")
+            records.append(record)
+    return pd.DataFrame(records)
 
 
 def _recognise(frame: pd.DataFrame, source: str) -> str:

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maestro_gym.errors import MaestroError
+from maestro_gym.workloads import Deployments, TraceWorkload, episode_key, read_trace
+
+AZURE = "azure_llm_2023/AzureLLMInferenceTrace_conv.csv"
+MOONCAKE = "mooncake_fast25/conversation_trace.jsonl"
+CHATDEV = "chatdev_workflows/chatdev_calls.csv"
+AGENTCGROUP = "agentcgroup_sessions/agent_calls.csv"
+
+
+def test_azure_requests_become_single_calls(traces_dir: Path) -> None:
+    trace = read_trace(traces_dir / AZURE)
+    assert len(trace.workflows) == len(trace.stages) == 19_366
+    assert trace.stages["prompt_tokens"].mean() == pytest.approx(1155, abs=1)
+    assert trace.hidden["output_tokens"].mean() == pytest.approx(211, abs=1)
+    assert 3000 < trace.workflows["arrival_s"][-1] < 4000
+    assert trace.model_names == ("",)
+
+
+def test_mooncake_turns_reuse_the_blocks_of_their_conversation(traces_dir: Path) -> None:
+    trace = read_trace(traces_dir / MOONCAKE)
+    stages = trace.stages
+    assert len(trace.workflows) == 12_031
+    assert stages["prompt_tokens"].mean() == pytest.approx(12_035, abs=1)
+    assert 1000 < trace.num_ctx_groups < 12_031
+    reused = np.maximum(stages["ctx_prefix_tokens"], stages["sys_prefix_tokens"]).sum()
+    assert 0.3 < reused / stages["prompt_tokens"].sum() < 0.5
+
+
+def test_chatdev_jobs_become_chains_with_their_gaps(traces_dir: Path) -> None:
+    raw = pd.read_csv(traces_dir / CHATDEV)
+    trace = read_trace(traces_dir / CHATDEV)
+    counts = trace.workflows["num_stages"]
+    assert len(counts) == 33
+    assert counts.min() == 12
+    assert counts.max() == 50
+    assert np.median(counts) == pytest.approx(24, abs=8)
+    assert len(trace.parents) == 1034 - 33
+    assert trace.hidden["tool_gap_s"].sum() == pytest.approx(raw["gap_from_prev_end_s"].fillna(0).sum())
+    assert set(trace.model_names) == {"GPT_3_5_TURBO", "GPT_4", ""}
+
+
+def test_agentcgroup_contexts_grow_and_unreliable_outputs_are_estimated(traces_dir: Path) -> None:
+    raw = pd.read_csv(traces_dir / AGENTCGROUP)
+    trace = read_trace(traces_dir / AGENTCGROUP)
+    assert len(trace.workflows) == 164
+    assert len(trace.stages) == 6977
+    local = ["GLM" in trace.model_names[m] for m in trace.stages["model"]]
+    assert np.median(trace.stages["prompt_tokens"][local]) == pytest.approx(40_301, rel=0.05)
+    reused = trace.stages["ctx_prefix_tokens"].sum() / trace.stages["prompt_tokens"].sum()
+    assert reused > 0.9
+    at = int(np.flatnonzero(trace.rows == 1)[0])
+    assert raw["output_tokens_reliable"][0] == 0
+    assert trace.hidden["output_tokens"][at] == -(-raw["output_chars"][0] // 4)
+    assert trace.stages["prompt_tokens"][at] == 3 + 14_760
+    assert np.median(trace.hidden["tool_gap_s"][trace.hidden["tool_intent"] == 1]) < 1.0
+
+
+@pytest.mark.parametrize("name", [AZURE, MOONCAKE, CHATDEV, AGENTCGROUP])
+def test_every_public_trace_makes_episodes(
+    traces_dir: Path, deployments: Deployments, service: np.ndarray, name: str
+) -> None:
+    workload = TraceWorkload(
+        traces_dir / name, deployments, model_map={"*": "by_popularity"}, overlong="clip", arrivals="scaled"
+    )
+    for split in ("train", "validation", "test"):
+        episode = workload.episode(episode_key(split, 0, 0), 0.5, 120.0, service, split=split)
+        assert len(episode.workflows) > 10
+        assert np.all(episode.stages["prompt_tokens"] + episode.hidden["output_tokens"] <= 32768)
+        assert np.all(np.isfinite(episode.hidden["remaining_s"]))
+
+
+def test_a_bad_cell_of_a_foreign_file_is_named_by_its_own_column(tmp_path: Path) -> None:
+    path = tmp_path / "azure.csv"
+    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\nyesterday,5,6\n")
+    with pytest.raises(MaestroError, match=r"row 2 .*`TIMESTAMP`.*yesterday"):
+        read_trace(path)
+    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,-374,44\n")
+    with pytest.raises(MaestroError, match=r"row 1 .*`ContextTokens`.*-374"):
+        read_trace(path)
+
+
+def test_unsorted_requests_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "azure.csv"
+    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,4,4\n2023-11-16 18:15:45,5,6\n")
+    with pytest.raises(MaestroError, match=r"row 2 .*sort"):
+        read_trace(path)
+
+
+def test_bad_block_ids_are_named_by_row(tmp_path: Path) -> None:
+    path = tmp_path / "moon.jsonl"
+    good = '{"timestamp": 0, "input_length": 5, "output_length": 5, "hash_ids": [1]}\n'
+    path.write_text(good + good.replace("[1]", '"x"'))
+    with pytest.raises(MaestroError, match=r"row 2 .*`hash_ids`"):
+        read_trace(path)
+
+
+def test_small_foreign_files_are_recognised_and_read(tmp_path: Path) -> None:
+    chatdev = tmp_path / "chatdev.csv"
+    chatdev.write_text(
+        "workflow_id,workflow_start,call_index,role,phase,model,input_tokens,output_tokens,gap_from_prev_end_s,"
+        "events_before\n"
+        "b,2023-08-22T10:00:05,0,CEO,Plan,GPT_4,10,20,,\n"
+        "a,2023-08-22T10:00:00,0,CEO,,GPT_4,10,20,,\n"
+        "a,2023-08-22T10:00:00,1,CTO,Code,,30,40,2.5,Update_Codes\n"
+    )
+    trace = read_trace(chatdev)
+    assert trace.workflows["arrival_s"].tolist() == [0.0, 5.0]
+    assert trace.rows.tolist() == [2, 3, 1]
+    assert trace.role_names == ("CEO", "CTO/Code", "CEO/Plan")
+    assert trace.hidden["tool_gap_s"].tolist() == [2.5, 0.0, 0.0]
+    assert trace.hidden["tool_intent"].tolist() == [1, 0, 0]
+    moon = tmp_path / "moon.jsonl"
+    moon.write_text(
+        '{"timestamp": 0, "input_length": 1500, "output_length": 5, "hash_ids": [1, 2, 3]}\n'
+        '{"timestamp": 10, "input_length": 700, "output_length": 5, "hash_ids": [9, 10]}\n'
+        '{"timestamp": 2000, "input_length": 2040, "output_length": 5, "hash_ids": [1, 2, 4, 5]}\n'
+    )
+    trace = read_trace(moon)
+    assert trace.stages["ctx_group"].tolist() == [0, 1, 0]
+    assert trace.stages["ctx_prefix_tokens"].tolist() == [0, 0, 1024]
+    assert trace.workflows["arrival_s"].tolist() == [0.0, 0.01, 2.0]
