@@ -38,7 +38,6 @@ from maestro_gym.baselines.routing import (
     ROUTE_FREENESS,
     ROUTE_JSQ,
     ROUTE_LEAST_KV,
-    ROUTE_LEAST_WORK,
     ROUTE_LLM_D,
     ROUTE_PINNED,
     ROUTE_POWER_OF_TWO,
@@ -116,7 +115,6 @@ ROUTINGS: dict[str, Part] = {
     ),
     "power-of-two": Part("N", "the shorter of two random queues", "AIBrix power-of-two (V)", code=ROUTE_POWER_OF_TWO),
     "least-kv": Part("N", "smallest share of the KV pool in use", "AIBrix least-kv-cache (V)", code=ROUTE_LEAST_KV),
-    "least-work": Part("P", "least predicted work", _FOLKLORE, code=ROUTE_LEAST_WORK),
     "session-affinity": Part(
         "N",
         "where the workflow's last stage ran if the model is warm there, else warm-jsq",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from maestro_gym.baselines.fitness import FitnessScale, fittest_node
-from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, next_in_turn
+from maestro_gym.baselines.gates import GATE_NONE, GATE_SAFE
+from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of, next_in_turn
 from maestro_gym.jit import njit
 from maestro_gym.policy import RuleFunction
 from maestro_gym.schema import Hidden, View
@@ -13,7 +14,11 @@ _NOTES = 32
 
 
 def make_routing_rule(routing: int) -> RuleFunction:
-    """Cluster rule that takes the node of least cost under one of the ``ROUTE_*``."""
+    """Cluster rule that takes the node of least cost under one of the ``ROUTE_*``.
+
+    A cluster cannot decline: where no node is open under the routing's gate, any with room will do.
+    """
+    gate = gate_of(routing)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
@@ -21,9 +26,9 @@ def make_routing_rule(routing: int) -> RuleFunction:
         if routing == ROUTE_ROUND_ROBIN:
             return next_in_turn(view, e, stage, cluster, _NOTES + cluster % 32)
         node = -1
-        for strict in (True, False):
+        for limit in (gate, GATE_NONE):
             if node < 0:
-                node = best_node(view, e, stage, cluster, routing, strict)
+                node = best_node(view, e, stage, cluster, routing, limit)
         return node
 
     return rule
@@ -40,6 +45,11 @@ def make_fitness_rule(scale: FitnessScale, normalise: bool) -> RuleFunction:
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
-        return fittest_node(view, e, int(view.clock[e].stage), int(view.clock[e].cluster), normalise, limits)
+        stage, cluster = int(view.clock[e].stage), int(view.clock[e].cluster)
+        node = -1
+        for gate in (GATE_SAFE, GATE_NONE):
+            if node < 0:
+                node = fittest_node(view, e, stage, cluster, gate, normalise, limits)
+        return node
 
     return rule

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+from maestro_gym.baselines.gates import is_open
 from maestro_gym.jit import njit
 from maestro_gym.schema import INTERACTIVE, View
 from maestro_gym.sim.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s
-from maestro_gym.sim.legal import can_route
 
 LAMBDA: Final = 1.0
 """Weight of T_ready (F2)."""
@@ -79,10 +79,11 @@ def fittest_node(
     e: int,
     stage: int,
     cluster: int,
+    gate: int,
     normalise: bool,
     scale: tuple[float, float, float, float, float, float],
 ) -> int:
-    """Node with the largest fitness among those that can take the stage.
+    """Node with the largest fitness among those that are open to the stage.
 
     Nodes that cannot take it safely are dropped first (F3). Equal fitness, as when both terms are
     clipped, falls to the raw sum of seconds, then to the lower id.
@@ -92,17 +93,18 @@ def fittest_node(
         e: environment.
         stage: the stage to place.
         cluster: only nodes of this cluster; -1 for the whole fleet.
+        gate: one of ``gates.GATE_*``.
         normalise: False adds the raw terms.
         scale: a ``FitnessScale`` as a plain tuple.
 
     Returns:
-        A node id, -1 when no node can take the stage.
+        A node id, -1 when no node is open.
     """
     best, best_fitness, best_raw_s = -1, -math.inf, -math.inf
     for node in range(view.world.nodes.shape[0]):
         if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
             continue
-        if not can_route(view, e, stage, node):
+        if not is_open(view, e, stage, node, gate):
             continue
         a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
         raw_s = a_s - LAMBDA * ready_s - MU * harm_s

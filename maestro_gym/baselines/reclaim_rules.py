@@ -7,17 +7,14 @@ the node while another choice exists: putting those to sleep only moves the shor
 from __future__ import annotations
 
 import math
-from typing import Final
 
+from maestro_gym.baselines.keys import is_sooner
 from maestro_gym.baselines.room import oldest_waiting_s
 from maestro_gym.jit import njit
 from maestro_gym.policy import RuleFunction
 from maestro_gym.schema import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM, Hidden, View
 
 RECLAIM_BY_HARM, RECLAIM_BY_AGE, RECLAIM_LAST_ADMITTED = range(3)
-
-LATER_COST_S: Final = 1e9
-"""Sets a kind of action behind all of another kind; longer than any run."""
 
 
 @njit
@@ -30,44 +27,40 @@ def is_pause_offered(view: View, e: int) -> bool:
 
 
 @njit
-def spared_until_s(view: View, e: int, candidate: int) -> float:
-    """How much a candidate is to be spared: minus when its model's oldest waiting stage became ready.
-
-    Returns:
-        -inf for a model that no waiting stage asks for and for actions on stages; larger for
-        older demand.
-    """
-    record = view.reclaim[e, candidate]
-    kind = int(record.kind)
-    if kind not in (RECLAIM_SLEEP, RECLAIM_DEMOTE):
-        return -math.inf
+def wanted_since_s(view: View, e: int, candidate: int) -> float:
+    """When the oldest stage that waits for a candidate's model became ready; inf when none waits."""
     node = int(view.clock[e].place)
-    return -oldest_waiting_s(view, e, node, int(view.engines[e, node, int(record.slot)].model))
+    slot = int(view.reclaim[e, candidate].slot)
+    return oldest_waiting_s(view, e, node, int(view.engines[e, node, slot].model))
 
 
 @njit
-def harm_rate(view: View, e: int, candidate: int) -> float:
-    """Harm to others for each byte freed, seconds a byte: Maestro's order of degradation."""
-    record = view.reclaim[e, candidate]
-    return float(record.harm_s) / max(1.0, float(record.freed_bytes))
+def candidate_rank(view: View, e: int, candidate: int, law: int, growth: bool) -> int:
+    """Which kinds of action go before which: 0 first."""
+    kind = int(view.reclaim[e, candidate].kind)
+    if law == RECLAIM_LAST_ADMITTED and growth:
+        return 0 if kind == RECLAIM_PAUSE else 1  # vLLM preempts the last running request, nothing else
+    if kind == RECLAIM_DEMOTE:
+        return 2  # one tier at a time: idle engines sleep before a sleeper is ended
+    if kind == RECLAIM_SLEEP:
+        return 1 if wanted_since_s(view, e, candidate) < math.inf else 0
+    if law == RECLAIM_BY_HARM:
+        return 0
+    return 3 if kind == RECLAIM_PAUSE else 4
 
 
 @njit
-def candidate_cost(view: View, e: int, candidate: int, law: int, growth: bool) -> float:
-    """Cost of a candidate under one of the ``RECLAIM_*`` laws; inf when the law passes it over."""
+def candidate_cost(view: View, e: int, candidate: int, law: int) -> float:
+    """Cost of a candidate among those of its rank."""
     record = view.reclaim[e, candidate]
     kind = int(record.kind)
+    if kind == RECLAIM_SLEEP and wanted_since_s(view, e, candidate) < math.inf:
+        return -wanted_since_s(view, e, candidate)  # the youngest demand gives way
     if law == RECLAIM_BY_HARM:
-        return harm_rate(view, e, candidate)
-    if law == RECLAIM_LAST_ADMITTED and growth:
-        # vLLM preempts the last running request and touches nothing else.
-        return -float(view.stages[e, int(record.stage)].admitted_s) if kind == RECLAIM_PAUSE else math.inf
-    if kind == RECLAIM_TRIM:
-        return math.inf
-    if kind == RECLAIM_PAUSE:
-        return 2.0 * LATER_COST_S - float(view.stages[e, int(record.stage)].admitted_s)
-    # One tier at a time: idle engines go to sleep before a sleeper is ended.
-    return float(record.last_used_s) + (LATER_COST_S if kind == RECLAIM_DEMOTE else 0.0)
+        return float(record.harm_s) / max(1.0, float(record.freed_bytes))
+    if kind in (RECLAIM_PAUSE, RECLAIM_TRIM):
+        return -float(view.stages[e, int(record.stage)].admitted_s)
+    return float(record.last_used_s)
 
 
 def make_reclaim_rule(law: int) -> RuleFunction:
@@ -76,20 +69,12 @@ def make_reclaim_rule(law: int) -> RuleFunction:
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
         growth = is_pause_offered(view, e)
-        best, best_spared_s, best_cost = -1, math.inf, math.inf
+        best, best_rank, best_cost = -1, 1 << 30, math.inf
         for i in range(int(view.reclaim_len[e])):
-            spared_s = spared_until_s(view, e, i)
-            cost = candidate_cost(view, e, i, law, growth)
-            if best < 0 or is_before(cost, spared_s, best_cost, best_spared_s):
-                best, best_spared_s, best_cost = i, spared_s, cost
+            rank = candidate_rank(view, e, i, law, growth)
+            cost = candidate_cost(view, e, i, law)
+            if best < 0 or is_sooner(rank, cost, best_rank, best_cost):
+                best, best_rank, best_cost = i, rank, cost
         return best
 
     return rule
-
-
-@njit
-def is_before(cost: float, spared_s: float, best_cost: float, best_spared_s: float) -> bool:
-    """Whether a candidate gives way before another: not passed over, least to be spared, least cost."""
-    if (cost == math.inf) != (best_cost == math.inf):
-        return cost < best_cost
-    return spared_s < best_spared_s or (spared_s == best_spared_s and cost < best_cost)

@@ -1,9 +1,10 @@
 """What a node rule may count on: memory that others can spare, and who must drain for whom.
 
-An engine may be put to sleep for a stage when it is idle and its model has no stage waiting here;
-a stage that has waited out its patience may also take the place of models whose waiting stages are
-younger than itself. Both together make progress certain and keep two models from chasing each
-other out of the memory.
+An engine may be put to sleep for a stage when it is idle and its model has no stage waiting here.
+A stage that has waited out its patience may also take the place of a model whose waiting stages are
+younger, once that model has stayed as long as the newcomer's takes to be ready. So every stage is
+served in the end, and two models do not chase each other out of the memory: waiting and staying as
+long as a change costs is the break-even rule of renting or buying.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from maestro_gym.sim.estimates import (
 from maestro_gym.sim.legal import can_admit, can_promote
 
 PATIENCE_S: Final = 2.0
-"""Least wait before engines drain for a stage; else as long as its model takes to be ready (modelling choice)."""
+"""Least patience of a stage; else as long as its model takes to be ready (modelling choice)."""
 
 STEP_NONE, STEP_ADMIT, STEP_PROMOTE = range(3)
 
@@ -42,49 +43,70 @@ def oldest_waiting_s(view: View, e: int, node: int, model: int) -> float:
 
 @njit
 def is_overdue(view: View, e: int, node: int, stage: int) -> bool:
-    """Whether a stage has waited on a node for longer than its patience."""
-    waited_s = float(view.clock[e].now_s) - float(view.stages[e, stage].queued_s)
+    """Whether a stage has waited, from its readiness, for longer than its patience with a node."""
+    waited_s = float(view.clock[e].now_s) - float(view.stages[e, stage].ready_s)
     ready_s = float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
     return waited_s > max(PATIENCE_S, ready_s)
 
 
 @njit
-def gives_way(view: View, e: int, node: int, slot: int, before_s: float) -> bool:
-    """Whether the model of a slot is wanted by nobody, or only by stages that became ready after ``before_s``."""
-    oldest_s = oldest_waiting_s(view, e, node, int(view.engines[e, node, slot].model))
-    return oldest_s == math.inf or oldest_s > before_s
+def gives_way(view: View, e: int, node: int, slot: int, stage: int, overdue: bool) -> bool:
+    """Whether the engine of a slot may be displaced for a stage, once it is idle.
+
+    Args:
+        view: what a scheduler sees.
+        e: environment.
+        node: the node.
+        slot: engine slot with a model.
+        stage: the stage that needs room.
+        overdue: whether that stage's patience is out.
+    """
+    engine = view.engines[e, node, slot]
+    oldest_s = oldest_waiting_s(view, e, node, int(engine.model))
+    if oldest_s == math.inf:
+        return True
+    if not overdue or oldest_s <= float(view.stages[e, stage].ready_s):
+        return False
+    stayed_s = float(view.clock[e].now_s) - float(engine.ready_s)
+    return stayed_s >= float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
 
 
 @njit
-def spare_bytes(view: View, e: int, node: int, keep_model: int, before_s: float) -> float:
-    """HBM bytes of idle and sleeping engines that give way."""
-    total = 0.0
+def spare_bytes(view: View, e: int, node: int, stage: int, overdue: bool) -> float:
+    """HBM bytes that a stage may claim from idle engines; for an overdue one from sleepers' residue too.
+
+    The residue counts only when no idle engine is left out, as sleepers are ended last.
+    """
+    model = int(view.stages[e, stage].model)
+    total, residue, left_out = 0.0, 0.0, False
     sleep_bytes = float(view.world.params[0].sleep_bytes)
     for slot in range(view.engines.shape[2]):
         engine = view.engines[e, node, slot]
         status = int(engine.status)
-        if int(engine.model) == keep_model or int(engine.running) > 0:
+        if int(engine.model) == model or int(engine.running) > 0:
             continue
-        if status not in (ENGINE_ASLEEP, ENGINE_AWAKE) or not gives_way(view, e, node, slot, before_s):
-            continue
-        total += sleep_bytes
-        if status == ENGINE_AWAKE:
-            total += float(sleep_frees_bytes(view, e, node, slot))
-    return total
+        if status == ENGINE_ASLEEP:
+            residue += sleep_bytes
+        elif status == ENGINE_AWAKE:
+            if gives_way(view, e, node, slot, stage, overdue):
+                total += float(sleep_frees_bytes(view, e, node, slot))
+                residue += sleep_bytes
+            else:
+                left_out = True
+    return total if left_out or not overdue else total + residue
 
 
 @njit
-def has_spare_slot(view: View, e: int, node: int, model: int, before_s: float) -> bool:
-    """Whether a model has an engine slot on a node, or one that gives way."""
-    if int(view.slot_of[e, node, model]) >= 0:
+def has_spare_slot(view: View, e: int, node: int, stage: int, overdue: bool) -> bool:
+    """Whether the model of a stage has an engine slot on a node, or one that a stage may claim."""
+    if int(view.slot_of[e, node, int(view.stages[e, stage].model)]) >= 0:
         return True
     for slot in range(view.engines.shape[2]):
         engine = view.engines[e, node, slot]
         status = int(engine.status)
-        if status == ENGINE_FREE:
+        if status in (ENGINE_FREE, ENGINE_ASLEEP):
             return True
-        idle = status == ENGINE_ASLEEP or (status == ENGINE_AWAKE and int(engine.running) == 0)
-        if idle and gives_way(view, e, node, slot, before_s):
+        if status == ENGINE_AWAKE and int(engine.running) == 0 and gives_way(view, e, node, slot, stage, overdue):
             return True
     return False
 
@@ -101,29 +123,35 @@ def needed_bytes(view: View, e: int, node: int, stage: int, level: int) -> float
 
 
 @njit
+def can_start(view: View, e: int, node: int, stage: int, level: int, overdue: bool) -> bool:
+    """Whether the model of a stage can be promoted now at the cost of those who give way only."""
+    if not can_promote(view, e, node, int(view.stages[e, stage].model)):
+        return False
+    if not has_spare_slot(view, e, node, stage, overdue):
+        return False
+    need = needed_bytes(view, e, node, stage, level)
+    room = float(load_room_bytes(view, e, node))
+    return need <= room or need <= room + spare_bytes(view, e, node, stage, overdue)
+
+
+@njit
 def next_step(view: View, e: int, node: int, position: int, level: int) -> int:
-    """What can be done now for the stage at a queue position without harm to those who must not give way.
+    """What can be done now for the stage at a queue position at the cost of those who give way only.
 
     Returns:
         ``STEP_ADMIT``, ``STEP_PROMOTE`` of its model, or ``STEP_NONE``.
     """
     stage = int(view.node_queue[e, node, position])
-    model = int(view.stages[e, stage].model)
-    before_s = float(view.stages[e, stage].ready_s) if is_overdue(view, e, node, stage) else math.inf
+    overdue = is_overdue(view, e, node, stage)
+    slot = int(view.slot_of[e, node, int(view.stages[e, stage].model)])
+    if slot < 0 or int(view.engines[e, node, slot].status) != ENGINE_AWAKE:
+        return STEP_PROMOTE if can_start(view, e, node, stage, level, overdue) else STEP_NONE
+    if not can_admit(view, e, node, position, level):
+        return STEP_NONE
     need = needed_bytes(view, e, node, stage, level)
-    slot = int(view.slot_of[e, node, model])
-    if slot >= 0 and int(view.engines[e, node, slot].status) == ENGINE_AWAKE:
-        if not can_admit(view, e, node, position, level):
-            return STEP_NONE
-        room = float(free_kv_bytes(view, e, node, slot))
-        if need <= room or need <= room + spare_bytes(view, e, node, model, before_s):
-            return STEP_ADMIT
-        return STEP_NONE
-    if not can_promote(view, e, node, model) or not has_spare_slot(view, e, node, model, before_s):
-        return STEP_NONE
-    room = float(load_room_bytes(view, e, node))
-    if need <= room or need <= room + spare_bytes(view, e, node, model, before_s):
-        return STEP_PROMOTE
+    room = float(free_kv_bytes(view, e, node, slot))
+    if need <= room or need <= room + spare_bytes(view, e, node, stage, overdue):
+        return STEP_ADMIT
     return STEP_NONE
 
 
@@ -134,9 +162,8 @@ def must_drain(view: View, e: int, node: int, slot: int, stage: int, level: int)
     The engines with the fewest running stages drain first, as many as it takes.
     """
     model = int(view.stages[e, stage].model)
-    before_s = float(view.stages[e, stage].ready_s)
     mine = view.engines[e, node, slot]
-    if int(mine.model) == model or not gives_way(view, e, node, slot, before_s):
+    if int(mine.model) == model or not gives_way(view, e, node, slot, stage, True):
         return False
     missing = needed_bytes(view, e, node, stage, level) - float(load_room_bytes(view, e, node))
     for other in range(view.engines.shape[2]):
@@ -144,7 +171,7 @@ def must_drain(view: View, e: int, node: int, slot: int, stage: int, level: int)
         if other == slot or int(engine.status) != ENGINE_AWAKE or int(engine.model) == model:
             continue
         fewer = int(engine.running) < int(mine.running) or (int(engine.running) == int(mine.running) and other < slot)
-        if fewer and gives_way(view, e, node, other, before_s):
+        if fewer and gives_way(view, e, node, other, stage, True):
             missing -= float(sleep_frees_bytes(view, e, node, other))
             if missing <= 0.0:
                 return False

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from maestro_gym.baselines.static_placement import is_home
+from maestro_gym.baselines.gates import GATE_HOME, GATE_NONE, GATE_SAFE, GATE_WARM, is_open, is_warm
 from maestro_gym.hashing import RULE, uniform
 from maestro_gym.jit import njit
-from maestro_gym.schema import BLOCK_TOKENS, ENGINE_AWAKE, ENGINE_LOADING, View
+from maestro_gym.schema import BLOCK_TOKENS, View
 from maestro_gym.sim.estimates import kv_bytes, prefix_hit_tokens, queue_wait_s, ready_time_s
 from maestro_gym.sim.legal import can_route
 
@@ -24,14 +24,29 @@ from maestro_gym.sim.legal import can_route
     ROUTE_WARM_JSQ,
     ROUTE_POWER_OF_TWO,
     ROUTE_LEAST_KV,
-    ROUTE_LEAST_WORK,
     ROUTE_AFFINITY,
     ROUTE_PINNED,
     ROUTE_FREENESS,
     ROUTE_START_TIME,
     ROUTE_LLM_D,
     ROUTE_DYNAMO,
-) = range(13)
+) = range(12)
+
+_OBLIVIOUS = (ROUTE_RANDOM, ROUTE_ROUND_ROBIN, ROUTE_JSQ)
+
+
+def gate_of(routing: int) -> int:
+    """The gate that goes with a routing.
+
+    Random, round robin and join-shortest-queue do not look at residency; production routers choose
+    among a model's instances; ServerlessLLM weighs a start against a queue.
+    """
+    if routing == ROUTE_PINNED:
+        return GATE_HOME
+    if routing == ROUTE_START_TIME:
+        return GATE_SAFE
+    return GATE_NONE if routing in _OBLIVIOUS else GATE_WARM
+
 
 _DRAW: Final = RULE + 1
 
@@ -44,16 +59,6 @@ def stages_at(view: View, e: int, node: int) -> int:
     """Stages that a node has to serve: waiting, on the way, admitted."""
     record = view.nodes[e, node]
     return int(record.queue_len) + int(record.inbound) + int(record.running)
-
-
-@njit
-def is_warm(view: View, e: int, node: int, model: int) -> bool:
-    """Whether a model is RUNNING on a node or being loaded."""
-    slot = int(view.slot_of[e, node, model])
-    if slot < 0:
-        return False
-    status = int(view.engines[e, node, slot].status)
-    return status in (ENGINE_AWAKE, ENGINE_LOADING)
 
 
 @njit
@@ -89,9 +94,7 @@ def node_cost(view: View, e: int, stage: int, node: int, routing: int) -> float:
     if routing == ROUTE_WARM_JSQ:
         return stages_at(view, e, node) + (0.0 if is_warm(view, e, node, model) else COLD_COST)
     if routing == ROUTE_LEAST_KV:
-        return kv_used_share(view, e, node)
-    if routing == ROUTE_LEAST_WORK:
-        return float(view.nodes[e, node].queued_work_s) + float(view.nodes[e, node].running_work_s)
+        return kv_used_share(view, e, node) + (0.0 if is_warm(view, e, node, model) else COLD_COST)
     if routing == ROUTE_AFFINITY:
         if not is_warm(view, e, node, model):
             return stages_at(view, e, node) + COLD_COST
@@ -111,22 +114,15 @@ def node_cost(view: View, e: int, stage: int, node: int, routing: int) -> float:
         active_bytes = float(view.nodes[e, node].kv_used_bytes) - float(view.nodes[e, node].kv_cached_bytes)
         blocks = (compute + active_bytes / kv_bytes(view, node, model)) / BLOCK_TOKENS
         return blocks + (0.0 if is_warm(view, e, node, model) else COLD_COST)
-    # ROUTE_RANDOM, and the first draw of ROUTE_POWER_OF_TWO.
+    # ROUTE_RANDOM, and the first draw of ROUTE_POWER_OF_TWO, whose second look is at queues.
+    cold = routing == ROUTE_POWER_OF_TWO and not is_warm(view, e, node, model)
     entity = int(view.clock[e].decisions) * view.nodes.shape[1] + node
-    return uniform(int(view.clock[e].key), _DRAW, entity)
+    return uniform(int(view.clock[e].key), _DRAW, entity) + (1.0 if cold else 0.0)
 
 
 @njit
-def may_take(view: View, e: int, stage: int, node: int, routing: int, strict: bool) -> bool:
-    """Whether a node is a candidate; pinned models go home only, unless ``strict`` is off."""
-    if not can_route(view, e, stage, node):
-        return False
-    return not (strict and routing == ROUTE_PINNED and not is_home(view, int(view.stages[e, stage].model), node))
-
-
-@njit
-def best_node(view: View, e: int, stage: int, cluster: int, routing: int, strict: bool) -> int:
-    """Node of least cost among the candidates.
+def best_node(view: View, e: int, stage: int, cluster: int, routing: int, gate: int) -> int:
+    """Node of least cost among those that are open to a stage.
 
     Args:
         view: what a scheduler sees.
@@ -134,17 +130,17 @@ def best_node(view: View, e: int, stage: int, cluster: int, routing: int, strict
         stage: the stage to place.
         cluster: only nodes of this cluster; -1 for the whole fleet.
         routing: one of ``ROUTE_*`` but ``ROUTE_ROUND_ROBIN``, which is ``next_in_turn``.
-        strict: a pinned model may go to its home nodes only.
+        gate: one of ``gates.GATE_*``.
 
     Returns:
-        A node id, -1 when there is no candidate.
+        A node id, -1 when none is open.
     """
     best, second = -1, -1
     best_cost, second_cost = math.inf, math.inf
     for node in range(view.world.nodes.shape[0]):
         if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
             continue
-        if not may_take(view, e, stage, node, routing, strict):
+        if not is_open(view, e, stage, node, gate):
             continue
         cost = node_cost(view, e, stage, node, routing)
         if best < 0 or cost < best_cost:
@@ -153,7 +149,9 @@ def best_node(view: View, e: int, stage: int, cluster: int, routing: int, strict
         elif second < 0 or cost < second_cost:
             second, second_cost = node, cost
     if routing == ROUTE_POWER_OF_TWO and second >= 0 and stages_at(view, e, second) < stages_at(view, e, best):
-        return second
+        model = int(view.stages[e, stage].model)
+        if is_warm(view, e, second, model) or not is_warm(view, e, best, model):
+            return second
     return best
 
 

@@ -147,7 +147,7 @@ def test_the_engine_with_the_fewest_stages_drains_for_an_overdue_one() -> None:
     hand.queue(0, waiting, for_drained, for_other)
     assert _step(hand, "maestro") == ("admit", for_other, RESERVE_ADAPTIVE)
     # Before its patience is out, everybody is served.
-    hand.view.stages[0, waiting].queued_s = NOW_S - 5.0
+    hand.view.stages[0, waiting].ready_s = NOW_S - 5.0
     assert _step(hand, "maestro") == ("admit", for_drained, RESERVE_ADAPTIVE)
 
 
@@ -195,5 +195,5 @@ def test_exclusive_drains_the_owner_once_another_model_is_overdue() -> None:
     hand.engine(0, 0, running=2)
     hand.queue(0, hand.stage(model=1, ready_s=NOW_S - 60.0), hand.stage(model=0))
     assert _step(hand, "exclusive") == WAIT
-    hand.view.stages[0, 0].queued_s = NOW_S - 1.0
+    hand.view.stages[0, 0].ready_s = NOW_S - 1.0
     assert _step(hand, "exclusive") == ("admit", 1, RESERVE_ADAPTIVE)
