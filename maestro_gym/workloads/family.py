@@ -29,6 +29,7 @@ class FamilyWorkload:
         application_names: names, by ``workflows.application``.
         role_names: "application.role", by ``stages.role``.
         tenant_names: names, by ``workflows.tenant``.
+        notes: empty; a trace says here what it left out.
         choice: float64, shape (sizes, num_models): how roles of each size choose a deployment.
     """
 
@@ -53,6 +54,7 @@ class FamilyWorkload:
             time_scale: multiplies deadlines, TTFT limits and tool gaps.
         """
         self.name = name
+        self.notes: tuple[str, ...] = ()
         self._tables = compile_family(spec)
         self._deployments = deployments
         self._num_clusters = num_clusters

@@ -27,7 +27,7 @@ class Law(StrictModel):
         return self
 
 
-NOTHING = Law(median=0.0)
+NOTHING = Law.model_validate({"median": 0.0})
 
 
 class RoleSpec(StrictModel):

@@ -79,7 +79,7 @@ def numbers(
         MaestroError: a cell holds something else.
     """
     raw = text(frame, column)
-    values = pd.to_numeric(raw, errors="coerce").to_numpy(np.float64, copy=True)
+    values = np.array(pd.to_numeric(raw, errors="coerce"), np.float64)
     if blank is not None:
         values[(raw == "").to_numpy()] = blank
     unit = "tokens" if "token" in column else "seconds" if column.endswith("_s") else "units"

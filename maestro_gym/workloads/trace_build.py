@@ -167,31 +167,49 @@ def _sort_calls(table: pd.DataFrame, source: str) -> tuple[list[int], list[list[
     return order, parent_lists
 
 
-def _number_names(values: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    codes, names = pd.factorize(values)
+def _number_names(table: pd.DataFrame, column: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    codes, names = pd.factorize(np.asarray(table[column], object))
     return codes.astype(np.int64), tuple(str(name) for name in names)
 
 
-def _number_groups(values: pd.Series) -> tuple[np.ndarray, int]:
-    codes, names = pd.factorize(values.where(values != "", None))
-    return codes.astype(np.int64), len(names)
+def _number_groups(table: pd.DataFrame, column: str) -> tuple[np.ndarray, int]:
+    names = np.array([name or None for name in table[column]], object)
+    codes, known = pd.factorize(names)
+    return codes.astype(np.int64), len(known)
+
+
+def _invocations(workflow_of: np.ndarray, roles: np.ndarray, parent_lists: list[list[int]]) -> list[int]:
+    """Count the calls of its role that every call depends on; sets of calls are bits of an integer."""
+    counts: list[int] = []
+    ancestors: list[int] = []
+    of_role: dict[int, int] = {}
+    before = -1
+    for workflow, role, parents in zip(workflow_of.tolist(), roles.tolist(), parent_lists, strict=True):
+        if workflow != before:
+            before, ancestors, of_role = workflow, [], {}
+        mine = 0
+        for parent in parents:
+            mine |= ancestors[parent] | (1 << parent)
+        counts.append((mine & of_role.get(role, 0)).bit_count())
+        of_role[role] = of_role.get(role, 0) | (1 << len(ancestors))
+        ancestors.append(mine)
+    return counts
 
 
 def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) -> Trace:
-    workflow_of, workflow_names = _number_names(table["workflow_id"])
+    workflow_of, workflow_names = _number_names(table, "workflow_id")
     num_stages, num_workflows = len(table), len(workflow_names)
     stages, hidden = np.zeros(num_stages, STAGE), np.zeros(num_stages, STAGE_HIDDEN)
     workflows = np.zeros(num_workflows, WORKFLOW)
     stages["workflow"] = workflow_of
     names = {}
     for column in ("role", "model"):
-        stages[column], names[column] = _number_names(table[column])
+        stages[column], names[column] = _number_names(table, column)
     for column in ("prompt_tokens", "max_output_tokens", "tools_available", "sys_prefix_tokens", "ctx_prefix_tokens"):
         stages[column] = table[column].to_numpy(np.int64)
-    stages["sys_group"], num_sys_groups = _number_groups(table["sys_group"])
-    stages["ctx_group"], num_ctx_groups = _number_groups(table["ctx_group"])
-    # Rows of a workflow are in an order its dependencies allow, so earlier calls of a role are counted by row.
-    stages["invocation_index"] = table.groupby(["workflow_id", "role"], sort=False).cumcount().to_numpy()
+    stages["sys_group"], num_sys_groups = _number_groups(table, "sys_group")
+    stages["ctx_group"], num_ctx_groups = _number_groups(table, "ctx_group")
+    stages["invocation_index"] = _invocations(stages["workflow"], stages["role"], parent_lists)
     hidden["output_tokens"] = table["output_tokens"].to_numpy(np.int64)
     hidden["tool_gap_s"] = table["tool_gap_s"].to_numpy(np.float64)
     intent = table["tool_intent"].to_numpy(np.float64)
@@ -205,8 +223,8 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
     arrival_s = first["arrival_s"].to_numpy(np.float64)
     workflows["arrival_s"] = arrival_s - arrival_s[0]
     workflows["cls"] = [CLASS_NAMES.index(name) for name in first["class"]]
-    workflows["application"], names["application"] = _number_names(first["application"])
-    workflows["tenant"], names["tenant"] = _number_names(first["tenant"])
+    workflows["application"], names["application"] = _number_names(first, "application")
+    workflows["tenant"], names["tenant"] = _number_names(first, "tenant")
     counts = np.array([len(parents) for parents in parent_lists], np.int64)
     return Trace(
         source=source,

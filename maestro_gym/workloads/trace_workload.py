@@ -35,6 +35,7 @@ class TraceWorkload:
         name: the file's name without its suffix.
         trace: what is replayed, fitted to the deployments.
         overlong_count: calls that were clipped, or workflows dropped, because they were too long.
+        notes: what the reader of a result should know.
         application_names: names, by ``workflows.application``.
         role_names: names, by ``stages.role``.
         tenant_names: names, by ``workflows.tenant``.
@@ -82,6 +83,10 @@ class TraceWorkload:
                 "each, so give at least 3."
             )
         self.name = Path(path).stem
+        self.notes: tuple[str, ...] = ()
+        if self.overlong_count:
+            done = "calls were clipped" if overlong == "clip" else "workflows were dropped"
+            self.notes = (f"{trace.source}: {self.overlong_count} {done}, being above their max_model_len.",)
         self.trace = trace
         self.application_names = trace.application_names
         self.role_names = trace.role_names

@@ -53,7 +53,7 @@ def episode_table(episode: Episode, workload: Workload, model_names: Sequence[st
         "ctx_group": ["" if g < 0 else f"ctx-{g}" for g in stages["ctx_group"]],
     }
     table |= {name: stages[name] for name in COLUMNS if name not in table}
-    return pd.DataFrame(table)[list(COLUMNS)]
+    return pd.DataFrame({name: table[name] for name in COLUMNS})
 
 
 def write_trace(episode: Episode, workload: Workload, model_names: Sequence[str], path: str | Path) -> None:

@@ -24,9 +24,18 @@ class Mix(NamedTuple):
 
 
 class Workload(Protocol):
-    """A maker of episodes."""
+    """A maker of episodes.
+
+    Attributes:
+        name: for tables and plots.
+        notes: sentences that the reader of a result should see, such as what a trace left out.
+        role_names: by ``stages.role``.
+        application_names: by ``workflows.application``.
+        tenant_names: by ``workflows.tenant``.
+    """
 
     name: str
+    notes: tuple[str, ...]
     role_names: tuple[str, ...]
     application_names: tuple[str, ...]
     tenant_names: tuple[str, ...]

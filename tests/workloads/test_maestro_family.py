@@ -48,6 +48,15 @@ def test_depth_is_the_longest_path_from_a_root(episode: Episode) -> None:
     assert np.array_equal(depth, episode.stages["depth"])
 
 
+def test_an_invocation_counts_the_calls_of_its_role_that_came_before(episode: Episode) -> None:
+    ancestors: list[set[int]] = [set() for _ in episode.stages]
+    for parent, child in sorted(_edges(episode), key=lambda edge: edge[1]):
+        ancestors[child] |= {parent} | ancestors[parent]
+    role = episode.stages["role"]
+    counted = [sum(role[a] == role[s] for a in before) for s, before in enumerate(ancestors)]
+    assert counted == episode.stages["invocation_index"].tolist()
+
+
 def test_remaining_time_is_the_longest_path_of_service_and_gaps(episode: Episode, service: np.ndarray) -> None:
     stages, hidden = episode.stages, episode.hidden
     row = service[stages["model"]]

@@ -35,6 +35,7 @@ def test_a_trace_is_read_with_parents_before_children(calls: pd.DataFrame, tmp_p
     assert parents == [[], [0], [0], [1, 2], [], [0], [], []]
     assert trace.hidden["output_tokens"].tolist() == [260, 35, 40, 1500, 30, 210, 120, 90]
     assert trace.hidden["tool_intent"].tolist() == [0, 1, 1, 0, 1, 0, 0, 0]
+    assert trace.stages["invocation_index"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0]
     assert trace.role_names == ("planner", "searcher", "writer", "assistant")
     assert trace.workflows["arrival_s"].tolist() == [0.0, 3.0, 4.0, 9.5]
 
@@ -52,7 +53,7 @@ def test_an_episode_survives_being_written_and_replayed(
     write_trace(episode, maestro, deployments.names, path)
     trace = TraceWorkload(path, deployments).trace
     assert np.array_equal(trace.stages["model"], episode.stages["model"])
-    for column in ("prompt_tokens", "max_output_tokens", "ctx_prefix_tokens", "sys_prefix_tokens"):
+    for column in ("prompt_tokens", "max_output_tokens", "ctx_prefix_tokens", "invocation_index"):
         assert np.array_equal(trace.stages[column], episode.stages[column]), column
     for column in ("output_tokens", "tool_gap_s", "tool_intent"):
         assert np.array_equal(trace.hidden[column], episode.hidden[column]), column

@@ -153,6 +153,7 @@ def test_clip_shortens_prompts_and_counts_them(trace_file: Path, narrow: Deploym
     workload = TraceWorkload(trace_file, narrow, overlong="clip")
     stages, hidden = workload.trace.stages, workload.trace.hidden
     assert workload.overlong_count == 40
+    assert "40 calls were clipped" in workload.notes[0]
     assert len(workload.trace.workflows) == 160
     assert np.all(stages["prompt_tokens"] + hidden["output_tokens"] <= 2048)
     assert np.all(hidden["output_tokens"] <= stages["max_output_tokens"])
