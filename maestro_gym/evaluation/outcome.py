@@ -165,5 +165,5 @@ def outcome_of(result: EpisodeResult) -> Outcome:
         ),
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
-        counters={name: float(counters[name]) for name in counters.dtype.names},
+        counters={name: float(counters[name]) for name in counters.dtype.names or ()},
     )

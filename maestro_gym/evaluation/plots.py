@@ -189,7 +189,8 @@ def _completion_cdf(comparison: Comparison, settings: list[Setting], path: Path)
             times = np.sort(np.asarray(own["completion_s"])[np.asarray(own["finished"])])
             if len(times):
                 share = np.arange(1, len(times) + 1) / len(own) * 100.0
-                panel.step(times, share, where="post", label=policy.name, **(look(index) | {"marker": ""}))
+                style = look(index) | {"marker": ""}
+                panel.step(times, share, where="post", label=policy.name, **style)  # pyright: ignore[reportArgumentType]
         panel.set(title=setting.title, xscale="log", xlabel="completion time [s]", ylim=(0, 102))
         panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         panel.xaxis.set_major_formatter("{x:g}")

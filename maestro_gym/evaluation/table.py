@@ -13,8 +13,10 @@ from maestro_gym.evaluation.display import HEADLINE, Shown, bounds, number, spre
 from maestro_gym.evaluation.statistics import Interval
 from maestro_gym.evaluation.verdicts import verdicts
 
-_POLICY_WIDTH = 34
-_METRIC_WIDTH = 21
+_NARROW = 120
+"""Below this many columns a terminal is narrow: intervals get a line of their own."""
+_POLICY_WIDTH = {True: 24, False: 36}
+_METRIC_WIDTH = {True: 18, False: 24}
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -24,14 +26,15 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         comparison: What was found.
         console: Where to print.
     """
-    each = max(2, (console.width - _POLICY_WIDTH) // _METRIC_WIDTH)
+    narrow = console.width < _NARROW
+    each = max(2, (console.width - _POLICY_WIDTH[narrow]) // _METRIC_WIDTH[narrow])
     parts = -(-len(HEADLINE) // each)
     each = -(-len(HEADLINE) // parts)  # tables of about equal width read better than a long and a short one
     for setting in comparison.settings:
         console.print()
         console.print(Text(setting.title, style="bold"))
         for begin in range(0, len(HEADLINE), each):
-            console.print(_table(comparison, setting, HEADLINE[begin : begin + each], rules=begin == 0))
+            console.print(_table(comparison, setting, HEADLINE[begin : begin + each], rules=begin == 0, narrow=narrow))
     console.print(
         f"Mean over {len(comparison.seeds)} seed(s) ± half of its 95 % interval; below, the paired difference to "
         f"{comparison.reference} with its interval, * where that excludes zero. Best in bold. Under each name: its "
@@ -43,15 +46,15 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(f"- {line}", style="bold red" if " LOSES to " in line else None, highlight=False, markup=False)
 
 
-def _table(comparison: Comparison, setting: Setting, columns: tuple[Shown, ...], *, rules: bool) -> Table:
+def _table(comparison: Comparison, setting: Setting, columns: tuple[Shown, ...], *, rules: bool, narrow: bool) -> Table:
     table = Table(show_lines=True)
-    table.add_column("policy", max_width=_POLICY_WIDTH, overflow="fold")
+    table.add_column("policy", max_width=_POLICY_WIDTH[narrow] - 3, overflow="fold")
     for shown in columns:
         arrow = {"higher": " ↑", "lower": " ↓"}.get(shown.better, "")
-        table.add_column(Text(shown.heading + arrow), justify="right", min_width=_METRIC_WIDTH - 3)
+        table.add_column(Text(shown.heading + arrow), justify="right")
     best = {shown.column: _best(comparison, setting, shown) for shown in columns}
     for policy in comparison.policies:
-        cells = (_cell(comparison, setting, policy.name, shown, best[shown.column]) for shown in columns)
+        cells = (_cell(comparison, setting, policy.name, shown, best[shown.column], narrow) for shown in columns)
         table.add_row(_label(policy, rules=rules), *cells)
     return table
 
@@ -62,17 +65,15 @@ def _label(policy: PolicyLabel, *, rules: bool) -> Text:
     return label.append("\n" + " | ".join(policy.rules), style="dim") if rules else label
 
 
-def _cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, best: float) -> Text:
+def _cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, best: float, narrow: bool) -> Text:
     cell = comparison.cell(setting, policy, shown.column)
     leads = math.isclose(cell.value.estimate, best, rel_tol=1e-9)
     text = Text(number(cell.value.estimate * shown.scale), style="bold" if leads else "")
     text.append(spread(cell.value, shown.scale), style="not bold")
     if policy != comparison.reference:
         gap = cell.difference
-        text.append(
-            f"\n{number(gap.estimate * shown.scale, signed=True)} {bounds(gap, shown.scale)}",
-            style=_tone(cell.difference, shown),
-        )
+        change = [number(gap.estimate * shown.scale, signed=True), bounds(gap, shown.scale)]
+        text.append("\n" + ("\n" if narrow else " ").join(change), style=_tone(gap, shown))
         text.append("*" if gap.excludes_zero else "", style="bold")
     return text
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from maestro_gym.policy import Policy
     from maestro_gym.sim.scenario import Scenario
 
-TIME_SERIES_POINTS = 400
-"""Samples of an episode that is drawn."""
+TIME_SERIES_POINTS = 4096
+"""Most samples of an episode that is drawn; their spacing is the scenario's."""
 
 
 def _load_policy(spec: str, scenario: Scenario) -> Policy:
