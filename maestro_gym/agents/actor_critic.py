@@ -69,9 +69,7 @@ class CandidatePolicy(MaskableActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         num_candidates, num_features = self.observation_space["candidates"].shape
         (num_context,) = self.observation_space["context"].shape
-        self.mlp_extractor = build_network(
-            self.network, num_candidates, num_features, num_context, self.hidden_sizes
-        )
+        self.mlp_extractor = build_network(self.network, num_candidates, num_features, num_context, self.hidden_sizes)
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)

@@ -22,7 +22,7 @@ def pack(network: CandidateScorer | SlotMlp) -> tuple[int, np.ndarray, np.ndarra
         network: with trained weights.
 
     Returns:
-        ``SCORER`` or ``MLP``; weights, float32, flat, each layer as (outputs, inputs) followed by its biases;
+        ``SCORER`` or ``MLP``; weights, float32, flat, each layer as (inputs, outputs) followed by its biases;
         layers, int64, shape (L, 2): inputs and outputs. A scorer's layers are: context, the context's share
         of the first layer, the candidate's share of it, hidden ones, logit.
     """
@@ -36,22 +36,23 @@ def pack(network: CandidateScorer | SlotMlp) -> tuple[int, np.ndarray, np.ndarra
     parts: list[np.ndarray] = []
     for layer in linear:
         bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
-        parts += [layer.weight.detach().numpy().ravel(), bias.detach().numpy()]
+        parts += [layer.weight.detach().numpy().T.ravel(), bias.detach().numpy()]
     table = np.array([(layer.in_features, layer.out_features) for layer in linear], dtype=np.int64)
     return kind, np.concatenate(parts).astype(np.float32), table
 
 
 @njit
-def _linear(
-    weights: np.ndarray, start: int, inputs: int, outputs: int, given: np.ndarray, result: np.ndarray
-) -> int:
+def _linear(weights: np.ndarray, start: int, inputs: int, outputs: int, given: np.ndarray, result: np.ndarray) -> int:
     """One layer, result += W given + b; returns where the next layer's weights start."""
+    biases = weights[start + inputs * outputs : start + (inputs + 1) * outputs]
     for o in range(outputs):
-        total = result[o] + weights[start + inputs * outputs + o]
-        row = start + o * inputs
-        for i in range(inputs):
-            total += weights[row + i] * given[i]
-        result[o] = total
+        result[o] += biases[o]
+    # Outputs innermost: they are independent, so that the compiler may use vectors without reordering a sum.
+    for i in range(inputs):
+        row = weights[start + i * outputs : start + (i + 1) * outputs]
+        x = given[i]
+        for o in range(outputs):
+            result[o] += row[o] * x
     return start + (inputs + 1) * outputs
 
 

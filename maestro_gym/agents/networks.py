@@ -98,9 +98,7 @@ class CandidateScorer(nn.Module):
 class SlotMlp(nn.Module):
     """A plain network over the flattened table, for comparison: weights belong to slots, A is fixed."""
 
-    def __init__(
-        self, num_candidates: int, num_features: int, num_context: int, hidden_sizes: Sequence[int]
-    ) -> None:
+    def __init__(self, num_candidates: int, num_features: int, num_context: int, hidden_sizes: Sequence[int]) -> None:
         """Build the network.
 
         Args:

@@ -29,6 +29,8 @@ class PolicyCard:
         num_candidates: A in training; only an ``mlp`` is bound to it.
         hidden_sizes: widths of the hidden layers.
         encoder: fingerprint of the observation that it learned to read.
+        predictions: whether that observation holds predictions (information class P, otherwise N).
+        window: stages that an agent of the global tier is shown.
         companions: policy of the other tiers in training.
         scenario: name of the scenario it was trained on.
         contention: its contention.
@@ -48,6 +50,8 @@ class PolicyCard:
     num_candidates: int
     hidden_sizes: tuple[int, ...]
     encoder: str = ""
+    predictions: bool = True
+    window: int = 32
     companions: str = "maestro"
     scenario: str = ""
     contention: str = ""
@@ -61,9 +65,7 @@ class PolicyCard:
 
     def build(self) -> CandidateScorer | SlotMlp:
         """A network of this shape with fresh weights."""
-        return build_network(
-            self.network, self.num_candidates, self.num_features, self.num_context, self.hidden_sizes
-        )
+        return build_network(self.network, self.num_candidates, self.num_features, self.num_context, self.hidden_sizes)
 
 
 def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> None:

@@ -26,7 +26,9 @@ class ContinuousTimePPO(MaskablePPO):
 
     rollout_buffer: ContinuousTimeRolloutBuffer
 
-    def __init__(self, *args: Any, discount_horizon_s: float = 120.0, reward_scaling: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, discount_horizon_s: float = 120.0, reward_scaling: bool = True, **kwargs: Any
+    ) -> None:
         """Build model and buffer.
 
         Args:

@@ -19,6 +19,8 @@ class StandInVecEnv(VecEnv):
     one counter per environment.
     """
 
+    render_mode = None
+
     def __init__(self, num_envs: int = 32, num_candidates: int = CANDIDATES, truncate: bool = True) -> None:
         self.counters = np.zeros(num_envs, dtype=np.int64)
         self.last_dt_s = np.zeros(num_envs)
@@ -48,6 +50,13 @@ class StandInVecEnv(VecEnv):
         self.counters[:] = 0
         return self._observe()
 
+    def get_state(self) -> dict[str, np.ndarray]:
+        return {"counters": self.counters.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        self.counters[:] = state["counters"]
+        self._observe()
+
     def step_async(self, actions: np.ndarray) -> None:
         self.actions = actions
 
@@ -59,6 +68,7 @@ class StandInVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e in np.flatnonzero(dones):
             infos[e] = {
+                "episode_terms": {"largest": float(rewards[e])},
                 "terminal_observation": {key: value[e].copy() for key, value in observation.items()},
                 "TimeLimit.truncated": self.truncate,
             }

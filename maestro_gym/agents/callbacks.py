@@ -1,0 +1,120 @@
+"""What happens beside learning: progress on the terminal, evaluations, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from stable_baselines3.common.callbacks import BaseCallback
+
+from maestro_gym.agents.logs import CsvLog
+
+
+class ProgressBar(BaseCallback):
+    """Decisions learned from, speed and the last validation score, on standard error."""
+
+    def __init__(self, total_steps: int) -> None:
+        """Prepare the bar.
+
+        Args:
+            total_steps: decisions of the whole training.
+        """
+        super().__init__()
+        self._total_steps = total_steps
+        # Standard output holds what is piped on; progress is for the eye.
+        self._progress = Progress(
+            TextColumn("learning"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} decisions"),
+            TextColumn("{task.fields[score]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+
+    def show_score(self, text: str) -> None:
+        """Put a line of news beside the bar."""
+        self._progress.update(self._task, score=text)
+
+    def _on_training_start(self) -> None:
+        self._task = self._progress.add_task("", total=self._total_steps, completed=self.num_timesteps, score="")
+        self._progress.start()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._progress.update(self._task, completed=self.num_timesteps)
+
+    def close(self) -> None:
+        """Give the terminal back; also after an error."""
+        self._progress.stop()
+
+
+class Milestones(BaseCallback):
+    """Calls back at multiples of a number of steps, between two rollouts, and at the end.
+
+    Between rollouts the last update is done and nothing is half collected: the only moment at which a
+    checkpoint is exact.
+    """
+
+    def __init__(self, every_steps: int, action: Callable[[int], None], done_steps: int = 0) -> None:
+        """Plan the milestones.
+
+        Args:
+            every_steps: steps between two.
+            action: called with the steps so far.
+            done_steps: steps before a resume, whose milestones have been met.
+        """
+        super().__init__()
+        self._every_steps = every_steps
+        self._action = action
+        self._last = done_steps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps // self._every_steps > self._last // self._every_steps:
+            self._act()
+
+    def _on_training_end(self) -> None:
+        if self.num_timesteps > self._last:
+            self._act()
+
+    def _act(self) -> None:
+        self._last = self.num_timesteps
+        self._action(self.num_timesteps)
+
+
+class EpisodeTerms(BaseCallback):
+    """Means of what finished training episodes paid, by term and class of workflow, a rollout at a time."""
+
+    def __init__(self, log: CsvLog) -> None:
+        """Log into a file of its own.
+
+        Args:
+            log: receives a row a rollout in which an episode ended.
+        """
+        super().__init__()
+        self._log = log
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def _on_step(self) -> bool:
+        for e in self.locals["dones"].nonzero()[0]:
+            terms: Mapping[str, Any] = self.locals["infos"][e].get("episode_terms", {})
+            for name, value in terms.items():
+                self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self._count += 1
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self._count and self._sums:
+            means = {f"episode/{name}": total / self._count for name, total in self._sums.items()}
+            for name, value in means.items():
+                self.logger.record(name, value)
+            self._log.append({"steps": self.num_timesteps, "episodes": self._count} | means)
+        self._sums, self._count = {}, 0

@@ -1,0 +1,139 @@
+"""A trained network as compiled rules: it runs at native speed, wherever a rule is accepted.
+
+A rule writes the observation that the agent learned from (``envs.observe``) and takes the legal candidate
+with the highest logit. Weights are frozen into the rule, so one rule compiles for every policy; the
+encoder and the forward pass come compiled from the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numba
+import numpy as np
+from numba import config as numba_config
+
+from maestro_gym.agents.forward import best_candidate, pack
+from maestro_gym.agents.networks import CandidateScorer, SlotMlp
+from maestro_gym.agents.policy_file import PolicyCard
+from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
+from maestro_gym.envs.observe import observe
+from maestro_gym.errors import MaestroError
+from maestro_gym.jit import njit
+from maestro_gym.policy import Rule, RuleFunction
+from maestro_gym.schema import TIER_NAMES, Hidden, View, World
+
+
+def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
+    """What identifies an observation: names, scales and order of its columns.
+
+    Args:
+        tier: a name of ``TIER_SPECS``.
+        predictions: whether predicted columns are filled.
+    """
+    spec = TIER_SPECS[tier]
+    columns = [(c.name, c.scale, c.low) for c in (*spec.row_columns, *spec.context_columns)]
+    digest = hashlib.sha256(repr((len(spec.row_columns), columns)).encode()).hexdigest()[:12]
+    return f"{tier}-{'P' if predictions else 'N'}-{digest}"
+
+
+@njit
+def _in_system(view: View, e: int) -> int:
+    """Workflows that have arrived and not finished; rows are in order of arrival."""
+    count = 0
+    for w in range(view.workflows.shape[1]):
+        record = view.workflows[e, w]
+        if float(record.arrival_s) == np.inf:
+            break
+        if float(record.finished_s) == np.inf:
+            count += 1
+    return count
+
+
+def learned_rules(
+    card: PolicyCard, network: CandidateScorer | SlotMlp, world: World, *, name: str, source: str
+) -> list[Rule]:
+    """Make the rules of a trained policy: one, or three of a joint one.
+
+    Args:
+        card: what is known of the policy.
+        network: with its weights.
+        world: the fleet it shall work on.
+        name: of the rules, as in tables.
+        source: where the policy comes from.
+
+    Returns:
+        A rule for every tier that it drives.
+
+    Raises:
+        MaestroError: it learned from another observation, or an ``mlp`` from a fleet of another size.
+    """
+    layout = _layout(card, world)
+    function = _rule_function(layout, network)
+    return [
+        Rule(
+            name=name,
+            tier=tier_name,
+            information="P" if card.predictions else "N",
+            description=f"learned {card.tier} policy ({card.network}), {card.steps:,} decisions on {card.scenario}",
+            source=source,
+            choice="the legal action with the highest logit",
+            function=function,
+        )
+        for tier, tier_name in enumerate(TIER_NAMES)
+        if layout.spec.tiers >> tier & 1
+    ]
+
+
+def _layout(card: PolicyCard, world: World) -> Layout:
+    expected = encoder_fingerprint(card.tier, predictions=card.predictions)
+    if card.encoder != expected:
+        raise MaestroError(
+            f"The policy learned to read the observation {card.encoder!r}, this version writes {expected!r}. "
+            "Train it again with this version."
+        )
+    # As the engine sizes its queues: see sim.batch.
+    queue = int(min(world.params[0]["node_queue_limit"], 256))
+    layout = make_layout(
+        TIER_SPECS[card.tier], world, queue, window=card.window, predictions=card.predictions, evaluation=True
+    )
+    if card.network == "mlp" and layout.num_actions != card.num_candidates:
+        raise MaestroError(
+            f"The policy is an mlp over {card.num_candidates} slots, this scenario has {layout.num_actions}. "
+            "Compare it on the scenario it was trained on, or train a scorer, which works on any fleet."
+        )
+    return layout
+
+
+def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFunction:
+    kind, weights, layers = pack(network)
+    frozen, rows = layout.record, layout.num_actions
+    columns, length = len(layout.spec.row_columns), len(layout.spec.context_columns)
+    window = int(layout.record[0]["window"])
+
+    def decide(view: View, oracle: Hidden, e: int) -> int:
+        candidates = np.zeros((rows, columns), np.float32)
+        context = np.zeros(length, np.float32)
+        mask = np.zeros(rows, np.bool_)
+        codes = np.zeros(rows, np.int64)
+        observe(
+            view,
+            oracle,
+            e,
+            int(view.clock[e].tier),
+            _in_system(view, e),
+            frozen.copy(),
+            np.zeros((3, window), np.int64),
+            np.zeros((3, window), np.int64),
+            np.zeros((3, window), np.float64),
+            np.zeros(window, np.int64),
+            candidates,
+            context,
+            mask,
+            codes,
+        )
+        best = best_candidate(kind, weights, layers, candidates, context, mask)
+        return codes[best] if best >= 0 else 0
+
+    # Not cached on disk: weights are part of the code.
+    return decide if numba_config.DISABLE_JIT else numba.njit(nogil=True, error_model="numpy")(decide)

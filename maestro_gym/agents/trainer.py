@@ -1,0 +1,167 @@
+"""The training loop: rollouts and updates, with evaluations and checkpoints between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.vec_env import VecEnv
+
+from maestro_gym.agents.actor_critic import CandidatePolicy
+from maestro_gym.agents.callbacks import EpisodeTerms, Milestones, ProgressBar
+from maestro_gym.agents.checkpoint import load_checkpoint, save_checkpoint
+from maestro_gym.agents.curves import draw_curves
+from maestro_gym.agents.logs import STEP_COLUMN, CsvLog, open_logger
+from maestro_gym.agents.networks import CandidateScorer, SlotMlp
+from maestro_gym.agents.policy_file import PolicyCard, save_policy
+from maestro_gym.agents.ppo import ContinuousTimePPO
+from maestro_gym.agents.validation import SCORE
+from maestro_gym.config import TrainConfig
+
+Measure = Callable[[CandidateScorer | SlotMlp], dict[str, float]]
+"""From a network to the means of its validation episodes, ``validation.SCORE`` among them."""
+
+
+def build_model(train: TrainConfig, env: VecEnv) -> ContinuousTimePPO:
+    """Make the learner that a configuration describes.
+
+    Args:
+        train: its settings.
+        env: what it learns from.
+    """
+    start, falls = train.learning_rate, train.learning_rate_schedule == "linear"
+    return ContinuousTimePPO(
+        CandidatePolicy,
+        env,
+        learning_rate=(lambda left: start * left) if falls else start,
+        n_steps=train.rollout_steps,
+        batch_size=train.batch_size,
+        n_epochs=train.epochs,
+        gae_lambda=train.gae_lambda,
+        clip_range=train.clip_range,
+        ent_coef=train.entropy_coefficient,
+        vf_coef=train.value_coefficient,
+        max_grad_norm=train.max_grad_norm,
+        target_kl=train.target_kl,
+        discount_horizon_s=train.discount_horizon_s,
+        reward_scaling=train.reward_scaling,
+        policy_kwargs={"network": train.network, "hidden_sizes": tuple(train.hidden_sizes)},
+        seed=train.seed,
+        device="cpu",
+    )
+
+
+class Trainer:
+    """One training run in its folder.
+
+    Attributes:
+        model: the learner.
+        evaluations: rows of ``evaluations.csv`` so far.
+    """
+
+    def __init__(
+        self,
+        train: TrainConfig,
+        env: VecEnv,
+        folder: Path,
+        card: PolicyCard,
+        measure: Measure,
+        reference: dict[str, float],
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            train: settings.
+            env: the environments, with ``last_dt_s``, ``get_state`` and ``set_state``.
+            folder: run folder, which exists.
+            card: what is known of the policy before it is trained.
+            measure: evaluates a network.
+            reference: the same measures of the companions' own rule, for the curves.
+        """
+        torch.set_num_threads(train.torch_threads)
+        # Arguments of distributions are checked at every decision otherwise, a tenth of the learner's time.
+        torch.distributions.Distribution.set_default_validate_args(False)
+        self._train = train
+        self._env: Any = env
+        self._folder = folder
+        self._card = card
+        self._measure = measure
+        self._reference = reference
+        self._best: float | None = None
+        self.model = build_model(train, env)
+        self.evaluations: CsvLog
+
+    def run(self, *, resume: bool = False, stop_at_steps: int | None = None, progress: bool = True) -> None:
+        """Train up to ``total_steps``.
+
+        Args:
+            resume: go on from the folder's checkpoint.
+            stop_at_steps: stop earlier, with a checkpoint to resume from.
+            progress: show a progress bar.
+        """
+        model, train = self.model, self._train
+        if resume:
+            self._env.reset()
+            self._best = load_checkpoint(self._folder, model, self._env)["best"]
+        done = model.num_timesteps
+        self.evaluations = CsvLog(self._folder / "evaluations.csv", done)
+        model.set_logger(open_logger(self._folder, done, train.wandb, train.model_dump()))
+        bar = ProgressBar(train.total_steps) if progress else None
+        evaluate = Milestones(train.eval_every_steps, lambda steps: self._evaluate(steps, bar), done)
+        # After the evaluation of the same step, whose best score it must know.
+        checkpoint = Milestones(train.checkpoint_every_steps, lambda _: self.checkpoint(), done)
+        terms = EpisodeTerms(CsvLog(self._folder / "episodes.csv", done))
+        callbacks = [terms, evaluate, checkpoint, *([bar] if bar else [])]
+        if not done:
+            self._evaluate(0, None)
+        try:
+            self._learn(callbacks, min(train.total_steps, stop_at_steps or train.total_steps))
+        finally:
+            if bar:
+                bar.close()
+            model.logger.close()
+
+    def _learn(self, callbacks: list[Any], until: int) -> None:
+        """Rollouts and updates; the learning rate's schedule always spans the whole training."""
+        model, total = self.model, self._train.total_steps
+        if model.num_timesteps >= until:
+            return
+        first = model.num_timesteps == 0
+        _, callback = model._setup_learn(
+            total - model.num_timesteps, callbacks, reset_num_timesteps=first, tb_log_name="learning"
+        )
+        callback.on_training_start(locals(), globals())
+        while model.num_timesteps < until:
+            model.collect_rollouts(self._env, callback, model.rollout_buffer, model.n_steps)
+            model._update_current_progress_remaining(model.num_timesteps, total)
+            model.train()
+            model.logger.dump(model.num_timesteps)
+        callback.on_training_end()
+
+    def checkpoint(self) -> None:
+        """Save what an exact resume needs."""
+        save_checkpoint(self._folder, self.model, self._env, {"best": self._best})
+
+    def _evaluate(self, steps: int, bar: ProgressBar | None) -> None:
+        network = self.model.policy.mlp_extractor
+        means = self._measure(network)
+        self.evaluations.append({STEP_COLUMN: steps} | means)
+        for name, value in means.items():
+            self.model.logger.record(f"validation/{name}", value)
+        if bar:
+            bar.show_score(f"validation reward {means[SCORE]:,.4g}")
+        card = replace(self._card, steps=steps, reward_divisor=self.model.reward_scale.divisor, validation=means)
+        # Before learning a policy is a random one; it becomes the best only when nothing better follows.
+        if self._train.keep == "last" or self._best is None or means[SCORE] > self._best:
+            self._best = means[SCORE]
+            save_policy(self._folder, card, network)
+        save_policy(self._folder / "last", card, network)
+        draw_curves(
+            self.evaluations.rows,
+            self._folder / "learning_curves.png",
+            f"training of {self._folder.name}",
+            self._reference,
+        )

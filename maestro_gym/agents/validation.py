@@ -1,0 +1,90 @@
+"""Evaluation during training: whole validation episodes under the policy so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from maestro_gym.baselines.driver import run_episode
+from maestro_gym.baselines.result import EpisodeResult
+from maestro_gym.evaluation.metrics import result_row
+from maestro_gym.policy import Policy
+from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.sim.scenario import Scenario
+
+METRICS = ("slo_attainment", "completion_mean_s", "completion_p95_s", "ttft_mean_s", "slowdown_mean")
+"""Metrics of an evaluation, overall and per class."""
+
+FLEET_METRICS = ("unfinished", "cold_starts", "preemptions")
+
+SCORE = "reward"
+"""Column by which the best policy of a run is chosen: the mean reward of an episode."""
+
+
+def reward_terms(result: EpisodeResult, slo_weight: float) -> dict[str, float]:
+    """What an episode paid, by term and class (design: the reward of every tier).
+
+    Residence is minus weight times time in the system, up to the end; SLO is minus ``slo_weight``
+    times the weight of workflows that missed their deadline.
+
+    Args:
+        result: the episode's log.
+        slo_weight: weight of the SLO terms.
+    """
+    workflows = result.episode.workflows
+    finished_s = np.minimum(result.workflows["finished_s"], result.end_s)
+    residence = -workflows["weight"] * (finished_s - workflows["arrival_s"])
+    missed = -slo_weight * workflows["weight"] * (result.workflows["finished_s"] > workflows["deadline_s"])
+    terms: dict[str, float] = {}
+    for cls, name in enumerate(CLASS_NAMES):
+        terms[f"reward_residence_{name}"] = float(residence[workflows["cls"] == cls].sum())
+        terms[f"reward_slo_{name}"] = float(missed[workflows["cls"] == cls].sum())
+    return terms
+
+
+class Validation:
+    """The same few validation episodes, every time."""
+
+    def __init__(self, scenario: Scenario, seeds: Sequence[int], slo_weight: float, threads: int) -> None:
+        """Choose the episodes.
+
+        Args:
+            scenario: what is run; episodes come from its validation split.
+            seeds: one episode each.
+            slo_weight: weight of the SLO terms of the reward.
+            threads: episodes at a time; compiled episodes release the GIL.
+        """
+        self._scenario = scenario
+        self._seeds = list(seeds)
+        self._slo_weight = slo_weight
+        self._threads = threads
+        for seed in self._seeds:
+            scenario.episode("validation", seed, 0)
+
+    def measure(self, policy: Policy) -> dict[str, float]:
+        """Run the episodes under a policy.
+
+        Args:
+            policy: a complete scheduler; a learned rule takes the most probable legal action.
+
+        Returns:
+            Means over the episodes: metrics overall and per class, reward by term, and their sum.
+        """
+
+        def run(seed: int) -> dict[str, float]:
+            result = run_episode(self._scenario, policy, "validation", seed, 0, samples=0)
+            return _numbers(result_row(result)) | reward_terms(result, self._slo_weight)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            rows = list(pool.map(run, self._seeds))
+        means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        means[SCORE] = sum(value for name, value in means.items() if name.startswith("reward_"))
+        return means
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    wanted = [name for metric in METRICS for name in (metric, *(f"{metric}_{cls}" for cls in CLASS_NAMES))]
+    return {name: float(row[name]) for name in (*wanted, *FLEET_METRICS)}

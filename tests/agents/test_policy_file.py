@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from maestro_gym.agents.policy_file import CARD_FILE, WEIGHTS_FILE, PolicyCard, load_network, save_policy
+from maestro_gym.errors import MaestroError
+
+CARD = PolicyCard("cluster", "scorer", 5, 3, 4, (8, 8), steps=7)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    save_policy(tmp_path, CARD, CARD.build())
+    return tmp_path
+
+
+def test_a_policy_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    network = CARD.build()
+    save_policy(tmp_path, CARD, network)
+    card, loaded = load_network(tmp_path)
+    assert card == CARD
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, network.state_dict()[name])
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match="There is no run folder"):
+        load_network(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_named(run: Path, name: str) -> None:
+    (run / name).unlink()
+    with pytest.raises(MaestroError, match=f"{name} is missing"):
+        load_network(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a policy", b"PK\x03\x04 half a zip"])
+def test_damaged_weights_are_named(run: Path, content: bytes) -> None:
+    (run / WEIGHTS_FILE).write_bytes(content)
+    with pytest.raises(MaestroError, match=rf"{WEIGHTS_FILE} is damaged"):
+        load_network(run)
+
+
+def test_truncated_weights_are_named(run: Path) -> None:
+    whole = (run / WEIGHTS_FILE).read_bytes()
+    (run / WEIGHTS_FILE).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MaestroError, match="damaged"):
+        load_network(run)
+
+
+def test_weights_that_could_run_code_are_refused(run: Path) -> None:
+    torch.save({"weights": Path("anything")}, run / WEIGHTS_FILE)
+    with pytest.raises(MaestroError, match="damaged"):
+        load_network(run)
+
+
+def test_weights_of_another_shape_are_refused(run: Path) -> None:
+    other = PolicyCard("cluster", "scorer", 6, 3, 4, (8, 8))
+    torch.save(other.build().state_dict(), run / WEIGHTS_FILE)
+    with pytest.raises(MaestroError, match="does not belong to"):
+        load_network(run)
+
+
+def test_weights_that_are_not_finite_are_refused(run: Path) -> None:
+    weights = torch.load(run / WEIGHTS_FILE, weights_only=True)
+    torch.save({name: value * torch.nan for name, value in weights.items()}, run / WEIGHTS_FILE)
+    with pytest.raises(MaestroError, match="not finite"):
+        load_network(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format": 99}, {"network": "oracle"}, {"num_features": -1}, {"hidden_sizes": 3}, {"surprise": 1}],
+)
+def test_a_damaged_card_is_named(run: Path, change: dict[str, object]) -> None:
+    card = json.loads((run / CARD_FILE).read_text())
+    (run / CARD_FILE).write_text(json.dumps(card | change))
+    with pytest.raises(MaestroError, match="is not the card of a policy"):
+        load_network(run)
+
+
+def test_a_card_that_is_no_json_is_named(run: Path) -> None:
+    (run / CARD_FILE).write_text("{")
+    with pytest.raises(MaestroError, match="cannot be read as a policy's card"):
+        load_network(run)

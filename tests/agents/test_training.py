@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp
+from maestro_gym.agents.policy_file import PolicyCard, load_network, read_card
+from maestro_gym.agents.trainer import Trainer
+from maestro_gym.config import TrainConfig
+from maestro_gym.errors import MaestroError
+from tests.agents.stand_in import CANDIDATES, CONTEXT, FEATURES, StandInVecEnv, share_of_best
+
+ENVS, ROLLOUT = 16, 16
+UPDATE = ENVS * ROLLOUT
+
+
+def _measure(network: CandidateScorer | SlotMlp) -> dict[str, float]:
+    observation = StandInVecEnv(300).reset()
+    with torch.no_grad():
+        logits = network.forward_actor({name: torch.as_tensor(value) for name, value in observation.items()})
+    logits = logits.where(torch.as_tensor(observation["candidates"][..., 0] > 0.5), -torch.inf)
+    share = share_of_best(logits.argmax(1).numpy(), observation)
+    return {"reward": share, "reward_best": share, "slo_attainment": share}
+
+
+def _trainer(folder: Path, network: str = "scorer", **settings: object) -> Trainer:
+    train = TrainConfig.model_validate(
+        {
+            "network": network,
+            "hidden_sizes": [32, 32],
+            "total_steps": 8 * UPDATE,
+            "num_envs": ENVS,
+            "rollout_steps": ROLLOUT,
+            "batch_size": 128,
+            "learning_rate": 1e-2,
+            "entropy_coefficient": 0.0,
+            "discount_horizon_s": 1.0,
+            "eval_every_steps": 4 * UPDATE,
+            "checkpoint_every_steps": 100 * UPDATE,
+            "torch_threads": 1,
+        }
+        | settings
+    )
+    folder.mkdir(exist_ok=True)
+    card = PolicyCard("cluster", network, FEATURES, CONTEXT, CANDIDATES, tuple(train.hidden_sizes))
+    return Trainer(train, StandInVecEnv(ENVS), folder, card, _measure, {})
+
+
+@pytest.mark.parametrize(("network", "enough"), [("scorer", 0.9), ("mlp", 0.7)])
+def test_training_learns_to_pick_the_best_candidate(network: str, enough: float, tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path / "run", network, total_steps=16 * UPDATE)
+    trainer.run(progress=False)
+    shares = [row["reward"] for row in trainer.evaluations.rows]
+    assert shares[0] < 0.6
+    assert max(shares) > enough
+
+
+def test_a_run_that_stops_and_resumes_ends_with_the_same_parameters(tmp_path: Path) -> None:
+    whole = _trainer(tmp_path / "whole")
+    whole.run(progress=False)
+    _trainer(tmp_path / "parted").run(progress=False, stop_at_steps=3 * UPDATE)
+    parted = _trainer(tmp_path / "parted")
+    parted.run(progress=False, resume=True)
+    assert parted.model.num_timesteps == whole.model.num_timesteps == 8 * UPDATE
+    expected = whole.model.policy.state_dict()
+    for name, value in parted.model.policy.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    assert parted.model.reward_scale.state() == whole.model.reward_scale.state()
+    assert _steps(tmp_path / "parted/progress.csv") == _steps(tmp_path / "whole/progress.csv")
+
+
+def _steps(path: Path) -> list[str]:
+    with path.open(newline="") as file:
+        return [row["steps"] for row in csv.DictReader(file)]
+
+
+def test_a_run_folder_holds_curves_logs_and_the_best_policy(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer.run(progress=False)
+    for name in ("progress.csv", "evaluations.csv", "episodes.csv", "learning_curves.png", "checkpoint/state.json"):
+        assert (tmp_path / name).stat().st_size > 0, name
+    assert list((tmp_path / "tensorboard").iterdir())
+    card, network = load_network(tmp_path)
+    assert card.validation["reward"] == max(row["reward"] for row in trainer.evaluations.rows)
+    assert _measure(network)["reward"] == card.validation["reward"]
+    assert read_card(tmp_path / "last").steps == 8 * UPDATE
+
+
+def test_a_run_without_a_checkpoint_cannot_resume(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match="no checkpoint to resume from"):
+        _trainer(tmp_path).run(progress=False, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    _trainer(tmp_path).run(progress=False, stop_at_steps=UPDATE)
+    (tmp_path / "checkpoint" / "learner.pt").write_bytes(b"nonsense")
+    with pytest.raises(MaestroError, match="damaged or of another configuration"):
+        _trainer(tmp_path).run(progress=False, resume=True)
+
+
+def test_every_network_has_a_policy_for_stable_baselines3(tmp_path: Path) -> None:
+    for network in NETWORKS:
+        trainer = _trainer(tmp_path / network, network)
+        observation = trainer.model.get_env().reset()
+        masks = np.asarray(trainer.model.get_env().env_method("action_masks"))
+        actions, _ = trainer.model.predict(observation, deterministic=False, action_masks=masks)
+        assert masks[np.arange(ENVS), actions].all()
