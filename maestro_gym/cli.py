@@ -6,7 +6,7 @@ Heavy modules are imported inside the verbs, so that help comes at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +14,9 @@ from typer.core import TyperGroup
 from maestro_gym import __version__
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
+
+if TYPE_CHECKING:
+    from maestro_gym.evaluation.worker import Runner
 
 CLASSICS = (
     "maestro",
@@ -154,9 +157,12 @@ def compare(
     """
     from maestro_gym.evaluation.compare import run_compare
 
+    specs = [
+        name for word in split_words(policy) or ["classics"] for name in (CLASSICS if word == "classics" else [word])
+    ]
     run_compare(
         split_words(scenario) or ["quick"],
-        [name for word in split_words(policy) or ["classics"] for name in (CLASSICS if word == "classics" else [word])],
+        specs,
         contentions=split_words(contention) or None,
         seeds=seed_numbers(seeds),
         overrides=dotted_overrides(overrides),
@@ -165,8 +171,19 @@ def compare(
         jobs=jobs,
         reference=reference,
         split=split,
+        runner=_runner(specs),
         console=output(),
     )
+
+
+def _runner(specs: list[str]) -> Runner | None:
+    """Choose how policies are loaded: run folders need torch, whose import takes seconds, names do not."""
+    if not any("/" in spec or Path(spec).is_dir() for spec in specs):
+        return None
+    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.evaluation.worker import Runner
+
+    return Runner(load=load_any_policy)
 
 
 @app.command()
