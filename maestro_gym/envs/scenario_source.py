@@ -1,0 +1,61 @@
+"""From the ``scenario`` argument of an environment to a scenario, one a process for each name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from maestro_gym.baselines import load_policy
+from maestro_gym.config import ScenarioConfig
+from maestro_gym.errors import MaestroError
+from maestro_gym.policy import Policy
+from maestro_gym.sim.scenario import Scenario
+
+ScenarioLike = str | Scenario | ScenarioConfig
+"""What environments take as their scenario: a name, a path, a configuration or the scenario itself."""
+
+
+@lru_cache(maxsize=32)
+def _by_name(name_or_path: str, overrides: tuple[str, ...]) -> Scenario:
+    return Scenario.load(name_or_path, overrides)
+
+
+def scenario_of(source: ScenarioLike, overrides: Sequence[str] = ()) -> Scenario:
+    """The scenario of an environment.
+
+    Args:
+        source: name, path, configuration or scenario.
+        overrides: ``a.b.c=value``, for a name or path.
+
+    Returns:
+        The scenario; the same object for the same name and overrides.
+
+    Raises:
+        MaestroError: the scenario is wrong, or overrides come with a composed one.
+    """
+    if isinstance(source, str):
+        return _by_name(source, tuple(overrides))
+    if overrides:
+        raise MaestroError(
+            "overrides go with a scenario's name or path; a Scenario or ScenarioConfig is taken as it is. "
+            "Apply them in load_scenario(name, overrides)."
+        )
+    return source if isinstance(source, Scenario) else Scenario(source)
+
+
+@lru_cache(maxsize=64)
+def _named_policy(spec: str, scenario_name: str, scenario: Scenario) -> Policy:
+    return load_policy(spec, scenario)
+
+
+def companions_of(spec: str | Policy, scenario: Scenario) -> Policy:
+    """The policy of the tiers that the agent does not drive.
+
+    Args:
+        spec: a policy, or what ``load_policy`` takes.
+        scenario: chooses the frozen scales of Maestro's fitness.
+
+    Returns:
+        The policy; its rules compile once a process.
+    """
+    return spec if isinstance(spec, Policy) else _named_policy(spec, scenario.config.name, scenario)

@@ -1,0 +1,145 @@
+"""What the four environments share: one environment of a batch, with Gymnasium's interface."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from maestro_gym.envs.batch import Batch, EnvOptions
+from maestro_gym.envs.layout import Layout
+from maestro_gym.envs.render import render_text
+from maestro_gym.errors import MaestroError
+from maestro_gym.schema import DONE_NO
+
+Observation = dict[str, np.ndarray]
+
+
+def observation_space_of(layout: Layout) -> spaces.Dict:
+    """The space of an observation: ``candidates`` (A, F) and ``context`` (G,), bounded float32."""
+    rows = np.array([column.low for column in layout.spec.row_columns], np.float32)
+    context = np.array([column.low for column in layout.spec.context_columns], np.float32)
+    low = np.tile(rows, (layout.num_actions, 1))
+    return spaces.Dict(
+        {
+            "candidates": spaces.Box(low, np.ones_like(low), dtype=np.float32),
+            "context": spaces.Box(context, np.ones_like(context), dtype=np.float32),
+        }
+    )
+
+
+class MaestroEnv(gymnasium.Env[Observation, np.int64]):
+    """Base of the environments; see the classes of the four ids."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    tier: ClassVar[str]
+
+    def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:  # noqa: ANN401 - see EnvOptions
+        """Make the environment.
+
+        Args:
+            render_mode: None or ``ansi``.
+            options: fields of `EnvOptions`.
+        """
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise MaestroError(f"render_mode={render_mode!r} does not exist; pass None or 'ansi'.")
+        self.render_mode = render_mode
+        self.batch = Batch(self.tier, _options(options), 1)
+        self.observation_space = observation_space_of(self.batch.layout)
+        self.action_space = spaces.Discrete(self.batch.layout.num_actions)
+        self._seeded = False
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: begins the first episode of that seed; None goes on with the next episode, and draws
+                the seed from ``np_random`` when there was none.
+            options: not used.
+
+        Returns:
+            Observation and info of the first decision.
+        """
+        super().reset(seed=seed)
+        if seed is None and not self._seeded:
+            seed = int(self.np_random.integers(2**31))
+        self._seeded = True
+        self.batch.begin_all([seed])
+        self._over = False
+        return self._observation(), self._info(np.zeros(len(self.batch.reward.term_names)))
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Do an action and go to the agent's next decision.
+
+        Args:
+            action: index of a candidate.
+
+        Returns:
+            Observation, reward, terminated (the system has drained), truncated (time limit), info.
+
+        Raises:
+            MaestroError: the episode is over or was never begun, or the action is refused.
+        """
+        if self._over:
+            raise MaestroError("This environment has no episode under way: call reset() before step().")
+        self.batch.step(np.asarray([action]))
+        values, terms = self.batch.rewards()
+        terminated, truncated = self.batch.ends()
+        self._over = bool(self.batch.outcome[0]["done"] != DONE_NO)
+        return self._observation(), float(values[0]), bool(terminated[0]), bool(truncated[0]), self._info(terms[0])
+
+    def action_masks(self) -> np.ndarray:
+        """Legal actions of the pending decision, bool, shape (A,); never empty."""
+        return self.batch.buffers.mask[0].copy()
+
+    def render(self) -> str | None:
+        """Queues, batches, KV and weights of every node as text, with ``render_mode="ansi"``."""
+        return render_text(self.batch, 0) if self.render_mode == "ansi" else None
+
+    def _observation(self) -> Observation:
+        return {name: array[0].copy() for name, array in self.batch.observation().items()}
+
+    def _info(self, terms: np.ndarray) -> dict[str, Any]:
+        return info_of(self.batch, 0, terms)
+
+
+def _options(given: dict[str, Any]) -> EnvOptions:
+    known = EnvOptions.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            raise MaestroError(f"Maestro environments take no argument {name!r}; they take {', '.join(known)}.")
+    return EnvOptions(**given)
+
+
+def info_of(batch: Batch, e: int, terms: np.ndarray) -> dict[str, Any]:
+    """Info of one environment: the same keys at every step, simulated time only.
+
+    Args:
+        batch: the batch.
+        e: environment.
+        terms: float64 (terms,), the reward's terms of the last step.
+
+    Returns:
+        See the environments' docstrings.
+    """
+    outcome = batch.outcome[e]
+    return {
+        "dt_s": float(outcome["dt_s"]),
+        "sim_time_s": float(outcome["now_s"]),
+        "tier": int(outcome["tier"]),
+        "place": int(outcome["place"]),
+        "action_mask": batch.buffers.mask[e].copy(),
+        "invalid_action": bool(outcome["invalid"]),
+        "reward_terms": dict(zip(batch.reward.term_names, terms.tolist(), strict=True)),
+        "workflows_arrived": int(outcome["arrived"]),
+        "workflows_finished": int(outcome["finished"]),
+        "episode_index": int(batch.episodes[e]),
+        "end_reason": int(outcome["done"]),
+    }
+
+

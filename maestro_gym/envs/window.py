@@ -1,0 +1,111 @@
+"""The window: which of the ready stages an agent of the global tier is shown.
+
+Heads of the queue by Maestro's key, by deadline and by age, taken in turn without duplicates, and
+only stages that some node can take now. So the first choice of Maestro, EDF and FCFS is always in it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maestro_gym.baselines.keys import ORDER_EDF, ORDER_MAESTRO, is_sooner, order_band, order_key
+from maestro_gym.jit import njit
+from maestro_gym.schema import Hidden, View
+from maestro_gym.sim.legal import can_route
+
+NUM_ORDERS = 3
+
+
+@njit
+def _insert(
+    heads: np.ndarray, bands: np.ndarray, keys: np.ndarray, length: int, stage: int, band: int, key: float
+) -> int:
+    """Put a stage into a sorted list of bounded length, behind its equals; the new length."""
+    place = length
+    while place > 0 and is_sooner(band, key, int(bands[place - 1]), float(keys[place - 1])):
+        place -= 1
+    if place == heads.shape[0]:
+        return length
+    length = min(length + 1, heads.shape[0])
+    for i in range(length - 1, place, -1):
+        heads[i], bands[i], keys[i] = heads[i - 1], bands[i - 1], keys[i - 1]
+    heads[place], bands[place], keys[place] = stage, band, key
+    return length
+
+
+@njit
+def _enters(bands: np.ndarray, keys: np.ndarray, length: int, band: int, key: float) -> bool:
+    """Whether a stage would find a place in the list."""
+    full = length == bands.shape[0]
+    return not full or is_sooner(band, key, int(bands[length - 1]), float(keys[length - 1]))
+
+
+@njit
+def _is_feasible(view: View, e: int, stage: int) -> bool:
+    for node in range(view.world.nodes.shape[0]):  # noqa: SIM110 - numba compiles no generator expression
+        if can_route(view, e, stage, node):
+            return True
+    return False
+
+
+@njit
+def fill_window(
+    view: View,
+    nothing: Hidden,
+    e: int,
+    predictions: bool,
+    heads: np.ndarray,
+    bands: np.ndarray,
+    keys: np.ndarray,
+    window: np.ndarray,
+) -> int:
+    """Choose the stages of the window.
+
+    Args:
+        view: what a scheduler sees.
+        nothing: an empty truth, which the orders take and do not read.
+        e: environment.
+        predictions: False leaves Maestro's key out.
+        heads: scratch, int64, shape (3, K).
+        bands: scratch, int64, shape (3, K).
+        keys: scratch, float64, shape (3, K).
+        window: int64, shape (K,), written from the front.
+
+    Returns:
+        Number of stages in the window.
+    """
+    size = window.shape[0]
+    by_maestro, by_deadline, by_age = 0, 0, 0
+    for i in range(int(view.clock[e].global_len)):
+        stage = int(view.global_queue[e, i])
+        deadline_s = order_key(view, nothing, e, stage, ORDER_EDF)
+        band, key = 0, 0.0
+        if predictions:
+            band = order_band(view, e, stage, ORDER_MAESTRO)
+            key = order_key(view, nothing, e, stage, ORDER_MAESTRO)
+        first = predictions and _enters(bands[0], keys[0], by_maestro, band, key)
+        urgent = _enters(bands[1], keys[1], by_deadline, 0, deadline_s)
+        old = by_age < size
+        if not (first or urgent or old) or not _is_feasible(view, e, stage):
+            continue
+        if first:
+            by_maestro = _insert(heads[0], bands[0], keys[0], by_maestro, stage, band, key)
+        if urgent:
+            by_deadline = _insert(heads[1], bands[1], keys[1], by_deadline, stage, 0, deadline_s)
+        if old:
+            heads[2, by_age] = stage
+            by_age += 1
+    chosen = 0
+    for rank in range(size):
+        for order in range(NUM_ORDERS):
+            length = by_maestro if order == 0 else (by_deadline if order == 1 else by_age)
+            if rank >= length or chosen == size:
+                continue
+            stage = int(heads[order, rank])
+            known = False
+            for k in range(chosen):
+                known = known or window[k] == stage
+            if not known:
+                window[chosen] = stage
+                chosen += 1
+    return chosen
