@@ -14,7 +14,9 @@ def warm_placement(world: World) -> np.ndarray:
     """Choose which models are RUNNING on which node at the start.
 
     The model with the largest popularity per copy goes to the node with the most HBM left that does
-    not have it, until none fits.
+    not have it, until none fits. First every model gets at most half the copies that its share of
+    the stages is worth at full load, and at least one, so that rare models come to their turn; what
+    is left goes to more copies.
 
     Args:
         world: the fleet.
@@ -30,22 +32,23 @@ def warm_placement(world: World) -> np.ndarray:
     left = WEIGHT_SHARE * world.nodes["hbm_pool_bytes"].astype(float)
     # A model too large for the share still fits alone on an empty node.
     alone = world.nodes["hbm_pool_bytes"].astype(float)
-    open_models = np.ones(num_models, bool)
+    popularity = world.models["popularity"]
+    modest = np.maximum(1, np.ceil(0.5 * num_nodes * popularity / popularity.sum()))
     if params["partitioned"]:
         share = alone / params["partitions"]
         weight = np.ceil(weight / share[:, None] + 1e-9) * share[:, None]
         left = alone.copy()
-    while open_models.any():
-        score = np.where(open_models, world.models["popularity"] / (placed.sum(0) + 1), -1.0)
-        model = int(np.argmax(score))
-        empty = ~placed.any(1)
-        fits = ((weight[:, model] <= left) | (empty & (weight[:, model] <= alone))) & ~placed[:, model]
-        if not fits.any():
-            open_models[model] = False
-            continue
-        node = int(np.argmax(np.where(fits, left, -np.inf)))
-        placed[node, model] = True
-        left[node] -= weight[node, model]
+    for most in (modest, np.full(num_models, num_nodes)):
+        open_models = np.ones(num_models, bool)
+        while (open_models := open_models & (placed.sum(0) < most)).any():
+            model = int(np.argmax(np.where(open_models, popularity / (placed.sum(0) + 1), -1.0)))
+            empty = ~placed.any(1)
+            fits = ((weight[:, model] <= left) | (empty & (weight[:, model] <= alone))) & ~placed[:, model]
+            open_models[model] = fits.any()
+            if fits.any():
+                node = int(np.argmax(np.where(fits, left, -np.inf)))
+                placed[node, model] = True
+                left[node] -= weight[node, model]
     return placed
 
 
