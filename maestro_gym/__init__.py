@@ -1,3 +1,7 @@
 """maestro-gym: train, compare and validate schedulers for LLM multi-agent serving."""
 
+from maestro_gym.registration import register_envs
+
 __version__ = "0.1.0"
+
+register_envs()

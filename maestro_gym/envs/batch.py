@@ -242,5 +242,3 @@ class Batch:
         self.__dict__.update(kept)
         self.policy = companions_of(kept["policy"], self.scenario)
         self._open()
-
-

@@ -74,9 +74,7 @@ class TierSpec:
 TIER_SPECS: dict[str, TierSpec] = {
     "node": TierSpec("node", 1 << TIER_NODE, ("legal", "kind", "stage", "model", "pair", "action"), ("fleet", "node")),
     "cluster": TierSpec("cluster", 1 << TIER_CLUSTER, ("legal", "node", "model", "pair"), ("fleet", "stage")),
-    "global": TierSpec(
-        "global", 1 << TIER_GLOBAL, ("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)
-    ),
+    "global": TierSpec("global", 1 << TIER_GLOBAL, ("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)),
     "joint": TierSpec(
         "joint",
         (1 << TIER_GLOBAL) | (1 << TIER_CLUSTER) | (1 << TIER_NODE),

@@ -126,7 +126,13 @@ def _write_use(view: View, e: int, node: int, model: int, row: np.ndarray, at: i
 
 @njit
 def _open_admits(
-    view: View, e: int, layout: np.ndarray, every_level: bool, candidates: np.ndarray, mask: np.ndarray, codes: np.ndarray
+    view: View,
+    e: int,
+    layout: np.ndarray,
+    every_level: bool,
+    candidates: np.ndarray,
+    mask: np.ndarray,
+    codes: np.ndarray,
 ) -> bool:
     """Write the legal admissions of a node; whether there is one."""
     place = layout[0]

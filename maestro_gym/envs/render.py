@@ -46,7 +46,9 @@ def _decision(batch: Batch, e: int) -> str:
         stage = batch.state.visible.stages[e, int(clock["stage"])]
         model = batch.scenario.model_names[int(stage["model"])]
         cluster = batch.scenario.cluster_names[int(clock["cluster"])]
-        return f"cluster {cluster} must place stage {int(clock['stage'])} ({model}, {int(stage['prompt_tokens'])} tokens)"
+        return (
+            f"cluster {cluster} must place stage {int(clock['stage'])} ({model}, {int(stage['prompt_tokens'])} tokens)"
+        )
     return f"{TIER_NAMES[tier]} tier must decide"
 
 
@@ -87,7 +89,8 @@ def render_text(batch: Batch, e: int) -> str:
                 batch_size = f"({int(engine['running'])})" if status == ENGINE_AWAKE else ""
                 engines.append(f"{_MARK[status]}{names[int(engine['model'])]}{batch_size}")
         queue = [
-            names[int(view.stages[e, int(view.node_queue[e, node, q])]["model"])] for q in range(int(record["queue_len"]))
+            names[int(view.stages[e, int(view.node_queue[e, node, q])]["model"])]
+            for q in range(int(record["queue_len"]))
         ]
         waiting = "  waits: " + ", ".join(queue) if queue else ""
         lines.append("   " + " ".join(engines) + waiting)

@@ -43,9 +43,7 @@ def scenario_of(source: ScenarioLike, overrides: Sequence[str] = ()) -> Scenario
     return source if isinstance(source, Scenario) else Scenario(source)
 
 
-@lru_cache(maxsize=64)
-def _named_policy(spec: str, scenario_name: str, scenario: Scenario) -> Policy:
-    return load_policy(spec, scenario)
+_policies: dict[tuple[str, str], Policy] = {}
 
 
 def companions_of(spec: str | Policy, scenario: Scenario) -> Policy:
@@ -58,4 +56,9 @@ def companions_of(spec: str | Policy, scenario: Scenario) -> Policy:
     Returns:
         The policy; its rules compile once a process.
     """
-    return spec if isinstance(spec, Policy) else _named_policy(spec, scenario.config.name, scenario)
+    if isinstance(spec, Policy):
+        return spec
+    wanted = (spec, scenario.config.name)
+    if wanted not in _policies:
+        _policies[wanted] = load_policy(spec, scenario)
+    return _policies[wanted]

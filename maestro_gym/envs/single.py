@@ -46,7 +46,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise MaestroError(f"render_mode={render_mode!r} does not exist; pass None or 'ansi'.")
         self.render_mode = render_mode
-        self.batch = Batch(self.tier, _options(options), 1)
+        self.batch = Batch(self.tier, env_options(options), 1)
         self.observation_space = observation_space_of(self.batch.layout)
         self.action_space = spaces.Discrete(self.batch.layout.num_actions)
         self._seeded = False
@@ -108,7 +108,8 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         return info_of(self.batch, 0, terms)
 
 
-def _options(given: dict[str, Any]) -> EnvOptions:
+def env_options(given: dict[str, Any]) -> EnvOptions:
+    """Arguments of an environment as `EnvOptions`; an unknown one is an error."""
     known = EnvOptions.__dataclass_fields__
     for name in given:
         if name not in known:
@@ -141,5 +142,3 @@ def info_of(batch: Batch, e: int, terms: np.ndarray) -> dict[str, Any]:
         "episode_index": int(batch.episodes[e]),
         "end_reason": int(outcome["done"]),
     }
-
-

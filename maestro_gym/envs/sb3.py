@@ -1,0 +1,181 @@
+"""Stable-Baselines3's ``VecEnv`` over the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from maestro_gym.envs.batch import Batch
+from maestro_gym.envs.layout import TIER_SPECS
+from maestro_gym.envs.render import render_text
+from maestro_gym.envs.single import env_options, observation_space_of
+from maestro_gym.errors import MaestroError
+
+
+def tier_of(name: str) -> str:
+    """The tier of an id (``Maestro/Cluster-v0``) or of a tier's own name (``cluster``)."""
+    tier = name.removeprefix("maestro_gym:").removeprefix("Maestro/").split("-v")[0].lower()
+    if tier not in TIER_SPECS:
+        raise MaestroError(f"There is no environment {name!r}; the tiers are {', '.join(TIER_SPECS)}.")
+    return tier
+
+
+class MaestroVecEnv(VecEnv):
+    """The batch as Stable-Baselines3 wants it.
+
+    Environment e with seed s is exactly the single environment with seed s + e. Infos are filled for
+    ended episodes only: ``terminal_observation``, ``TimeLimit.truncated``, and ``episode`` with its
+    return ``r``, length ``l`` in decisions and ``t`` in simulated seconds, and ``reward_terms``,
+    their sums over the episode.
+
+    Attributes:
+        batch: the environments.
+        last_dt_s: float64 (E,), simulated length of the last step, for discounts by time.
+    """
+
+    def __init__(self, tier: str, num_envs: int, *, seed: int | None = None, **options: Any) -> None:  # noqa: ANN401
+        """Make the batch.
+
+        Args:
+            tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
+            num_envs: E.
+            seed: environment e gets seed + e at the first reset; None draws.
+            options: arguments of the single environment.
+        """
+        self.batch = Batch(tier_of(tier), env_options(options), num_envs)
+        self.last_dt_s = np.zeros(num_envs)
+        self._actions = np.zeros(num_envs, np.int64)
+        self._returns = np.zeros(num_envs)
+        self._lengths = np.zeros(num_envs, np.int64)
+        self._terms = np.zeros((num_envs, len(self.batch.reward.term_names)))
+        self._infos: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+        self._filled: list[int] = []
+        self._begun = False
+        super().__init__(
+            num_envs, observation_space_of(self.batch.layout), spaces.Discrete(self.batch.layout.num_actions)
+        )
+        if seed is not None:
+            self.seed(seed)
+
+    def reset(self) -> dict[str, np.ndarray]:
+        """Begin an episode in every environment; its arrays hold until the step after the next."""
+        seeds = list(self._seeds)
+        if not self._begun:
+            drawn = np.random.default_rng().integers(2**31, size=self.num_envs).tolist()
+            seeds = [d if s is None else s for s, d in zip(seeds, drawn, strict=True)]
+        self._begun = True
+        self.batch.begin_all(seeds)
+        self._reset_seeds()
+        self._reset_options()
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
+        self._terms[:] = 0.0
+        return self.batch.observation()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = np.asarray(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step the batch; ended episodes are followed by the next."""
+        self.batch.step(self._actions)
+        rewards, terms = self.batch.rewards()
+        terminated, truncated = self.batch.ends()
+        dones = terminated | truncated
+        self.last_dt_s = self.batch.outcome["dt_s"].copy()
+        self._returns += rewards
+        self._lengths += 1
+        self._terms += terms
+        for e in self._filled:
+            self._infos[e] = {}
+        self._filled = np.flatnonzero(dones).tolist()
+        for e in self._filled:
+            self._infos[e] = self._last_info(e, bool(truncated[e]))
+            self.batch.begin(e)
+            self._returns[e] = 0.0
+            self._lengths[e] = 0
+            self._terms[e] = 0.0
+        return self.batch.observation(), rewards.astype(np.float32), dones, list(self._infos)
+
+    def _last_info(self, e: int, truncated: bool) -> dict[str, Any]:
+        outcome = self.batch.outcome[e]
+        names = self.batch.reward.term_names
+        return {
+            "terminal_observation": {name: array[e].copy() for name, array in self.batch.observation().items()},
+            "TimeLimit.truncated": truncated,
+            "episode": {
+                "r": float(self._returns[e]),
+                "l": int(self._lengths[e]),
+                "t": float(outcome["now_s"]),
+            },
+            "reward_terms": dict(zip(names, self._terms[e].tolist(), strict=True)),
+            "dt_s": float(outcome["dt_s"]),
+            "sim_time_s": float(outcome["now_s"]),
+            "workflows_arrived": int(outcome["arrived"]),
+            "workflows_finished": int(outcome["finished"]),
+            "end_reason": int(outcome["done"]),
+        }
+
+    def action_masks(self) -> np.ndarray:
+        """Legal actions of the pending decisions, bool, shape (E, A)."""
+        return self.batch.buffers.mask.copy()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Whether every environment has an attribute: masks, and what `get_attr` answers."""
+        return attr_name in ("action_masks", "render_mode", "last_dt_s", "spec")
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of the environments.
+
+        Raises:
+            AttributeError: they have no such attribute.
+        """
+        chosen = list(self._chosen(indices))
+        if attr_name in ("render_mode", "spec"):
+            return [None for _ in chosen]
+        if attr_name == "last_dt_s":
+            return [float(self.last_dt_s[e]) for e in chosen]
+        raise AttributeError(f"the environments of a MaestroVecEnv have no attribute {attr_name!r}")
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:  # noqa: ANN401 - SB3's type
+        """Refused: the environments of a batch share their arguments.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"{attr_name!r} cannot be set on a MaestroVecEnv; make another with other arguments")
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,  # noqa: ANN401 - SB3's type
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,  # noqa: ANN401 - SB3's type
+    ) -> list[Any]:
+        """Call ``action_masks`` or ``render`` of the environments.
+
+        Raises:
+            AttributeError: they have no such method.
+        """
+        chosen = self._chosen(indices)
+        if method_name == "action_masks":
+            return [self.batch.buffers.mask[e].copy() for e in chosen]
+        if method_name == "render":
+            return [render_text(self.batch, e) for e in chosen]
+        raise AttributeError(f"the environments of a MaestroVecEnv have no method {method_name!r}")
+
+    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        """No environment of a batch is wrapped."""
+        return [False for _ in self._chosen(indices)]
+
+    def _chosen(self, indices: VecEnvIndices) -> Iterable[int]:
+        return self._get_indices(indices)
