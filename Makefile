@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUN_DIR ?= runs/make-run
+# A run is never written over another.
+RUN_DIR ?= runs/$(shell date +%Y%m%d-%H%M%S)
+RUN_DIR := $(RUN_DIR)
 
 # Worker threads of OpenMP that spin while they wait starve the other core of a small machine.
 export OMP_WAIT_POLICY := PASSIVE
@@ -25,8 +27,9 @@ $(STAMP): pyproject.toml constraints.txt
 install: $(STAMP) ## make .venv and install the project with the tested versions
 
 run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals, end with table and report
-	$(BIN)/maestro-gym train --quick --run-dir $(RUN_DIR)/train
-	$(BIN)/maestro-gym compare --quick --policy $(RUN_DIR)/train --out $(RUN_DIR)/compare
+	$(BIN)/maestro-gym train --scenario quick --contention high --out $(RUN_DIR)/learned
+	$(BIN)/maestro-gym compare --scenario quick --contention high --reference warm-jsq --out $(RUN_DIR)/compare \
+		--policy $(RUN_DIR)/learned,maestro,fcfs,edf,srtf,random,jsq,warm-jsq
 
 test: $(STAMP) ## run all tests on two cores
 	@echo "compiling the engine, a minute or two the first time ..."
