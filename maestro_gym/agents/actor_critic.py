@@ -40,7 +40,7 @@ class CandidatePolicy(MaskableActorCriticPolicy):
         *,
         network: str = "scorer",
         hidden_sizes: Sequence[int] = (64, 64),
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401 - Stable-Baselines3's
     ) -> None:
         """Build policy and optimiser.
 

@@ -90,7 +90,7 @@ class Milestones(BaseCallback):
 
 
 class EpisodeTerms(BaseCallback):
-    """Means of what finished training episodes paid, by term and class of workflow, a rollout at a time."""
+    """Means of what finished training episodes paid, by term of the reward, a rollout at a time."""
 
     def __init__(self, log: CsvLog) -> None:
         """Log into a file of its own.
@@ -105,7 +105,7 @@ class EpisodeTerms(BaseCallback):
 
     def _on_step(self) -> bool:
         for e in self.locals["dones"].nonzero()[0]:
-            terms: Mapping[str, Any] = self.locals["infos"][e].get("episode_terms", {})
+            terms: Mapping[str, Any] = self.locals["infos"][e].get("reward_terms", {})
             for name, value in terms.items():
                 self._sums[name] = self._sums.get(name, 0.0) + float(value)
             self._count += 1

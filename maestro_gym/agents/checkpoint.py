@@ -105,7 +105,8 @@ def load_checkpoint(folder: Path, model: ContinuousTimePPO, env: ResumableEnv) -
     except Exception as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise MaestroError(
-            f"The checkpoint {source} is damaged or of another configuration ({reason}). Start a new run, or restore it."
+            f"The checkpoint {source} is damaged or of another configuration ({reason}). Start a new run, or restore "
+            "the folder."
         ) from error
     return state["notes"]
 

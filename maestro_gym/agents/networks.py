@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -28,7 +29,7 @@ def _layer(inputs: int, outputs: int, gain: float = math.sqrt(2.0), *, bias: boo
 def _stack(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers between the sizes, ReLU after each."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [_layer(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers)
 

@@ -148,7 +148,8 @@ def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
     except Exception as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise MaestroError(
-            f"{path} is damaged or does not belong to {CARD_FILE} beside it ({reason}). Train again, or restore the file."
+            f"{path} is damaged or does not belong to {CARD_FILE} beside it ({reason}). Train again, or restore "
+            "the file."
         ) from None
     if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
         raise MaestroError(f"{path} holds weights that are not finite: the training diverged. Lower the learning rate.")

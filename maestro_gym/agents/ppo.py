@@ -27,7 +27,11 @@ class ContinuousTimePPO(MaskablePPO):
     rollout_buffer: ContinuousTimeRolloutBuffer
 
     def __init__(
-        self, *args: Any, discount_horizon_s: float = 120.0, reward_scaling: bool = True, **kwargs: Any
+        self,
+        *args: Any,  # noqa: ANN401 - Stable-Baselines3's
+        discount_horizon_s: float = 120.0,
+        reward_scaling: bool = True,
+        **kwargs: Any,  # noqa: ANN401 - Stable-Baselines3's
     ) -> None:
         """Build model and buffer.
 

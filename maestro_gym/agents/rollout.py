@@ -23,7 +23,12 @@ class ContinuousTimeRolloutBuffer(MaskableDictRolloutBuffer):
             was cut off at its horizon, 0 elsewhere.
     """
 
-    def __init__(self, *args: Any, discount_horizon_s: float = 120.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - Stable-Baselines3's
+        discount_horizon_s: float = 120.0,
+        **kwargs: Any,  # noqa: ANN401 - Stable-Baselines3's
+    ) -> None:
         """Allocate.
 
         Args:
@@ -42,10 +47,10 @@ class ContinuousTimeRolloutBuffer(MaskableDictRolloutBuffer):
 
     def add(
         self,
-        *args: Any,
+        *args: Any,  # noqa: ANN401 - Stable-Baselines3's
         dt_s: np.ndarray | None = None,
         terminal_values: np.ndarray | None = None,
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401 - Stable-Baselines3's
     ) -> None:
         """Append one step of all environments.
 

@@ -36,7 +36,8 @@ def new_folder(out: Path | None, config: ScenarioConfig) -> Path:
     folder = out or Path("runs") / "train" / name
     if (folder / CARD_FILE).exists() or (folder / CHECKPOINT).exists():
         raise MaestroError(
-            f"{folder} already holds a training run. Go on with it by --resume {folder}, name another folder, or remove it."
+            f"{folder} already holds a training run. Go on with it by --resume {folder}, name another folder, or "
+            "remove it."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

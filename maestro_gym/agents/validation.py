@@ -10,6 +10,7 @@ import numpy as np
 
 from maestro_gym.baselines.driver import run_episode
 from maestro_gym.baselines.result import EpisodeResult
+from maestro_gym.envs import RewardConfig
 from maestro_gym.evaluation.metrics import result_row
 from maestro_gym.policy import Policy
 from maestro_gym.schema import CLASS_NAMES
@@ -24,42 +25,47 @@ SCORE = "reward"
 """Column by which the best policy of a run is chosen: the mean reward of an episode."""
 
 
-def reward_terms(result: EpisodeResult, slo_weight: float) -> dict[str, float]:
-    """What an episode paid, by term and class (design: the reward of every tier).
+def reward_terms(result: EpisodeResult, reward: RewardConfig) -> dict[str, float]:
+    """What an episode paid, by term, residence and missed deadlines by class.
 
-    Residence is minus weight times time in the system, up to the end; SLO is minus ``slo_weight``
-    times the weight of workflows that missed their deadline.
+    The terms are those of ``envs.reward``, over the whole episode: the residence of an unfinished
+    workflow counts up to the end, and it has missed its deadline.
 
     Args:
         result: the episode's log.
-        slo_weight: weight of the SLO terms.
+        reward: weights of the terms.
     """
-    workflows = result.episode.workflows
+    workflows, counters = result.episode.workflows, result.counters
     finished_s = np.minimum(result.workflows["finished_s"], result.end_s)
-    residence = -workflows["weight"] * (finished_s - workflows["arrival_s"])
-    missed = -slo_weight * workflows["weight"] * (result.workflows["finished_s"] > workflows["deadline_s"])
+    residence = workflows["weight"] * (finished_s - workflows["arrival_s"])
+    missed = workflows["weight"] * (result.workflows["finished_s"] > workflows["deadline_s"])
     terms: dict[str, float] = {}
     for cls, name in enumerate(CLASS_NAMES):
-        terms[f"reward_residence_{name}"] = float(residence[workflows["cls"] == cls].sum())
-        terms[f"reward_slo_{name}"] = float(missed[workflows["cls"] == cls].sum())
+        chosen = workflows["cls"] == cls
+        terms[f"reward_residence_{name}"] = -reward.residence * float(residence[chosen].sum())
+        terms[f"reward_slo_missed_{name}"] = -reward.slo_missed * float(missed[chosen].sum())
+    terms["reward_slo_met"] = reward.slo_met * float(workflows["weight"].sum() - missed.sum())
+    terms["reward_ttft_met"] = reward.ttft_met * float(counters["ttft_met_weight"])
+    terms["reward_ttft_missed"] = -reward.ttft_missed * float(counters["ttft_missed_weight"])
+    terms["reward_cold_start"] = -reward.cold_start * float(counters["cold_starts"])
     return terms
 
 
 class Validation:
     """The same few validation episodes, every time."""
 
-    def __init__(self, scenario: Scenario, seeds: Sequence[int], slo_weight: float, threads: int) -> None:
+    def __init__(self, scenario: Scenario, seeds: Sequence[int], reward: RewardConfig, threads: int) -> None:
         """Choose the episodes.
 
         Args:
             scenario: what is run; episodes come from its validation split.
             seeds: one episode each.
-            slo_weight: weight of the SLO terms of the reward.
+            reward: weights of its terms.
             threads: episodes at a time; compiled episodes release the GIL.
         """
         self._scenario = scenario
         self._seeds = list(seeds)
-        self._slo_weight = slo_weight
+        self._reward = reward
         self._threads = threads
         for seed in self._seeds:
             scenario.episode("validation", seed, 0)
@@ -76,7 +82,7 @@ class Validation:
 
         def run(seed: int) -> dict[str, float]:
             result = run_episode(self._scenario, policy, "validation", seed, 0, samples=0)
-            return _numbers(result_row(result)) | reward_terms(result, self._slo_weight)
+            return _numbers(result_row(result)) | reward_terms(result, self._reward)
 
         with ThreadPoolExecutor(self._threads) as pool:
             rows = list(pool.map(run, self._seeds))

@@ -28,6 +28,13 @@ class TrainConfig(StrictModel):
     epochs: int = Field(default=4, gt=0, description="passes over a rollout")
     learning_rate: float = Field(default=3e-4, gt=0, description="Adam step size, at the start")
     learning_rate_schedule: Literal["constant", "linear"] = Field(default="linear", description="linear falls to zero")
+    horizon_s: float | None = Field(
+        default=None, gt=0, description="training episodes are cut off here [s]; None: the scenario's horizon"
+    )
+    information: Literal["P", "N"] = Field(
+        default="P", description="P: the agent reads predictions, N: past and present only"
+    )
+    window: int = Field(default=32, gt=0, description="ready stages that an agent of the global tier is shown")
     discount_horizon_s: float = Field(default=120.0, gt=0, description="1/beta of the discount exp(-beta*dt) [s]")
     gae_lambda: float = Field(default=0.95, ge=0, le=1, description="of generalised advantage estimation, a decision")
     clip_range: float = Field(default=0.2, gt=0, description="of the probability ratio")

@@ -68,7 +68,7 @@ class StandInVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e in np.flatnonzero(dones):
             infos[e] = {
-                "episode_terms": {"largest": float(rewards[e])},
+                "reward_terms": {"largest": float(rewards[e])},
                 "terminal_observation": {key: value[e].copy() for key, value in observation.items()},
                 "TimeLimit.truncated": self.truncate,
             }
@@ -77,19 +77,19 @@ class StandInVecEnv(VecEnv):
     def action_masks(self) -> np.ndarray:
         return self.observation["candidates"][..., 0] > 0.5
 
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+    def env_method(self, method_name: str, *args: object, indices: object = None, **kwargs: object) -> list[Any]:
         return list(getattr(self, method_name)(*args, **kwargs))
 
     def has_attr(self, attr_name: str) -> bool:
         return hasattr(self, attr_name)
 
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: object = None) -> list[Any]:
         return [getattr(self, attr_name)] * self.num_envs
 
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: object = None) -> None:
         setattr(self, attr_name, value)
 
-    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type, indices: object = None) -> list[bool]:
         return [False] * self.num_envs
 
     def close(self) -> None:

@@ -1,0 +1,169 @@
+"""``maestro-gym train``: from a scenario and settings to a run folder with a policy in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from maestro_gym.agents.export import encoder_fingerprint
+from maestro_gym.agents.load import learned_policy
+from maestro_gym.agents.networks import CandidateScorer, SlotMlp
+from maestro_gym.agents.policy_file import PolicyCard, read_card
+from maestro_gym.agents.run_folder import new_folder, note_run, resumed_config
+from maestro_gym.agents.trainer import Trainer
+from maestro_gym.agents.training_env import TrainingVecEnv
+from maestro_gym.agents.validation import Validation
+from maestro_gym.baselines import load_policy
+from maestro_gym.config import ScenarioConfig, config_names, load_scenario
+from maestro_gym.envs import EnvOptions, RewardConfig
+from maestro_gym.evaluation.run_info import usable_cores, versions
+from maestro_gym.sim.scenario import Scenario
+
+_SEED_STRIDE = 1 << 16
+"""Between the environments of two training seeds: no batch is wider, so they share no episode."""
+
+SHOWN = ("reward", "slo_attainment", "slo_attainment_interactive", "slo_attainment_batch", "completion_mean_s")
+"""Validation measures of the summary."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run came to.
+
+    Attributes:
+        folder: the run folder, which `compare` takes as a policy.
+        steps: decisions learned from.
+        wall_s: seconds that this session took.
+        rows: validation of the policy before training, the one kept, and the companions' own, by measure.
+    """
+
+    folder: Path
+    steps: int
+    wall_s: float
+    rows: list[dict[str, Any]]
+
+
+def run_train(
+    scenario: str = "quick",
+    config: str | None = None,
+    *,
+    tier: str | None = None,
+    contention: str | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    stop_at_steps: int | None = None,
+    console: Console | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a policy, or go on with a training.
+
+    Args:
+        scenario: name or file.
+        config: name or file of ``configs/train``; None takes the tier's own, or the scenario's.
+        tier: global, cluster, node or joint; None takes the configuration's.
+        contention: low, medium or high.
+        overrides: ``dotted.place=value``; settings of the training start with ``train.``.
+        seed: of network, sampling and episodes; None takes the configuration's.
+        out: run folder; None makes one below ``runs/train``.
+        resume: run folder to go on with; its own configuration is used, changed by ``overrides`` only.
+        stop_at_steps: end the session early, with a checkpoint to resume from.
+        console: where words go; None prints on standard output.
+        progress: show a progress bar, on standard error.
+
+    Returns:
+        Folder, steps and validation measures.
+
+    Raises:
+        MaestroError: something asked for does not exist or does not fit together.
+    """
+    console = console or Console()
+    begin = time.perf_counter()
+    if resume is None:
+        resolved = load_scenario(scenario, _train_overrides(config, tier, contention, seed, overrides))
+        folder = new_folder(out, resolved)
+    else:
+        resolved, folder = resumed_config(resume, list(overrides)), resume
+    train = resolved.train
+    console.print(
+        f"training the {train.tier} tier on {resolved.name}, contention {resolved.contention}, seed {train.seed}: "
+        f"{train.total_steps:,} decisions into {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print("compiling (about a minute the first time, then from a cache)", highlight=False)
+    trainer, reference = _compose(resolved, folder)
+    note_run(folder, {"seed": train.seed, "state": "running"})
+    trainer.run(resume=resume is not None, stop_at_steps=stop_at_steps, progress=progress)
+    wall_s = time.perf_counter() - begin
+    steps = trainer.model.num_timesteps
+    rows = _summary(trainer, folder, reference, train.companions)
+    state = "finished" if steps >= train.total_steps else "stopped"
+    note_run(folder, {"seed": train.seed, "state": state, "steps": steps, "session_s": wall_s, "validation": rows})
+    return TrainResult(folder, steps, wall_s, rows)
+
+
+def _train_overrides(
+    config: str | None, tier: str | None, contention: str | None, seed: int | None, overrides: Sequence[str]
+) -> list[str]:
+    if config is None and tier in config_names("train"):
+        config = tier
+    chosen = [f"train={config}"] if config else []
+    chosen += [f"train.tier={tier}"] if tier else []
+    chosen += [f"train.seed={seed}"] if seed is not None else []
+    chosen += [f"contention={contention}"] if contention else []
+    return [*chosen, *overrides]
+
+
+def _compose(resolved: ScenarioConfig, folder: Path) -> tuple[Trainer, dict[str, float]]:
+    """Bring scenario, environments, validation and learner together."""
+    train = resolved.train
+    world = Scenario(resolved)
+    shorter = train.horizon_s is not None and train.horizon_s != resolved.horizon_s
+    practice = Scenario(resolved.model_copy(update={"horizon_s": train.horizon_s})) if shorter else world
+    reward = RewardConfig.with_slo_weight(train.slo_weight)
+    options = EnvOptions(
+        scenario=practice,
+        companions=train.companions,
+        reward=reward,
+        window=train.window,
+        information=train.information,
+    )
+    env = TrainingVecEnv(train.tier, train.num_envs, seed=train.seed * _SEED_STRIDE, options=options)
+    rows, columns = env.observation_space["candidates"].shape
+    card = PolicyCard(
+        tier=train.tier,
+        network=train.network,
+        num_features=columns,
+        num_context=env.observation_space["context"].shape[0],
+        num_candidates=rows,
+        hidden_sizes=tuple(train.hidden_sizes),
+        encoder=encoder_fingerprint(train.tier, predictions=train.information == "P"),
+        predictions=train.information == "P",
+        window=train.window,
+        companions=train.companions,
+        scenario=resolved.name,
+        contention=resolved.contention,
+        seed=train.seed,
+        discount_horizon_s=train.discount_horizon_s,
+        versions=versions(),
+    )
+    validation = Validation(world, range(train.eval_episodes), reward, usable_cores())
+    reference = validation.measure(load_policy(train.companions, world))
+
+    def measure(network: CandidateScorer | SlotMlp) -> dict[str, float]:
+        return validation.measure(learned_policy(card, network, world, name="training"))
+
+    return Trainer(train, env, folder, card, measure, reference), reference
+
+
+def _summary(trainer: Trainer, folder: Path, reference: dict[str, float], companions: str) -> list[dict[str, Any]]:
+    first, kept = trainer.evaluations.rows[0], read_card(folder)
+    named = (("untrained", first), (f"trained, after {kept.steps:,}", kept.validation), (companions, reference))
+    return [{"policy": name} | {measure: float(means[measure]) for measure in SHOWN} for name, means in named]
