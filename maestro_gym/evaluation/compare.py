@@ -213,13 +213,16 @@ def _run(plan: list[Job], processes: int, folder: Path | None) -> list[JobOutcom
         _make(folder)
     done: dict[int, JobOutcome] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    screen = Console(stderr=True)
     try:
         # Progress goes to standard error: standard output holds the table alone.
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        with Progress(*columns, TimeRemainingColumn(), console=screen) as progress:
             task = progress.add_task("compiling (a minute or so the first time)", total=len(plan))
             for index, outcome in _outcomes(plan, processes):
                 done[index] = outcome
                 progress.update(task, advance=1, description="episodes")
+                if not screen.is_terminal and len(done) * 10 // len(plan) > (len(done) - 1) * 10 // len(plan):
+                    screen.print(f"{len(done)} of {len(plan)} episodes")  # a log shows no bar
     except KeyboardInterrupt:
         if folder is not None and done:
             _rows([outcome.row for outcome in done.values()]).to_csv(folder / "results.partial.csv", index=False)
@@ -234,11 +237,15 @@ def _outcomes(plan: list[Job], processes: int) -> Iterator[tuple[int, JobOutcome
         yield from ((index, _noting(run_job, job)) for index, job in enumerate(plan[1:], 1))
         return
     context = multiprocessing.get_context("spawn")
+    # Every policy once, then the rest: a rule is compiled by one worker and read from disk by the others.
+    once = len({job.spec for job in plan})
+    rounds = (range(1, once), range(once, len(plan)))
     with ProcessPoolExecutor(processes, mp_context=context, initializer=be_quiet_on_interrupt) as pool:
-        futures = {pool.submit(run_job, job): index for index, job in enumerate(plan[1:], 1)}
         try:
-            for future in as_completed(futures):
-                yield futures[future], _noting(lambda _, future=future: future.result(), plan[futures[future]])
+            for indices in rounds:
+                futures = {pool.submit(run_job, plan[index]): index for index in indices}
+                for future in as_completed(futures):
+                    yield futures[future], _noting(lambda _, future=future: future.result(), plan[futures[future]])
         except BrokenProcessPool as error:
             raise MaestroError(
                 "A worker process died, most often because memory ran out. Run again with fewer processes (--jobs 1)."
