@@ -67,12 +67,14 @@ class CandidatePolicy(MaskableActorCriticPolicy):
         )
 
     def _build(self, lr_schedule: Schedule) -> None:
-        num_candidates, num_features = self.observation_space["candidates"].shape
-        (num_context,) = self.observation_space["context"].shape
+        space: Any = self.observation_space
+        num_candidates, num_features = space["candidates"].shape
+        (num_context,) = space["context"].shape
         self.mlp_extractor = build_network(self.network, num_candidates, num_features, num_context, self.hidden_sizes)
         self.action_net = nn.Identity()
         self.value_net = nn.Identity()
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        make_optimizer: Any = self.optimizer_class
+        self.optimizer = make_optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return super()._get_constructor_parameters() | {"network": self.network, "hidden_sizes": self.hidden_sizes}

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numba import config as numba_config
 
-from maestro_gym.agents.forward import best_candidate, pack
+from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard
 from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
@@ -109,7 +109,7 @@ def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFu
     kind, weights, layers = pack(network)
     frozen, rows = layout.record, layout.num_actions
     columns, length = len(layout.spec.row_columns), len(layout.spec.context_columns)
-    window = int(layout.record[0]["window"])
+    window, width = int(layout.record[0]["window"]), scratch_width(layers)
 
     def decide(view: View, oracle: Hidden, e: int) -> int:
         candidates = np.zeros((rows, columns), np.float32)
@@ -132,7 +132,7 @@ def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFu
             mask,
             codes,
         )
-        best = best_candidate(kind, weights, layers, candidates, context, mask)
+        best = best_candidate(kind, weights, layers, candidates, context, mask, np.zeros((4, width), np.float32))
         return codes[best] if best >= 0 else 0
 
     # Not cached on disk: weights are part of the code.

@@ -44,15 +44,14 @@ def pack(network: CandidateScorer | SlotMlp) -> tuple[int, np.ndarray, np.ndarra
 @njit
 def _linear(weights: np.ndarray, start: int, inputs: int, outputs: int, given: np.ndarray, result: np.ndarray) -> int:
     """One layer, result += W given + b; returns where the next layer's weights start."""
-    biases = weights[start + inputs * outputs : start + (inputs + 1) * outputs]
+    biases = start + inputs * outputs
     for o in range(outputs):
-        result[o] += biases[o]
+        result[o] += weights[biases + o]
     # Outputs innermost: they are independent, so that the compiler may use vectors without reordering a sum.
     for i in range(inputs):
-        row = weights[start + i * outputs : start + (i + 1) * outputs]
-        x = given[i]
+        row, x = start + i * outputs, given[i]
         for o in range(outputs):
-            result[o] += row[o] * x
+            result[o] += weights[row + o] * x
     return start + (inputs + 1) * outputs
 
 
@@ -63,40 +62,49 @@ def _relu(values: np.ndarray, size: int) -> None:
 
 
 @njit
-def _through(
-    weights: np.ndarray, layers: np.ndarray, first: int, start: int, given: np.ndarray, spare: np.ndarray
-) -> np.ndarray:
-    """The layers from ``first`` on, ReLU between them; the result lies in one of the two arrays."""
+def _through(weights: np.ndarray, layers: np.ndarray, first: int, start: int, scratch: np.ndarray, row: int) -> int:
+    """Take a row of the scratch through the layers from ``first`` on, ReLU between them.
+
+    Returns:
+        Row of the result, ``row`` or the one after it.
+    """
+    given, result = row, row + 1
     last = layers.shape[0] - 1
     for layer in range(first, last + 1):
-        spare[:] = np.float32(0.0)
-        start = _linear(weights, start, layers[layer, 0], layers[layer, 1], given, spare)
+        inputs, outputs = layers[layer, 0], layers[layer, 1]
+        for o in range(outputs):
+            scratch[result, o] = np.float32(0.0)
+        start = _linear(weights, start, inputs, outputs, scratch[given], scratch[result])
         if layer < last:
-            _relu(spare, layers[layer, 1])
-        given, spare = spare, given
+            _relu(scratch[result], outputs)
+        given, result = result, given
     return given
 
 
 @njit
 def _best_scored(
-    weights: np.ndarray, layers: np.ndarray, candidates: np.ndarray, context: np.ndarray, legal: np.ndarray
+    weights: np.ndarray,
+    layers: np.ndarray,
+    candidates: np.ndarray,
+    context: np.ndarray,
+    legal: np.ndarray,
+    scratch: np.ndarray,
 ) -> int:
-    width = layers[:, 1].max()
-    embedded = np.zeros(width, np.float32)
-    shared = np.zeros(width, np.float32)
-    one, two = np.zeros(width, np.float32), np.zeros(width, np.float32)
-    start = _linear(weights, 0, layers[0, 0], layers[0, 1], context, embedded)
-    _relu(embedded, layers[0, 1])
-    start = _linear(weights, start, layers[1, 0], layers[1, 1], embedded, shared)
+    scratch[0, :] = np.float32(0.0)
+    scratch[1, :] = np.float32(0.0)
+    start = _linear(weights, 0, layers[0, 0], layers[0, 1], context, scratch[0])
+    _relu(scratch[0], layers[0, 1])
+    start = _linear(weights, start, layers[1, 0], layers[1, 1], scratch[0], scratch[1])
     beyond = start + (layers[2, 0] + 1) * layers[2, 1]
     best, best_logit = -1, np.float32(-np.inf)
     for a in range(candidates.shape[0]):
         if not legal[a]:
             continue
-        one[:] = shared
-        _linear(weights, start, layers[2, 0], layers[2, 1], candidates[a], one)
-        _relu(one, layers[2, 1])
-        logit = _through(weights, layers, 3, beyond, one, two)[0]
+        for i in range(layers[2, 1]):
+            scratch[2, i] = scratch[1, i]
+        _linear(weights, start, layers[2, 0], layers[2, 1], candidates[a], scratch[2])
+        _relu(scratch[2], layers[2, 1])
+        logit = scratch[_through(weights, layers, 3, beyond, scratch, 2), 0]
         if best < 0 or logit > best_logit:
             best, best_logit = a, logit
     return best
@@ -104,17 +112,21 @@ def _best_scored(
 
 @njit
 def _best_slot(
-    weights: np.ndarray, layers: np.ndarray, candidates: np.ndarray, context: np.ndarray, legal: np.ndarray
+    weights: np.ndarray,
+    layers: np.ndarray,
+    candidates: np.ndarray,
+    context: np.ndarray,
+    legal: np.ndarray,
+    scratch: np.ndarray,
 ) -> int:
-    width = max(layers.max(), candidates.size + context.size)
-    one, two = np.zeros(width, np.float32), np.zeros(width, np.float32)
     filled = 0
     for a in range(candidates.shape[0]):
         for f in range(candidates.shape[1]):
-            one[filled] = candidates[a, f]
+            scratch[0, filled] = candidates[a, f]
             filled += 1
-    one[filled : filled + context.size] = context
-    logits = _through(weights, layers, 0, 0, one, two)
+    for g in range(context.shape[0]):
+        scratch[0, filled + g] = context[g]
+    logits = scratch[_through(weights, layers, 0, 0, scratch, 0)]
     best = -1
     for a in range(candidates.shape[0]):
         if legal[a] and (best < 0 or logits[a] > logits[best]):
@@ -122,9 +134,20 @@ def _best_slot(
     return best
 
 
+def scratch_width(layers: np.ndarray) -> int:
+    """Columns of the scratch that `best_candidate` needs."""
+    return int(layers.max())
+
+
 @njit
 def best_candidate(
-    kind: int, weights: np.ndarray, layers: np.ndarray, candidates: np.ndarray, context: np.ndarray, legal: np.ndarray
+    kind: int,
+    weights: np.ndarray,
+    layers: np.ndarray,
+    candidates: np.ndarray,
+    context: np.ndarray,
+    legal: np.ndarray,
+    scratch: np.ndarray,
 ) -> int:
     """The legal candidate with the highest logit, the first among equals.
 
@@ -135,10 +158,11 @@ def best_candidate(
         candidates: float32, shape (A, F).
         context: float32, shape (G,).
         legal: bool, shape (A,).
+        scratch: float32, shape (4, `scratch_width`), written.
 
     Returns:
         Row of ``candidates``, -1 when none is legal.
     """
     if kind == SCORER:
-        return _best_scored(weights, layers, candidates, context, legal)
-    return _best_slot(weights, layers, candidates, context, legal)
+        return _best_scored(weights, layers, candidates, context, legal, scratch)
+    return _best_slot(weights, layers, candidates, context, legal, scratch)

@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
@@ -71,7 +71,7 @@ class CsvLog(KVWriter):
 class WandbLog(KVWriter):
     """Weights & Biases; offline runs lie in the run folder until ``wandb sync`` sends them."""
 
-    def __init__(self, folder: Path, mode: str, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, mode: Literal["offline", "online"], config: Mapping[str, Any]) -> None:
         """Start a run.
 
         Args:
@@ -108,10 +108,12 @@ class WandbLog(KVWriter):
 
     def close(self) -> None:
         """End the run."""
-        self._run.finish(quiet=True)
+        self._run.finish()
 
 
-def open_logger(folder: Path, from_step: int, wandb_mode: str, config: Mapping[str, Any]) -> Logger:
+def open_logger(
+    folder: Path, from_step: int, wandb_mode: Literal["off", "offline", "online"], config: Mapping[str, Any]
+) -> Logger:
     """Make the logger of a training run.
 
     Args:

@@ -115,13 +115,13 @@ def _card_of(content: Any, path: Path) -> PolicyCard:  # noqa: ANN401 - whatever
         found = content.get("format") if isinstance(content, dict) else None
         raise MaestroError(f"{damaged} of format {FORMAT} (it says {found!r}). Train again with this version.")
     try:
-        card = PolicyCard(**(content | {"hidden_sizes": tuple(content["hidden_sizes"])}))
-        sizes = (card.num_features, card.num_context, card.num_candidates, *card.hidden_sizes)
-        sound = card.network in NETWORKS and all(isinstance(size, int) and 0 < size <= 1 << 16 for size in sizes)
+        fields: dict[str, Any] = content | {"hidden_sizes": tuple(content["hidden_sizes"])}
+        card = PolicyCard(**fields)
     except (KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise MaestroError(f"{damaged}: a field is missing, unknown or out of range. Train again, or restore the file.")
+        raise MaestroError(f"{damaged}: a field is missing or unknown. Train again, or restore the file.") from None
+    sizes = (card.num_features, card.num_context, card.num_candidates, *card.hidden_sizes)
+    if card.network not in NETWORKS or not all(isinstance(size, int) and 0 < size <= 1 << 16 for size in sizes):
+        raise MaestroError(f"{damaged}: network or a size is out of range. Train again, or restore the file.")
     return card
 
 

@@ -24,8 +24,6 @@ class ContinuousTimePPO(MaskablePPO):
     and its last state's value stands for the rest; those states are valued in one batch.
     """
 
-    rollout_buffer: ContinuousTimeRolloutBuffer
-
     def __init__(
         self,
         *args: Any,  # noqa: ANN401 - Stable-Baselines3's
@@ -69,6 +67,7 @@ class ContinuousTimePPO(MaskablePPO):
         """
         assert isinstance(rollout_buffer, ContinuousTimeRolloutBuffer)
         assert self._last_obs is not None
+        seen: Any = self._last_obs
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
@@ -76,7 +75,7 @@ class ContinuousTimePPO(MaskablePPO):
         for _ in range(n_rollout_steps):
             masks = get_action_masks(env) if use_masking else None
             with torch.no_grad():
-                chosen, values, log_probs = self.policy(obs_as_tensor(self._last_obs, self.device), action_masks=masks)
+                chosen, values, log_probs = self.policy(obs_as_tensor(seen, self.device), action_masks=masks)
             actions = chosen.cpu().numpy()
             observations, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
@@ -85,7 +84,7 @@ class ContinuousTimePPO(MaskablePPO):
                 return False
             self._update_info_buffer(infos, dones)
             rollout_buffer.add(
-                self._last_obs,
+                seen,
                 actions.reshape(-1, 1),
                 rewards,
                 self._last_episode_starts,
@@ -95,11 +94,11 @@ class ContinuousTimePPO(MaskablePPO):
                 dt_s=env.last_dt_s,  # type: ignore[attr-defined] - of every environment that takes simulated time
                 terminal_values=self._terminal_values(dones, infos),
             )
-            self._last_obs = observations
+            self._last_obs = seen = observations  # type: ignore[assignment] - a Dict space has no tuples
             self._last_episode_starts = dones
         self._scale_rewards(rollout_buffer)
         with torch.no_grad():
-            last_values = self.policy.predict_values(obs_as_tensor(self._last_obs, self.device))
+            last_values = self.policy.predict_values(obs_as_tensor(seen, self.device))
         rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
         callback.on_rollout_end()
         return True

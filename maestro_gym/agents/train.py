@@ -136,12 +136,13 @@ def _compose(resolved: ScenarioConfig, folder: Path) -> tuple[Trainer, dict[str,
         information=train.information,
     )
     env = TrainingVecEnv(train.tier, train.num_envs, seed=train.seed * _SEED_STRIDE, options=options)
-    rows, columns = env.observation_space["candidates"].shape
+    space: Any = env.observation_space
+    rows, columns = space["candidates"].shape
     card = PolicyCard(
         tier=train.tier,
         network=train.network,
         num_features=columns,
-        num_context=env.observation_space["context"].shape[0],
+        num_context=space["context"].shape[0],
         num_candidates=rows,
         hidden_sizes=tuple(train.hidden_sizes),
         encoder=encoder_fingerprint(train.tier, predictions=train.information == "P"),

@@ -146,7 +146,7 @@ class Trainer:
         save_checkpoint(self._folder, self.model, self._env, {"best": self._best})
 
     def _evaluate(self, steps: int, bar: ProgressBar | None) -> None:
-        network = self.model.policy.mlp_extractor
+        network: Any = self.model.policy.mlp_extractor
         means = self._measure(network)
         self.evaluations.append({STEP_COLUMN: steps} | means)
         for name, value in means.items():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maestro_gym.agents.forward import best_candidate, pack
+from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import NETWORKS, CandidateScorer, build_network
 
 Observation = dict[str, torch.Tensor]
@@ -60,5 +60,7 @@ def test_compiled_actor_takes_the_action_that_torch_takes(kind: str, hidden: tup
     expected = torch.where(legal, logits, -torch.inf).argmax(1).numpy()
     packed = pack(network)
     tables, contexts = observation["candidates"].numpy(), observation["context"].numpy()
-    taken = np.array([best_candidate(*packed, *row) for row in zip(tables, contexts, legal.numpy(), strict=True)])
+    scratch = np.zeros((4, scratch_width(packed[2])), np.float32)
+    rows = zip(tables, contexts, legal.numpy(), strict=True)
+    taken = np.array([best_candidate(*packed, *row, scratch) for row in rows])
     assert (taken == expected).mean() > 0.999

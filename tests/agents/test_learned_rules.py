@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maestro_gym.agents.export import encoder_fingerprint
+from maestro_gym.agents.load import learned_policy, load_any_policy
+from maestro_gym.agents.networks import build_network
+from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, save_policy
+from maestro_gym.agents.train import run_train
+from maestro_gym.agents.training_env import TrainingVecEnv
+from maestro_gym.agents.validation import Validation
+from maestro_gym.baselines import load_policy
+from maestro_gym.baselines.driver import run_episode
+from maestro_gym.envs import EnvOptions, RewardConfig
+from maestro_gym.envs.layout import TIER_SPECS
+from maestro_gym.envs.sb3 import MaestroVecEnv
+from maestro_gym.errors import MaestroError
+from maestro_gym.schema import TIER_NAMES
+from maestro_gym.sim.scenario import Scenario
+
+OVERRIDES = ("contention=high", "horizon_s=20", "drain_s=60")
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    return Scenario.load("toy", OVERRIDES)
+
+
+def _card(tier: str, candidates: int, network: str = "scorer") -> PolicyCard:
+    spec = TIER_SPECS[tier]
+    return PolicyCard(
+        tier=tier,
+        network=network,
+        num_features=len(spec.row_columns),
+        num_context=len(spec.context_columns),
+        num_candidates=candidates,
+        hidden_sizes=(16, 16),
+        encoder=encoder_fingerprint(tier, predictions=True),
+        scenario="toy",
+    )
+
+
+@pytest.mark.parametrize("tier", ["cluster", "joint"])
+def test_a_learned_rule_decides_in_the_driver_as_its_network_does_in_the_environment(
+    tier: str, scenario: Scenario
+) -> None:
+    env = MaestroVecEnv(tier, 1, seed=3, scenario=scenario, split="test", evaluation=True)
+    card = _card(tier, int(env.action_space.n))
+    torch.manual_seed(0)
+    network = build_network(card.network, card.num_candidates, card.num_features, card.num_context, card.hidden_sizes)
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape)
+    observation, done, taken = env.reset(), np.array([False]), 0
+    while not done[0]:
+        state = env.batch.state
+        finished_s = np.array(state.visible.workflows[0]["finished_s"])
+        with torch.no_grad():
+            logits = network.forward_actor({name: torch.as_tensor(value) for name, value in observation.items()})
+        logits = logits.where(torch.as_tensor(env.action_masks()), -torch.inf)
+        observation, _, done, infos = env.step(logits.argmax(1).numpy())
+        taken += 1
+    result = run_episode(scenario, learned_policy(card, network, scenario, name="mine"), "test", 3, 0, samples=0)
+    assert taken > 20
+    assert infos[0]["workflows_finished"] == result.counters["finished"]
+    # The environment goes on to its next episode at the end; what it knew one decision earlier must agree.
+    known = finished_s[: len(result.workflows)]
+    assert np.isfinite(known).any()
+    np.testing.assert_array_equal(known[np.isfinite(known)], result.workflows["finished_s"][np.isfinite(known)])
+
+
+def test_a_run_folder_is_a_policy_that_drives_its_tier_beside_its_companions(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    card = _card("cluster", 2)
+    save_policy(tmp_path / "mine", card, card.build())
+    policy = load_any_policy(str(tmp_path / "mine"), scenario)
+    maestro = load_policy("maestro", scenario)
+    assert (policy.name, policy.cluster_rule.name, policy.information) == ("mine", "mine", "P")
+    assert policy.global_rule.name == maestro.global_rule.name
+    assert policy.node_rule.name == maestro.node_rule.name
+    assert load_any_policy("edf", scenario).name == "edf"
+
+
+def test_a_joint_policy_drives_all_tiers(scenario: Scenario) -> None:
+    card = _card("joint", 9)
+    policy = learned_policy(card, card.build(), scenario, name="all")
+    assert [rule.name for rule in policy.rules[: len(TIER_NAMES)]] == ["all"] * len(TIER_NAMES)
+
+
+def test_an_mlp_refuses_a_fleet_of_another_size(scenario: Scenario) -> None:
+    card = _card("cluster", 5, network="mlp")
+    with pytest.raises(MaestroError, match="mlp over 5 slots, this scenario has 2"):
+        learned_policy(card, card.build(), scenario, name="mine")
+
+
+def test_a_policy_of_another_observation_is_refused(scenario: Scenario, tmp_path: Path) -> None:
+    card = _card("cluster", 2)
+    save_policy(tmp_path, card, card.build())
+    (tmp_path / CARD_FILE).write_text(json.dumps(asdict(card) | {"encoder": "cluster-P-000000000000"}))
+    with pytest.raises(MaestroError, match="learned to read the observation"):
+        load_any_policy(str(tmp_path), scenario)
+
+
+def test_a_path_that_is_no_folder_is_named(scenario: Scenario) -> None:
+    with pytest.raises(MaestroError, match="There is no run folder"):
+        load_any_policy("runs/nowhere", scenario)
+
+
+def test_validation_pays_what_the_environment_pays(scenario: Scenario) -> None:
+    reward = RewardConfig(slo_missed=0.0, ttft_missed=0.0)
+    means = Validation(scenario, [0], reward, threads=1).measure(load_policy("maestro", scenario))
+    result = run_episode(scenario, load_policy("maestro", scenario), "validation", 0, 0, samples=0)
+    assert means["reward"] == pytest.approx(-result.counters["weighted_residence"])
+
+
+def test_environments_of_a_batch_are_out_of_step_after_their_first_episode(scenario: Scenario) -> None:
+    env = TrainingVecEnv("cluster", 4, seed=0, options=EnvOptions(scenario=scenario))
+    env.reset()
+    ends: dict[int, float] = {}
+    while len(ends) < 4:
+        _, _, dones, infos = env.step(env.action_masks().argmax(1))
+        for e in np.flatnonzero(dones):
+            assert infos[e]["TimeLimit.truncated"]
+            ends.setdefault(int(e), infos[e]["sim_time_s"])
+    horizon_s = scenario.config.horizon_s
+    for e in range(4):
+        assert (e + 1) / 4 * horizon_s <= ends[e] < (e + 1) / 4 * horizon_s + 5.0
+
+
+SMALL = (
+    *OVERRIDES,
+    "train.num_envs=4",
+    "train.rollout_steps=16",
+    "train.batch_size=32",
+    "train.total_steps=256",
+    "train.hidden_sizes=[8]",
+    "train.eval_every_steps=128",
+    "train.eval_episodes=1",
+    "train.torch_threads=1",
+)
+
+
+def test_a_training_that_stops_and_resumes_ends_with_the_same_policy(tmp_path: Path) -> None:
+    whole = run_train("toy", tier="cluster", overrides=SMALL, out=tmp_path / "whole", progress=False)
+    run_train("toy", tier="cluster", overrides=SMALL, out=tmp_path / "parted", stop_at_steps=128, progress=False)
+    parted = run_train(resume=tmp_path / "parted", progress=False)
+    assert whole.steps == parted.steps == 256
+    assert whole.rows == parted.rows
+    weights = [torch.load(tmp_path / run / "last/policy.pt", weights_only=True) for run in ("whole", "parted")]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+
+
+def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
+    card = _card("cluster", 2)
+    save_policy(tmp_path, card, card.build())
+    with pytest.raises(MaestroError, match="already holds a training run"):
+        run_train("toy", out=tmp_path, progress=False)
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match=r"holds no config\.yaml"):
+        run_train(resume=tmp_path, progress=False)
