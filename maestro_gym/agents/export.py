@@ -11,7 +11,6 @@ import hashlib
 
 import numba
 import numpy as np
-from numba import config as numba_config
 
 from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
@@ -136,4 +135,4 @@ def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFu
         return codes[best] if best >= 0 else 0
 
     # Not cached on disk: weights are part of the code.
-    return decide if numba_config.DISABLE_JIT else numba.njit(nogil=True, error_model="numpy")(decide)
+    return decide if numba.config.DISABLE_JIT else numba.njit(nogil=True, error_model="numpy")(decide)

@@ -45,8 +45,13 @@ def new_folder(out: Path | None, config: ScenarioConfig) -> Path:
         raise MaestroError(
             f"The run folder {folder} cannot be made ({error.strerror}); name a writable place."
         ) from None
-    (folder / CONFIG_FILE).write_text(dump_config(config), encoding="utf-8")
+    write_config(folder, config)
     return folder
+
+
+def write_config(folder: Path, config: ScenarioConfig) -> None:
+    """Write the resolved configuration, which loads again as a scenario."""
+    (folder / CONFIG_FILE).write_text(dump_config(config), encoding="utf-8")
 
 
 def resumed_config(folder: Path, overrides: list[str]) -> ScenarioConfig:

@@ -14,7 +14,7 @@ from maestro_gym.agents.export import encoder_fingerprint
 from maestro_gym.agents.load import learned_policy
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard, read_card
-from maestro_gym.agents.run_folder import new_folder, note_run, resumed_config
+from maestro_gym.agents.run_folder import new_folder, note_run, resumed_config, write_config
 from maestro_gym.agents.trainer import Trainer
 from maestro_gym.agents.training_env import TrainingVecEnv
 from maestro_gym.agents.validation import Validation
@@ -90,6 +90,7 @@ def run_train(
         folder = new_folder(out, resolved)
     else:
         resolved, folder = resumed_config(resume, list(overrides)), resume
+        write_config(folder, resolved)
     train = resolved.train
     console.print(
         f"training the {train.tier} tier on {resolved.name}, contention {resolved.contention}, seed {train.seed}: "
