@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numba  # noqa: E402 - after the environment is set
+from numba.core.options import DefaultOptions  # noqa: E402
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,8 +34,11 @@ _REACHES = {
     "baselines": ("sim",),
     "envs": ("sim", "baselines"),
 }
-_COMMON = ("schema.py", "hashing.py", "jit.py")
+# Packages whose compiled functions make arrays; elsewhere reference counts are off.
+_ALLOCATING = ("workloads", "predictors")
+_COMMON = ("schema.py", "hashing.py", "jit.py", "boxed.py")
 _lock = threading.RLock()
+_NUMBA_OPTIONS = vars(DefaultOptions)
 
 
 @cache
@@ -67,16 +71,22 @@ def cache_dir(package: str) -> Path:
 def njit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of this project: cached, no fastmath, GIL released, IEEE division.
 
+    Outside ``workloads`` and ``predictors`` it may not allocate: without numba's reference counts a look at one of the state's sixty arrays
+    costs a load; with them it costs two atomic operations for each of the sixty (measured: an
+    episode takes ten times as long, and threads stand in each other's way).
+
     Args:
         function: plain Python over arrays; no allocation, dict, list or string inside.
 
     Returns:
         The numba dispatcher, or the function itself under ``NUMBA_DISABLE_JIT=1``.
     """
-    return _compile(function, None)
+    return _compile(function, None, nrt=False)
 
 
-def njit_as(signature: object, *, parallel: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def njit_as(
+    signature: object, *, parallel: bool = False, allocates: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Like `njit`, for a function of one fixed type that Python calls.
 
     It is compiled (or read from the cache) when it is defined: import such a module late.
@@ -84,20 +94,26 @@ def njit_as(signature: object, *, parallel: bool = False) -> Callable[[Callable[
     Args:
         signature: numba signature; the only way to take first-class functions as arguments.
         parallel: let ``prange`` use the threads.
+        allocates: the function makes arrays or handles.
 
     Returns:
         A decorator.
     """
-    return lambda function: _compile(function, signature, parallel=parallel)
+    return lambda function: _compile(function, signature, parallel=parallel, nrt=allocates or parallel)
 
 
-def _compile(function: Callable[P, R], signature: object, *, parallel: bool = False) -> Callable[P, R]:
+def _compile(
+    function: Callable[P, R], signature: object, *, parallel: bool = False, nrt: bool = False
+) -> Callable[P, R]:
     package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
+    options = {"cache": True, "nogil": True, "error_model": "numpy", "parallel": parallel}
+    # The option is private to numba; without it everything works, slower.
+    if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
+        options["_nrt"] = False
     with _lock:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(cache_dir(package))
         try:
-            options = {"cache": True, "nogil": True, "error_model": "numpy", "parallel": parallel}
             return numba.njit(**options)(function) if signature is None else numba.njit(signature, **options)(function)
         finally:
             numba.config.CACHE_DIR = before

@@ -360,7 +360,6 @@ HOST_MODEL = np.dtype([("tier", "i8"), ("last_used_s", "f8")])  # weights outsid
 
 PREFIX = np.dtype(
     [
-        ("group", "i8"),  # -1 = free
         ("tokens", "i8"),  # cached length from the first token on, whole blocks
         ("base_tokens", "i8"),  # leading tokens whose blocks the system-prompt entry owns
         ("base_entry", "i8"),  # that entry, -1 = none
@@ -407,6 +406,7 @@ class View(NamedTuple):
     node_queue: np.ndarray  # int32 (E, N, Q): waiting stages in order of arrival at the node
     batch: np.ndarray  # int32 (E, N, K, B): admitted stages in order of admission
     prefixes: np.ndarray  # PREFIX (E, N, K, X)
+    prefix_groups: np.ndarray  # int32 (E, N, K, X): group of each entry, -1 = free; apart, for it is searched most
     reclaim: np.ndarray  # RECLAIM (E, R): candidates of the pending reclaim
     reclaim_len: np.ndarray  # int64 (E,)
     memory: np.ndarray  # float64 (E, MEMORY): the policy's own notes, zero at the start of an episode

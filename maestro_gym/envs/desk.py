@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import config as numba_config
 from numba import types
-from numba.experimental import structref
 from numba.np.numpy_support import from_dtype
 
 from maestro_gym.envs.layout import LAYOUT, Layout
+from maestro_gym.boxed import ADDRESS, box_buffer, box_reader, box_writer
 from maestro_gym.jit import njit_as
-from maestro_gym.schema import Hidden
+from maestro_gym.schema import Hidden, State
 from maestro_gym.sim.batch import records
 from maestro_gym.sim.engine import ENGINE, Engine, blank_hidden
+from maestro_gym.sim.reclaim import Rule
 
 REWARD_COUNTERS = (
     "weighted_residence",
@@ -112,7 +113,7 @@ def _array(dtype: Any, ndim: int) -> types.Array:  # noqa: ANN401 - whatever num
     return types.Array(from_dtype(np.dtype(dtype)), ndim, "C")
 
 
-_HIDDEN = ENGINE.field_dict["oracle"]
+_HIDDEN = ENGINE.types[1]
 _LAYOUT = _array(LAYOUT, 1)
 _BUFFER_TYPES = (
     _array("i8", 1),
@@ -132,50 +133,11 @@ _BUFFER_TYPES = (
 _BUFFERS = types.NamedTuple(_BUFFER_TYPES, Buffers)
 
 
-@structref.register
-class _DeskType(types.StructRef):
-    pass
-
-
-class _CompiledDesk(structref.StructRefProxy):
-    """Handle of compiled code; `open_desk` makes it."""
-
-    def __new__(cls, *args: Any) -> _CompiledDesk:  # noqa: ANN401 - arrays and handles, see Desk
-        return _open(*args)
-
-
-structref.define_constructor(_CompiledDesk, _DeskType, ["engine", "nothing", "layout", "buffers"])
-structref.define_boxing(_DeskType, _CompiledDesk)
-DESK = _DeskType([("engine", ENGINE), ("nothing", _HIDDEN), ("layout", _LAYOUT), ("buffers", _BUFFERS)])
-"""Type of a desk's handle."""
-
-STEP = types.FunctionType(types.int64(DESK, types.int64))
-"""Type of the function that steps one environment."""
-
-
-@structref.register
-class _RunnerType(types.StructRef):
-    pass
-
-
-class _CompiledRunner(structref.StructRefProxy):
-    """A desk and the function that steps one of its environments; `open_desk` makes it."""
-
-    def __new__(cls, *args: Any) -> _CompiledRunner:  # noqa: ANN401 - a function and a handle
-        return _open_runner(*args)
-
-
-structref.define_constructor(_CompiledRunner, _RunnerType, ["step", "desk"])
-structref.define_boxing(_RunnerType, _CompiledRunner)
-RUNNER = _RunnerType([("step", STEP), ("desk", DESK)])
-"""Type of what the batch kernels take."""
-
-
 class Desk(NamedTuple):
-    """The fields of a desk, and its handle in interpreted code.
+    """An engine and the arrays of the agent that sits before it.
 
     Attributes:
-        engine: handle of the simulation and its rules.
+        engine: the simulation and its rules.
         nothing: an empty truth.
         layout: LAYOUT (1,).
         buffers: the arrays.
@@ -187,40 +149,80 @@ class Desk(NamedTuple):
     buffers: Buffers
 
 
+DESK = types.NamedTuple((ENGINE, _HIDDEN, _LAYOUT, _BUFFERS), Desk)
+"""Type of a desk in compiled code."""
+
+STEP = types.FunctionType(types.int64(ADDRESS, types.int64))
+"""Type of the function that steps one environment of a boxed desk."""
+
+
 class Runner(NamedTuple):
-    """The fields of a runner, and its handle in interpreted code.
+    """A boxed desk and the function that steps one of its environments: what the batch kernels take, boxed.
 
     Attributes:
         step: steps one environment.
-        desk: the batch.
+        desk: address of the desk.
+        num_envs: environments of the desk.
     """
 
-    step: Callable[[Desk, int], int]
-    desk: Desk
+    step: Callable[[Any, int], int]
+    desk: Any
+    num_envs: int
 
 
-@njit_as(DESK(ENGINE, _HIDDEN, _LAYOUT, _BUFFERS))
-def _open(engine: Engine, nothing: Hidden, layout: np.ndarray, buffers: Buffers) -> Desk:
-    return _CompiledDesk(engine, nothing, layout, buffers)
+RUNNER = types.NamedTuple((STEP, ADDRESS, types.int64), Runner)
+"""Type of a runner in compiled code."""
+
+read_desk, read_runner = box_reader(DESK), box_reader(RUNNER)
+_write_desk, _write_runner = box_writer(DESK), box_writer(RUNNER)
 
 
-@njit_as(RUNNER(STEP, DESK))
-def _open_runner(step: Callable[[Desk, int], int], desk: Desk) -> Runner:
-    return _CompiledRunner(step, desk)
+@njit_as(types.void(*ENGINE.types, _HIDDEN, _LAYOUT, _BUFFERS, ADDRESS))
+def _box_desk(
+    state: State,
+    oracle: Hidden,
+    global_rule: Rule,
+    cluster_rule: Rule,
+    node_rule: Rule,
+    reclaim_rule: Rule,
+    nothing: Hidden,
+    layout: np.ndarray,
+    buffers: Buffers,
+    address: int,
+) -> None:
+    # First-class functions can only enter compiled code as arguments of their own.
+    engine = Engine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule)
+    _write_desk(Desk(engine, nothing, layout, buffers), address)
 
 
-def open_desk(engine: Engine, layout: Layout, buffers: Buffers, step: Callable[[Desk, int], int]) -> Runner:
-    """Join an engine with an agent's arrays.
+@njit_as(types.void(STEP, ADDRESS, types.int64, ADDRESS))
+def _box_runner(step: Callable[[Any, int], int], desk: int, num_envs: int, address: int) -> None:
+    _write_runner(Runner(step, desk, num_envs), address)
 
-    Args:
-        engine: of the batch; open the desk again when it changes.
-        layout: of the observation.
-        buffers: the arrays.
-        step: `kernel.step_one`.
 
-    Returns:
-        What the batch kernels take.
+class OpenDesk:
+    """A desk ready for the kernels, with all that its address leads to.
+
+    Attributes:
+        runner: what the batch kernels take.
     """
-    if numba_config.DISABLE_JIT:
-        return Runner(step, Desk(engine, blank_hidden(), layout.record, buffers))
-    return _open_runner(step, _open(engine, blank_hidden(), layout.record, buffers))
+
+    def __init__(self, engine: Engine, layout: Layout, buffers: Buffers, step: Callable[[Any, int], int]) -> None:
+        """Join an engine with an agent's arrays.
+
+        Args:
+            engine: of the batch; open another desk when it changes.
+            layout: of the observation.
+            buffers: the arrays.
+            step: `kernel.step_one`.
+        """
+        desk = Desk(engine, blank_hidden(), layout.record, buffers)
+        num_envs = len(buffers.actions)
+        # What the addresses lead to lives as long as this object.
+        self._kept = (desk, step, box_buffer(DESK), box_buffer(RUNNER))
+        if numba_config.DISABLE_JIT:
+            self.runner: Any = Runner(step, desk, num_envs)
+            return
+        self.runner = self._kept[3].ctypes.data
+        _box_desk(*engine, *desk[1:], self._kept[2].ctypes.data)
+        _box_runner(step, self._kept[2].ctypes.data, num_envs, self.runner)

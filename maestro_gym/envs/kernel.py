@@ -6,10 +6,13 @@ so the serial and the parallel one are the same code, cost a second to compile, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import prange, types
 
-from maestro_gym.envs.desk import BEGIN, DESK, RUNNER, Desk, Runner
+from maestro_gym.boxed import ADDRESS
+from maestro_gym.envs.desk import BEGIN, read_desk, read_runner
 from maestro_gym.envs.observe import observe
 from maestro_gym.jit import njit, njit_as
 from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, State
@@ -50,17 +53,18 @@ def lowest_legal(mask: np.ndarray) -> int:
     return 0
 
 
-@njit_as(types.int64(DESK, types.int64))
-def step_one(desk: Desk, e: int) -> int:
+@njit_as(types.int64(ADDRESS, types.int64))
+def step_one(address: Any, e: int) -> int:
     """Step one environment of a desk: do its action, go to the agent's next decision, write what is seen.
 
     Args:
-        desk: the batch; ``buffers.actions[e]`` holds the answer.
+        address: the boxed desk; its ``buffers.actions[e]`` holds the answer.
         e: environment.
 
     Returns:
         Why the episode is over (DONE_*), DONE_NO while it is not.
     """
+    desk = read_desk(address)
     state, layout, buffers = desk.engine.state, desk.layout, desk.buffers
     outcome = buffers.outcome[e]
     action = int(buffers.actions[e])
@@ -109,22 +113,25 @@ def step_one(desk: Desk, e: int) -> int:
     return done
 
 
-@njit_as(types.void(RUNNER))
-def step_serial(runner: Runner) -> None:
-    """Step every environment, one after the other."""
-    for e in range(runner.desk.buffers.actions.shape[0]):
+@njit_as(types.void(ADDRESS))
+def step_serial(address: Any) -> None:
+    """Step every environment of a boxed runner, one after the other."""
+    runner = read_runner(address)
+    for e in range(runner.num_envs):
         runner.step(runner.desk, e)
 
 
-@njit_as(types.void(RUNNER), parallel=True)
-def step_parallel(runner: Runner) -> None:
+@njit_as(types.void(ADDRESS), parallel=True)
+def step_parallel(address: Any) -> None:
     """Step every environment, over numba's threads; the same bits as `step_serial`."""
+    runner = read_runner(address)
     step, desk = runner.step, runner.desk
-    for e in prange(desk.buffers.actions.shape[0]):
+    for e in prange(runner.num_envs):
         step(desk, np.int64(e))
 
 
-@njit_as(types.int64(RUNNER, types.int64))
-def step_alone(runner: Runner, e: int) -> int:
+@njit_as(types.int64(ADDRESS, types.int64))
+def step_alone(address: Any, e: int) -> int:
     """Step one environment: the way to begin an episode in a batch that has others under way."""
+    runner = read_runner(address)
     return runner.step(runner.desk, e)

@@ -118,6 +118,7 @@ class Simulation:
             node_queue=np.zeros((envs, nodes, queue), np.int32),
             batch=np.zeros((envs, nodes, slots, int(params["max_num_seqs"])), np.int32),
             prefixes=records((envs, nodes, slots, PREFIX_ENTRIES), schema.PREFIX),
+            prefix_groups=np.zeros((envs, nodes, slots, PREFIX_ENTRIES), np.int32),
             reclaim=records((envs, 3 * slots), schema.RECLAIM),
             reclaim_len=np.zeros(envs, np.int64),
             memory=np.zeros((envs, schema.MEMORY)),
@@ -193,7 +194,7 @@ class Simulation:
         view.engines[e]["model"] = -1
         view.slot_of[e] = -1
         view.changed_s[e] = -math.inf
-        view.prefixes[e]["group"] = -1
+        view.prefix_groups[e] = -1
         view.prefixes[e]["base_entry"] = -1
         view.prefixes[e]["workflow"] = -1
         view.host_models[e]["tier"] = self._tiers

@@ -1,7 +1,6 @@
-"""The compiled engine: a batch's state and the rules that answer for it, behind one handle.
+"""The compiled engine: a batch's state, the rules that answer for it, and the loop that asks them.
 
 Rules enter as numba first-class functions, so a new rule compiles alone and the engine never again.
-A handle costs one pointer a call; passing some sixty arrays would cost more than a decision.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import config as numba_config
 from numba import types
-from numba.experimental import structref
 
 from maestro_gym import schema
 from maestro_gym.jit import njit, njit_as
@@ -56,6 +53,7 @@ def _blank_state() -> State:
         array("i4", 3),
         array("i4", 4),
         array(schema.PREFIX, 4),
+        array("i4", 4),
         array(schema.RECLAIM, 2),
         array("i8", 1),
         array("f8", 2),
@@ -94,29 +92,18 @@ _VIEW, _HIDDEN = _STATE.types[0], _STATE.types[1]
 RULE = types.FunctionType(types.int64(_VIEW, _HIDDEN, types.int64))
 """Type of a compiled rule: (View, Hidden, e) -> int64."""
 
-_FIELDS = ("state", "oracle", "global_rule", "cluster_rule", "node_rule", "reclaim_rule")
-
-
-@structref.register
-class _EngineType(types.StructRef):
-    pass
-
-
-class _CompiledEngine(structref.StructRefProxy):
-    """Handle of compiled code; `open_engine` makes it."""
-
-    def __new__(cls, *args: Any) -> _CompiledEngine:
-        return _open(*args)
-
-
-structref.define_constructor(_CompiledEngine, _EngineType, list(_FIELDS))
-structref.define_boxing(_EngineType, _CompiledEngine)
-ENGINE = _EngineType(list(zip(_FIELDS, (_STATE, _HIDDEN, RULE, RULE, RULE, RULE), strict=True)))
-"""Type of an engine's handle."""
-
 
 class Engine(NamedTuple):
-    """Handle of interpreted code, and the fields of the compiled one."""
+    """A batch's state and the rules that answer for it.
+
+    Attributes:
+        state: all arrays of the batch.
+        oracle: what the rules may read beyond the view: the truth for class O, else nothing.
+        global_rule: which waiting stage goes to which cluster.
+        cluster_rule: which node takes it.
+        node_rule: admission, reservation, residency.
+        reclaim_rule: what gives way when memory is short.
+    """
 
     state: State
     oracle: Hidden
@@ -126,11 +113,8 @@ class Engine(NamedTuple):
     reclaim_rule: Rule
 
 
-@njit_as(ENGINE(_STATE, _HIDDEN, RULE, RULE, RULE, RULE))
-def _open(
-    state: State, oracle: Hidden, global_rule: Rule, cluster_rule: Rule, node_rule: Rule, reclaim_rule: Rule
-) -> Engine:
-    return _CompiledEngine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule)
+ENGINE = types.NamedTuple((_STATE, _HIDDEN, RULE, RULE, RULE, RULE), Engine)
+"""Type of an engine in compiled code."""
 
 
 def open_engine(simulation: Simulation, policy: Policy) -> Engine:
@@ -141,11 +125,10 @@ def open_engine(simulation: Simulation, policy: Policy) -> Engine:
         policy: a rule for every tier; only a policy of class O is given the truth.
 
     Returns:
-        The handle that compiled functions of type ``ENGINE`` take.
+        What compiled functions of this module take.
     """
     oracle = simulation.state.hidden if policy.reads_oracle else blank_hidden()
-    fields = (simulation.state, oracle, *(rule.function for rule in policy.rules))
-    return Engine(*fields) if numba_config.DISABLE_JIT else _open(*fields)
+    return Engine(simulation.state, oracle, *(rule.function for rule in policy.rules))
 
 
 @njit
@@ -225,7 +208,21 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
         act(engine, e, tier, action)
 
 
-@njit_as(types.int64(ENGINE, types.int64, types.int64))
+@njit_as(types.int64(_STATE, _HIDDEN, RULE, RULE, RULE, RULE, types.int64, types.int64))
+def _run(
+    state: State,
+    oracle: Hidden,
+    global_rule: Rule,
+    cluster_rule: Rule,
+    node_rule: Rule,
+    reclaim_rule: Rule,
+    e: int,
+    agent_tiers: int,
+) -> int:
+    # First-class functions can only enter compiled code as arguments of their own.
+    return advance(Engine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule), e, agent_tiers)
+
+
 def run_until(engine: Engine, e: int, agent_tiers: int) -> int:
-    """`advance`, callable from Python at the cost of one call."""
-    return advance(engine, e, agent_tiers)
+    """`advance` for Python: handing over the arrays costs 0.1 ms, so call it for long stretches."""
+    return int(_run(*engine, e, agent_tiers))

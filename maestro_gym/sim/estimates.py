@@ -121,11 +121,13 @@ def find_prefix(view: View, e: int, node: int, slot: int, group: int) -> int:
     """Index of the prefix entry of a group in an engine, -1 when there is none."""
     if group < 0:
         return -1
-    entries = view.prefixes[e, node, slot]
-    for i in range(entries.shape[0]):
-        if entries[i].group == group:
-            return i
-    return -1
+    groups = view.prefix_groups[e, node, slot]
+    found = -1
+    # No early exit: the loop then compiles to a few vector comparisons.
+    for i in range(groups.shape[0]):
+        if groups[i] == group:
+            found = i
+    return found
 
 
 @njit
@@ -154,7 +156,8 @@ def usable_tokens(view: View, e: int, node: int, slot: int, stage: int, entry: i
         return 0
     record = view.stages[e, stage]
     prefix = view.prefixes[e, node, slot, entry]
-    limit = int(record.ctx_prefix_tokens) if prefix.group == record.ctx_group else int(record.sys_prefix_tokens)
+    ctx = view.prefix_groups[e, node, slot, entry] == record.ctx_group
+    limit = int(record.ctx_prefix_tokens) if ctx else int(record.sys_prefix_tokens)
     limit = min(limit, int(record.prompt_tokens) - 1)
     return min(prefix.tokens, limit) // BLOCK_TOKENS * BLOCK_TOKENS
 

@@ -86,7 +86,7 @@ def _cut_entry(state: State, e: int, node: int, slot: int, entry: int, tokens: i
     if record.tokens <= record.base_tokens:
         if record.base_entry >= 0:
             state.visible.prefixes[e, node, slot, record.base_entry].dependents -= 1
-        record.group = -1
+        state.visible.prefix_groups[e, node, slot, entry] = -1
         record.tokens = 0
         record.base_tokens = 0
         record.base_entry = -1
@@ -97,9 +97,10 @@ def _oldest_entry(state: State, e: int, node: int, slot: int) -> int:
     """The least recently used entry of an engine that nothing reads or builds on, -1 when none."""
     best, best_s = -1, math.inf
     entries = state.visible.prefixes[e, node, slot]
+    groups = state.visible.prefix_groups[e, node, slot]
     for i in range(entries.shape[0]):
         record = entries[i]
-        if record.group >= 0 and record.refs == 0 and record.dependents == 0 and record.last_used_s < best_s:
+        if groups[i] >= 0 and record.refs == 0 and record.dependents == 0 and record.last_used_s < best_s:
             best, best_s = i, record.last_used_s
     return best
 
@@ -157,7 +158,7 @@ def _new_entry(state: State, e: int, node: int, slot: int, group: int, base: int
             return -1
         _cut_entry(state, e, node, slot, entry, entries[entry].tokens)
     record = entries[entry]
-    record.group = group
+    state.visible.prefix_groups[e, node, slot, entry] = group
     record.tokens = base_tokens
     record.base_tokens = base_tokens
     record.base_entry = base
@@ -172,9 +173,9 @@ def _new_entry(state: State, e: int, node: int, slot: int, group: int, base: int
 @njit
 def _free_entry(state: State, e: int, node: int, slot: int) -> int:
     """Index of a free prefix entry of an engine, -1 when all are taken."""
-    entries = state.visible.prefixes[e, node, slot]
-    for i in range(entries.shape[0]):
-        if entries[i].group < 0:
+    groups = state.visible.prefix_groups[e, node, slot]
+    for i in range(groups.shape[0]):
+        if groups[i] < 0:
             return i
     return -1
 
