@@ -109,3 +109,8 @@ def test_every_network_has_a_policy_for_stable_baselines3(tmp_path: Path) -> Non
         masks = np.asarray(trainer.model.get_env().env_method("action_masks"))
         actions, _ = trainer.model.predict(observation, deterministic=False, action_masks=masks)
         assert masks[np.arange(ENVS), actions].all()
+
+
+def test_wandb_offline_writes_below_the_run_folder(tmp_path: Path) -> None:
+    _trainer(tmp_path, total_steps=UPDATE, wandb="offline").run(progress=False)
+    assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
