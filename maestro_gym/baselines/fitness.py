@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from maestro_gym.baselines.gates import is_open
 from maestro_gym.jit import njit
 from maestro_gym.schema import INTERACTIVE, View
-from maestro_gym.sim.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s
+from maestro_gym.sim.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s, slowdown_s
 
 LAMBDA: Final = 1.0
 """Weight of T_ready (F2)."""
@@ -43,7 +43,7 @@ class FitnessScale(NamedTuple):
 
 @njit
 def benefit_s(view: View, e: int, stage: int, node: int) -> float:
-    """A(N,T): minus network there and back and queue wait, plus the prefill time that a prefix hit saves."""
+    """A(N,T): minus network there and back, queue wait and slowdown by the batch, plus the prefill time that a prefix hit saves."""
     record = view.stages[e, stage]
     ingress = int(view.workflows[e, int(record.workflow)].ingress_cluster)
     network_s = 2.0 * float(view.world.latency_s[ingress, int(view.world.nodes[node].cluster)])
@@ -51,7 +51,7 @@ def benefit_s(view: View, e: int, stage: int, node: int) -> float:
         network_s *= INTERACTIVE_NETWORK_WEIGHT
     service = view.world.service[int(record.model)]
     saved_s = float(prefix_hit_tokens(view, e, node, stage)) * float(service.prefill_s_per_token)
-    return saved_s - network_s - queue_wait_s(view, e, node)
+    return saved_s - network_s - queue_wait_s(view, e, node) - slowdown_s(view, e, node, stage)
 
 
 @njit

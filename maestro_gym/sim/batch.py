@@ -189,7 +189,9 @@ class Simulation:
         view.clock[e]["stage"] = -1
         view.clock[e]["cluster"] = -1
         view.clock[e]["key"] = mix(key, _POLICY_PURPOSE, 0)
-        view.nodes[e]["kv_pool_bytes"] = 0.0 if self.world.params[0]["partitioned"] else self.world.nodes["hbm_pool_bytes"]
+        view.nodes[e]["kv_pool_bytes"] = (
+            0.0 if self.world.params[0]["partitioned"] else self.world.nodes["hbm_pool_bytes"]
+        )
         view.nodes[e]["rho"] = self.world.params[0]["rho_min"]
         view.engines[e]["model"] = -1
         view.slot_of[e] = -1
@@ -211,7 +213,9 @@ class Simulation:
         env["global_wait_until_s"] = math.inf
         env["event_budget"] = EVENT_BUDGET
         env["evaluation"] = int(self._evaluation)
-        env["next_sample_s"] = params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf
+        env["next_sample_s"] = (
+            params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf
+        )
         env["next_scrape_s"] = params["metrics_delay_s"] if params["metrics_delay_s"] > 0 else math.inf
         self._place(e)
 
@@ -247,7 +251,11 @@ class Simulation:
                 f"Snapshot of {len(snapshot.visible.clock)} environments cannot be restored into a batch of "
                 f"{self.num_envs}: restore it into the batch it was taken from, or a fork of it."
             )
-        self._sizes = (snapshot.visible.workflows.shape[1], snapshot.visible.stages.shape[1], snapshot.hidden.children.shape[1])
+        self._sizes = (
+            snapshot.visible.workflows.shape[1],
+            snapshot.visible.stages.shape[1],
+            snapshot.hidden.children.shape[1],
+        )
         self.state = snapshot
         self.state = self.snapshot()
 
@@ -257,4 +265,3 @@ class Simulation:
         twin.__dict__ = {k: v if k in ("world", "state") else deepcopy(v) for k, v in self.__dict__.items()}
         twin.state = self.snapshot()
         return twin
-

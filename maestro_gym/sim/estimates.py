@@ -24,7 +24,10 @@ from maestro_gym.schema import (
 NOMINAL_BATCH = 16.0
 """Sequences that a node serves at once at the nominal speeds of ``World.service``."""
 
-REUSE_SCALE_S = 30.0
+NOMINAL_CONTEXT_TOKENS = 2048.0
+"""Context of each of them."""
+
+REUSE_SCALE_S = 60.0
 """Idle time after which an idle model is reckoned half as likely to be asked for soon (modelling choice)."""
 
 
@@ -111,9 +114,37 @@ def ready_time_s(view: View, e: int, node: int, model: int) -> float:
 
 @njit
 def queue_wait_s(view: View, e: int, node: int) -> float:
-    """Seconds to drain the work sent to a node, at the nominal batch (a fluid estimate)."""
-    record = view.nodes[e, node]
-    return (record.queued_work_s + record.running_work_s) / NOMINAL_BATCH
+    """Seconds to serve what was sent to a node and is not admitted yet, at the nominal batch (a fluid estimate)."""
+    return view.nodes[e, node].queued_work_s / NOMINAL_BATCH
+
+
+@njit
+def slowdown_s(view: View, e: int, node: int, stage: int) -> float:
+    """Seconds by which a stage's decode is slower on a node than at nominal speed.
+
+    From the step tables, for the batch that it would join and contexts of `NOMINAL_CONTEXT_TOKENS`,
+    and from the engines that it would share the GPU with (design 6.1). May be negative.
+    """
+    record = view.stages[e, stage]
+    model = int(record.model)
+    world = view.world
+    batch, others = 1, 0
+    for slot in range(view.engines.shape[2]):
+        engine = view.engines[e, node, slot]
+        if engine.model == model:
+            batch += engine.running
+        elif engine.running > 0:
+            others += 1
+    batch = min(batch, world.sample_s.shape[2] - 1)
+    hardware, arch = world.nodes[node].hardware, world.models[model].arch
+    perf = world.perf[hardware, arch]
+    step_s = world.step_s[hardware, arch, batch] + world.sample_s[hardware, arch, batch] + perf.att_decode_const_s
+    step_s += batch * (perf.att_decode_s_per_seq + perf.att_decode_s_per_token * NOMINAL_CONTEXT_TOKENS)
+    if others > 0:
+        params = world.params[0]
+        share = params.mps_share_decode if params.mps == 1 else params.share_decode
+        step_s *= max(1.0, (others + 1) * share)
+    return (step_s - world.service[model].decode_s_per_token) * record.output_q50_tokens
 
 
 @njit
@@ -266,7 +297,7 @@ def sleep_frees_bytes(view: View, e: int, node: int, slot: int) -> float:
 
 @njit
 def reuse_likelihood(view: View, e: int, node: int, slot: int) -> float:
-    """How likely an idle model is asked for soon: 1 / (1 + idle time / 30 s), a modelling choice."""
+    """How likely an idle model is asked for soon: 1 / (1 + idle time / 60 s), a modelling choice."""
     idle_s = max(0.0, view.clock[e].now_s - view.engines[e, node, slot].last_used_s)
     return 1.0 / (1.0 + idle_s / REUSE_SCALE_S)
 
@@ -323,6 +354,10 @@ def reclaim_harm_s(view: View, e: int, node: int, stage: int) -> float:
         harm_s += 0.5 * tokens * view.world.service[model].prefill_s_per_token
     missing = need - room
     floor = -1.0
+    # Whoever is displaced is away for as long as the newcomer runs, and then must wake.
+    tenure_s = service_time_s(
+        view, model, float(view.stages[e, stage].prompt_tokens), view.stages[e, stage].output_q50_tokens
+    )
     while missing > 0.0 and not (awake and partitioned):
         # The next idle engine in order of harm a byte; `floor` stands for those already counted.
         best, best_rate = -1, math.inf
@@ -335,7 +370,7 @@ def reclaim_harm_s(view: View, e: int, node: int, stage: int) -> float:
                 best, best_rate = k, rate
         if best < 0:
             break
-        harm_s += sleep_harm_s(view, e, node, best)
+        harm_s += sleep_harm_s(view, e, node, best) + tenure_s * reuse_likelihood(view, e, node, best)
         missing -= sleep_frees_bytes(view, e, node, best)
         floor = best_rate
     if missing > 0.0:

@@ -44,7 +44,15 @@ FOR_ADMISSION, FOR_LOAD, FOR_GROWTH = range(3)
 
 @njit
 def _offer(
-    state: State, e: int, kind: int, slot: int, stage: int, freed_bytes: float, delay_s: float, harm_s: float, used_s: float
+    state: State,
+    e: int,
+    kind: int,
+    slot: int,
+    stage: int,
+    freed_bytes: float,
+    delay_s: float,
+    harm_s: float,
+    used_s: float,
 ) -> None:
     """Append a candidate, while the list has room."""
     view = state.visible
@@ -98,7 +106,9 @@ def list_candidates(state: State, e: int, node: int, slot: int, purpose: int) ->
                 delay_s = wake_s(view, node, engine.model)
                 if engine.slept_before == 0:
                     delay_s *= view.world.params[0].first_sleep_factor
-                _offer(state, e, RECLAIM_SLEEP, k, -1, freed, delay_s, sleep_harm_s(view, e, node, k), engine.last_used_s)
+                _offer(
+                    state, e, RECLAIM_SLEEP, k, -1, freed, delay_s, sleep_harm_s(view, e, node, k), engine.last_used_s
+                )
             continue
         if partitioned and (k != slot or purpose == FOR_LOAD):
             continue
@@ -207,7 +217,11 @@ def make_room(
     delay_s = 0.0
     # Every action ends an engine, a reservation's surplus or a stage's run: the bound is never met.
     for _ in range(4 * state.visible.reclaim.shape[1]):
-        room = load_room_bytes(state.visible, e, node) if purpose == FOR_LOAD else free_kv_bytes(state.visible, e, node, slot)
+        room = (
+            load_room_bytes(state.visible, e, node)
+            if purpose == FOR_LOAD
+            else free_kv_bytes(state.visible, e, node, slot)
+        )
         if room >= need_bytes:
             return delay_s
         list_candidates(state, e, node, slot, purpose)

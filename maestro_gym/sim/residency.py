@@ -158,7 +158,11 @@ def _rest_s(state: State, e: int, node: int, slot: int) -> float:
     size = host_bytes(state, node, model)
     part = core.load_stage
     if core.load_from == SLEEPING:
-        return total_s if part == LOAD_ROOM else (total_s - view.world.params[0].wake_base_s if part == LOAD_START else 0.0)
+        return (
+            total_s
+            if part == LOAD_ROOM
+            else (total_s - view.world.params[0].wake_base_s if part == LOAD_START else 0.0)
+        )
     if part == LOAD_ROOM:
         return total_s
     if part == LOAD_NIC:
