@@ -187,6 +187,84 @@ def _runner(specs: list[str]) -> Runner | None:
 
 
 @app.command()
+def train(
+    overrides: Overrides = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option("--scenario", "-s", help="Name or YAML file.", show_default="quick"),
+    ] = None,
+    contention: Contention = None,
+    tier: Annotated[
+        str | None,
+        typer.Option("--tier", "-t", help="global, cluster, node or joint.", show_default="the configuration's"),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config", help="Name in configs/train, or the path of a YAML file.", show_default="the scenario's"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Of network, sampling and episodes.", show_default="the configuration's"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/train/NAME")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Run folder to go on with, exactly where it stopped.")
+    ] = None,
+    stop_at: Annotated[
+        int | None, typer.Option("--stop-at", min=1, help="End early, after so many decisions; --resume goes on.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Train a policy for one tier; the other tiers follow its companions.
+
+    Settings of the training are changed by words that start with train. The run folder holds configuration,
+    versions, curves, checkpoints and the policy; compare takes it as a policy.
+
+    Example: maestro-gym train -c high
+
+    Example: maestro-gym train -s paper -t global --seed 3 train.total_steps=2000000
+
+    Example: maestro-gym train --resume runs/train/MY_RUN train.total_steps=4000000
+    """
+    if resume is not None and any(given is not None for given in (scenario, contention, tier, config, seed, out)):
+        raise MaestroError(
+            f"--resume {resume} goes on with the configuration in that folder, so --scenario, --contention, --tier, "
+            "--config, --seed and --out cannot stand beside it. Leave them out, or start a new run without --resume."
+        )
+    changes = dotted_overrides(overrides)
+    from maestro_gym.agents.train import run_train
+
+    console = output()
+    result = run_train(
+        scenario or "quick",
+        config,
+        tier=tier,
+        contention=contention,
+        overrides=changes,
+        seed=seed,
+        out=out,
+        resume=resume,
+        stop_at_steps=stop_at,
+        console=console,
+    )
+    minutes = result.wall_s / 60
+    show_table("validation episodes", result.rows, f"{result.steps:,} decisions, {minutes:.1f} minutes")
+    console.print(f"\nRun: {result.folder}", highlight=False, soft_wrap=True)
+    write_json(
+        json_file,
+        {
+            "command": "train",
+            "folder": result.folder,
+            "steps": result.steps,
+            "wall_s": result.wall_s,
+            "rows": result.rows,
+        },
+    )
+
+
+@app.command()
 def policies(json_file: JsonFile = None) -> None:
     """List the policies: their rules, and what they may know.
 

@@ -149,3 +149,28 @@ def test_an_unknown_policy_is_refused_before_anything_runs(spec: str) -> None:
 
 def test_seeds_that_are_no_numbers_are_shown_how_to_be_written() -> None:
     assert "0,1,2 or 0-9" in _refused("compare", "--seeds", "a,b")
+
+
+def test_a_damaged_policy_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "policy.json").write_text("{ not json", encoding="utf-8")
+    message = _refused("compare", "-s", "toy", "-p", str(folder))
+    assert "policy.json" in message
+
+
+def test_a_folder_without_a_policy_says_what_to_give(tmp_path: Path) -> None:
+    assert "maestro-gym train" in _refused("compare", "-s", "toy", "-p", str(tmp_path))
+
+
+def test_resume_with_another_scenario_is_refused(tmp_path: Path) -> None:
+    assert "--resume" in _refused("train", "--resume", str(tmp_path), "--scenario", "toy")
+
+
+def test_resume_of_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    assert "config.yaml" in _refused("train", "--resume", str(tmp_path))
+
+
+@pytest.mark.parametrize("words", [["--tier", "cloister"], ["train.learning_rat=0.1"], ["--config", "quik"]])
+def test_a_training_setting_that_does_not_exist_is_refused(words: list[str]) -> None:
+    _refused("train", "--scenario", "toy", *words)

@@ -127,3 +127,17 @@ def test_a_scenario_is_described_with_its_capacity_and_rate(tmp_path: Path) -> N
     assert _invoke("describe", "-s", "toy", "-c", "medium", "--json", str(path)).exit_code == 0
     facts = {row["field"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))["scenario"]}
     assert facts["rate_rps"] == pytest.approx(0.8 * facts["capacity_rps"])
+
+
+def test_train_ends_with_a_table_and_a_folder_that_compare_takes(tmp_path: Path) -> None:
+    run, rows = tmp_path / "learned", tmp_path / "rows.json"
+    small = ["num_envs=4", "rollout_steps=16", "batch_size=32", "epochs=1", "total_steps=64", "eval_episodes=1"]
+    words = ["-s", "toy", *(f"train.{word}" for word in small)]
+    result = _invoke("train", *words, "--out", str(run), "--json", str(rows))
+    assert result.exit_code == 0, result.output
+    assert str(run) in result.output
+    assert json.loads(rows.read_text(encoding="utf-8"))["steps"] == 64
+    words = ["-s", "toy", "-p", f"{run},fcfs", "--seeds", "0", "--jobs", "1", "--out", str(tmp_path / "compare")]
+    result = _invoke("compare", *words)
+    assert result.exit_code == 0, result.output
+    assert "learned" in result.output
