@@ -13,6 +13,7 @@ from maestro_gym.envs.kernel import PARALLEL_FROM, step_alone, step_one, step_pa
 from maestro_gym.envs.layout import TIER_SPECS, make_layout
 from maestro_gym.envs.reward import LinearReward, Reward, RewardConfig
 from maestro_gym.envs.scenario_source import ScenarioLike, companions_of, scenario_of
+from maestro_gym.envs.window import NUM_ORDERS
 from maestro_gym.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.schema import DONE_BUDGET, DONE_DRAINED, DONE_NO, State, World
@@ -37,7 +38,7 @@ class EnvOptions:
         split: episodes of ``train``, ``validation`` or ``test``.
         illegal: ``replace`` takes the lowest legal action for an illegal one, ``raise`` raises.
         reward: weights of the default reward, or a reward of your own.
-        window: K, ready stages shown to the global tier.
+        window: K, ready stages shown to the global tier, at least 3.
         information: ``P``, or ``N`` to blank everything that rests on a prediction.
         evaluation: let the system drain after the horizon instead of truncating there.
         log_residency: keep a log of promotions and demotions.
@@ -63,8 +64,11 @@ class EnvOptions:
         ):
             if value not in known:
                 raise MaestroError(f"{name}={value!r} is none of {', '.join(map(repr, known))}; pass one of them.")
-        if self.window < 1:
-            raise MaestroError(f"window={self.window} shows no stage; pass at least 1.")
+        if self.window < NUM_ORDERS:
+            raise MaestroError(
+                f"window={self.window} has no place for the head of each order of the global queue; pass at least "
+                f"{NUM_ORDERS}."
+            )
 
 
 class Batch:

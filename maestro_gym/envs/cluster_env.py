@@ -151,7 +151,7 @@ class ClusterEnv(MaestroEnv):
     | `split` | `"train"` | `train`, `validation` or `test` episodes |
     | `illegal` | `"replace"` | `replace`: the lowest legal action is done and `invalid_action` set; `raise`: an error |
     | `reward` | `RewardConfig()` | weights of the terms, or an object with the `Reward` protocol |
-    | `window` | `32` | K, ready stages shown to the global tier |
+    | `window` | `32` | K, ready stages shown to the global tier, at least 3 |
     | `information` | `"P"` | `"N"` blanks what rests on predictions |
     | `evaluation` | `False` | drain after the horizon |
     | `log_residency` | `False` | keep a log of promotions and demotions |

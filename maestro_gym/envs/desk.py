@@ -13,8 +13,8 @@ from numba import config as numba_config
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from maestro_gym.envs.layout import LAYOUT, Layout
 from maestro_gym.boxed import ADDRESS, box_buffer, box_reader, box_writer
+from maestro_gym.envs.layout import LAYOUT, Layout
 from maestro_gym.jit import njit_as
 from maestro_gym.schema import Hidden, State
 from maestro_gym.sim.batch import records

@@ -54,7 +54,7 @@ def lowest_legal(mask: np.ndarray) -> int:
 
 
 @njit_as(types.int64(ADDRESS, types.int64))
-def step_one(address: Any, e: int) -> int:
+def step_one(address: Any, e: int) -> int:  # noqa: ANN401 - an address; interpreted, the desk itself
     """Step one environment of a desk: do its action, go to the agent's next decision, write what is seen.
 
     Args:
@@ -114,7 +114,7 @@ def step_one(address: Any, e: int) -> int:
 
 
 @njit_as(types.void(ADDRESS))
-def step_serial(address: Any) -> None:
+def step_serial(address: Any) -> None:  # noqa: ANN401 - an address; interpreted, the runner
     """Step every environment of a boxed runner, one after the other."""
     runner = read_runner(address)
     for e in range(runner.num_envs):
@@ -122,7 +122,7 @@ def step_serial(address: Any) -> None:
 
 
 @njit_as(types.void(ADDRESS), parallel=True)
-def step_parallel(address: Any) -> None:
+def step_parallel(address: Any) -> None:  # noqa: ANN401 - as above
     """Step every environment, over numba's threads; the same bits as `step_serial`."""
     runner = read_runner(address)
     step, desk = runner.step, runner.desk
@@ -131,7 +131,7 @@ def step_parallel(address: Any) -> None:
 
 
 @njit_as(types.int64(ADDRESS, types.int64))
-def step_alone(address: Any, e: int) -> int:
+def step_alone(address: Any, e: int) -> int:  # noqa: ANN401 - an address; interpreted, the desk itself
     """Step one environment: the way to begin an episode in a batch that has others under way."""
     runner = read_runner(address)
     return runner.step(runner.desk, e)

@@ -33,7 +33,7 @@ def observation_space_of(layout: Layout) -> spaces.Dict:
 class MaestroEnv(gymnasium.Env[Observation, np.int64]):
     """Base of the environments; see the classes of the four ids."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - as Gymnasium declares it
     tier: ClassVar[str]
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:  # noqa: ANN401 - see EnvOptions

@@ -28,7 +28,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
     batch's own arrays, of which two take turns: copy what must outlive the next step.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as Gymnasium declares it
         "render_modes": ["ansi"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }

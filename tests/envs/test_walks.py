@@ -1,0 +1,69 @@
+"""Random legal walks through random scenarios: nothing raises, loops, or gets lost."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from maestro_gym.schema import STAGE_PHASE_NAMES, STAGE_QUEUED, STAGE_READY, STAGE_RUNNING, STAGE_TRANSIT
+from tests.envs.walks import TIERS, make, random_legal
+
+_SCENARIOS = st.fixed_dictionaries(
+    {
+        "horizon_s": st.sampled_from([4, 10]),
+        "contention": st.sampled_from(["low", "high"]),
+        "limits.node_queue_limit": st.sampled_from([1, 3, 8]),
+        "limits.max_num_seqs": st.sampled_from([1, 4, 128]),
+        "limits.memory_mode": st.sampled_from(["elastic", "partitioned"]),
+        "limits.gpu_sharing": st.sampled_from(["timeslice", "mps"]),
+        "limits.prefix_caching": st.booleans(),
+        "limits.wait_max_s": st.sampled_from([0.05, 5.0]),
+        "limits.metrics_delay_s": st.sampled_from([0.0, 0.5]),
+        "workload.initial_placement": st.sampled_from(["warm", "cold"]),
+        "predictor.kind": st.sampled_from(["noisy", "constant", "oracle"]),
+    }
+)
+
+
+def _assert_nothing_lost(env: object) -> None:
+    view, core = env.batch.state.visible, env.batch.state.core
+    counters, workflows, stages = core.counters[0], view.workflows[0], view.stages[0]
+    arrived = np.isfinite(workflows["arrival_s"])
+    present = arrived & ~np.isfinite(workflows["finished_s"])
+    assert counters["arrived"] == arrived.sum() == counters["finished"] + present.sum()
+    phases = np.bincount(stages["phase"], minlength=len(STAGE_PHASE_NAMES))
+    nodes, clock = view.nodes[0], view.clock[0]
+    assert phases[STAGE_READY] == clock["global_len"] + (clock["stage"] >= 0)
+    assert phases[STAGE_TRANSIT] == nodes["inbound"].sum()
+    assert phases[STAGE_QUEUED] == nodes["queue_len"].sum()
+    assert phases[STAGE_RUNNING] == nodes["running"].sum()
+    pool = view.world.nodes["hbm_pool_bytes"]
+    assert (nodes["kv_reserved_bytes"] >= -1.0).all()
+    assert (nodes["kv_reserved_bytes"] + nodes["weights_bytes"] <= pool * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(scenario=_SCENARIOS, seed=st.integers(0, 1000), companions=st.sampled_from(["maestro", "fcfs"]))
+def test_a_random_legal_walk_never_raises_loops_or_loses_anything(
+    tier: str, scenario: dict[str, object], seed: int, companions: str
+) -> None:
+    overrides = tuple(f"{key}={value}" for key, value in scenario.items())
+    env = make(tier, overrides=overrides, illegal="raise", companions=companions)
+    observation, info = env.reset(seed=seed)
+    world = env.batch.scenario.world
+    at_once = 0
+    for step in range(150):
+        assert info["action_mask"].any()
+        assert env.observation_space.contains(observation)
+        observation, _, terminated, truncated, info = env.step(random_legal(info["action_mask"], seed, step))
+        assert not info["invalid_action"]
+        at_once = at_once + 1 if info["dt_s"] == 0.0 else 0
+        # At one instant a stage moves at most thrice and a place changes a model's residency once.
+        in_system = int((env.batch.state.visible.stages[0]["phase"] > 0).sum())
+        assert at_once <= 3 * in_system + 2 * len(world.nodes) * len(world.models)
+        _assert_nothing_lost(env)
+        if terminated or truncated:
+            break
+    assert env.batch.state.core.counters[0]["invalid_actions"] == 0
+    assert info["end_reason"] != 3

@@ -1,0 +1,38 @@
+"""Small environments and random legal walks through them."""
+
+import gymnasium
+import numpy as np
+
+from maestro_gym.registration import TIERS, env_id
+
+__all__ = ["SMALL", "TIERS", "make", "make_vec", "random_legal", "walk"]
+
+# Half a minute of the quick fleet, overloaded: all tiers have something to decide.
+SMALL = ("horizon_s=12", "contention=high")
+
+
+def make(tier: str, **options: object) -> gymnasium.Env:
+    options = {"overrides": SMALL, **options}
+    return gymnasium.make(f"maestro_gym:{env_id(tier)}", **options).unwrapped
+
+
+def make_vec(tier: str, num_envs: int, **options: object) -> gymnasium.vector.VectorEnv:
+    options = {"overrides": SMALL, **options}
+    return gymnasium.make_vec(f"maestro_gym:{env_id(tier)}", num_envs=num_envs, **options)
+
+
+def random_legal(mask: np.ndarray, seed: int, step: int) -> int:
+    """A legal action that depends on nothing but its arguments."""
+    legal = np.flatnonzero(mask)
+    return int(legal[np.random.default_rng((seed, step)).integers(len(legal))])
+
+
+def walk(env: gymnasium.Env, seed: int, steps: int | None = None) -> list[tuple]:
+    """Random legal steps of one episode, from its reset on, as (observation, reward, ended, info)."""
+    observation, info = env.reset(seed=seed)
+    rows = [(observation, 0.0, False, info)]
+    while not rows[-1][2] and (steps is None or len(rows) <= steps):
+        action = random_legal(info["action_mask"], seed, len(rows))
+        observation, reward, terminated, truncated, info = env.step(action)
+        rows.append((observation, reward, terminated or truncated, info))
+    return rows
