@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "maestro_gym"
 LAYERS = (
-    ("errors", "schema", "hashing", "jit"),
+    ("errors", "schema", "hashing", "jit", "boxed"),
     ("config", "policy"),
     ("workloads",),
     ("predictors",),
