@@ -1,0 +1,109 @@
+"""What must hold of a simulation at any moment, recomputed from its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maestro_gym.schema import (
+    ENGINE_ASLEEP,
+    ENGINE_AWAKE,
+    ENGINE_FREE,
+    ENGINE_LOADING,
+    STAGE_FINISHED,
+    STAGE_FUTURE,
+    STAGE_QUEUED,
+    STAGE_READY,
+    STAGE_RUNNING,
+    STAGE_TRANSIT,
+    State,
+)
+
+
+def check_state(state: State, e: int = 0) -> None:
+    """Assert conservation of stages, and that every account of memory is the sum of its parts."""
+    view, _, core = state
+    stages, nodes, engines = view.stages[e], view.nodes[e], view.engines[e]
+    phases = stages["phase"]
+    counters = core.counters[e]
+    world = view.world
+    # Stages: every list holds what the phases say, once.
+    queue = view.global_queue[e, : view.clock[e]["global_len"]]
+    held = [int(stage) for stage in queue]
+    assert all(phases[stage] == STAGE_READY for stage in held)
+    for n in range(len(nodes)):
+        waiting = view.node_queue[e, n, : nodes[n]["queue_len"]]
+        assert np.all(phases[waiting] == STAGE_QUEUED)
+        assert np.all(stages["node"][waiting] == n)
+        held += [int(stage) for stage in waiting]
+        assert nodes[n]["inbound"] == np.sum((phases == STAGE_TRANSIT) & (stages["node"] == n))
+        for k in range(engines.shape[1]):
+            batch = view.batch[e, n, k, : engines[n, k]["running"]]
+            assert np.all(phases[batch] == STAGE_RUNNING)
+            assert np.all(stages["model"][batch] == engines[n, k]["model"])
+            held += [int(stage) for stage in batch]
+        assert nodes[n]["running"] == engines[n]["running"].sum()
+    assert len(held) == len(set(held))
+    assert len(held) == np.isin(phases, (STAGE_READY, STAGE_QUEUED, STAGE_RUNNING)).sum()
+    # Workflows: arrived = finished + in the system.
+    arrived = np.isfinite(view.workflows[e]["arrival_s"])
+    finished = np.isfinite(view.workflows[e]["finished_s"])
+    assert counters["arrived"] == arrived.sum()
+    assert counters["finished"] == finished.sum()
+    assert counters["weight_in_system"] == view.workflows[e]["weight"][arrived & ~finished].sum()
+    assert np.all(np.isin(phases[stages["workflow"] >= 0], (STAGE_FUTURE,), invert=True))
+    for w in np.flatnonzero(finished):
+        first = state.hidden.workflows[e, w]["first_stage"]
+        assert np.all(phases[first : first + state.hidden.workflows[e, w]["num_stages"]] == STAGE_FINISHED)
+    # Memory.
+    params = world.params[0]
+    for n, node in enumerate(nodes):
+        perf = world.perf[world.nodes[n]["hardware"]]
+        pool = world.nodes[n]["hbm_pool_bytes"]
+        reserved = cached = virtual = weights = pools = 0.0
+        for k, engine in enumerate(engines[n]):
+            if engine["status"] == ENGINE_FREE:
+                assert engine["model"] == -1
+                assert engine["kv_reserved_bytes"] == engine["kv_cached_bytes"] == 0.0
+                continue
+            assert view.slot_of[e, n, engine["model"]] == k
+            arch = perf[world.models[engine["model"]]["arch"]]
+            unit = arch["kv_bytes_per_token"]
+            if engine["status"] == ENGINE_ASLEEP:
+                weights += params["sleep_bytes"]
+            elif engine["status"] in (ENGINE_AWAKE, ENGINE_LOADING):
+                weights += arch["weight_bytes"] + params["margin_bytes"]
+            batch = view.batch[e, n, k, : engine["running"]]
+            mine = core.sequences[e][batch]
+            assert np.all(mine["computed_tokens"] <= mine["hit_tokens"] + mine["private_tokens"])
+            groups = view.prefix_groups[e, n, k] >= 0
+            entries = view.prefixes[e, n, k][groups]
+            own = (entries["tokens"] - entries["base_tokens"]) * unit
+            assert np.all(own > 0)
+            pinned = own[entries["refs"] > 0].sum()
+            assert engine["kv_pinned_bytes"] == pinned
+            assert engine["kv_cached_bytes"] == own[entries["refs"] == 0].sum()
+            assert engine["kv_reserved_bytes"] == mine["private_tokens"].sum() * unit + pinned
+            direct = np.bincount(mine["ref_entry"][mine["ref_entry"] >= 0], minlength=len(groups))
+            through = np.zeros(len(groups), int)
+            for i in np.flatnonzero(groups):
+                base = view.prefixes[e, n, k, i]["base_entry"]
+                if base >= 0:
+                    through[base] += direct[i]
+                    assert groups[base]
+            np.testing.assert_array_equal(view.prefixes[e, n, k]["refs"][groups], (direct + through)[groups])
+            if params["partitioned"]:
+                assert engine["kv_reserved_bytes"] + engine["kv_cached_bytes"] <= max(0.0, engine["kv_pool_bytes"])
+            reserved += engine["kv_reserved_bytes"]
+            cached += engine["kv_cached_bytes"]
+            virtual += mine["virtual_bytes"].sum()
+            pools += engine["kv_pool_bytes"]
+        assert node["weights_bytes"] == weights
+        assert node["kv_reserved_bytes"] == reserved
+        assert node["kv_cached_bytes"] == cached
+        assert node["kv_virtual_bytes"] == virtual
+        assert node["kv_virtual_bytes"] <= params["kv_virtual_cap"] * pool
+        np.testing.assert_allclose(node["kv_pool_bytes"], pools if params["partitioned"] else pool - weights, atol=1.0)
+        assert reserved + cached <= node["kv_pool_bytes"] + 1.0
+        assert weights + node["kv_pool_bytes"] <= pool + 1.0
+    for name in ("kv_reserved_bytes", "kv_virtual_bytes", "weights_bytes"):
+        assert core.env[e][name] == nodes[name].sum()
