@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.baselines.fitness import FitnessScale, fittest_node
-from maestro_gym.baselines.gates import GATE_NONE, GATE_SAFE
+from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, GATE_NONE
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of, next_in_turn
 from maestro_gym.jit import njit
 from maestro_gym.policy import RuleFunction
@@ -18,7 +18,7 @@ def make_routing_rule(routing: int) -> RuleFunction:
 
     A cluster cannot decline: where no node is open under the routing's gate, any with room will do.
     """
-    gate = gate_of(routing)
+    gate = GATE_CLUSTER if gate_of(routing) == GATE_FLEET else gate_of(routing)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
@@ -47,7 +47,7 @@ def make_fitness_rule(scale: FitnessScale, normalise: bool) -> RuleFunction:
     def rule(view: View, oracle: Hidden, e: int) -> int:
         stage, cluster = int(view.clock[e].stage), int(view.clock[e].cluster)
         node = -1
-        for gate in (GATE_SAFE, GATE_NONE):
+        for gate in (GATE_CLUSTER, GATE_NONE):
             if node < 0:
                 node = fittest_node(view, e, stage, cluster, gate, normalise, limits)
         return node

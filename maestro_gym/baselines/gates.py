@@ -1,14 +1,17 @@
 """Late binding: to which nodes a stage is open, given where its model is.
 
 A stage on a node without its model takes a queue place that a stage of a RUNNING model would use at
-once, and makes engines drain. So residency-aware policies hold such a stage in the global queue
-until a node can start its model without harm, or until it has waited as long as the start takes
-(the break-even of waiting for a warm node and starting another); and a node takes stages of one
-absent model at a time, for half its queue. All of this is a modelling choice; it is the same for
-Maestro and its residency-aware rivals.
+once, and may make engines drain. So residency-aware policies keep such a stage in the global queue.
+It goes to a node that can start its model without harm if no node has the model or expects it, or
+if it has waited as long as the start takes (the break-even of waiting for the one and starting
+another). It displaces other models only when it has waited that long, no node has or expects its
+model, and none can start it without harm. A node takes stages of one absent model at a time, for
+half its queue. All of this is a modelling choice, the same for Maestro and its rivals.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from maestro_gym.baselines.room import can_start, is_overdue
 from maestro_gym.baselines.static_placement import is_home
@@ -16,7 +19,32 @@ from maestro_gym.jit import njit
 from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
 from maestro_gym.sim.legal import can_route
 
-GATE_NONE, GATE_WARM, GATE_SAFE, GATE_HOME = range(4)
+GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
+
+_CURSOR, _MODELS, _TIMES, _ENTRIES = 5, 6, 19, 13
+"""Places in ``view.memory`` of the newcomers sent last: a ring of models (plus one) and of times."""
+
+_ARRIVED_S: Final = 0.2
+"""After this time a stage that was sent stands in its node's queue, where everybody sees it."""
+
+
+@njit
+def note_newcomer(view: View, e: int, model: int) -> None:
+    """The global rule notes that it sent a stage to where its model is not warm."""
+    cursor = int(view.memory[e, _CURSOR])
+    view.memory[e, _MODELS + cursor] = float(model + 1)
+    view.memory[e, _TIMES + cursor] = float(view.clock[e].now_s)
+    view.memory[e, _CURSOR] = float((cursor + 1) % _ENTRIES)
+
+
+@njit
+def is_on_its_way(view: View, e: int, model: int) -> bool:
+    """Whether a stage is in transit to a node that will start a model for it."""
+    for entry in range(_ENTRIES):
+        recent = float(view.clock[e].now_s) - float(view.memory[e, _TIMES + entry]) < _ARRIVED_S
+        if recent and int(view.memory[e, _MODELS + entry]) == model + 1:
+            return True
+    return False
 
 
 @njit
@@ -27,12 +55,23 @@ def is_warm(view: View, e: int, node: int, model: int) -> bool:
 
 
 @njit
-def is_warm_somewhere(view: View, e: int, model: int) -> bool:
-    """Whether a model is RUNNING or being loaded anywhere in the fleet."""
-    for node in range(view.world.nodes.shape[0]):  # noqa: SIM110 - numba compiles no generator expression
+def is_expected_somewhere(view: View, e: int, model: int) -> bool:
+    """Whether a node of the fleet runs or loads a model, or has or will have a waiting stage that starts it."""
+    for node in range(view.world.nodes.shape[0]):
         if is_warm(view, e, node, model):
             return True
-    return False
+        for q in range(int(view.nodes[e, node].queue_len)):
+            if int(view.stages[e, int(view.node_queue[e, node, q])].model) == model:
+                return True
+    return is_on_its_way(view, e, model)
+
+
+@njit
+def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a stage may go to a node without its model and displace nobody."""
+    if not can_route(view, e, stage, node) or not takes_newcomer(view, e, node, int(view.stages[e, stage].model)):
+        return False
+    return can_start(view, e, node, stage, RESERVE_ADAPTIVE, False)
 
 
 @njit
@@ -53,9 +92,8 @@ def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
 def is_open(view: View, e: int, stage: int, node: int, gate: int) -> bool:
     """Whether a stage may go to a node now under a gate.
 
-    ``GATE_NONE``: wherever there is room. ``GATE_WARM``: to a node without its model only when no node
-    has it and one can start it, or when the stage is overdue. ``GATE_SAFE`` (Maestro, F3): also when
-    some node has it, if this one can start it without harm. ``GATE_HOME``: to its home nodes only.
+    ``GATE_NONE``: wherever there is room. ``GATE_FLEET``: as this module says. ``GATE_CLUSTER``: the
+    same for a stage that was sent already. ``GATE_HOME``: to its home nodes only.
     """
     if not can_route(view, e, stage, node):
         return False
@@ -68,8 +106,16 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int) -> bool:
         return True
     if not takes_newcomer(view, e, node, model):
         return False
-    if gate == GATE_HOME or is_overdue(view, e, node, stage):
+    if gate == GATE_HOME:
         return True
-    if gate == GATE_WARM and is_warm_somewhere(view, e, model):
+    overdue = is_overdue(view, e, node, stage)
+    if gate == GATE_FLEET and is_expected_somewhere(view, e, model):
+        return overdue and starts_without_harm(view, e, stage, node)
+    if starts_without_harm(view, e, stage, node):
+        return True
+    if not overdue:
         return False
-    return can_start(view, e, node, stage, RESERVE_ADAPTIVE, False)
+    for other in range(view.world.nodes.shape[0]):
+        if not is_warm(view, e, other, model) and starts_without_harm(view, e, stage, other):
+            return False
+    return True

@@ -8,17 +8,20 @@ from __future__ import annotations
 import math
 
 from maestro_gym.baselines.fitness import FitnessScale, fittest_node
-from maestro_gym.baselines.gates import GATE_NONE, GATE_SAFE, is_open
+from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, is_open, is_warm, note_newcomer
 from maestro_gym.baselines.keys import is_sooner, order_band, order_key
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of
 from maestro_gym.jit import njit
 from maestro_gym.policy import RuleFunction
 from maestro_gym.schema import Hidden, View
 from maestro_gym.sim.actions import WAIT, send_code
-from maestro_gym.sim.legal import can_send
+from maestro_gym.sim.legal import can_send, stage_fits
 
 _TURN_NOTE = 0
 """Place of the round-robin turn in ``view.memory``: one more than the cluster chosen last."""
+
+_CLOSED_NOTE, _NOTES_END, _MARKS_PER_NOTE = 1, 5, 48
+"""Scratch marks in ``view.memory``, one bit a model: the places, and the bits that a float holds exactly."""
 
 
 @njit
@@ -31,15 +34,52 @@ def can_leave(view: View, e: int, stage: int, gate: int) -> bool:
 
 
 @njit
+def fits_somewhere(view: View, e: int, stage: int) -> bool:
+    """Whether some node could serve a stage at all."""
+    for node in range(view.world.nodes.shape[0]):  # noqa: SIM110 - numba compiles no generator expression
+        if stage_fits(view, e, stage, node):
+            return True
+    return False
+
+
+@njit
+def is_closed(view: View, e: int, model: int) -> bool:
+    """Whether a model is marked as closed in this scan of the queue."""
+    note = _CLOSED_NOTE + model // _MARKS_PER_NOTE
+    return note < _NOTES_END and (int(view.memory[e, note]) >> (model % _MARKS_PER_NOTE)) & 1 == 1
+
+
+@njit
+def mark_closed(view: View, e: int, model: int) -> None:
+    """Mark a model as closed for the rest of this scan; without effect beyond 192 models."""
+    note = _CLOSED_NOTE + model // _MARKS_PER_NOTE
+    if note < _NOTES_END:
+        view.memory[e, note] = float(int(view.memory[e, note]) | (1 << (model % _MARKS_PER_NOTE)))
+
+
+@njit
 def first_in_order(view: View, oracle: Hidden, e: int, order: int, gate: int) -> int:
-    """First stage of the global queue, by an order of ``keys``, that some node is open to; -1 = none."""
+    """First stage of the global queue, by an order of ``keys``, that some node is open to; -1 = none.
+
+    The queue is in order of readiness and gates open with waiting, so once a stage finds all nodes
+    closed, the later stages of its model need not be tried.
+    """
+    for note in range(_CLOSED_NOTE, _NOTES_END):
+        view.memory[e, note] = 0.0
     best, best_band, best_key = -1, 1 << 30, math.inf
     for position in range(int(view.clock[e].global_len)):
         stage = int(view.global_queue[e, position])
+        model = int(view.stages[e, stage].model)
+        if is_closed(view, e, model):
+            continue
         band = order_band(view, e, stage, order)
         key = order_key(view, oracle, e, stage, order)
-        if (best < 0 or is_sooner(band, key, best_band, best_key)) and can_leave(view, e, stage, gate):
+        if best >= 0 and not is_sooner(band, key, best_band, best_key):
+            continue
+        if can_leave(view, e, stage, gate):
             best, best_band, best_key = stage, band, key
+        elif fits_somewhere(view, e, stage):
+            mark_closed(view, e, model)
     return best
 
 
@@ -54,6 +94,15 @@ def next_cluster(view: View, e: int, stage: int) -> int:
             view.memory[e, _TURN_NOTE] = float(cluster + 1)
             return cluster
     return -1
+
+
+@njit
+def send_towards(view: View, e: int, stage: int, node: int) -> int:
+    """Action that sends a stage to the cluster of a node, noted when its model must be started there."""
+    model = int(view.stages[e, stage].model)
+    if not is_warm(view, e, node, model):
+        note_newcomer(view, e, model)
+    return send_code(view, stage, int(view.world.nodes[node].cluster))
 
 
 def make_global_rule(order: int, routing: int) -> RuleFunction:
@@ -72,7 +121,7 @@ def make_global_rule(order: int, routing: int) -> RuleFunction:
         if routing == ROUTE_ROUND_ROBIN:
             return send_code(view, stage, next_cluster(view, e, stage))
         node = best_node(view, e, stage, -1, routing, limit)
-        return send_code(view, stage, int(view.world.nodes[node].cluster))
+        return send_towards(view, e, stage, node)
 
     return rule
 
@@ -89,7 +138,7 @@ def make_fitness_global_rule(order: int, scale: FitnessScale, normalise: bool) -
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
-        gate = GATE_SAFE
+        gate = GATE_FLEET
         stage = first_in_order(view, oracle, e, order, gate)
         if stage < 0 and int(view.clock[e].wait_legal) == 0:
             gate = GATE_NONE
@@ -97,6 +146,6 @@ def make_fitness_global_rule(order: int, scale: FitnessScale, normalise: bool) -
         if stage < 0:
             return WAIT
         node = fittest_node(view, e, stage, -1, gate, normalise, limits)
-        return send_code(view, stage, int(view.world.nodes[node].cluster))
+        return send_towards(view, e, stage, node)
 
     return rule

@@ -1,10 +1,11 @@
 """What a node rule may count on: memory that others can spare, and who must drain for whom.
 
-An engine may be put to sleep for a stage when it is idle and its model has no stage waiting here.
-A stage that has waited out its patience may also take the place of a model whose waiting stages are
-younger, once that model has stayed as long as the newcomer's takes to be ready. So every stage is
-served in the end, and two models do not chase each other out of the memory: waiting and staying as
-long as a change costs is the break-even rule of renting or buying.
+An engine may be put to sleep for a stage when no stage waits here for its model and it has been idle
+for as long as the newcomer's model takes to be ready. A stage that has itself waited that long may
+also displace a model that fell idle just now, or one whose waiting stages are younger and which has
+stayed for that time. So every stage is served in the end, and two models do not chase each other out
+of the memory: to wait, idle and stay as long as a change costs is the break-even rule of renting or
+buying.
 """
 
 from __future__ import annotations
@@ -62,13 +63,12 @@ def gives_way(view: View, e: int, node: int, slot: int, stage: int, overdue: boo
         overdue: whether that stage's patience is out.
     """
     engine = view.engines[e, node, slot]
+    now_s = float(view.clock[e].now_s)
+    ready_s = float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
     oldest_s = oldest_waiting_s(view, e, node, int(engine.model))
     if oldest_s == math.inf:
-        return True
-    if not overdue or oldest_s <= float(view.stages[e, stage].ready_s):
-        return False
-    stayed_s = float(view.clock[e].now_s) - float(engine.ready_s)
-    return stayed_s >= float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
+        return overdue or now_s - float(engine.last_used_s) >= ready_s
+    return overdue and oldest_s > float(view.stages[e, stage].ready_s) and now_s - float(engine.ready_s) >= ready_s
 
 
 @njit

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from maestro_gym.baselines.gates import GATE_HOME, GATE_NONE, GATE_SAFE, GATE_WARM, is_open, is_warm
+from maestro_gym.baselines.gates import GATE_FLEET, GATE_HOME, GATE_NONE, is_open, is_warm
 from maestro_gym.hashing import RULE, uniform
 from maestro_gym.jit import njit
 from maestro_gym.schema import BLOCK_TOKENS, View
@@ -36,16 +36,10 @@ _OBLIVIOUS = (ROUTE_RANDOM, ROUTE_ROUND_ROBIN, ROUTE_JSQ)
 
 
 def gate_of(routing: int) -> int:
-    """The gate that goes with a routing.
-
-    Random, round robin and join-shortest-queue do not look at residency; production routers choose
-    among a model's instances; ServerlessLLM weighs a start against a queue.
-    """
+    """The gate of the global tier that goes with a routing; the oblivious ones do not look at residency."""
     if routing == ROUTE_PINNED:
         return GATE_HOME
-    if routing == ROUTE_START_TIME:
-        return GATE_SAFE
-    return GATE_NONE if routing in _OBLIVIOUS else GATE_WARM
+    return GATE_NONE if routing in _OBLIVIOUS else GATE_FLEET
 
 
 _DRAW: Final = RULE + 1
