@@ -42,9 +42,9 @@ TIER_GLOBAL, TIER_CLUSTER, TIER_NODE, NO_TIER = 0, 1, 2, 3
 TIER_NAMES = ("global", "cluster", "node")
 
 # What an admission sets aside for the output of a stage.
-RESERVE_ADAPTIVE, RESERVE_Q90, RESERVE_MAX = 0, 1, 2
-RESERVE_NAMES = ("adaptive", "q90", "max_output")
-NUM_RESERVE_LEVELS = 3
+RESERVE_ADAPTIVE, RESERVE_Q90, RESERVE_MAX, RESERVE_PROMPT = range(4)
+RESERVE_NAMES = ("adaptive", "q90", "max_output", "prompt")
+NUM_RESERVE_LEVELS = 4
 
 BLOCK_TOKENS = 16
 """Tokens of one KV block (vLLM's default on GPUs)."""

@@ -47,7 +47,7 @@ from maestro_gym.baselines.routing import (
     ROUTE_WARM_JSQ,
 )
 from maestro_gym.policy import INFORMATION_CLASSES, Rule, RuleFunction
-from maestro_gym.schema import RESERVE_ADAPTIVE, RESERVE_MAX
+from maestro_gym.schema import RESERVE_ADAPTIVE, RESERVE_MAX, RESERVE_PROMPT
 
 
 @dataclass(frozen=True)
@@ -175,11 +175,11 @@ FITNESSES: dict[str, Part] = {
 
 NODES: dict[str, Part] = {
     "vllm": Part(
-        "P",
-        "FCFS in every engine, head of line",
+        "N",
+        "FCFS in every engine, head of line; reserves the prompt and one token, the rest grows page by page",
         "vLLM V1 scheduler",
-        "pages mapped on demand are stood in for by the adaptive reservation with growth, which is sized by prediction",
-        make=lambda _: make_node_rule(ORDER_FCFS, RESERVE_ADAPTIVE, True),
+        "a page is limits.growth_bytes, where vLLM takes one block",
+        make=lambda _: make_node_rule(ORDER_FCFS, RESERVE_PROMPT, True),
     ),
     "static-max": Part(
         "N",

@@ -16,7 +16,7 @@ from typing import Final
 from maestro_gym.baselines.room import can_start, is_overdue
 from maestro_gym.baselines.static_placement import is_home
 from maestro_gym.jit import njit
-from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
+from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
 from maestro_gym.sim.legal import can_route
 
 GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
@@ -71,7 +71,7 @@ def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
     """Whether a stage may go to a node without its model and displace nobody."""
     if not can_route(view, e, stage, node) or not takes_newcomer(view, e, node, int(view.stages[e, stage].model)):
         return False
-    return can_start(view, e, node, stage, RESERVE_ADAPTIVE, False)
+    return can_start(view, e, node, stage, RESERVE_PROMPT, False)
 
 
 @njit

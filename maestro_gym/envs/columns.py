@@ -122,6 +122,7 @@ ACTION = (
     Column("action_adaptive", "flag", "reserves (L_in + L_hat)(1 + rho)"),
     Column("action_q90", "flag", "reserves prompt and predicted 90th percentile"),
     Column("action_max", "flag", "reserves prompt and output limit"),
+    Column("action_prompt", "flag", "reserves the prompt and one token"),
     Column("action_bytes", "share", "of usable HBM that it takes"),
     Column("action_reclaims", "flag", "others must give way for it"),
     Column("action_idle", "time", "since the model was last used"),

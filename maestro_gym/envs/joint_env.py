@@ -24,7 +24,7 @@ class JointEnv(MaestroEnv):
     | --- | --- | --- |
     | global | 1 + K * C | as `Maestro/Global-v0` |
     | cluster | nodes of the largest cluster | as `Maestro/Cluster-v0` |
-    | node | 1 + 3 * Q + 2 * M | as `Maestro/Node-v0` |
+    | node | 1 + 4 * Q + 2 * M | as `Maestro/Node-v0` |
 
     Illegal actions: see `illegal`. Masks: `action_masks()`, `info["action_mask"]`, `ActionMaskObservation`.
 
@@ -35,7 +35,7 @@ class JointEnv(MaestroEnv):
     of a whole; count log1p(x) / log1p(1e4); tokens log1p(x / 16) / log1p(1e4); time log1p(x / 0.1 s) / log1p(1e5), with
     its sign where it is signed; latency log1p(x / 1 ms) / log1p(1e5).
 
-    `candidates`: float32, shape (A, 75)
+    `candidates`: float32, shape (A, 76)
 
     | # | name | scale | min | meaning |
     | --- | --- | --- | --- | --- |
@@ -110,10 +110,11 @@ class JointEnv(MaestroEnv):
     | 68 | `action_adaptive` | flag | 0 | reserves (L_in + L_hat)(1 + rho) |
     | 69 | `action_q90` | flag | 0 | reserves prompt and predicted 90th percentile |
     | 70 | `action_max` | flag | 0 | reserves prompt and output limit |
-    | 71 | `action_bytes` | share | 0 | of usable HBM that it takes |
-    | 72 | `action_reclaims` | flag | 0 | others must give way for it |
-    | 73 | `action_idle` | time | 0 | since the model was last used |
-    | 74 | `action_oldest` | time | 0 | longest wait in the queue for the model |
+    | 71 | `action_prompt` | flag | 0 | reserves the prompt and one token |
+    | 72 | `action_bytes` | share | 0 | of usable HBM that it takes |
+    | 73 | `action_reclaims` | flag | 0 | others must give way for it |
+    | 74 | `action_idle` | time | 0 | since the model was last used |
+    | 75 | `action_oldest` | time | 0 | longest wait in the queue for the model |
 
     `context`: float32, shape (57,)
 

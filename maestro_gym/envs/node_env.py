@@ -19,18 +19,18 @@ class NodeEnv(MaestroEnv):
 
     ## Action Space
 
-    `Discrete(1 + 3 * Q + 2 * M)` with Q places of a node's queue and M models:
+    `Discrete(1 + 4 * Q + 2 * M)` with Q places of a node's queue and M models:
 
     | action | meaning |
     | --- | --- |
     | 0 | wait |
-    | 1 + 3 * q + r | admit the stage at queue place q, reserving r: 0 adaptive, 1 predicted q90, 2 output limit |
-    | 1 + 3 * Q + m | promote model m: make it RUNNING here |
-    | 1 + 3 * Q + M + m | demote model m: RUNNING and idle to SLEEPING, SLEEPING to the host's DRAM |
+    | 1 + 4 * q + r | admit the stage at queue place q, reserving r: 0 adaptive, 1 q90, 2 limit, 3 prompt |
+    | 1 + 4 * Q + m | promote model m: make it RUNNING here |
+    | 1 + 4 * Q + M + m | demote model m: RUNNING and idle to SLEEPING, SLEEPING to the host's DRAM |
 
     Admission needs a RUNNING engine, a free sequence slot and memory; promotion needs memory and an engine slot.
-    Waiting is illegal when nothing else could happen. An `information="N"` agent may reserve the output limit only,
-    unless nothing else is legal.
+    Waiting is illegal when nothing else could happen. An `information="N"` agent may reserve the output limit or the
+    prompt only, unless nothing else is legal.
 
     Illegal actions: see `illegal`. Masks: `action_masks()`, `info["action_mask"]`, `ActionMaskObservation`.
 
@@ -41,7 +41,7 @@ class NodeEnv(MaestroEnv):
     of a whole; count log1p(x) / log1p(1e4); tokens log1p(x / 16) / log1p(1e4); time log1p(x / 0.1 s) / log1p(1e5), with
     its sign where it is signed; latency log1p(x / 1 ms) / log1p(1e5).
 
-    `candidates`: float32, shape (A, 54)
+    `candidates`: float32, shape (A, 55)
 
     | # | name | scale | min | meaning |
     | --- | --- | --- | --- | --- |
@@ -95,10 +95,11 @@ class NodeEnv(MaestroEnv):
     | 47 | `action_adaptive` | flag | 0 | reserves (L_in + L_hat)(1 + rho) |
     | 48 | `action_q90` | flag | 0 | reserves prompt and predicted 90th percentile |
     | 49 | `action_max` | flag | 0 | reserves prompt and output limit |
-    | 50 | `action_bytes` | share | 0 | of usable HBM that it takes |
-    | 51 | `action_reclaims` | flag | 0 | others must give way for it |
-    | 52 | `action_idle` | time | 0 | since the model was last used |
-    | 53 | `action_oldest` | time | 0 | longest wait in the queue for the model |
+    | 50 | `action_prompt` | flag | 0 | reserves the prompt and one token |
+    | 51 | `action_bytes` | share | 0 | of usable HBM that it takes |
+    | 52 | `action_reclaims` | flag | 0 | others must give way for it |
+    | 53 | `action_idle` | time | 0 | since the model was last used |
+    | 54 | `action_oldest` | time | 0 | longest wait in the queue for the model |
 
     `context`: float32, shape (29,)
 

@@ -16,6 +16,7 @@ from maestro_gym.jit import njit
 from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     RESERVE_MAX,
+    RESERVE_PROMPT,
     TIER_CLUSTER,
     TIER_GLOBAL,
     TIER_NODE,
@@ -115,13 +116,13 @@ def _write_use(view: View, e: int, node: int, model: int, row: np.ndarray, at: i
     last_used_s = float(view.host_models[e, int(view.world.nodes[node].host), model].last_used_s)
     if slot >= 0:
         last_used_s = float(view.engines[e, node, slot].last_used_s)
-    row[at + 5] = of_time(now_s - last_used_s)
+    row[at + NUM_RESERVE_LEVELS + 2] = of_time(now_s - last_used_s)
     oldest_s = 0.0
     for q in range(int(view.nodes[e, node].queue_len)):
         stage = int(view.node_queue[e, node, q])
         if int(view.stages[e, stage].model) == model:
             oldest_s = max(oldest_s, now_s - float(view.stages[e, stage].ready_s))
-    row[at + 6] = of_time(oldest_s)
+    row[at + NUM_RESERVE_LEVELS + 3] = of_time(oldest_s)
 
 
 @njit
@@ -145,7 +146,8 @@ def _open_admits(
         model = int(view.stages[e, stage].model)
         for level in range(NUM_RESERVE_LEVELS):
             # The other levels rest on predicted lengths, and so would their legality.
-            if not (predictions or every_level or level == RESERVE_MAX) or not can_admit(view, e, node, q, level):
+            blind = level in (RESERVE_MAX, RESERVE_PROMPT)
+            if not (predictions or every_level or blind) or not can_admit(view, e, node, q, level):
                 continue
             code = admit_code(view, q, level)
             action = int(place.rows_node) + code
@@ -159,10 +161,11 @@ def _open_admits(
             write_pair(view, e, node, stage, row, int(place.pair), predictions)
             at = int(place.action)
             row[at + level] = 1.0
-            if predictions or level == RESERVE_MAX:
+            if predictions or blind:
                 need = admit_bytes(view, e, node, stage, level)
-                row[at + 3] = of_share(need, pool)
-                row[at + 4] = 1.0 if need > free_kv_bytes(view, e, node, int(view.slot_of[e, node, model])) else 0.0
+                row[at + NUM_RESERVE_LEVELS] = of_share(need, pool)
+                short = need > free_kv_bytes(view, e, node, int(view.slot_of[e, node, model]))
+                row[at + NUM_RESERVE_LEVELS + 1] = 1.0 if short else 0.0
             _write_use(view, e, node, model, row, at)
     return any_legal
 
@@ -192,8 +195,8 @@ def _open_residency(
             at = int(place.action)
             if kind == KIND_PROMOTE:
                 need = load_bytes(view, e, node, model)
-                row[at + 3] = of_share(need, pool)
-                row[at + 4] = 1.0 if need > load_room_bytes(view, e, node) else 0.0
+                row[at + NUM_RESERVE_LEVELS] = of_share(need, pool)
+                row[at + NUM_RESERVE_LEVELS + 1] = 1.0 if need > load_room_bytes(view, e, node) else 0.0
             _write_use(view, e, node, model, row, at)
     return any_legal
 

@@ -17,6 +17,7 @@ from maestro_gym.schema import (
     ENGINE_AWAKE,
     ENGINE_LOADING,
     RESERVE_ADAPTIVE,
+    RESERVE_MAX,
     RESERVE_Q90,
     View,
 )
@@ -208,7 +209,8 @@ def reserve_tokens(view: View, e: int, node: int, stage: int, level: int) -> int
     """Tokens that an admission sets aside for prompt and output, whole blocks, shared ones included.
 
     Level RESERVE_ADAPTIVE: (L_in + L_hat)(1 + rho), Maestro's F7; RESERVE_Q90: L_in + q90;
-    RESERVE_MAX: L_in + max_output_tokens, the static rival. Never beyond the client's limit, never
+    RESERVE_MAX: L_in + max_output_tokens, the static rival; RESERVE_PROMPT: what is there to compute
+    and one token, as vLLM allocates, the rest grows page by page. Never beyond the client's limit, never
     below one token more than what is known to be needed.
     """
     record = view.stages[e, stage]
@@ -219,8 +221,10 @@ def reserve_tokens(view: View, e: int, node: int, stage: int, level: int) -> int
         wanted = int(math.ceil((prompt + record.output_q50_tokens) * (1.0 + view.nodes[e, node].rho)))
     elif level == RESERVE_Q90:
         wanted = prompt + int(math.ceil(record.output_q90_tokens))
-    else:
+    elif level == RESERVE_MAX:
         wanted = most
+    else:
+        wanted = known
     return blocks_up(max(known, min(wanted, most)))
 
 
