@@ -28,7 +28,8 @@ def pack(network: CandidateScorer | SlotMlp) -> tuple[int, np.ndarray, np.ndarra
     """
     if isinstance(network, CandidateScorer):
         kind = SCORER
-        layers = [*network.context, network.context_in, network.candidate_in, *network.hidden, network.logit]
+        actor = network.actor
+        layers = [*actor.context, actor.context_in, actor.candidate_in, *actor.hidden, network.logit]
     else:
         kind = MLP
         layers = [*network.hidden, network.logit]

@@ -34,12 +34,40 @@ def _stack(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class CandidateEmbedding(nn.Module):
+    """Embeds every candidate, with the context, through the same weights."""
+
+    def __init__(self, num_features: int, num_context: int, hidden_sizes: Sequence[int]) -> None:
+        """Build the layers.
+
+        Args:
+            num_features: F, columns of a candidate.
+            num_context: G, length of the context.
+            hidden_sizes: widths of the layers; the first is the context's too.
+        """
+        super().__init__()
+        first = hidden_sizes[0]
+        self.context = _stack((num_context, first))
+        # Linear over [candidate, context] split in two, so that the context is multiplied once, not A times.
+        self.candidate_in = _layer(num_features, first)
+        self.context_in = _layer(first, first, bias=False)
+        self.hidden = _stack(hidden_sizes)
+
+    def forward(self, observation: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of the candidates, (B, A, H), and of the context, (B, first width); none is negative."""
+        context = self.context(observation["context"])
+        first = torch.relu(self.candidate_in(observation["candidates"]) + self.context_in(context).unsqueeze(1))
+        return self.hidden(first), context
+
+
 class CandidateScorer(nn.Module):
     """One shared network for every candidate, and a value of the set (deep sets).
 
     A candidate's logit depends on its own features and on the context, never on its place in the table,
     so that the same weights serve any number of candidates in any order. The value reads the mean and
-    the maximum of the embeddings of the candidates that are there, and the context.
+    the maximum of the embeddings of the candidates that are there, and the context. Actor and critic embed
+    apart: the value of an overloaded fleet is learned from large errors, which drown the small
+    differences between candidates in shared layers.
     """
 
     def __init__(self, num_features: int, num_context: int, hidden_sizes: Sequence[int]) -> None:
@@ -52,27 +80,11 @@ class CandidateScorer(nn.Module):
         """
         super().__init__()
         first, last = hidden_sizes[0], hidden_sizes[-1]
-        self.context = _stack((num_context, first))
-        # Linear over [candidate, context] split in two, so that the context is multiplied once, not A times.
-        self.candidate_in = _layer(num_features, first)
-        self.context_in = _layer(first, first, bias=False)
-        self.hidden = _stack(hidden_sizes)
+        self.actor = CandidateEmbedding(num_features, num_context, hidden_sizes)
         self.logit = _layer(last, 1, _LOGIT_GAIN)
+        self.critic = CandidateEmbedding(num_features, num_context, hidden_sizes)
         self.value_hidden = _stack((2 * last + first, last))
         self.value = _layer(last, 1, 1.0)
-
-    def _embed(self, observation: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        context = self.context(observation["context"])
-        first = torch.relu(self.candidate_in(observation["candidates"]) + self.context_in(context).unsqueeze(1))
-        return self.hidden(first), context
-
-    def _value(self, embedding: torch.Tensor, context: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        there = (present > 0.5).unsqueeze(-1)
-        kept = embedding * there
-        mean = kept.sum(1) / there.sum(1).clamp(min=1)
-        # Embeddings are not negative (ReLU), so that zeros of absent candidates never win.
-        highest = kept.amax(1)
-        return self.value(self.value_hidden(torch.cat((mean, highest, context), dim=1)))
 
     def forward(self, observation: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Score candidates and value the observation.
@@ -83,17 +95,20 @@ class CandidateScorer(nn.Module):
         Returns:
             Logits, shape (B, A), and values, shape (B, 1).
         """
-        embedding, context = self._embed(observation)
-        return self.logit(embedding).squeeze(-1), self._value(embedding, context, observation["candidates"][..., 0])
+        return self.forward_actor(observation), self.forward_critic(observation)
 
     def forward_actor(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits alone, shape (B, A)."""
-        return self.logit(self._embed(observation)[0]).squeeze(-1)
+        return self.logit(self.actor(observation)[0]).squeeze(-1)
 
     def forward_critic(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
         """Values alone, shape (B, 1)."""
-        embedding, context = self._embed(observation)
-        return self._value(embedding, context, observation["candidates"][..., 0])
+        embedding, context = self.critic(observation)
+        there = (observation["candidates"][..., 0] > 0.5).unsqueeze(-1)
+        kept = embedding * there
+        mean = kept.sum(1) / there.sum(1).clamp(min=1)
+        # Embeddings are not negative, so that zeros of absent candidates never win.
+        return self.value(self.value_hidden(torch.cat((mean, kept.amax(1), context), dim=1)))
 
 
 class SlotMlp(nn.Module):

@@ -48,7 +48,13 @@ def build_model(train: TrainConfig, env: VecEnv) -> ContinuousTimePPO:
         target_kl=train.target_kl,
         discount_horizon_s=train.discount_horizon_s,
         reward_scaling=train.reward_scaling,
-        policy_kwargs={"network": train.network, "hidden_sizes": tuple(train.hidden_sizes)},
+        policy_kwargs={
+            "network": train.network,
+            "hidden_sizes": tuple(train.hidden_sizes),
+            # Where most decisions leave one legal action, gradients are small: an epsilon of 1e-5, the
+            # usual choice, would be larger than they are.
+            "optimizer_kwargs": {"eps": 1e-8},
+        },
         seed=train.seed,
         device="cpu",
     )
