@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.gates import is_open
 from maestro_gym.jit import njit
 from maestro_gym.schema import INTERACTIVE, View
@@ -43,7 +44,7 @@ class FitnessScale(NamedTuple):
 
 @njit
 def benefit_s(view: View, e: int, stage: int, node: int) -> float:
-    """A(N,T): minus network there and back, queue wait and slowdown by the batch, plus the prefill time that a prefix hit saves."""
+    """A(N,T): prefill time that a prefix hit saves, minus network there and back, queue wait and slowdown."""
     record = view.stages[e, stage]
     ingress = int(view.workflows[e, int(record.workflow)].ingress_cluster)
     network_s = 2.0 * float(view.world.latency_s[ingress, int(view.world.nodes[node].cluster)])
@@ -115,4 +116,4 @@ def fittest_node(
             fitness -= MU * normalised(harm_s, scale[4], scale[5])
         if fitness > best_fitness or (fitness == best_fitness and raw_s > best_raw_s):
             best, best_fitness, best_raw_s = node, fitness, raw_s
-    return best
+    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate)

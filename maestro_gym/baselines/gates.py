@@ -4,9 +4,9 @@ A stage on a node without its model takes a queue place that a stage of a RUNNIN
 once, and may make engines drain. So residency-aware policies keep such a stage in the global queue.
 It goes to a node that can start its model without harm if no node has the model or expects it, or
 if it has waited as long as the start takes (the break-even of waiting for the one and starting
-another). It displaces other models only when it has waited that long, no node has or expects its
-model, and none can start it without harm. A node takes stages of one absent model at a time, for
-half its queue. All of this is a modelling choice, the same for Maestro and its rivals.
+another). It displaces other models (``displacement``) only when no node has or expects its model and
+none can start it without harm. A node takes stages of one absent model at a time, for half its
+queue. All of this is a modelling choice, the same for Maestro and its rivals.
 """
 
 from __future__ import annotations
@@ -108,14 +108,6 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int) -> bool:
         return False
     if gate == GATE_HOME:
         return True
-    overdue = is_overdue(view, e, node, stage)
-    if gate == GATE_FLEET and is_expected_somewhere(view, e, model):
-        return overdue and starts_without_harm(view, e, stage, node)
-    if starts_without_harm(view, e, stage, node):
-        return True
-    if not overdue:
+    if gate == GATE_FLEET and is_expected_somewhere(view, e, model) and not is_overdue(view, e, node, stage):
         return False
-    for other in range(view.world.nodes.shape[0]):
-        if not is_warm(view, e, other, model) and starts_without_harm(view, e, stage, other):
-            return False
-    return True
+    return starts_without_harm(view, e, stage, node)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.fitness import FitnessScale, fittest_node
 from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, is_open, is_warm, note_newcomer
 from maestro_gym.baselines.keys import is_sooner, order_band, order_key
@@ -27,10 +28,10 @@ _CLOSED_NOTE, _NOTES_END, _MARKS_PER_NOTE = 1, 5, 48
 @njit
 def can_leave(view: View, e: int, stage: int, gate: int) -> bool:
     """Whether some node is open to a stage now."""
-    for node in range(view.world.nodes.shape[0]):  # noqa: SIM110 - numba compiles no generator expression
+    for node in range(view.world.nodes.shape[0]):
         if is_open(view, e, stage, node, gate):
             return True
-    return False
+    return displacement_node(view, e, stage, -1, gate) >= 0
 
 
 @njit

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.gates import GATE_FLEET, GATE_HOME, GATE_NONE, is_open, is_warm
 from maestro_gym.hashing import RULE, uniform
 from maestro_gym.jit import njit
@@ -146,7 +147,7 @@ def best_node(view: View, e: int, stage: int, cluster: int, routing: int, gate: 
         model = int(view.stages[e, stage].model)
         if is_warm(view, e, second, model) or not is_warm(view, e, best, model):
             return second
-    return best
+    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate)
 
 
 @njit

@@ -1,0 +1,102 @@
+"""Which node gives up what it serves for a model that nobody serves.
+
+Rent or buy, counted in stage-seconds: a model displaces others when its stages in the global queue
+have waited in sum as long as the displaced stages would, that is the time of the start times the
+stages that the displaced engines serve. One rare request so cannot cost a popular model its node at
+once, and demand for a model that was displaced brings it back soon. A modelling choice, the same
+for Maestro and its residency-aware rivals.
+"""
+
+from __future__ import annotations
+
+import math
+
+from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, is_expected_somewhere, is_warm, takes_newcomer
+from maestro_gym.baselines.room import needed_bytes
+from maestro_gym.jit import njit
+from maestro_gym.schema import ENGINE_AWAKE, RESERVE_ADAPTIVE, View
+from maestro_gym.sim.estimates import load_room_bytes, ready_time_s, reuse_likelihood, sleep_frees_bytes
+from maestro_gym.sim.legal import can_route
+
+
+@njit
+def stages_of_engine(view: View, e: int, node: int, slot: int) -> float:
+    """Stages that an engine serves: admitted, waiting on the node, and the one that may come soon."""
+    engine = view.engines[e, node, slot]
+    waiting = 0
+    for q in range(int(view.nodes[e, node].queue_len)):
+        if int(view.stages[e, int(view.node_queue[e, node, q])].model) == int(engine.model):
+            waiting += 1
+    return int(engine.running) + waiting + float(reuse_likelihood(view, e, node, slot))
+
+
+@njit
+def displaced_stages(view: View, e: int, stage: int, node: int) -> float:
+    """Stages served by the engines that must go for a stage, the least busy first; inf when it cannot be."""
+    model = int(view.stages[e, stage].model)
+    missing = needed_bytes(view, e, node, stage, RESERVE_ADAPTIVE) - float(load_room_bytes(view, e, node))
+    displaced, last, last_slot = 0.0, -1.0, -1
+    while missing > 0.0:
+        best, best_stages = -1, math.inf
+        for slot in range(view.engines.shape[2]):
+            engine = view.engines[e, node, slot]
+            if int(engine.status) != ENGINE_AWAKE or int(engine.model) == model:
+                continue
+            stages = stages_of_engine(view, e, node, slot)
+            # In order of (stages, slot), after the one taken last.
+            if (stages > last or (stages == last and slot > last_slot)) and stages < best_stages:
+                best, best_stages = slot, stages
+        if best < 0:
+            return math.inf
+        displaced += best_stages
+        missing -= float(sleep_frees_bytes(view, e, node, best))
+        last, last_slot = best_stages, best
+    return displaced
+
+
+@njit
+def waited_stage_s(view: View, e: int, model: int) -> float:
+    """Stage-seconds that the stages of a model in the global queue have waited."""
+    total_s = 0.0
+    for position in range(int(view.clock[e].global_len)):
+        stage = int(view.global_queue[e, position])
+        if int(view.stages[e, stage].model) == model:
+            total_s += float(view.clock[e].now_s) - float(view.stages[e, stage].ready_s)
+    return total_s
+
+
+@njit
+def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
+    """Node on which a stage may displace others: the one that loses the fewest stage-seconds.
+
+    Args:
+        view: what a scheduler sees.
+        e: environment.
+        stage: a stage that no node is open to.
+        cluster: only nodes of this cluster; -1 for the whole fleet.
+        gate: ``GATE_FLEET`` asks whether waiting has cost enough; ``GATE_CLUSTER`` does not, for a
+            stage that was sent already; under other gates nobody is displaced.
+
+    Returns:
+        A node id, -1 when none may be disturbed.
+    """
+    if gate != GATE_FLEET and gate != GATE_CLUSTER:
+        return -1
+    model = int(view.stages[e, stage].model)
+    if gate == GATE_FLEET and is_expected_somewhere(view, e, model):
+        return -1
+    best, best_cost_s = -1, math.inf
+    for node in range(view.world.nodes.shape[0]):
+        if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
+            continue
+        if not can_route(view, e, stage, node) or is_warm(view, e, node, model):
+            continue
+        if not takes_newcomer(view, e, node, model):
+            continue
+        stages = max(1.0, displaced_stages(view, e, stage, node))
+        cost_s = stages * float(ready_time_s(view, e, node, model))
+        if cost_s < best_cost_s:
+            best, best_cost_s = node, cost_s
+    if best >= 0 and gate == GATE_FLEET and waited_stage_s(view, e, model) < best_cost_s:
+        return -1
+    return best
