@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import config as numba_config
 from numba import types
 from numba.extending import intrinsic
+
+from maestro_gym.jit import INTERPRETED
 
 ADDRESS = types.uintp
 """Type of the address of a box."""
@@ -28,12 +29,14 @@ def box_reader(layout: types.NamedTuple) -> Callable[[Any], Any]:
     Returns:
         ``read(address) -> tuple``; interpreted, a box is the tuple itself.
     """
-    if numba_config.DISABLE_JIT:
+    if INTERPRETED:
         return lambda box: box
 
-    @intrinsic
-    def read(typing_context: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 - numba's own objects
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+    make: Any = intrinsic
+
+    @make
+    def read(typing_context: Any, address: Any) -> Any:  # noqa: ANN401 - numba's own objects
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
             pointer = context.get_value_type(layout).as_pointer()
             return builder.load(builder.inttoptr(args[0], pointer))
 
@@ -51,10 +54,11 @@ def box_writer(layout: types.NamedTuple) -> Callable[[Any, Any], None]:
     Returns:
         ``write(tuple, address)``.
     """
+    make: Any = intrinsic
 
-    @intrinsic
-    def write(typing_context: Any, value: Any, address: Any) -> Any:  # noqa: ANN401, ARG001 - numba's own objects
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+    @make
+    def write(typing_context: Any, value: Any, address: Any) -> Any:  # noqa: ANN401 - numba's own objects
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
             pointer = context.get_value_type(layout).as_pointer()
             builder.store(args[0], builder.inttoptr(args[1], pointer))
             return context.get_dummy_value()
@@ -75,6 +79,6 @@ def box_buffer(layout: types.NamedTuple) -> np.ndarray:
     """
     from numba.core.registry import cpu_target
 
-    context = cpu_target.target_context
+    context: Any = cpu_target.target_context
     size = context.get_abi_sizeof(context.get_value_type(layout))
     return np.zeros(size // 8 + 8, np.uint64)

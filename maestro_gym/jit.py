@@ -15,13 +15,16 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 # A spinning OpenMP wait starves the other core; it must be set before numba loads its layer.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import numba  # noqa: E402 - after the environment is set
-from numba.core.options import DefaultOptions  # noqa: E402
+import numba
+from numba.core.options import DefaultOptions
+
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+"""Whether the sources run without the compiler."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +36,7 @@ _REACHES = {
     "sim": (),
     "baselines": ("sim",),
     "envs": ("sim", "baselines"),
+    "agents": ("sim", "baselines", "envs"),
 }
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
@@ -71,9 +75,9 @@ def cache_dir(package: str) -> Path:
 def njit(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of this project: cached, no fastmath, GIL released, IEEE division.
 
-    Outside ``workloads`` and ``predictors`` it may not allocate: without numba's reference counts a look at one of the state's sixty arrays
-    costs a load; with them it costs two atomic operations for each of the sixty (measured: an
-    episode takes ten times as long, and threads stand in each other's way).
+    Outside ``workloads`` and ``predictors`` it may not allocate: without numba's reference counts a
+    look at one of the state's sixty arrays costs a load; with them it costs two atomic operations
+    for each of the sixty (measured: an episode takes 25 times as long).
 
     Args:
         function: plain Python over arrays; no allocation, dict, list or string inside.
@@ -110,10 +114,13 @@ def _compile(
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False
+    settings: Any = numba.config
     with _lock:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(cache_dir(package))
+        before = settings.CACHE_DIR
+        settings.CACHE_DIR = str(cache_dir(package))
         try:
-            return numba.njit(**options)(function) if signature is None else numba.njit(signature, **options)(function)
+            arguments = () if signature is None else (signature,)
+            compiler: Any = numba.njit
+            return compiler(*arguments, **options)(function)
         finally:
-            numba.config.CACHE_DIR = before
+            settings.CACHE_DIR = before

@@ -18,7 +18,7 @@ from maestro_gym.agents.policy_file import PolicyCard
 from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observe import observe
 from maestro_gym.errors import MaestroError
-from maestro_gym.jit import njit
+from maestro_gym.jit import INTERPRETED, njit
 from maestro_gym.policy import Rule, RuleFunction
 from maestro_gym.schema import TIER_NAMES, Hidden, View, World
 
@@ -135,4 +135,4 @@ def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFu
         return codes[best] if best >= 0 else 0
 
     # Not cached on disk: weights are part of the code.
-    return decide if numba.config.DISABLE_JIT else numba.njit(nogil=True, error_model="numpy")(decide)
+    return decide if INTERPRETED else numba.njit(nogil=True, error_model="numpy")(decide)

@@ -41,7 +41,9 @@ def make_fitness_rule(scale: FitnessScale, normalise: bool) -> RuleFunction:
         scale: frozen percentiles of the terms.
         normalise: False leaves the terms in raw time, as the variant beside Maestro.
     """
-    limits = tuple(float(limit) for limit in scale)
+    # A plain tuple: numba then compiles the limits in as constants.
+    a, b, c, d, f, g = (float(limit) for limit in scale)
+    limits = (a, b, c, d, f, g)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:

@@ -135,7 +135,9 @@ def make_fitness_global_rule(order: int, scale: FitnessScale, normalise: bool) -
         scale: frozen percentiles of the fitness terms.
         normalise: False leaves the terms in raw time.
     """
-    limits = tuple(float(limit) for limit in scale)
+    # A plain tuple: numba then compiles the limits in as constants.
+    a, b, c, d, f, g = (float(limit) for limit in scale)
+    limits = (a, b, c, d, f, g)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:

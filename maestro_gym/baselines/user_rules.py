@@ -15,6 +15,7 @@ import numba
 
 from maestro_gym.config import hint
 from maestro_gym.errors import MaestroError
+from maestro_gym.jit import INTERPRETED
 from maestro_gym.policy import INFORMATION_CLASSES, RULE_TIERS, Rule
 
 _EXAMPLE = "A rule is a class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`."
@@ -41,7 +42,7 @@ def _load_module(path: Path) -> ModuleType:
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a plain function; what already is a dispatcher stays as it is."""
-    if hasattr(function, "py_func") or numba.config.DISABLE_JIT:
+    if hasattr(function, "py_func") or INTERPRETED:
         return function
     # Not cached: numba would not see edits to what the file calls.
     return numba.njit(nogil=True, error_model="numpy")(function)

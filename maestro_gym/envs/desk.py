@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import config as numba_config
 from numba import types
 from numba.np.numpy_support import from_dtype
 
 from maestro_gym.boxed import ADDRESS, box_buffer, box_reader, box_writer
 from maestro_gym.envs.layout import LAYOUT, Layout
-from maestro_gym.jit import njit_as
+from maestro_gym.jit import INTERPRETED, njit_as
 from maestro_gym.schema import Hidden, State
 from maestro_gym.sim.batch import records
 from maestro_gym.sim.engine import ENGINE, Engine, blank_hidden
@@ -220,7 +219,7 @@ class OpenDesk:
         num_envs = len(buffers.actions)
         # What the addresses lead to lives as long as this object.
         self._kept = (desk, step, box_buffer(DESK), box_buffer(RUNNER))
-        if numba_config.DISABLE_JIT:
+        if INTERPRETED:
             self.runner: Any = Runner(step, desk, num_envs)
             return
         self.runner = self._kept[3].ctypes.data

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import config as numba_config
 
 from maestro_gym.envs.columns import BLOCKS, Column
+from maestro_gym.jit import INTERPRETED
 from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     TIER_CLUSTER,
@@ -158,4 +158,4 @@ def make_layout(
         row[block] = columns.get(block, ABSENT)
     for block in ("fleet", "stage", "node", "tier"):
         row[f"context_{block}"] = context.get(block, ABSENT)
-    return Layout(spec, total, record.view(np.recarray) if numba_config.DISABLE_JIT else record)
+    return Layout(spec, total, record.view(np.recarray) if INTERPRETED else record)

@@ -6,11 +6,11 @@ import math
 from copy import deepcopy
 
 import numpy as np
-from numba import config as numba_config
 
 from maestro_gym import schema
 from maestro_gym.errors import MaestroError
 from maestro_gym.hashing import mix
+from maestro_gym.jit import INTERPRETED
 from maestro_gym.schema import Core, Episode, Hidden, State, View, World
 from maestro_gym.sim.estimates import load_bytes
 from maestro_gym.sim.placement import host_tiers, warm_placement
@@ -33,7 +33,7 @@ _POLICY_PURPOSE = 901
 def records(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Zeroed structured array whose fields read as attributes, compiled or interpreted."""
     array = np.zeros(shape, dtype)
-    return array.view(np.recarray) if numba_config.DISABLE_JIT else array
+    return array.view(np.recarray) if INTERPRETED else array
 
 
 def _native(array: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def _native(array: np.ndarray) -> np.ndarray:
     if array.dtype.names is None:
         return array
     plain = np.ascontiguousarray(array).view(np.dtype(array.dtype.descr), np.ndarray)
-    return plain.view(np.recarray) if numba_config.DISABLE_JIT else plain
+    return plain.view(np.recarray) if INTERPRETED else plain
 
 
 class Simulation:

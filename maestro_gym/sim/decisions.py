@@ -121,6 +121,8 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
     """Advance an environment to its next decision.
 
     Args:
+        state: the batch.
+        e: environment.
         oracle: what the reclaim rule may read beyond the view.
         reclaim: the reclaim rule, asked when a stage outgrows its reservation.
 
@@ -147,9 +149,9 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
         if planned or (env.global_due == 1 and view.clock[e].global_len > 0):
             continue
         time_s = next_event_s(state, e)
-        if env.arrival_next == env.num_workflows and env.evaluation == 1:
-            if state.core.counters[e].finished == state.core.counters[e].arrived:
-                return _finish(state, e, DONE_DRAINED)
+        drained = state.core.counters[e].finished == env.num_workflows
+        if drained and env.evaluation == 1:
+            return _finish(state, e, DONE_DRAINED)
         for node in range(view.nodes.shape[1]):
             time_s = min(time_s, state.core.nodes[e, node].wait_until_s)
         time_s = min(time_s, min(env.global_wait_until_s, min(env.next_sample_s, env.next_scrape_s)))

@@ -5,7 +5,7 @@ Rules enter as numba first-class functions, so a new rule compiles alone and the
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -25,7 +25,7 @@ from maestro_gym.sim.reclaim import Rule
 def _blank_state() -> State:
     """The smallest state, from which the types of the arrays are taken."""
 
-    def array(dtype: Any, dims: int) -> np.ndarray:
+    def array(dtype: np.dtype | str, dims: int) -> np.ndarray:
         return np.zeros((1,) * dims, dtype)
 
     world = World(
@@ -189,6 +189,8 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
     """Run an environment under its rules until an agent must decide or the episode is over.
 
     Args:
+        engine: the batch and its rules.
+        e: environment.
         agent_tiers: bit t is set when an agent decides for tier t; 0 runs the whole episode.
 
     Returns:

@@ -110,6 +110,9 @@ def evict(state: State, e: int, node: int, only_slot: int) -> None:
     """Drop cached prefixes, least recently used and tail first, until what is reserved has room.
 
     Args:
+        state: the batch.
+        e: environment.
+        node: the node.
         only_slot: the engine whose pool is meant in partitioned mode; unused where memory is elastic.
     """
     view = state.visible
@@ -256,6 +259,11 @@ def keep_context(state: State, e: int, node: int, slot: int, stage: int, held_to
     """After a stage has finished and released its memory, keep its blocks as its workflow's context.
 
     Args:
+        state: the batch.
+        e: environment.
+        node: where it ran.
+        slot: its engine.
+        stage: the stage.
         held_tokens: KV tokens that it had, prompt and output, shared ones included.
     """
     view = state.visible

@@ -184,7 +184,7 @@ def _begin_part(state: State, e: int, node: int, slot: int, part: int) -> None:
         part = LOAD_START
     core.load_stage = part
     now_s = view.clock[e].now_s
-    if part == LOAD_ROOM or part == LOAD_START:
+    if part in (LOAD_ROOM, LOAD_START):
         if part == LOAD_ROOM:
             length_s = core.load_delay_s
         elif core.load_from == SLEEPING:

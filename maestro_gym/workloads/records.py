@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from maestro_gym.jit import INTERPRETED
 from maestro_gym.schema import SERVICE
 
 
@@ -17,7 +17,7 @@ def by_name(records: np.ndarray) -> np.ndarray:
     Returns:
         The same memory; a recarray when interpreted, the array itself when compiled.
     """
-    return records.view(np.recarray) if numba.config.DISABLE_JIT else records
+    return records.view(np.recarray) if INTERPRETED else records
 
 
 def unit_service(num_models: int, max_model_len: int = 1 << 20) -> np.ndarray:

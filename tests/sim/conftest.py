@@ -33,7 +33,9 @@ class Call:
         self.sys, self.ctx, self.predicted = sys, ctx, float(output if predicted is None else predicted)
 
 
-def make_episode(workflows: Sequence[tuple[float, Sequence[Call]]], *, cls: int = 0, deadline_s: float = 60.0) -> Episode:
+def make_episode(
+    workflows: Sequence[tuple[float, Sequence[Call]]], *, cls: int = 0, deadline_s: float = 60.0
+) -> Episode:
     """An episode from (arrival, calls); parents are positions within the workflow."""
     flows, stages, hidden, predictions, children = [], [], [], [], []
     for number, (arrival_s, calls) in enumerate(workflows):
@@ -48,7 +50,11 @@ def make_episode(workflows: Sequence[tuple[float, Sequence[Call]]], *, cls: int 
             stage["max_output_tokens"] = max(call.output, 512)
             stage["sys_group"], stage["sys_prefix_tokens"] = call.sys
             stage["ctx_group"], stage["ctx_prefix_tokens"] = call.ctx
-            truth["output_tokens"], truth["tool_gap_s"], truth["num_parents"] = call.output, call.gap_s, len(call.parents)
+            truth["output_tokens"], truth["tool_gap_s"], truth["num_parents"] = (
+                call.output,
+                call.gap_s,
+                len(call.parents),
+            )
             truth["child_start"] = len(children)
             kids = [first + k for k, other in enumerate(calls) if position in other.parents]
             truth["num_children"] = len(kids)
@@ -70,7 +76,10 @@ def make_episode(workflows: Sequence[tuple[float, Sequence[Call]]], *, cls: int 
 @pytest.fixture(scope="session")
 def toy() -> Scenario:
     """The toy scenario: two A100-80GB nodes, three deployments, constant lengths, an oracle predictor."""
-    return Scenario.load("toy", ["limits.api_s=0.0", "fleet.local_latency_s=0.0", "fleet.link_latency_s=0.0", "fleet.link_bytes_per_s=1.0e+30"])
+    return Scenario.load(
+        "toy",
+        ["limits.api_s=0.0", "fleet.local_latency_s=0.0", "fleet.link_latency_s=0.0", "fleet.link_bytes_per_s=1.0e+30"],
+    )
 
 
 def run_hand_made(scenario: Scenario, episode: Episode, policy: str = "fcfs", **options: object) -> Simulation:

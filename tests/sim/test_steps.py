@@ -95,7 +95,8 @@ def test_two_busy_engines_take_turns() -> None:
     calls = [Call(64, 200, model=0), Call(64, 200, model=1)]
     together = run_hand_made(scenario, make_episode([(0.0, [call]) for call in calls]))
     alone = [
-        run_hand_made(scenario, make_episode([(0.0, [call])])).state.visible.stages[0, 0]["finished_s"] for call in calls
+        run_hand_made(scenario, make_episode([(0.0, [call])])).state.visible.stages[0, 0]["finished_s"]
+        for call in calls
     ]
     finished = together.state.visible.stages[0]["finished_s"][:2]
     # While both decode, each is slowed by the sum of the busy shares; the first to end felt it throughout.
