@@ -127,5 +127,5 @@ def test_every_scenario_can_run_partitioned(name: str) -> None:
 
 
 def test_training_settings_load_by_name() -> None:
-    assert load_train("default").num_envs == 256
-    assert load_train("default").batch_size == 2048
+    assert load_train("cluster").num_envs == 256
+    assert load_train("cluster").batch_size == 2048
