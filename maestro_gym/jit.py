@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -42,6 +43,7 @@ _REACHES = {
 _ALLOCATING = ("workloads", "predictors")
 _COMMON = ("schema.py", "hashing.py", "jit.py", "boxed.py")
 _lock = threading.RLock()
+_told = threading.Event()
 _NUMBA_OPTIONS = vars(DefaultOptions)
 
 
@@ -106,6 +108,16 @@ def njit_as(
     return lambda function: _compile(function, signature, parallel=parallel, nrt=allocates or parallel)
 
 
+def _tell(function: Callable[..., Any], package: str) -> None:
+    """Say once, on stderr, that a big kernel has to be compiled; MAESTRO_QUIET=1 keeps it silent."""
+    cached = f"*/{function.__module__.rpartition('.')[2]}.{function.__qualname__}-*.nbi"
+    if INTERPRETED or _told.is_set() or any(cache_dir(package).glob(cached)):
+        return
+    _told.set()
+    if os.environ.get("MAESTRO_QUIET", "0") in ("", "0"):
+        print("Compiling the simulator (once; a minute or two) ...", file=sys.stderr, flush=True)
+
+
 def _compile(
     function: Callable[P, R], signature: object, *, parallel: bool = False, nrt: bool = False
 ) -> Callable[P, R]:
@@ -114,6 +126,8 @@ def _compile(
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False
+    if signature is not None:
+        _tell(function, package)
     settings: Any = numba.config
     with _lock:
         before = settings.CACHE_DIR

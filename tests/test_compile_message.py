@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from maestro_gym import jit
+
+
+def kernel() -> None:
+    """Stands for a kernel of the package ``tests``."""
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAESTRO_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("MAESTRO_QUIET", raising=False)
+    monkeypatch.setattr(jit, "INTERPRETED", False)
+    monkeypatch.setattr(jit, "_told", threading.Event())
+
+
+def test_compiling_is_announced_once_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    jit._tell(kernel, "tests")
+    jit._tell(kernel, "tests")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("Compiling the simulator") == 1
+
+
+def test_nothing_is_said_when_the_kernel_is_cached(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = jit.cache_dir("tests") / "tests_0123"
+    folder.mkdir(parents=True)
+    module = kernel.__module__.rpartition(".")[2]
+    (folder / f"{module}.kernel-11.py311.nbi").touch()
+    jit._tell(kernel, "tests")
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_is_said_when_quiet_or_interpreted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAESTRO_QUIET", "1")
+    jit._tell(kernel, "tests")
+    monkeypatch.delenv("MAESTRO_QUIET")
+    monkeypatch.setattr(jit, "_told", threading.Event())
+    monkeypatch.setattr(jit, "INTERPRETED", True)
+    jit._tell(kernel, "tests")
+    assert capsys.readouterr().err == ""
