@@ -10,9 +10,11 @@ from maestro_gym.schema import (
     DONE_DRAINED,
     DONE_NO,
     DONE_TIME,
+    ENGINE_ASLEEP,
     ENGINE_AWAKE,
     NO_TIER,
     NUM_RESERVE_LEVELS,
+    RESERVE_PROMPT,
     STAGE_RUNNING,
     STAGE_TRANSIT,
     TIER_CLUSTER,
@@ -55,11 +57,14 @@ def _any_node_action(state: State, e: int, node: int) -> bool:
     """Whether a node can do anything for a stage that waits there: admit it, or promote its model."""
     view = state.visible
     for i in range(view.nodes[e, node].queue_len):
-        if can_promote(view, e, node, int(view.stages[e, view.node_queue[e, node, i]].model)):
-            return True
-        for level in range(NUM_RESERVE_LEVELS):
-            if can_admit(view, e, node, i, level):
+        model = int(view.stages[e, view.node_queue[e, node, i]].model)
+        slot = view.slot_of[e, node, model]
+        if slot < 0 or view.engines[e, node, slot].status == ENGINE_ASLEEP:
+            if can_promote(view, e, node, model):
                 return True
+        elif can_admit(view, e, node, i, RESERVE_PROMPT):
+            # No level takes less memory than this one.
+            return True
     return False
 
 

@@ -78,7 +78,13 @@ def toy() -> Scenario:
     """The toy scenario: two A100-80GB nodes, three deployments, constant lengths, an oracle predictor."""
     return Scenario.load(
         "toy",
-        ["limits.api_s=0.0", "fleet.local_latency_s=0.0", "fleet.link_latency_s=0.0", "fleet.link_bytes_per_s=1.0e+30"],
+        [
+            "limits.api_s=0.0",
+            "fleet.local_latency_s=0.0",
+            "fleet.link_latency_s=0.0",
+            "fleet.link_bytes_per_s=1.0e+30",
+            "limits.growth_s=0.0",
+        ],
     )
 
 
