@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, is_expected_somewhere, is_warm, takes_newcomer
+from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, is_warm, takes_newcomer
 from maestro_gym.baselines.room import needed_bytes
 from maestro_gym.jit import njit
-from maestro_gym.schema import ENGINE_AWAKE, RESERVE_ADAPTIVE, View
+from maestro_gym.schema import ENGINE_AWAKE, RESERVE_PROMPT, View
 from maestro_gym.sim.estimates import load_room_bytes, ready_time_s, reuse_likelihood, sleep_frees_bytes
 from maestro_gym.sim.legal import can_route
 
@@ -34,7 +34,7 @@ def stages_of_engine(view: View, e: int, node: int, slot: int) -> float:
 def displaced_stages(view: View, e: int, stage: int, node: int) -> float:
     """Stages served by the engines that must go for a stage, the least busy first; inf when it cannot be."""
     model = int(view.stages[e, stage].model)
-    missing = needed_bytes(view, e, node, stage, RESERVE_ADAPTIVE) - float(load_room_bytes(view, e, node))
+    missing = needed_bytes(view, e, node, stage, RESERVE_PROMPT) - float(load_room_bytes(view, e, node))
     displaced, last, last_slot = 0.0, -1.0, -1
     while missing > 0.0:
         best, best_stages = -1, math.inf
@@ -66,7 +66,7 @@ def waited_stage_s(view: View, e: int, model: int) -> float:
 
 
 @njit
-def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
+def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, expected: bool) -> int:
     """Node on which a stage may displace others: the one that loses the fewest stage-seconds.
 
     Args:
@@ -76,15 +76,17 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int) -
         cluster: only nodes of this cluster; -1 for the whole fleet.
         gate: ``GATE_FLEET`` asks whether waiting has cost enough; ``GATE_CLUSTER`` does not, for a
             stage that was sent already; under other gates nobody is displaced.
+        expected: the answer of ``gates.is_expected``: nobody is displaced for a model that some node has.
 
     Returns:
         A node id, -1 when none may be disturbed.
     """
     if gate != GATE_FLEET and gate != GATE_CLUSTER:
         return -1
-    model = int(view.stages[e, stage].model)
-    if gate == GATE_FLEET and is_expected_somewhere(view, e, model):
+    if expected:
         return -1
+    model = int(view.stages[e, stage].model)
+    waited_s = waited_stage_s(view, e, model) if gate == GATE_FLEET else math.inf
     best, best_cost_s = -1, math.inf
     for node in range(view.world.nodes.shape[0]):
         if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
@@ -93,10 +95,10 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int) -
             continue
         if not takes_newcomer(view, e, node, model):
             continue
-        stages = max(1.0, displaced_stages(view, e, stage, node))
-        cost_s = stages * float(ready_time_s(view, e, node, model))
+        ready_s = float(ready_time_s(view, e, node, model))
+        if ready_s > waited_s or ready_s >= best_cost_s:
+            continue
+        cost_s = ready_s * max(1.0, displaced_stages(view, e, stage, node))
         if cost_s < best_cost_s:
             best, best_cost_s = node, cost_s
-    if best >= 0 and gate == GATE_FLEET and waited_stage_s(view, e, model) < best_cost_s:
-        return -1
-    return best
+    return best if best_cost_s <= waited_s else -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.baselines.node_rules import forced_step, is_head
-from maestro_gym.baselines.room import is_overdue, oldest_waiting_s
+from maestro_gym.baselines.room import is_overdue, oldest_waiting_s, start_time_s
 from maestro_gym.jit import njit
 from maestro_gym.policy import RuleFunction
 from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, Hidden, View
@@ -51,7 +51,7 @@ def serve_tenant(view: View, e: int, node: int, slot: int, level: int) -> int:
     """The next action of a node that a model owns: serve it, or hand the node over."""
     model = int(view.engines[e, node, slot].model)
     other = first_of_others(view, e, node, model)
-    hand_over = other >= 0 and is_overdue(view, e, node, other)
+    hand_over = other >= 0 and is_overdue(view, e, other, start_time_s(view, e, node, other))
     other_s = float(view.stages[e, other].ready_s) if hand_over else math.inf
     for position in range(int(view.nodes[e, node].queue_len)):
         stage = int(view.node_queue[e, node, position])

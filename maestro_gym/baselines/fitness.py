@@ -12,10 +12,10 @@ import math
 from typing import Final, NamedTuple
 
 from maestro_gym.baselines.displacement import displacement_node
-from maestro_gym.baselines.gates import is_open
+from maestro_gym.baselines.gates import is_expected, is_open
 from maestro_gym.jit import njit
 from maestro_gym.schema import INTERACTIVE, View
-from maestro_gym.sim.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s, slowdown_s
+from maestro_gym.sim.estimates import NOMINAL_BATCH, prefix_hit_tokens, ready_time_s, reclaim_harm_s
 
 LAMBDA: Final = 1.0
 """Weight of T_ready (F2)."""
@@ -43,8 +43,19 @@ class FitnessScale(NamedTuple):
 
 
 @njit
+def work_wait_s(view: View, e: int, node: int) -> float:
+    """Queue wait of a node, seconds: all work sent to it and not done, at the nominal batch.
+
+    Admitted work counts like waiting work: a newcomer waits behind the one and shares the GPU with
+    the other, and so do those whom it slows.
+    """
+    record = view.nodes[e, node]
+    return (float(record.queued_work_s) + float(record.running_work_s)) / NOMINAL_BATCH
+
+
+@njit
 def benefit_s(view: View, e: int, stage: int, node: int) -> float:
-    """A(N,T): prefill time that a prefix hit saves, minus network there and back, queue wait and slowdown."""
+    """A(N,T): prefill time that a prefix hit saves, minus network there and back and queue wait."""
     record = view.stages[e, stage]
     ingress = int(view.workflows[e, int(record.workflow)].ingress_cluster)
     network_s = 2.0 * float(view.world.latency_s[ingress, int(view.world.nodes[node].cluster)])
@@ -52,7 +63,7 @@ def benefit_s(view: View, e: int, stage: int, node: int) -> float:
         network_s *= INTERACTIVE_NETWORK_WEIGHT
     service = view.world.service[int(record.model)]
     saved_s = float(prefix_hit_tokens(view, e, node, stage)) * float(service.prefill_s_per_token)
-    return saved_s - network_s - queue_wait_s(view, e, node) - slowdown_s(view, e, node, stage)
+    return saved_s - network_s - work_wait_s(view, e, node)
 
 
 @njit
@@ -101,11 +112,12 @@ def fittest_node(
     Returns:
         A node id, -1 when no node is open.
     """
+    expected = is_expected(view, e, stage, gate)
     best, best_fitness, best_raw_s = -1, -math.inf, -math.inf
     for node in range(view.world.nodes.shape[0]):
         if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
             continue
-        if not is_open(view, e, stage, node, gate):
+        if not is_open(view, e, stage, node, gate, expected):
             continue
         a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
         raw_s = a_s - LAMBDA * ready_s - MU * harm_s
@@ -116,4 +128,4 @@ def fittest_node(
             fitness -= MU * normalised(harm_s, scale[4], scale[5])
         if fitness > best_fitness or (fitness == best_fitness and raw_s > best_raw_s):
             best, best_fitness, best_raw_s = node, fitness, raw_s
-    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate)
+    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)

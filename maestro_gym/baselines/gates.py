@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from maestro_gym.baselines.room import can_start, is_overdue
+from maestro_gym.baselines.room import can_start, is_overdue, start_time_s
 from maestro_gym.baselines.static_placement import is_home
 from maestro_gym.jit import njit
 from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
@@ -89,8 +89,14 @@ def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
 
 
 @njit
-def is_open(view: View, e: int, stage: int, node: int, gate: int) -> bool:
-    """Whether a stage may go to a node now under a gate.
+def is_expected(view: View, e: int, stage: int, gate: int) -> bool:
+    """Whether a stage should rather wait for a node that has its model, as ``is_open`` asks; once a stage."""
+    return gate == GATE_FLEET and is_expected_somewhere(view, e, int(view.stages[e, stage].model))
+
+
+@njit
+def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool) -> bool:
+    """Whether a stage may go to a node now under a gate; ``expected`` is the answer of ``is_expected``.
 
     ``GATE_NONE``: wherever there is room. ``GATE_FLEET``: as this module says. ``GATE_CLUSTER``: the
     same for a stage that was sent already. ``GATE_HOME``: to its home nodes only.
@@ -104,10 +110,8 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int) -> bool:
         return False
     if is_warm(view, e, node, model):
         return True
-    if not takes_newcomer(view, e, node, model):
-        return False
     if gate == GATE_HOME:
-        return True
-    if gate == GATE_FLEET and is_expected_somewhere(view, e, model) and not is_overdue(view, e, node, stage):
+        return takes_newcomer(view, e, node, model)
+    if expected and not is_overdue(view, e, stage, start_time_s(view, e, node, stage)):
         return False
     return starts_without_harm(view, e, stage, node)

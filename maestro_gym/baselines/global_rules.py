@@ -9,7 +9,7 @@ import math
 
 from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.fitness import FitnessScale, fittest_node
-from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, is_open, is_warm, note_newcomer
+from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, is_expected, is_open, is_warm, note_newcomer
 from maestro_gym.baselines.keys import is_sooner, order_band, order_key
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of
 from maestro_gym.jit import njit
@@ -28,10 +28,11 @@ _CLOSED_NOTE, _NOTES_END, _MARKS_PER_NOTE = 1, 5, 48
 @njit
 def can_leave(view: View, e: int, stage: int, gate: int) -> bool:
     """Whether some node is open to a stage now."""
+    expected = is_expected(view, e, stage, gate)
     for node in range(view.world.nodes.shape[0]):
-        if is_open(view, e, stage, node, gate):
+        if is_open(view, e, stage, node, gate, expected):
             return True
-    return displacement_node(view, e, stage, -1, gate) >= 0
+    return displacement_node(view, e, stage, -1, gate, expected) >= 0
 
 
 @njit

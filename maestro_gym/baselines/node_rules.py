@@ -18,6 +18,7 @@ from maestro_gym.baselines.room import (
     is_overdue,
     must_drain,
     next_step,
+    start_time_s,
 )
 from maestro_gym.jit import njit
 from maestro_gym.policy import RuleFunction
@@ -40,7 +41,10 @@ def is_head(view: View, e: int, node: int, position: int) -> bool:
 def is_starved(view: View, e: int, node: int, position: int, level: int) -> bool:
     """Whether the stage at a queue position is overdue and held up by lack of memory or of a slot."""
     stage = int(view.node_queue[e, node, position])
-    if not is_overdue(view, e, node, stage) or next_step(view, e, node, position, level) != STEP_NONE:
+    if (
+        not is_overdue(view, e, stage, start_time_s(view, e, node, stage))
+        or next_step(view, e, node, position, level) != STEP_NONE
+    ):
         return False
     slot = int(view.slot_of[e, node, int(view.stages[e, stage].model)])
     if slot < 0:

@@ -43,15 +43,19 @@ def oldest_waiting_s(view: View, e: int, node: int, model: int) -> float:
 
 
 @njit
-def is_overdue(view: View, e: int, node: int, stage: int) -> bool:
-    """Whether a stage has waited, from its readiness, for longer than its patience with a node."""
-    waited_s = float(view.clock[e].now_s) - float(view.stages[e, stage].ready_s)
-    ready_s = float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
-    return waited_s > max(PATIENCE_S, ready_s)
+def start_time_s(view: View, e: int, node: int, stage: int) -> float:
+    """T_ready of the model of a stage on a node: what a change to it costs in time."""
+    return float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
 
 
 @njit
-def gives_way(view: View, e: int, node: int, slot: int, stage: int, overdue: bool) -> bool:
+def is_overdue(view: View, e: int, stage: int, start_s: float) -> bool:
+    """Whether a stage has waited, from its readiness, for longer than a change costs."""
+    return float(view.clock[e].now_s) - float(view.stages[e, stage].ready_s) > max(PATIENCE_S, start_s)
+
+
+@njit
+def gives_way(view: View, e: int, node: int, slot: int, stage: int, start_s: float, overdue: bool) -> bool:
     """Whether the engine of a slot may be displaced for a stage, once it is idle.
 
     Args:
@@ -60,19 +64,21 @@ def gives_way(view: View, e: int, node: int, slot: int, stage: int, overdue: boo
         node: the node.
         slot: engine slot with a model.
         stage: the stage that needs room.
-        overdue: whether that stage's patience is out.
+        start_s: its ``start_time_s``.
+        overdue: whether its patience is out.
     """
     engine = view.engines[e, node, slot]
     now_s = float(view.clock[e].now_s)
-    ready_s = float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
+    if not overdue and now_s - float(engine.last_used_s) < start_s:
+        return False
     oldest_s = oldest_waiting_s(view, e, node, int(engine.model))
     if oldest_s == math.inf:
-        return overdue or now_s - float(engine.last_used_s) >= ready_s
-    return overdue and oldest_s > float(view.stages[e, stage].ready_s) and now_s - float(engine.ready_s) >= ready_s
+        return True
+    return overdue and oldest_s > float(view.stages[e, stage].ready_s) and now_s - float(engine.ready_s) >= start_s
 
 
 @njit
-def spare_bytes(view: View, e: int, node: int, stage: int, overdue: bool) -> float:
+def spare_bytes(view: View, e: int, node: int, stage: int, start_s: float, overdue: bool) -> float:
     """HBM bytes that a stage may claim from idle engines; for an overdue one from sleepers' residue too.
 
     The residue counts only when no idle engine is left out, as sleepers are ended last.
@@ -88,7 +94,7 @@ def spare_bytes(view: View, e: int, node: int, stage: int, overdue: bool) -> flo
         if status == ENGINE_ASLEEP:
             residue += sleep_bytes
         elif status == ENGINE_AWAKE:
-            if gives_way(view, e, node, slot, stage, overdue):
+            if gives_way(view, e, node, slot, stage, start_s, overdue):
                 total += float(sleep_frees_bytes(view, e, node, slot))
                 residue += sleep_bytes
             else:
@@ -97,7 +103,7 @@ def spare_bytes(view: View, e: int, node: int, stage: int, overdue: bool) -> flo
 
 
 @njit
-def has_spare_slot(view: View, e: int, node: int, stage: int, overdue: bool) -> bool:
+def has_spare_slot(view: View, e: int, node: int, stage: int, start_s: float, overdue: bool) -> bool:
     """Whether the model of a stage has an engine slot on a node, or one that a stage may claim."""
     if int(view.slot_of[e, node, int(view.stages[e, stage].model)]) >= 0:
         return True
@@ -106,7 +112,11 @@ def has_spare_slot(view: View, e: int, node: int, stage: int, overdue: bool) -> 
         status = int(engine.status)
         if status in (ENGINE_FREE, ENGINE_ASLEEP):
             return True
-        if status == ENGINE_AWAKE and int(engine.running) == 0 and gives_way(view, e, node, slot, stage, overdue):
+        if (
+            status == ENGINE_AWAKE
+            and int(engine.running) == 0
+            and gives_way(view, e, node, slot, stage, start_s, overdue)
+        ):
             return True
     return False
 
@@ -125,13 +135,14 @@ def needed_bytes(view: View, e: int, node: int, stage: int, level: int) -> float
 @njit
 def can_start(view: View, e: int, node: int, stage: int, level: int, overdue: bool) -> bool:
     """Whether the model of a stage can be promoted now at the cost of those who give way only."""
+    start_s = start_time_s(view, e, node, stage)
     if not can_promote(view, e, node, int(view.stages[e, stage].model)):
         return False
-    if not has_spare_slot(view, e, node, stage, overdue):
+    if not has_spare_slot(view, e, node, stage, start_s, overdue):
         return False
     need = needed_bytes(view, e, node, stage, level)
     room = float(load_room_bytes(view, e, node))
-    return need <= room or need <= room + spare_bytes(view, e, node, stage, overdue)
+    return need <= room or need <= room + spare_bytes(view, e, node, stage, start_s, overdue)
 
 
 @njit
@@ -142,7 +153,8 @@ def next_step(view: View, e: int, node: int, position: int, level: int) -> int:
         ``STEP_ADMIT``, ``STEP_PROMOTE`` of its model, or ``STEP_NONE``.
     """
     stage = int(view.node_queue[e, node, position])
-    overdue = is_overdue(view, e, node, stage)
+    start_s = start_time_s(view, e, node, stage)
+    overdue = is_overdue(view, e, stage, start_s)
     slot = int(view.slot_of[e, node, int(view.stages[e, stage].model)])
     if slot < 0 or int(view.engines[e, node, slot].status) != ENGINE_AWAKE:
         return STEP_PROMOTE if can_start(view, e, node, stage, level, overdue) else STEP_NONE
@@ -150,7 +162,7 @@ def next_step(view: View, e: int, node: int, position: int, level: int) -> int:
         return STEP_NONE
     need = needed_bytes(view, e, node, stage, level)
     room = float(free_kv_bytes(view, e, node, slot))
-    if need <= room or need <= room + spare_bytes(view, e, node, stage, overdue):
+    if need <= room or need <= room + spare_bytes(view, e, node, stage, start_s, overdue):
         return STEP_ADMIT
     return STEP_NONE
 
@@ -162,8 +174,9 @@ def must_drain(view: View, e: int, node: int, slot: int, stage: int, level: int)
     The engines with the fewest running stages drain first, as many as it takes.
     """
     model = int(view.stages[e, stage].model)
+    start_s = start_time_s(view, e, node, stage)
     mine = view.engines[e, node, slot]
-    if int(mine.model) == model or not gives_way(view, e, node, slot, stage, True):
+    if int(mine.model) == model or not gives_way(view, e, node, slot, stage, start_s, True):
         return False
     missing = needed_bytes(view, e, node, stage, level) - float(load_room_bytes(view, e, node))
     for other in range(view.engines.shape[2]):
@@ -171,7 +184,7 @@ def must_drain(view: View, e: int, node: int, slot: int, stage: int, level: int)
         if other == slot or int(engine.status) != ENGINE_AWAKE or int(engine.model) == model:
             continue
         fewer = int(engine.running) < int(mine.running) or (int(engine.running) == int(mine.running) and other < slot)
-        if fewer and gives_way(view, e, node, other, stage, True):
+        if fewer and gives_way(view, e, node, other, stage, start_s, True):
             missing -= float(sleep_frees_bytes(view, e, node, other))
             if missing <= 0.0:
                 return False

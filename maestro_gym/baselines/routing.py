@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from maestro_gym.baselines.displacement import displacement_node
-from maestro_gym.baselines.gates import GATE_FLEET, GATE_HOME, GATE_NONE, is_open, is_warm
+from maestro_gym.baselines.gates import GATE_FLEET, GATE_HOME, GATE_NONE, is_expected, is_open, is_warm
 from maestro_gym.hashing import RULE, uniform
 from maestro_gym.jit import njit
 from maestro_gym.schema import BLOCK_TOKENS, View
@@ -130,12 +130,13 @@ def best_node(view: View, e: int, stage: int, cluster: int, routing: int, gate: 
     Returns:
         A node id, -1 when none is open.
     """
+    expected = is_expected(view, e, stage, gate)
     best, second = -1, -1
     best_cost, second_cost = math.inf, math.inf
     for node in range(view.world.nodes.shape[0]):
         if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
             continue
-        if not is_open(view, e, stage, node, gate):
+        if not is_open(view, e, stage, node, gate, expected):
             continue
         cost = node_cost(view, e, stage, node, routing)
         if best < 0 or cost < best_cost:
@@ -147,7 +148,7 @@ def best_node(view: View, e: int, stage: int, cluster: int, routing: int, gate: 
         model = int(view.stages[e, stage].model)
         if is_warm(view, e, second, model) or not is_warm(view, e, best, model):
             return second
-    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate)
+    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
 
 
 @njit

@@ -86,7 +86,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int) -> Wo
     params.rho_min = 0.1
     latency_s = np.full((num_clusters, num_clusters), 0.01)
     np.fill_diagonal(latency_s, 0.0)
-    steps = np.zeros((1, 1, 1))
+    steps = np.zeros((1, 1, 64))
     return World(nodes, hosts, models, perf, steps, steps, latency_s, np.full_like(latency_s, 1e9), service, params)
 
 
@@ -109,7 +109,7 @@ class Hand:
         host_models = _records(HOST_MODEL, 1, num_nodes, num_models)
         host_models.tier = CPU
         prefixes = _records(PREFIX, 1, num_nodes, 4, 4)
-        prefixes.group = -1
+
         clock = _records(CLOCK, 1)
         clock.now_s = NOW_S
         clock.key = 7
@@ -127,6 +127,7 @@ class Hand:
             node_queue=np.zeros((1, num_nodes, 8), np.int32),
             batch=np.zeros((1, num_nodes, 4, 8), np.int32),
             prefixes=prefixes,
+            prefix_groups=np.full((1, num_nodes, 4, 4), -1, np.int32),
             reclaim=_records(RECLAIM, 1, 8),
             reclaim_len=np.zeros(1, np.int64),
             memory=np.zeros((1, MEMORY)),

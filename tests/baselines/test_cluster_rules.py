@@ -166,8 +166,8 @@ def test_maestro_goes_where_the_prefix_is() -> None:
     hand.view.stages[0, stage].ctx_prefix_tokens = 6400
     hand.engine(0, 0)
     slot = hand.engine(1, 0)
-    entry = hand.view.prefixes[0, 1, slot, 0]
-    entry.group, entry.tokens = 5, 6400
+    hand.view.prefix_groups[0, 1, slot, 0] = 5
+    hand.view.prefixes[0, 1, slot, 0].tokens = 6400
     hand.route(stage)
     for name in ("maestro", "maestro-raw", "llm-d", "dynamo"):
         assert _node(hand, name) == 1

@@ -14,6 +14,7 @@ from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     RESERVE_ADAPTIVE,
     RESERVE_MAX,
+    RESERVE_PROMPT,
 )
 from tests.baselines.hand import GB, NOW_S, Hand
 
@@ -52,7 +53,7 @@ def _queue_of_one_model() -> Hand:
 @pytest.mark.parametrize(
     ("name", "stage", "level"),
     [
-        ("vllm", 0, RESERVE_ADAPTIVE),
+        ("vllm", 0, RESERVE_PROMPT),
         ("static-max", 0, RESERVE_MAX),
         ("edf", 1, RESERVE_ADAPTIVE),
         ("maestro", 3, RESERVE_ADAPTIVE),
@@ -80,7 +81,7 @@ def test_the_head_of_one_engine_does_not_block_another_engine() -> None:
     hand.engine(0, 1, running=1)
     hand.load(0, running=2, reserved_gb=35.8)
     hand.queue(0, hand.stage(prompt=4000), hand.stage(model=1, prompt=1000))
-    assert _step(hand, "vllm") == ("admit", 1, RESERVE_ADAPTIVE)
+    assert _step(hand, "vllm") == ("admit", 1, RESERVE_PROMPT)
 
 
 def test_static_max_needs_room_for_the_clients_limit() -> None:
