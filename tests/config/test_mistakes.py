@@ -24,7 +24,7 @@ MISTAKES = {
     "unknown fleet": ("fleet=papr", ["fleet", "`papr`", "`paper`"]),
     "unknown GPU": ("fleet.clusters.0.hosts.0.gpu=A100-80", ["fleet", "`east`", "`A100-80GB`"]),
     "unmapped deployment": ("workload.model_map={gpt-4: qwen}", ["workload.model_map", "`gpt-4`", "`qwen`"]),
-    "past the end of a list": ("models.99.popularity=1", ["models.99.popularity", "0 to 15"]),
+    "past the end of a list": ("models.99.popularity=1", ["models.99.popularity", "0 to 18"]),
     "path through a value": ("models.0.name.x=3", ["models.0.name", "no keys"]),
     "no equals sign": ("horizon_s", ["horizon_s", "equals sign"]),
     "bad YAML": ("seeds=[1, 2", ["seeds=[1, 2", "YAML"]),
@@ -50,7 +50,7 @@ def test_a_bad_override_names_place_and_fix(mistake: str) -> None:
 
 
 def test_an_impossible_fleet_names_the_model_and_the_missing_memory() -> None:
-    with pytest.raises(MaestroError, match=r"no node of the fleet can host `qwen-32b-coder`.*65\.5 GB"):
+    with pytest.raises(MaestroError, match=r"no node of the fleet can host `qwen3-30b-coder`.*61\.1 GB"):
         load_scenario("quick", [f"fleet.clusters.{index}.hosts.0.gpu=A100-40GB" for index in (0, 1)])
 
 

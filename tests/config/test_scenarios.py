@@ -89,7 +89,7 @@ def test_overrides_reach_into_files_that_the_scenario_names() -> None:
     config = load_scenario("quick", ["fleet.clusters.west.hosts.0.nodes=3", "train.total_steps=10", "fleet=quick"])
     assert config.fleet.num_nodes == 8
     config = load_scenario("quick", ["fleet.clusters.west.hosts.0.nodes=3", "train.total_steps=10"])
-    assert config.fleet.num_nodes == 10
+    assert config.fleet.num_nodes == 7
     assert config.train.total_steps == 10
 
 
@@ -106,7 +106,7 @@ def test_max_model_len_never_exceeds_what_a_node_can_hold() -> None:
     config = load_scenario("quick")
     by_name = {deployment.name: deployment for deployment in config.models}
     assert config.max_model_len(by_name["llama-8b-chat"]) == 131072
-    coder = by_name["qwen-32b-coder"]
+    coder = by_name["qwen-32b-expert"]
     assert config.max_model_len(coder) <= config.kv_room_tokens(coder, config.host_groups[0]) < 32768
 
 

@@ -8,7 +8,7 @@ from maestro_gym.registration import TIERS, env_id
 __all__ = ["SMALL", "TIERS", "make", "make_vec", "random_legal", "walk"]
 
 # Half a minute of the quick fleet, overloaded: all tiers have something to decide.
-SMALL = ("horizon_s=12", "contention=high")
+SMALL = ("horizon_s=12", "contention=high", "limits.node_queue_limit=8")
 
 
 def make(tier: str, **options: object) -> gymnasium.Env:
