@@ -85,5 +85,5 @@ def test_a_faulty_rule_file_is_a_users_error(tmp_path: Path, text: str, name: st
 
 
 def test_a_missing_rule_file_is_named() -> None:
-    with pytest.raises(MaestroError, match="nowhere.py"):
+    with pytest.raises(MaestroError, match=r"nowhere\.py"):
         load_policy("nowhere.py:Rule")
