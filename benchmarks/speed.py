@@ -139,17 +139,16 @@ def main() -> None:
     say = output().print
     say(f"scenario quick, tier cluster, companions maestro, random legal actions; {arguments.repeats} repeats in turns")
     rates = _rates(arguments.repeats, arguments.decisions)
-    ratio = _interpreted(arguments.repeats, arguments.interpreted_decisions)
-    starts = _starts(arguments.repeats, arguments.skip_cold)
-    line = machine_line(before, os.getloadavg()[0])
     show_table(
-        f"Decisions a second, median of {arguments.repeats}; environments: the first {arguments.decisions} decisions each",
+        f"Decisions a second, median of {arguments.repeats}; environments: their first {arguments.decisions} decisions",
         rates,
         "reached_s: simulated time at the end of the stretch; whole episodes count the decisions of all tiers",
     )
-    show_table(f"Interpreted and compiled, one core, the first {arguments.interpreted_decisions} decisions", ratio)
+    ratio = _interpreted(arguments.repeats, arguments.interpreted_decisions)
+    show_table(f"Decisions a second on one core, the first {arguments.interpreted_decisions}", ratio)
+    starts = _starts(arguments.repeats, arguments.skip_cold)
     show_table("Seconds from the start of the process to the end of the first step", starts)
-    say(line)
+    say(machine_line(before, os.getloadavg()[0]))
     write_json(arguments.json, {"machine": before, "rates": rates, "interpreted": ratio, "starts": starts})
 
 
