@@ -455,8 +455,6 @@ ENGINE_CORE = np.dtype(
         ("base_s", "f8"),  # first step's time, slowdown included
         ("slope_s", "f8"),  # by which every further step is longer
         ("phase", "i8"),
-        ("decoding", "i8"),  # sequences that decode in it
-        ("kv_tokens", "i8"),  # KV tokens of the decoding sequences at its beginning
         ("overhead_s", "f8"),  # owed by the next step: page mapping, warm-up
         ("factor", "f8"),  # slowdown by neighbours, frozen at the stretch's start
         ("seen_steps", "i8"),  # steps already shown in the view
@@ -482,11 +480,9 @@ ENV_CORE = np.dtype(
     [
         ("arrival_next", "i8"),  # first workflow not yet arrived
         ("num_workflows", "i8"),
-        ("num_stages", "i8"),
         ("heap_len", "i8"),
         ("global_due", "i8"),
         ("global_wait_until_s", "f8"),
-        ("node_cursor", "i8"),
         ("done", "i8"),  # DONE_*
         ("events", "i8"),
         ("event_budget", "i8"),

@@ -63,7 +63,8 @@ class ScenarioConfig(StrictModel):
             if names.count(name) > 1:
                 raise ValueError(f"models: the name `{name}` is given to two deployments; names must differ")
         for source, target in self.workload.model_map.items():
-            if target not in names:
+            # A trace's calls may also be spread over all deployments.
+            if target not in (*names, "by_popularity"):
                 raise ValueError(
                     f"workload.model_map: `{source}` maps to `{target}`, which is no deployment. {hint(target, names)}"
                 )

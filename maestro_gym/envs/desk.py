@@ -218,10 +218,12 @@ class OpenDesk:
         desk = Desk(engine, blank_hidden(), layout.record, buffers)
         num_envs = len(buffers.actions)
         # What the addresses lead to lives as long as this object.
-        self._kept = (desk, step, box_buffer(DESK), box_buffer(RUNNER))
+        self._kept: tuple[Any, ...] = (desk, step)
         if INTERPRETED:
             self.runner: Any = Runner(step, desk, num_envs)
             return
-        self.runner = self._kept[3].ctypes.data
-        _box_desk(*engine, *desk[1:], self._kept[2].ctypes.data)
-        _box_runner(step, self._kept[2].ctypes.data, num_envs, self.runner)
+        desk_box, runner_box = box_buffer(DESK), box_buffer(RUNNER)
+        self._kept += (desk_box, runner_box)
+        self.runner = runner_box.ctypes.data
+        _box_desk(*engine, *desk[1:], desk_box.ctypes.data)
+        _box_runner(step, desk_box.ctypes.data, num_envs, self.runner)

@@ -209,7 +209,6 @@ class Simulation:
         env = core.env[e]
         params = self.world.params[0]
         env["num_workflows"] = len(episode.workflows)
-        env["num_stages"] = len(episode.stages)
         env["global_wait_until_s"] = math.inf
         env["event_budget"] = EVENT_BUDGET
         env["evaluation"] = int(self._evaluation)

@@ -25,9 +25,6 @@ from maestro_gym.schema import (
 NOMINAL_BATCH = 16.0
 """Sequences that a node serves at once at the nominal speeds of ``World.service``."""
 
-NOMINAL_CONTEXT_TOKENS = 2048.0
-"""Context of each of them."""
-
 REUSE_SCALE_S = 60.0
 """Idle time after which an idle model is reckoned half as likely to be asked for soon (modelling choice)."""
 
@@ -117,35 +114,6 @@ def ready_time_s(view: View, e: int, node: int, model: int) -> float:
 def queue_wait_s(view: View, e: int, node: int) -> float:
     """Seconds to serve what was sent to a node and is not admitted yet, at the nominal batch (a fluid estimate)."""
     return view.nodes[e, node].queued_work_s / NOMINAL_BATCH
-
-
-@njit
-def slowdown_s(view: View, e: int, node: int, stage: int) -> float:
-    """Seconds by which a stage's decode is slower on a node than at nominal speed.
-
-    From the step tables, for the batch that it would join and contexts of `NOMINAL_CONTEXT_TOKENS`,
-    and from the engines that it would share the GPU with (design 6.1). May be negative.
-    """
-    record = view.stages[e, stage]
-    model = int(record.model)
-    world = view.world
-    batch, others = 1, 0
-    for slot in range(view.engines.shape[2]):
-        engine = view.engines[e, node, slot]
-        if engine.model == model:
-            batch += engine.running
-        elif engine.running > 0:
-            others += 1
-    batch = min(batch, world.sample_s.shape[2] - 1)
-    hardware, arch = world.nodes[node].hardware, world.models[model].arch
-    perf = world.perf[hardware, arch]
-    step_s = world.step_s[hardware, arch, batch] + world.sample_s[hardware, arch, batch] + perf.att_decode_const_s
-    step_s += batch * (perf.att_decode_s_per_seq + perf.att_decode_s_per_token * NOMINAL_CONTEXT_TOKENS)
-    if others > 0:
-        params = world.params[0]
-        share = params.mps_share_decode if params.mps == 1 else params.share_decode
-        step_s *= max(1.0, (others + 1) * share)
-    return (step_s - world.service[model].decode_s_per_token) * record.output_q50_tokens
 
 
 @njit

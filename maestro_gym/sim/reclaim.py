@@ -218,6 +218,8 @@ def make_room(
         Seconds until the memory is there (0 when nothing had to move), or -1 when it could not be freed.
     """
     delay_s = 0.0
+    # The rule finds its node in the clock, also where no decision is pending.
+    state.visible.clock[e].place = node
     # Every action ends an engine, a reservation's surplus or a stage's run: the bound is never met.
     for _ in range(4 * state.visible.reclaim.shape[1]):
         room = (

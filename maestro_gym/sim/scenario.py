@@ -89,7 +89,7 @@ class Scenario:
             self._episodes.move_to_end(wanted)
             return self._episodes[wanted]
         key = episode_key(*wanted)
-        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service)
+        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, split)
         episode = record(bare, self.world.service, self.predictor.guess(bare, self.world.service, key))
         self._episodes[wanted] = episode
         if len(self._episodes) > _CACHED_EPISODES:
