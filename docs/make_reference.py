@@ -1,6 +1,6 @@
-"""Write what the code knows about itself into docs: the command line, the environments and the metrics.
+"""Write what the code knows about itself into docs.
 
-Run by ``make docs``.
+These are the pages of baselines, command line, environments and metrics. Run by ``make docs``.
 """
 
 import importlib
@@ -51,9 +51,15 @@ def environments() -> str:
 
 def main() -> None:
     """Write all pages."""
+    from maestro_gym.baselines.baseline_docs import baselines_markdown
     from maestro_gym.evaluation.metric_docs import metrics_markdown
 
-    pages = {"command_line.md": command_line(), "environments.md": environments(), "metrics.md": metrics_markdown()}
+    pages = {
+        "baselines.md": baselines_markdown(),
+        "command_line.md": command_line(),
+        "environments.md": environments(),
+        "metrics.md": metrics_markdown(),
+    }
     for name, text in pages.items():
         (DOCS / name).write_text(text.rstrip() + "\n", encoding="utf-8")
         print(f"wrote docs/{name}")
