@@ -119,10 +119,26 @@ def _tell(function: Callable[..., Any], package: str) -> None:
         print("Compiling the simulator (once; a minute or two) ...", file=sys.stderr, flush=True)
 
 
+def _name_apart(function: Callable[..., Any]) -> None:
+    """Give a closure a name of its own, made of what it closes over.
+
+    Cached code is linked by name, and two closures of one factory that different processes compiled
+    can bear the same one: loaded together, one rule would silently answer for the other.
+    """
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    if cells:
+        parts = [getattr(cell, "py_func", cell) for cell in cells]
+        words = [getattr(part, "__qualname__", None) or repr(part) for part in parts]
+        digest = hashlib.sha256("|".join(words).encode()).hexdigest()[:12]
+        function.__name__ += f"_{digest}"
+        function.__qualname__ += f"_{digest}"
+
+
 def _compile(
     function: Callable[P, R], signature: object, *, parallel: bool = False, nrt: bool = False
 ) -> Callable[P, R]:
     package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
+    _name_apart(function)
     options = {"cache": True, "nogil": True, "error_model": "numpy", "parallel": parallel}
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
