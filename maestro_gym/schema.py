@@ -356,6 +356,16 @@ ENGINE_VIEW = np.dtype(
     ]
 )
 
+# What the controller's books say of a model on the whole fleet, so that no rule has to count.
+MODEL_VIEW = np.dtype(
+    [
+        ("ready", "i8"),  # its stages in the global queue
+        ("ready_sum_s", "f8"),  # sum of their ready_s
+        ("waiting", "i8"),  # its stages sent to a node and not admitted
+        ("warm_nodes", "i8"),  # nodes on which it is RUNNING or loading
+    ]
+)
+
 HOST_MODEL = np.dtype([("tier", "i8"), ("last_used_s", "f8")])  # weights outside the GPUs: CPU, DISK or REMOTE
 
 PREFIX = np.dtype(
@@ -366,7 +376,6 @@ PREFIX = np.dtype(
         ("refs", "i8"),  # running stages that read it, directly or through an entry based on it
         ("dependents", "i8"),  # entries based on it
         ("last_used_s", "f8"),
-        ("workflow", "i8"),  # owner of a context group, -1 for system prompts
     ]
 )
 
@@ -399,6 +408,8 @@ class View(NamedTuple):
     stages: np.ndarray  # STAGE_VIEW (E, S): a row is blank until its stage is ready
     nodes: np.ndarray  # NODE_VIEW (E, N)
     engines: np.ndarray  # ENGINE_VIEW (E, N, K)
+    models: np.ndarray  # MODEL_VIEW (E, M)
+    waiting: np.ndarray  # int64 (E, N, M): stages of a model sent to a node and not admitted
     slot_of: np.ndarray  # int64 (E, N, M): engine slot of a model on a node, -1 = none
     changed_s: np.ndarray  # float64 (E, N, M): when a node last changed a model's residency
     host_models: np.ndarray  # HOST_MODEL (E, H, M)
@@ -410,6 +421,7 @@ class View(NamedTuple):
     reclaim: np.ndarray  # RECLAIM (E, R): candidates of the pending reclaim
     reclaim_len: np.ndarray  # int64 (E,)
     memory: np.ndarray  # float64 (E, MEMORY): the policy's own notes, zero at the start of an episode
+    model_memory: np.ndarray  # float64 (E, M): the same, one a model
     world: World
 
 
@@ -474,7 +486,14 @@ ENGINE_CORE = np.dtype(
 # Parts of a load, in order; the first for making room, three transfers, one of fixed length.
 LOAD_NONE, LOAD_ROOM, LOAD_NIC, LOAD_NVME, LOAD_START, LOAD_PCIE = range(6)
 
-NODE_CORE = np.dtype([("event_s", "f8"), ("due", "i8"), ("wait_until_s", "f8")])
+NODE_CORE = np.dtype(
+    [
+        ("event_s", "f8"),  # earliest event of its engines
+        ("due", "i8"),  # its rule must be asked
+        ("wait_until_s", "f8"),
+        ("dirty", "i8"),  # one of its engines is
+    ]
+)
 
 ENV_CORE = np.dtype(
     [

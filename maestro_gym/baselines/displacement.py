@@ -21,12 +21,9 @@ from maestro_gym.sim.legal import can_route
 
 @njit
 def stages_of_engine(view: View, e: int, node: int, slot: int) -> float:
-    """Stages that an engine serves: admitted, waiting on the node, and the one that may come soon."""
+    """Stages that an engine serves: admitted, waiting for it, and the one that may come soon."""
     engine = view.engines[e, node, slot]
-    waiting = 0
-    for q in range(int(view.nodes[e, node].queue_len)):
-        if int(view.stages[e, int(view.node_queue[e, node, q])].model) == int(engine.model):
-            waiting += 1
+    waiting = int(view.waiting[e, node, int(engine.model)])
     return int(engine.running) + waiting + float(reuse_likelihood(view, e, node, slot))
 
 
@@ -57,12 +54,8 @@ def displaced_stages(view: View, e: int, stage: int, node: int) -> float:
 @njit
 def waited_stage_s(view: View, e: int, model: int) -> float:
     """Stage-seconds that the stages of a model in the global queue have waited."""
-    total_s = 0.0
-    for position in range(int(view.clock[e].global_len)):
-        stage = int(view.global_queue[e, position])
-        if int(view.stages[e, stage].model) == model:
-            total_s += float(view.clock[e].now_s) - float(view.stages[e, stage].ready_s)
-    return total_s
+    record = view.models[e, model]
+    return int(record.ready) * float(view.clock[e].now_s) - float(record.ready_sum_s)
 
 
 @njit

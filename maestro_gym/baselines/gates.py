@@ -11,8 +11,6 @@ queue. All of this is a modelling choice, the same for Maestro and its rivals.
 
 from __future__ import annotations
 
-from typing import Final
-
 from maestro_gym.baselines.room import can_start, is_overdue, start_time_s
 from maestro_gym.baselines.static_placement import is_home
 from maestro_gym.jit import njit
@@ -20,31 +18,7 @@ from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, Vie
 from maestro_gym.sim.legal import can_route
 
 GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
-
-_CURSOR, _MODELS, _TIMES, _ENTRIES = 5, 6, 19, 13
-"""Places in ``view.memory`` of the newcomers sent last: a ring of models (plus one) and of times."""
-
-_ARRIVED_S: Final = 0.2
-"""After this time a stage that was sent stands in its node's queue, where everybody sees it."""
-
-
-@njit
-def note_newcomer(view: View, e: int, model: int) -> None:
-    """The global rule notes that it sent a stage to where its model is not warm."""
-    cursor = int(view.memory[e, _CURSOR])
-    view.memory[e, _MODELS + cursor] = float(model + 1)
-    view.memory[e, _TIMES + cursor] = float(view.clock[e].now_s)
-    view.memory[e, _CURSOR] = float((cursor + 1) % _ENTRIES)
-
-
-@njit
-def is_on_its_way(view: View, e: int, model: int) -> bool:
-    """Whether a stage is in transit to a node that will start a model for it."""
-    for entry in range(_ENTRIES):
-        recent = float(view.clock[e].now_s) - float(view.memory[e, _TIMES + entry]) < _ARRIVED_S
-        if recent and int(view.memory[e, _MODELS + entry]) == model + 1:
-            return True
-    return False
+NUM_GATES = 4
 
 
 @njit
@@ -56,14 +30,8 @@ def is_warm(view: View, e: int, node: int, model: int) -> bool:
 
 @njit
 def is_expected_somewhere(view: View, e: int, model: int) -> bool:
-    """Whether a node of the fleet runs or loads a model, or has or will have a waiting stage that starts it."""
-    for node in range(view.world.nodes.shape[0]):
-        if is_warm(view, e, node, model):
-            return True
-        for q in range(int(view.nodes[e, node].queue_len)):
-            if int(view.stages[e, int(view.node_queue[e, node, q])].model) == model:
-                return True
-    return is_on_its_way(view, e, model)
+    """Whether a node of the fleet runs or loads a model, or was sent a stage that will start it."""
+    return int(view.models[e, model].warm_nodes) > 0 or int(view.models[e, model].waiting) > 0
 
 
 @njit
@@ -77,15 +45,12 @@ def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
 @njit
 def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
     """Whether a node has a place for a stage of a model that is not warm there."""
-    newcomers = 0
-    for q in range(int(view.nodes[e, node].queue_len)):
-        other = int(view.stages[e, int(view.node_queue[e, node, q])].model)
-        if is_warm(view, e, node, other):
-            continue
-        if other != model:
-            return False
-        newcomers += 1
-    return newcomers < max(1, int(view.world.params[0].node_queue_limit) // 2)
+    mine = int(view.waiting[e, node, model])
+    newcomers = int(view.nodes[e, node].queue_len) + int(view.nodes[e, node].inbound)
+    for slot in range(view.engines.shape[2]):
+        if int(view.engines[e, node, slot].status) in (ENGINE_AWAKE, ENGINE_LOADING):
+            newcomers -= int(view.waiting[e, node, int(view.engines[e, node, slot].model)])
+    return newcomers == mine and mine < max(1, int(view.world.params[0].node_queue_limit) // 2)
 
 
 @njit
@@ -112,6 +77,9 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
         return True
     if gate == GATE_HOME:
         return takes_newcomer(view, e, node, model)
+    # The least patience is asked first, for it costs nothing.
+    if expected and not is_overdue(view, e, stage, 0.0):
+        return False
     if expected and not is_overdue(view, e, stage, start_time_s(view, e, node, stage)):
         return False
     return starts_without_harm(view, e, stage, node)

@@ -9,7 +9,7 @@ import math
 
 from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.fitness import FitnessScale, fittest_node
-from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, is_expected, is_open, is_warm, note_newcomer
+from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, NUM_GATES, is_expected, is_open
 from maestro_gym.baselines.keys import is_sooner, order_band, order_key
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of
 from maestro_gym.jit import njit
@@ -20,9 +20,6 @@ from maestro_gym.sim.legal import can_send, stage_fits
 
 _TURN_NOTE = 0
 """Place of the round-robin turn in ``view.memory``: one more than the cluster chosen last."""
-
-_CLOSED_NOTE, _NOTES_END, _MARKS_PER_NOTE = 1, 5, 48
-"""Scratch marks in ``view.memory``, one bit a model: the places, and the bits that a float holds exactly."""
 
 
 @njit
@@ -45,34 +42,24 @@ def fits_somewhere(view: View, e: int, stage: int) -> bool:
 
 
 @njit
-def is_closed(view: View, e: int, model: int) -> bool:
-    """Whether a model is marked as closed in this scan of the queue."""
-    note = _CLOSED_NOTE + model // _MARKS_PER_NOTE
-    return note < _NOTES_END and (int(view.memory[e, note]) >> (model % _MARKS_PER_NOTE)) & 1 == 1
-
-
-@njit
-def mark_closed(view: View, e: int, model: int) -> None:
-    """Mark a model as closed for the rest of this scan; without effect beyond 192 models."""
-    note = _CLOSED_NOTE + model // _MARKS_PER_NOTE
-    if note < _NOTES_END:
-        view.memory[e, note] = float(int(view.memory[e, note]) | (1 << (model % _MARKS_PER_NOTE)))
-
-
-@njit
 def first_in_order(view: View, oracle: Hidden, e: int, order: int, gate: int) -> int:
     """First stage of the global queue, by an order of ``keys``, that some node is open to; -1 = none.
 
     The queue is in order of readiness and gates open with waiting, so once a stage finds all nodes
     closed, the later stages of its model need not be tried.
     """
-    for note in range(_CLOSED_NOTE, _NOTES_END):
-        view.memory[e, note] = 0.0
+    # No other scan, of another decision or gate, marks a model with this number.
+    closed = float(1 + int(view.clock[e].decisions) * NUM_GATES + gate)
+    left = 0
+    for model in range(view.models.shape[1]):
+        left += 1 if int(view.models[e, model].ready) > 0 else 0
     best, best_band, best_key = -1, 1 << 30, math.inf
     for position in range(int(view.clock[e].global_len)):
+        if left == 0:
+            break
         stage = int(view.global_queue[e, position])
         model = int(view.stages[e, stage].model)
-        if is_closed(view, e, model):
+        if float(view.model_memory[e, model]) == closed:
             continue
         band = order_band(view, e, stage, order)
         key = order_key(view, oracle, e, stage, order)
@@ -81,7 +68,8 @@ def first_in_order(view: View, oracle: Hidden, e: int, order: int, gate: int) ->
         if can_leave(view, e, stage, gate):
             best, best_band, best_key = stage, band, key
         elif fits_somewhere(view, e, stage):
-            mark_closed(view, e, model)
+            view.model_memory[e, model] = closed
+            left -= 1
     return best
 
 
@@ -96,15 +84,6 @@ def next_cluster(view: View, e: int, stage: int) -> int:
             view.memory[e, _TURN_NOTE] = float(cluster + 1)
             return cluster
     return -1
-
-
-@njit
-def send_towards(view: View, e: int, stage: int, node: int) -> int:
-    """Action that sends a stage to the cluster of a node, noted when its model must be started there."""
-    model = int(view.stages[e, stage].model)
-    if not is_warm(view, e, node, model):
-        note_newcomer(view, e, model)
-    return send_code(view, stage, int(view.world.nodes[node].cluster))
 
 
 def make_global_rule(order: int, routing: int) -> RuleFunction:
@@ -123,7 +102,7 @@ def make_global_rule(order: int, routing: int) -> RuleFunction:
         if routing == ROUTE_ROUND_ROBIN:
             return send_code(view, stage, next_cluster(view, e, stage))
         node = best_node(view, e, stage, -1, routing, limit)
-        return send_towards(view, e, stage, node)
+        return send_code(view, stage, int(view.world.nodes[node].cluster))
 
     return rule
 
@@ -150,6 +129,6 @@ def make_fitness_global_rule(order: int, scale: FitnessScale, normalise: bool) -
         if stage < 0:
             return WAIT
         node = fittest_node(view, e, stage, -1, gate, normalise, limits)
-        return send_towards(view, e, stage, node)
+        return send_code(view, stage, int(view.world.nodes[node].cluster))
 
     return rule

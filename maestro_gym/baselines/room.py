@@ -35,6 +35,8 @@ STEP_NONE, STEP_ADMIT, STEP_PROMOTE = range(3)
 def oldest_waiting_s(view: View, e: int, node: int, model: int) -> float:
     """When the oldest stage of a model in a node's queue became ready; inf when none waits."""
     oldest_s = math.inf
+    if int(view.waiting[e, node, model]) == 0:
+        return oldest_s
     for q in range(int(view.nodes[e, node].queue_len)):
         stage = int(view.node_queue[e, node, q])
         if int(view.stages[e, stage].model) == model:

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
 
+MAX_QUEUE = 4096
+"""Most places of a node's queue; also what ``inf`` stands for."""
+
 
 class LimitsConfig(StrictModel):
     """How nodes serve. Each default names its source; None is taken from the fleet's GPU."""
@@ -75,8 +78,8 @@ class LimitsConfig(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if isinstance(self.node_queue_limit, int) and self.node_queue_limit < 1:
-            raise ValueError("node_queue_limit must be at least 1, or inf")
+        if isinstance(self.node_queue_limit, int) and not 1 <= self.node_queue_limit <= MAX_QUEUE:
+            raise ValueError(f"node_queue_limit must be from 1 to {MAX_QUEUE}, or inf")
         if self.rho_min > self.rho_max:
             raise ValueError(f"rho_min ({self.rho_min}) must not exceed rho_max ({self.rho_max})")
         if self.max_num_batched_tokens < self.max_num_seqs:

@@ -60,7 +60,7 @@ class ClusterEnv(MaestroEnv):
     | 21 | `model_remote` | flag | 0 | weights not on the host |
     | 22 | `model_ready` | time | 0 | T_ready: until it can serve there |
     | 23 | `model_batch` | share | 0 | of max_num_seqs that its engine runs |
-    | 24 | `model_queued` | count | 0 | stages in the node's queue that ask for it |
+    | 24 | `model_queued` | count | 0 | stages sent to the node that wait for it |
     | 25 | `model_weights` | share | 0 | of usable HBM that its weights take |
     | 26 | `pair_latency` | latency | 0 | one way, from the workflow's ingress |
     | 27 | `pair_prefix_hit` | share | 0 | of the prompt that the node holds in its prefix cache |

@@ -94,7 +94,7 @@ MODEL = (
     Column("model_remote", "flag", "weights not on the host"),
     Column("model_ready", "time", "T_ready: until it can serve there"),
     Column("model_batch", "share", "of max_num_seqs that its engine runs"),
-    Column("model_queued", "count", "stages in the node's queue that ask for it"),
+    Column("model_queued", "count", "stages sent to the node that wait for it"),
     Column("model_weights", "share", "of usable HBM that its weights take"),
 )
 

@@ -61,16 +61,6 @@ def write_node(view: View, e: int, node: int, row: np.ndarray, at: int, predicti
 
 
 @njit
-def queued_for(view: View, e: int, node: int, model: int) -> int:
-    """Stages in a node's queue that ask for a model."""
-    count = 0
-    for q in range(int(view.nodes[e, node].queue_len)):
-        if int(view.stages[e, int(view.node_queue[e, node, q])].model) == model:
-            count += 1
-    return count
-
-
-@njit
 def write_model(view: View, e: int, node: int, model: int, row: np.ndarray, at: int) -> None:
     """Write the MODEL block: a model on a node."""
     slot = int(view.slot_of[e, node, model])
@@ -87,7 +77,7 @@ def write_model(view: View, e: int, node: int, model: int, row: np.ndarray, at: 
         row[at + i] = 1.0 if i == state else 0.0
     row[at + 6] = of_time(ready_time_s(view, e, node, model))
     row[at + 7] = of_share(running, float(view.world.params[0].max_num_seqs))
-    row[at + 8] = of_count(float(queued_for(view, e, node, model)))
+    row[at + 8] = of_count(float(view.waiting[e, node, model]))
     row[at + 9] = of_share(weight_bytes(view, node, model), float(view.world.nodes[node].hbm_pool_bytes))
 
 

@@ -26,7 +26,6 @@ EVENT_BUDGET = 200_000
 """Events between two decisions after which an episode ends with a reason, instead of hanging."""
 
 RESIDENCY_LOG = 4096
-_MAX_QUEUE = 256
 _POLICY_PURPOSE = 901
 
 
@@ -104,13 +103,15 @@ class Simulation:
         world, envs = self.world, self.num_envs
         params = world.params[0]
         nodes, slots, models, hosts = len(world.nodes), self._num_slots, len(world.models), len(world.hosts)
-        queue = int(min(params["node_queue_limit"], _MAX_QUEUE))
+        queue = int(params["node_queue_limit"])
         view = View(
             clock=records((envs,), schema.CLOCK),
             workflows=records((envs, workflows), schema.WORKFLOW_VIEW),
             stages=records((envs, stages), schema.STAGE_VIEW),
             nodes=records((envs, nodes), schema.NODE_VIEW),
             engines=records((envs, nodes, slots), schema.ENGINE_VIEW),
+            models=records((envs, models), schema.MODEL_VIEW),
+            waiting=np.zeros((envs, nodes, models), np.int64),
             slot_of=np.zeros((envs, nodes, models), np.int64),
             changed_s=np.zeros((envs, nodes, models)),
             host_models=records((envs, hosts, models), schema.HOST_MODEL),
@@ -122,6 +123,7 @@ class Simulation:
             reclaim=records((envs, 3 * slots), schema.RECLAIM),
             reclaim_len=np.zeros(envs, np.int64),
             memory=np.zeros((envs, schema.MEMORY)),
+            model_memory=np.zeros((envs, models)),
             world=world,
         )
         hidden = Hidden(
@@ -198,7 +200,6 @@ class Simulation:
         view.changed_s[e] = -math.inf
         view.prefix_groups[e] = -1
         view.prefixes[e]["base_entry"] = -1
-        view.prefixes[e]["workflow"] = -1
         view.host_models[e]["tier"] = self._tiers
         core.sequences[e]["ref_entry"] = -1
         core.engines[e]["event_s"] = math.inf

@@ -16,7 +16,6 @@ from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     RESERVE_PROMPT,
     STAGE_RUNNING,
-    STAGE_TRANSIT,
     TIER_CLUSTER,
     TIER_GLOBAL,
     TIER_NODE,
@@ -28,6 +27,7 @@ from maestro_gym.sim.events import handle_events, integrate, next_event_s, refre
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.legal import can_admit, can_demote, can_promote, can_route, can_send, node_has_room
 from maestro_gym.sim.memory import take_memory
+from maestro_gym.sim.queues import leave_global, leave_node, set_out
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
 from maestro_gym.sim.steps import cut, plan_node
@@ -144,10 +144,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
             return tier
         planned = False
         for node in range(view.nodes.shape[1]):
-            dirty = False
-            for slot in range(view.engines.shape[2]):
-                dirty = dirty or state.core.engines[e, node, slot].dirty == 1
-            if dirty:
+            if state.core.nodes[e, node].dirty == 1:
                 plan_node(state, oracle, e, node, reclaim)
                 planned = planned or state.core.nodes[e, node].due == 1
         # Planning may have paused stages, which is for the rules to see first.
@@ -192,9 +189,7 @@ def apply_global(state: State, e: int, action: int) -> bool:
     record = view.stages[e, stage]
     for i in range(at):
         _pass_over(state, e, int(view.global_queue[e, i]), int(record.workflow))
-    for i in range(at, clock.global_len - 1):
-        view.global_queue[e, i] = view.global_queue[e, i + 1]
-    clock.global_len -= 1
+    leave_global(state, e, at)
     record.sent_s = clock.now_s
     record.cluster = cluster
     clock.stage = stage
@@ -226,10 +221,7 @@ def apply_cluster(state: State, e: int, node: int) -> bool:
     if not can_route(view, e, stage, node):
         return False
     record = view.stages[e, stage]
-    record.node = node
-    record.phase = STAGE_TRANSIT
-    view.nodes[e, node].inbound += 1
-    view.nodes[e, node].queued_work_s += stage_service_s(view, e, stage)
+    set_out(state, e, node, stage)
     ingress = view.workflows[e, record.workflow].ingress_cluster
     travel_s = view.world.latency_s[ingress, clock.cluster] + view.world.params[0].api_s
     travel_s += BYTES_PER_TOKEN * record.prompt_tokens / view.world.bytes_per_s[ingress, clock.cluster]
@@ -250,16 +242,9 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     if delay_s < 0.0:
         return False
     now_s = view.clock[e].now_s
-    target = view.nodes[e, node]
-    for i in range(index, target.queue_len - 1):
-        view.node_queue[e, node, i] = view.node_queue[e, node, i + 1]
-    target.queue_len -= 1
-    work_s = stage_service_s(view, e, stage)
-    target.queued_work_s -= work_s
-    if target.queue_len + target.inbound == 0:
-        target.queued_work_s = 0.0
-    target.running_work_s += work_s
-    target.running += 1
+    leave_node(state, e, node, index)
+    view.nodes[e, node].running_work_s += stage_service_s(view, e, stage)
+    view.nodes[e, node].running += 1
     take_memory(state, e, node, slot, stage, reserve_tokens(view, e, node, stage, level))
     sequence = state.core.sequences[e, stage]
     sequence.computed_tokens = sequence.hit_tokens

@@ -46,6 +46,8 @@ def _blank_state() -> State:
         array(schema.STAGE_VIEW, 2),
         array(schema.NODE_VIEW, 2),
         array(schema.ENGINE_VIEW, 3),
+        array(schema.MODEL_VIEW, 2),
+        array("i8", 3),
         array("i8", 3),
         array("f8", 3),
         array(schema.HOST_MODEL, 3),
@@ -56,6 +58,7 @@ def _blank_state() -> State:
         array("i4", 4),
         array(schema.RECLAIM, 2),
         array("i8", 1),
+        array("f8", 2),
         array("f8", 2),
         world,
     )

@@ -11,12 +11,11 @@ from maestro_gym.schema import (
     STAGE_DELIVERY,
     STAGE_FINISHED,
     STAGE_GAP,
-    STAGE_QUEUED,
-    STAGE_READY,
     STAGE_TRANSIT,
     State,
 )
 from maestro_gym.sim.heap import pop, push
+from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.residency import advance_load
 from maestro_gym.sim.steps import TIE_S, mapped_bytes, settle, show_progress
 
@@ -66,12 +65,8 @@ def _make_ready(state: State, e: int, stage: int) -> None:
     record.remaining_output_tokens = prediction.remaining_output_tokens
     record.tool_probability = prediction.tool_probability
     record.ready_s = state.visible.clock[e].now_s
-    record.phase = STAGE_READY
     state.core.sequences[e, stage].target_tokens = truth.prompt_tokens
-    clock = state.visible.clock[e]
-    state.visible.global_queue[e, clock.global_len] = stage
-    clock.global_len += 1
-    state.core.env[e].global_due = 1
+    join_global(state, e, stage)
 
 
 @njit
@@ -145,19 +140,6 @@ def _end_gap(state: State, e: int, stage: int) -> None:
 
 
 @njit
-def _enqueue(state: State, e: int, stage: int) -> None:
-    """A stage reaches its node's queue."""
-    record = state.visible.stages[e, stage]
-    node = state.visible.nodes[e, record.node]
-    node.inbound -= 1
-    state.visible.node_queue[e, record.node, node.queue_len] = stage
-    node.queue_len += 1
-    record.queued_s = state.visible.clock[e].now_s
-    record.phase = STAGE_QUEUED
-    state.core.nodes[e, record.node].due = 1
-
-
-@njit
 def _pop_stage_event(state: State, e: int) -> None:
     """Handle the earliest timed stage event."""
     stage = int(pop(state, e))
@@ -167,7 +149,7 @@ def _pop_stage_event(state: State, e: int) -> None:
     elif phase == STAGE_GAP:
         _end_gap(state, e, stage)
     elif phase == STAGE_TRANSIT:
-        _enqueue(state, e, stage)
+        join_node(state, e, stage)
 
 
 @njit
@@ -256,6 +238,7 @@ def handle_events(state: State, e: int, time_s: float) -> int:
                 else:
                     engine.event_s = math.inf
                     engine.dirty = 1
+                    core.nodes[e, node].dirty = 1
     for node in range(view.nodes.shape[1]):
         if core.nodes[e, node].event_s > until_s:
             continue

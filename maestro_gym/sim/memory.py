@@ -247,7 +247,6 @@ def share_system_prompt(state: State, e: int, node: int, slot: int, stage: int) 
     resize(state, e, node, slot, stage, -tokens)
     prefix = view.prefixes[e, node, slot, entry]
     prefix.tokens = tokens
-    prefix.workflow = -1
     prefix.refs = 1
     _share(state, e, node, slot, tokens, 0)
     sequence.ref_entry = entry
@@ -290,6 +289,5 @@ def keep_context(state: State, e: int, node: int, slot: int, stage: int, held_to
             _share(state, e, node, slot, grown, 0)
         else:
             _share(state, e, node, slot, 0, grown)
-    prefix.workflow = record.workflow
     prefix.last_used_s = view.clock[e].now_s
     evict(state, e, node, slot)

@@ -16,8 +16,6 @@ from maestro_gym.schema import (
     RECLAIM_PAUSE,
     RECLAIM_SLEEP,
     RECLAIM_TRIM,
-    STAGE_QUEUED,
-    STAGE_READY,
     Hidden,
     State,
     View,
@@ -35,6 +33,7 @@ from maestro_gym.sim.estimates import (
     wake_s,
 )
 from maestro_gym.sim.memory import evict, give_back_memory, resize
+from maestro_gym.sim.queues import join_global, rejoin_node
 from maestro_gym.sim.residency import end_engine, sleep_engine
 
 Rule = Callable[[View, Hidden, int], int]
@@ -174,19 +173,11 @@ def pause_stage(state: State, e: int, node: int, slot: int, stage: int) -> None:
     record.preemptions += 1
     target = view.nodes[e, node]
     if target.queue_len + target.inbound < view.node_queue.shape[2]:
-        for i in range(target.queue_len, 0, -1):
-            view.node_queue[e, node, i] = view.node_queue[e, node, i - 1]
-        view.node_queue[e, node, 0] = stage
-        target.queue_len += 1
-        target.queued_work_s += stage_service_s(view, e, stage)
-        record.phase = STAGE_QUEUED
+        rejoin_node(state, e, node, stage)
     else:
-        record.phase = STAGE_READY
         record.node = -1
         record.cluster = -1
-        view.global_queue[e, view.clock[e].global_len] = stage
-        view.clock[e].global_len += 1
-        state.core.env[e].global_due = 1
+        join_global(state, e, stage)
 
 
 @njit

@@ -287,6 +287,7 @@ def take_hbm(state: State, e: int, node: int, slot: int, need_bytes: float) -> N
     view = state.visible
     params = view.world.params[0]
     engine = view.engines[e, node, slot]
+    view.models[e, engine.model].warm_nodes += 1
     if params.partitioned == 0:
         add_weights(state, e, node, need_bytes)
         evict(state, e, node, slot)
@@ -304,6 +305,7 @@ def _leave_hbm(state: State, e: int, node: int, slot: int, kept_bytes: float) ->
     view = state.visible
     params = view.world.params[0]
     engine = view.engines[e, node, slot]
+    view.models[e, engine.model].warm_nodes -= 1
     forget_prefixes(state, e, node, slot)
     add_weights(state, e, node, kept_bytes - weight_bytes(view, node, engine.model) - params.margin_bytes)
     if params.partitioned == 1:

@@ -78,6 +78,7 @@ def cut(state: State, e: int, node: int, slot: int) -> None:
     if core.event_s == math.inf or core.steps == 0:
         core.dirty = 1
         core.event_s = math.inf
+        state.core.nodes[e, node].dirty = 1
         return
     core.steps = boundary_at_or_after(state, e, node, slot, state.visible.clock[e].now_s)
     core.event_s = core.begin_s + stretch_s(state, e, node, slot, core.steps)
@@ -186,6 +187,7 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
     core.seen_steps = 0
     core.event_s = math.inf
     core.dirty = 1
+    state.core.nodes[e, node].dirty = 1
 
 
 @njit
@@ -381,3 +383,4 @@ def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> No
             cut(state, e, node, slot)
         event_s = min(event_s, min(core.event_s, core.load_event_s))
     state.core.nodes[e, node].event_s = event_s
+    state.core.nodes[e, node].dirty = 0

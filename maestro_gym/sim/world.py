@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.config import HostGroupConfig, ScenarioConfig
+from maestro_gym.config.limits import MAX_QUEUE
 from maestro_gym.schema import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, World
 from maestro_gym.sim.estimates import NOMINAL_BATCH
 from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
@@ -16,9 +17,6 @@ NOMINAL_CONTEXT_TOKENS = 2048
 
 NOMINAL_PREFILL_TOKENS = (128, 2048)
 """Prompts between which SERVICE's prefill line is drawn."""
-
-UNLIMITED = 2**31 - 1
-"""``node_queue_limit: inf`` in PARAMS."""
 
 
 class WorldNames(NamedTuple):
@@ -223,7 +221,7 @@ def _params(config: ScenarioConfig) -> np.ndarray:
     values = {
         "horizon_s": config.horizon_s,
         "drain_cap_s": config.horizon_s + config.drain_s,
-        "node_queue_limit": UNLIMITED if limits.node_queue_limit == "inf" else limits.node_queue_limit,
+        "node_queue_limit": MAX_QUEUE if limits.node_queue_limit == "inf" else limits.node_queue_limit,
         "mps": int(limits.gpu_sharing == "mps"),
         "partitioned": int(limits.memory_mode == "partitioned"),
         "prefix_caching": int(limits.prefix_caching),

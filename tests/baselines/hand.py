@@ -16,6 +16,7 @@ from maestro_gym.schema import (
     HOST_SPEC,
     MEMORY,
     MODEL_SPEC,
+    MODEL_VIEW,
     NODE_SPEC,
     NODE_VIEW,
     PARAMS,
@@ -120,6 +121,8 @@ class Hand:
             stages=_records(STAGE_VIEW, 1, STAGES),
             nodes=nodes,
             engines=engines,
+            models=_records(MODEL_VIEW, 1, num_models),
+            waiting=np.zeros((1, num_nodes, num_models), np.int64),
             slot_of=np.full((1, num_nodes, num_models), -1, np.int64),
             changed_s=np.full((1, num_nodes, num_models), -np.inf),
             host_models=host_models,
@@ -131,6 +134,7 @@ class Hand:
             reclaim=_records(RECLAIM, 1, 8),
             reclaim_len=np.zeros(1, np.int64),
             memory=np.zeros((1, MEMORY)),
+            model_memory=np.zeros((1, num_models)),
             world=self.world,
         )
         self.oracle = make_oracle(0)
@@ -168,6 +172,10 @@ class Hand:
         """The stages wait in the global queue, and it is the global tier's turn."""
         self.view.global_queue[0, : len(stages)] = stages
         self.view.clock.global_len = len(stages)
+        rows = self.view.stages[0, list(stages)]
+        for model, record in enumerate(self.view.models[0]):
+            mine = rows["model"] == model
+            record.ready, record.ready_sum_s = mine.sum(), rows["ready_s"][mine].sum()
         self.view.clock.tier = TIER_GLOBAL
         self.view.clock.stage = -1
 
@@ -182,6 +190,9 @@ class Hand:
         """The stages wait on a node, whose turn it is."""
         self.view.node_queue[0, node, : len(stages)] = stages
         self.view.nodes[0, node].queue_len = len(stages)
+        models = self.view.stages[0, list(stages)]["model"]
+        self.view.waiting[0, node] = np.bincount(models, minlength=len(self.view.models[0]))
+        self.view.models["waiting"][0] = self.view.waiting[0].sum(0)
         self.view.clock.tier = TIER_NODE
         self.view.clock.place = node
 
@@ -194,6 +205,7 @@ class Hand:
         engines[slot].model, engines[slot].status = model, status
         engines[slot].running, engines[slot].last_used_s = running, used_s
         self.view.slot_of[0, node, model] = slot
+        self.view.models[0, model].warm_nodes += status in (ENGINE_AWAKE, ENGINE_LOADING)
         booked = 18 * GB if status in (ENGINE_AWAKE, ENGINE_LOADING) else 0.5 * GB
         self.view.nodes[0, node].weights_bytes += booked
         self.view.nodes[0, node].kv_pool_bytes -= booked
@@ -201,10 +213,19 @@ class Hand:
         return slot
 
     def load(
-        self, node: int, *, queued: int = 0, running: int = 0, work_s: float = 0.0, reserved_gb: float = 0.0
+        self,
+        node: int,
+        *,
+        queued: int = 0,
+        model: int = 0,
+        running: int = 0,
+        work_s: float = 0.0,
+        reserved_gb: float = 0.0,
     ) -> None:
-        """Set the load of a node as the routing rules see it."""
+        """Set the load of a node as the routing rules see it; what is on the way to it asks for one model."""
         row = self.view.nodes[0, node]
+        self.view.waiting[0, node] = np.eye(len(self.view.models[0]), dtype=np.int64)[model] * queued
+        self.view.models["waiting"][0] = self.view.waiting[0].sum(0)
         row.inbound, row.running = queued, running
         row.queued_work_s = work_s
         row.kv_reserved_bytes = row.kv_used_bytes = reserved_gb * GB

@@ -97,7 +97,7 @@ def test_pinned_models_share_no_home_while_nodes_suffice() -> None:
     homes = []
     for model in range(3):
         hand.route(hand.stage(model=model))
-        hand.load(model, queued=3)
+        hand.load(model, queued=3, model=model)
         homes.append(_node(hand, "pinned"))
         hand.load(model)
     # Node 3 is spare and goes to model 1, at the middle of the popularity (3, 2, 1).

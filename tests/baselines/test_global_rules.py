@@ -13,7 +13,7 @@ from tests.baselines.hand import NOW_S, STAGES, Hand, make_oracle
 
 def _sent(hand: Hand, name: str) -> tuple[int, int]:
     """Stage and cluster that a rule sends, (-1, -1) for a wait; of its notes only the turn is kept."""
-    hand.view.memory[:, 1:] = 0.0
+    hand.view.model_memory[:] = 0.0
     action = int(global_rule(name, FitnessScale()).function(hand.view, hand.oracle, 0))
     clusters = hand.world.latency_s.shape[0]
     return ((action - 1) // clusters, (action - 1) % clusters) if action else (-1, -1)

@@ -41,6 +41,7 @@ def _busy_fleet() -> Hand:
 def _actions(policy: Policy, hand: Hand) -> list[int]:
     """What the four rules answer, each asked where the hand-built fleet has work for it."""
     hand.view.memory[:] = 0.0
+    hand.view.model_memory[:] = 0.0
     hand.ready(*range(6))
     actions = [int(policy.global_rule.function(hand.view, hand.oracle, 0))]
     hand.route(3, 1)
@@ -52,7 +53,7 @@ def _actions(policy: Policy, hand: Hand) -> list[int]:
     hand.offer(RECLAIM_TRIM, 0, stage=2, freed_gb=0.1, harm_s=0.001)
     hand.offer(RECLAIM_PAUSE, 0, stage=2, freed_gb=0.2, harm_s=0.4)
     actions.append(int(policy.reclaim_rule.function(hand.view, hand.oracle, 0)))
-    hand.view.nodes[0, 0].queue_len = 0
+    hand.queue(0)
     return actions
 
 

@@ -44,6 +44,23 @@ def check_state(state: State, e: int = 0) -> None:
         assert nodes[n]["running"] == engines[n]["running"].sum()
     assert len(held) == len(set(held))
     assert len(held) == np.isin(phases, (STAGE_READY, STAGE_QUEUED, STAGE_RUNNING)).sum()
+    # The books by model.
+    kinds = range(len(world.models))
+    for model in kinds:
+        mine = stages["model"] == model
+        ready = mine & (phases == STAGE_READY)
+        # The stage whose cluster is about to choose a node is in no queue.
+        ready[[stage for stage in (view.clock[e]["stage"],) if stage >= 0]] = False
+        assert view.models[e, model]["ready"] == ready.sum()
+        np.testing.assert_allclose(view.models[e, model]["ready_sum_s"], stages["ready_s"][ready].sum(), atol=1e-6)
+        sent = mine & np.isin(phases, (STAGE_TRANSIT, STAGE_QUEUED))
+        assert [view.waiting[e, n, model] for n in range(len(nodes))] == [
+            np.sum(sent & (stages["node"] == n)) for n in range(len(nodes))
+        ]
+        assert view.models[e, model]["waiting"] == sent.sum()
+        warm = (engines["model"] == model) & np.isin(engines["status"], (ENGINE_AWAKE, ENGINE_LOADING))
+        assert view.models[e, model]["warm_nodes"] == warm.sum()
+    np.testing.assert_array_equal(core.nodes[e]["dirty"] == 1, (core.engines[e]["dirty"] == 1).any(1))
     # Workflows: arrived = finished + in the system.
     arrived = np.isfinite(view.workflows[e]["arrival_s"])
     finished = np.isfinite(view.workflows[e]["finished_s"])

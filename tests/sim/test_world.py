@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.config import load_scenario
+from maestro_gym.config.limits import MAX_QUEUE
 from maestro_gym.schema import PARAMS
 from maestro_gym.sim.world import NOMINAL_CONTEXT_TOKENS, build_world, world_names
 
@@ -46,7 +47,7 @@ def test_parameters_carry_the_limits_in_base_units() -> None:
     overrides = ["limits.gpu_sharing=mps", "limits.node_queue_limit=inf", "limits.cpu_base_s=1", "horizon_s=100"]
     params = build_world(load_scenario("quick", overrides)).params[0]
     assert params.mps == 1
-    assert params.node_queue_limit > 1_000_000
+    assert params.node_queue_limit == MAX_QUEUE
     assert params.margin_bytes == 2.5e9
     assert params.cpu_s_per_byte == pytest.approx(0.70e-9)
     assert (params.cpu_base_s, params.wake_base_s) == (1.0, 0.2)

@@ -1,0 +1,101 @@
+"""Where stages wait: the global queue and the nodes' queues, and what the books count of them by model."""
+
+from __future__ import annotations
+
+from maestro_gym.jit import njit
+from maestro_gym.schema import STAGE_QUEUED, STAGE_READY, STAGE_TRANSIT, State
+from maestro_gym.sim.estimates import stage_service_s
+
+
+@njit
+def join_global(state: State, e: int, stage: int) -> None:
+    """A stage waits in the global queue, behind all others; the global rule is asked."""
+    view = state.visible
+    record = view.stages[e, stage]
+    record.phase = STAGE_READY
+    clock = view.clock[e]
+    view.global_queue[e, clock.global_len] = stage
+    clock.global_len += 1
+    model = view.models[e, record.model]
+    model.ready += 1
+    model.ready_sum_s += record.ready_s
+    state.core.env[e].global_due = 1
+
+
+@njit
+def leave_global(state: State, e: int, index: int) -> None:
+    """The stage at a place of the global queue leaves it."""
+    view = state.visible
+    record = view.stages[e, view.global_queue[e, index]]
+    clock = view.clock[e]
+    clock.global_len -= 1
+    for i in range(index, clock.global_len):
+        view.global_queue[e, i] = view.global_queue[e, i + 1]
+    model = view.models[e, record.model]
+    model.ready -= 1
+    # Exactly zero when none is left, so that rounding does not add up over an episode.
+    model.ready_sum_s = model.ready_sum_s - record.ready_s if model.ready > 0 else 0.0
+
+
+@njit
+def _await(state: State, e: int, node: int, stage: int) -> None:
+    """A stage is its node's from now on, and waits for its admission."""
+    view = state.visible
+    model = view.stages[e, stage].model
+    view.waiting[e, node, model] += 1
+    view.models[e, model].waiting += 1
+    view.nodes[e, node].queued_work_s += stage_service_s(view, e, stage)
+
+
+@njit
+def set_out(state: State, e: int, node: int, stage: int) -> None:
+    """A stage sets out for a node."""
+    record = state.visible.stages[e, stage]
+    record.node = node
+    record.phase = STAGE_TRANSIT
+    state.visible.nodes[e, node].inbound += 1
+    _await(state, e, node, stage)
+
+
+@njit
+def join_node(state: State, e: int, stage: int) -> None:
+    """A stage that had set out reaches its node's queue."""
+    view = state.visible
+    record = view.stages[e, stage]
+    node = view.nodes[e, record.node]
+    node.inbound -= 1
+    view.node_queue[e, record.node, node.queue_len] = stage
+    node.queue_len += 1
+    record.queued_s = view.clock[e].now_s
+    record.phase = STAGE_QUEUED
+    state.core.nodes[e, record.node].due = 1
+
+
+@njit
+def rejoin_node(state: State, e: int, node: int, stage: int) -> None:
+    """A stage that was taken off its engine goes to the head of its node's queue."""
+    view = state.visible
+    record = view.nodes[e, node]
+    for i in range(record.queue_len, 0, -1):
+        view.node_queue[e, node, i] = view.node_queue[e, node, i - 1]
+    view.node_queue[e, node, 0] = stage
+    record.queue_len += 1
+    view.stages[e, stage].phase = STAGE_QUEUED
+    _await(state, e, node, stage)
+
+
+@njit
+def leave_node(state: State, e: int, node: int, index: int) -> None:
+    """The stage at a place of a node's queue leaves it for its engine."""
+    view = state.visible
+    stage = view.node_queue[e, node, index]
+    model = view.stages[e, stage].model
+    record = view.nodes[e, node]
+    record.queue_len -= 1
+    for i in range(index, record.queue_len):
+        view.node_queue[e, node, i] = view.node_queue[e, node, i + 1]
+    view.waiting[e, node, model] -= 1
+    view.models[e, model].waiting -= 1
+    record.queued_work_s -= stage_service_s(view, e, stage)
+    if record.queue_len + record.inbound == 0:
+        record.queued_work_s = 0.0
