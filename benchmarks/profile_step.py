@@ -19,9 +19,8 @@ import numba
 from machine import machine, machine_line, summary
 from numba import types
 
-from maestro_gym.boxed import ADDRESS
 from maestro_gym.console import output, show_table, write_json
-from maestro_gym.envs.desk import read_desk, read_runner
+from maestro_gym.envs.desk import RUNNER, Runner
 from maestro_gym.envs.observe import observe
 from maestro_gym.jit import INTERPRETED
 from maestro_gym.sim.events import next_event_s, refresh_metrics
@@ -30,9 +29,9 @@ OBSERVE, GLOBAL_RULE, METRICS, NEXT_EVENT = range(4)
 PARTS = ("observation", "one global rule", "metrics refresh", "next event")
 
 
-def _part(address: Any, e: int, part: int, times: int) -> float:  # noqa: ANN401 - an address; interpreted, the runner
+def _part(runner: Runner, e: int, part: int, times: int) -> float:
     """Do one part of a step over and over; the sum keeps the compiler from leaving it out."""
-    desk = read_desk(read_runner(address).desk)
+    desk = runner.desk
     engine, buffers = desk.engine, desk.buffers
     state = engine.state
     total = 0.0
@@ -70,7 +69,7 @@ def _compile_part() -> Callable[[Any, int, int, int], float]:
         return _part
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
     compiler: Any = numba.njit
-    return compiler(types.float64(ADDRESS, types.int64, types.int64, types.int64), **options)(_part)
+    return compiler(types.float64(RUNNER, types.int64, types.int64, types.int64), **options)(_part)
 
 
 def _walk(part: Callable[..., float], contention: str, companions: str, repeats: int) -> dict[str, Any]:
@@ -81,7 +80,7 @@ def _walk(part: Callable[..., float], contention: str, companions: str, repeats:
     ).unwrapped
     env.reset(seed=cells.SEED)
     batch, noise = env.batch, cells.legal_noise(1, env.action_space.n)
-    runner = batch._desk.runner
+    runner = batch._runner
     steps_us: list[float] = []
     ready: list[float] = []
     parts_us: dict[str, list[float]] = {name: [] for name in PARTS}

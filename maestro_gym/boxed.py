@@ -1,84 +1,209 @@
-"""Compiled code's way to a tuple of many arrays by one address.
+"""One pointer in place of many arrays: how the state passes between Python and compiled code, and inside it.
 
-Handing sixty arrays from Python to compiled code costs more than a decision, and numba's own boxes
-count references at every look. Here a NamedTuple is written once, as compiled code lays it out, into
-a buffer that Python keeps; a kernel takes the address and reads what it needs.
+The state is some sixty arrays. Handed over as a tuple they are five hundred machine words at every
+call that the compiler does not inline; that cost more than what the calls did, and most of the time
+of compiling. So a NamedTuple is written once into a *box*, in the order in which numba keeps such a
+tuple, and compiled code takes the pointer to it: ``view.stages`` reads the words of that one array.
+
+What a box says never changes while compiled code reads it (the arrays do, their addresses do not),
+and the reads are marked so. Interpreted, a box is the tuple itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.core import cgutils
+from numba.core.datamodel import PrimitiveModel
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import (
+    NativeValue,
+    infer_getattr,
+    intrinsic,
+    lower_getattr_generic,
+    register_model,
+    typeof_impl,
+    unbox,
+)
 
-from maestro_gym.jit import INTERPRETED
+from maestro_gym.jit import INTERPRETED, njit_as
 
-ADDRESS = types.uintp
-"""Type of the address of a box."""
+_POINTER = ir.IntType(8).as_pointer()
+_WORD_BYTES = 8
 
 
-def box_reader(layout: types.NamedTuple) -> Callable[[Any], Any]:
-    """Make the function by which compiled code opens a box.
+class Handle(types.Type):
+    """Numba type of a pointer to a boxed NamedTuple; its fields are read like the tuple's own."""
 
-    Args:
-        layout: numba type of the tuple in it.
+    def __init__(self, layout: types.NamedTuple) -> None:
+        """Make the type.
 
-    Returns:
-        ``read(address) -> tuple``; interpreted, a box is the tuple itself.
+        Args:
+            layout: of the tuple in the box. A field that is a NamedTuple lies in the same box.
+        """
+        self.layout = layout
+        super().__init__(name=f"Handle({layout.instance_class.__name__})")
+
+    def inner(self, name: str) -> types.Type:
+        """Type of a field as it lies in the box."""
+        return self.layout.types[self.layout.fields.index(name)]
+
+
+@register_model(Handle)
+class _HandleModel(PrimitiveModel):
+    def __init__(self, manager: Any, kind: Handle) -> None:  # noqa: ANN401 - numba's own objects
+        super().__init__(manager, kind, _POINTER)
+
+
+@infer_getattr
+class _HandleFields(AttributeTemplate):
+    key = Handle
+
+    def generic_resolve(self, typ: Handle, attr: str) -> types.Type | None:
+        if attr not in typ.layout.fields:
+            return None
+        inner = typ.inner(attr)
+        return Handle(inner) if isinstance(inner, types.NamedTuple) else inner
+
+
+def _constant_load(builder: Any, pointer: Any, kind: Any) -> Any:  # noqa: ANN401 - LLVM's own objects
+    """Load a value of an LLVM type from a box, word by word, each marked as never changing."""
+    if isinstance(kind, (ir.LiteralStructType, ir.ArrayType)):
+        value = ir.Constant(kind, ir.Undefined)
+        for i in range(len(kind.elements) if isinstance(kind, ir.LiteralStructType) else kind.count):
+            element = kind.elements[i] if isinstance(kind, ir.LiteralStructType) else kind.element
+            at = cgutils.gep_inbounds(builder, pointer, 0, i)
+            value = builder.insert_value(value, _constant_load(builder, at, element), i)
+        return value
+    loaded = builder.load(pointer)
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
+
+
+@lower_getattr_generic(Handle)
+def _read_field(context: Any, builder: Any, typ: Handle, value: Any, attr: str) -> Any:  # noqa: ANN401 - numba's own
+    box = builder.bitcast(value, context.get_value_type(typ.layout).as_pointer())
+    at = cgutils.gep_inbounds(builder, box, 0, typ.layout.fields.index(attr))
+    inner = typ.inner(attr)
+    if isinstance(inner, types.NamedTuple):
+        return builder.bitcast(at, _POINTER)
+    kind = context.get_value_type(inner)
+    loaded = _constant_load(builder, at, kind)
+    if isinstance(inner, types.Array):
+        # Nobody counts references to what lies in a box: its owner keeps it.
+        for i in (0, 1):
+            loaded = builder.insert_value(loaded, ir.Constant(kind.elements[i], None), i)
+    return loaded
+
+
+class Box:
+    """Python's end of a handle.
+
+    Attributes:
+        kind: type of the handle that compiled code gets.
+        address: of the words.
     """
-    if INTERPRETED:
-        return lambda box: box
 
-    make: Any = intrinsic
+    __slots__ = ("_kept", "address", "kind")
 
-    @make
-    def read(typing_context: Any, address: Any) -> Any:  # noqa: ANN401 - numba's own objects
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
-            pointer = context.get_value_type(layout).as_pointer()
-            return builder.load(builder.inttoptr(args[0], pointer))
-
-        return layout(ADDRESS), generate
-
-    return read
+    def __init__(self, kind: Handle, words: np.ndarray, kept: object) -> None:
+        """Keep the words and whatever they point to."""
+        self.kind = kind
+        self.address = words.ctypes.data
+        self._kept = (words, kept)
 
 
-def box_writer(layout: types.NamedTuple) -> Callable[[Any, Any], None]:
-    """Make the function by which compiled code fills a box.
-
-    Args:
-        layout: numba type of the tuple.
-
-    Returns:
-        ``write(tuple, address)``.
-    """
-    make: Any = intrinsic
-
-    @make
-    def write(typing_context: Any, value: Any, address: Any) -> Any:  # noqa: ANN401 - numba's own objects
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
-            pointer = context.get_value_type(layout).as_pointer()
-            builder.store(args[0], builder.inttoptr(args[1], pointer))
-            return context.get_dummy_value()
-
-        return types.void(layout, ADDRESS), generate
-
-    return write
+@typeof_impl.register(Box)
+def _type_of_box(value: Box, _context: object) -> Handle:
+    return value.kind
 
 
-def box_buffer(layout: types.NamedTuple) -> np.ndarray:
-    """Make room for a box.
+@unbox(Handle)
+def _open_box(typ: Handle, value: Any, c: Any) -> Any:  # noqa: ANN401 - numba's own objects
+    address = c.pyapi.object_getattr_string(value, "address")
+    pointer = c.pyapi.long_as_voidptr(address)
+    c.pyapi.decref(address)
+    return NativeValue(pointer)
 
-    Args:
-        layout: numba type of the tuple.
 
-    Returns:
-        uint64 buffer, large enough; whoever holds the address must keep it and the tuple's arrays.
-    """
+def _words(value: Any, kind: types.Type, where: str) -> list[int]:  # noqa: ANN401 - whatever a tuple holds
+    """A value as compiled code keeps it."""
+    if isinstance(kind, types.NamedTuple):
+        words: list[int] = []
+        for name, inner, part in zip(kind.fields, kind.types, value, strict=True):
+            words += _words(part, inner, f"{where}.{name}")
+        return words
+    if isinstance(kind, types.Array):
+        plain = value.view(np.ndarray)
+        if numba.typeof(plain) != kind:
+            raise TypeError(f"{where} is an array of type {numba.typeof(plain)}, compiled code takes {kind}")
+        return [0, 0, plain.size, plain.itemsize, plain.ctypes.data, *plain.shape, *plain.strides]
+    if isinstance(kind, Handle):
+        return [value.address]
+    if isinstance(kind, types.FunctionType):
+        return _function_words(value, kind)
+    return [int(value)]
+
+
+_intrinsic: Any = intrinsic  # untyped: it takes the first argument of what it decorates away
+
+
+@_intrinsic
+def _store(typing_context: Any, value: Any, address: Any) -> Any:  # noqa: ANN401 - numba's own objects
+    """Write a value to an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
+        pointer = context.get_value_type(value).as_pointer()
+        builder.store(args[0], builder.inttoptr(args[1], pointer))
+        return context.get_dummy_value()
+
+    return types.void(value, address), generate
+
+
+_writers: dict[types.FunctionType, Any] = {}
+
+
+def _function_words(function: Any, kind: types.FunctionType) -> list[int]:  # noqa: ANN401 - a dispatcher
+    """The pointers of a first-class function, which only compiled code can tell."""
+    if kind not in _writers:
+
+        @njit_as(types.void(kind, types.uintp))
+        def write(function: Any, address: int) -> None:  # noqa: ANN401 - a function
+            _store(function, address)
+
+        _writers[kind] = write
+    words = np.zeros(_num_words(kind), np.uint64)
+    _writers[kind](function, words.ctypes.data)
+    return [int(word) for word in words]
+
+
+def _num_words(kind: types.Type) -> int:
     from numba.core.registry import cpu_target
 
     context: Any = cpu_target.target_context
-    size = context.get_abi_sizeof(context.get_value_type(layout))
-    return np.zeros(size // 8 + 8, np.uint64)
+    return context.get_abi_sizeof(context.get_value_type(kind)) // _WORD_BYTES
+
+
+def box(value: Any, kind: Handle) -> Any:  # noqa: ANN401 - a Box; interpreted, the tuple itself
+    """Box a NamedTuple for compiled code.
+
+    Args:
+        value: a NamedTuple of arrays, integers, compiled functions, boxes and such NamedTuples.
+        kind: the handle's type.
+
+    Returns:
+        What functions compiled for ``kind`` take; it keeps alive all that it leads to.
+
+    Raises:
+        TypeError: an array is not of the layout's type.
+    """
+    if INTERPRETED:
+        return value
+    words = np.array(_words(value, kind.layout, kind.layout.instance_class.__name__), np.uint64)
+    if len(words) != _num_words(kind.layout):
+        raise TypeError(f"numba lays out {kind.layout.instance_class.__name__} in another way than boxed.py knows")
+    return Box(kind, words, value)

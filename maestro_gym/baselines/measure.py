@@ -14,10 +14,9 @@ from numba import types
 from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.jit import njit_as
-from maestro_gym.policy import RuleFunction
-from maestro_gym.schema import NO_TIER, TIER_CLUSTER, Hidden, State
+from maestro_gym.schema import NO_TIER, TIER_CLUSTER
 from maestro_gym.sim.batch import Simulation
-from maestro_gym.sim.engine import ENGINE, RULE, Engine, act, advance, open_engine
+from maestro_gym.sim.engine import ENGINE, Engine, act, advance, open_engine
 from maestro_gym.sim.legal import can_route
 from maestro_gym.sim.scenario import Scenario
 
@@ -27,27 +26,18 @@ POLICY = "maestro-raw"
 MAX_ROWS = 2_000_000
 
 
-@njit_as(types.int64(ENGINE.types[0], ENGINE.types[1], RULE, RULE, RULE, RULE, types.float64[:, ::1]))
-def _record_terms(
-    state: State,
-    oracle: Hidden,
-    global_rule: RuleFunction,
-    cluster_rule: RuleFunction,
-    node_rule: RuleFunction,
-    reclaim_rule: RuleFunction,
-    terms: np.ndarray,
-) -> int:
+@njit_as(types.int64(ENGINE, types.float64[:, ::1]))
+def _record_terms(engine: Engine, terms: np.ndarray) -> int:
     """Run an episode and write the terms of every candidate of every cluster decision; rows written."""
-    engine = Engine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule)
     row = 0
     while advance(engine, 0, 1 << TIER_CLUSTER) != NO_TIER:
-        view = state.visible
+        view = engine.state.visible
         stage = int(view.clock[0].stage)
         for node in range(view.world.nodes.shape[0]):
             if can_route(view, 0, stage, node) and row < terms.shape[0]:
                 terms[row, 0], terms[row, 1], terms[row, 2] = fitness_terms(view, 0, stage, node)
                 row += 1
-        act(engine, 0, TIER_CLUSTER, cluster_rule(view, oracle, 0))
+        act(engine, 0, TIER_CLUSTER, engine.cluster_rule(view, engine.oracle, 0))
     return row
 
 
@@ -67,7 +57,7 @@ def measure_scale(scenario: Scenario, episodes: int = 3) -> FitnessScale:
         simulation = Simulation(scenario.world, evaluation=True, warm=True, num_samples=0, log_residency=False)
         simulation.load(0, scenario.episode("validation", seed, 0), key=seed)
         terms = np.zeros((MAX_ROWS, 3))
-        rows = _record_terms(*open_engine(simulation, policy), terms)
+        rows = _record_terms(open_engine(simulation, policy), terms)
         parts.append(terms[:rows])
     low_s, high_s = np.percentile(np.concatenate(parts), [5.0, 95.0], axis=0)
     return FitnessScale(*(float(value) for pair in zip(low_s, high_s, strict=True) for value in pair))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from maestro_gym.envs.desk import BEGIN, OpenDesk, make_buffers
+from maestro_gym.envs.desk import BEGIN, make_buffers, open_desk
 from maestro_gym.envs.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
 from maestro_gym.envs.layout import TIER_SPECS, make_layout
 from maestro_gym.envs.reward import LinearReward, Reward, RewardConfig
@@ -129,7 +129,7 @@ class Batch:
         return world._replace(params=params)
 
     def _open(self) -> None:
-        self._desk = OpenDesk(open_engine(self._simulation, self.policy), self.layout, self.buffers, step_one)
+        self._runner = open_desk(open_engine(self._simulation, self.policy), self.layout, self.buffers, step_one)
         self._opened = self._simulation.state
 
     @property
@@ -163,7 +163,7 @@ class Batch:
             if self._simulation.state is not self._opened:
                 self._open()
             self.buffers.actions[e] = BEGIN
-            if step_alone(self._desk.runner, e) == DONE_NO:
+            if step_alone(self._runner, e) == DONE_NO:
                 return
         raise MaestroError(
             f"Scenario {self.scenario.config.name!r}: {_MOST_EMPTY_EPISODES} episodes in a row end before the agent's "
@@ -203,7 +203,7 @@ class Batch:
             self._refuse_illegal(actions)
         self.buffers.actions[:] = actions
         self.flip()
-        (step_parallel if self.num_envs >= PARALLEL_FROM else step_serial)(self._desk.runner)
+        (step_parallel if self.num_envs >= PARALLEL_FROM else step_serial)(self._runner)
 
     def _refuse_illegal(self, actions: np.ndarray) -> None:
         legal = self.buffers.mask[np.arange(self.num_envs), actions]
@@ -236,7 +236,7 @@ class Batch:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the handles of compiled code, and the rules of a named policy."""
-        kept = {k: v for k, v in self.__dict__.items() if k not in ("_desk", "_opened")}
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("_runner", "_opened")}
         if self.policy.spec:
             kept["policy"] = self.policy.spec
         return kept

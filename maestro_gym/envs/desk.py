@@ -1,7 +1,4 @@
-"""The agent's desk: what it is shown and what it answers, for a whole batch, behind one handle.
-
-Like the engine's handle, it costs one pointer a call.
-"""
+"""The agent's desk: what it is shown and what it answers, for a whole batch, behind one handle."""
 
 from __future__ import annotations
 
@@ -12,13 +9,11 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from maestro_gym.boxed import ADDRESS, box_buffer, box_reader, box_writer
+from maestro_gym.boxed import Handle, box
 from maestro_gym.envs.layout import LAYOUT, Layout
-from maestro_gym.jit import INTERPRETED, njit_as
-from maestro_gym.schema import Hidden, State
+from maestro_gym.schema import Hidden
 from maestro_gym.sim.batch import records
-from maestro_gym.sim.engine import ENGINE, Engine, blank_hidden
-from maestro_gym.sim.reclaim import Rule
+from maestro_gym.sim.engine import ENGINE, HIDDEN, Engine, blank_hidden
 
 REWARD_COUNTERS = (
     "weighted_residence",
@@ -112,7 +107,6 @@ def _array(dtype: Any, ndim: int) -> types.Array:  # noqa: ANN401 - whatever num
     return types.Array(from_dtype(np.dtype(dtype)), ndim, "C")
 
 
-_HIDDEN = ENGINE.types[1]
 _LAYOUT = _array(LAYOUT, 1)
 _BUFFER_TYPES = (
     _array("i8", 1),
@@ -148,19 +142,19 @@ class Desk(NamedTuple):
     buffers: Buffers
 
 
-DESK = types.NamedTuple((ENGINE, _HIDDEN, _LAYOUT, _BUFFERS), Desk)
-"""Type of a desk in compiled code."""
+DESK = Handle(types.NamedTuple((ENGINE, HIDDEN.layout, _LAYOUT, _BUFFERS), Desk))
+"""Type of a boxed desk in compiled code."""
 
-STEP = types.FunctionType(types.int64(ADDRESS, types.int64))
-"""Type of the function that steps one environment of a boxed desk."""
+STEP = types.FunctionType(types.int64(DESK, types.int64))
+"""Type of the function that steps one environment of a desk."""
 
 
 class Runner(NamedTuple):
-    """A boxed desk and the function that steps one of its environments: what the batch kernels take, boxed.
+    """A desk and the function that steps one of its environments: what the batch kernels take.
 
     Attributes:
         step: steps one environment.
-        desk: address of the desk.
+        desk: the boxed desk.
         num_envs: environments of the desk.
     """
 
@@ -169,61 +163,21 @@ class Runner(NamedTuple):
     num_envs: int
 
 
-RUNNER = types.NamedTuple((STEP, ADDRESS, types.int64), Runner)
-"""Type of a runner in compiled code."""
-
-read_desk, read_runner = box_reader(DESK), box_reader(RUNNER)
-_write_desk, _write_runner = box_writer(DESK), box_writer(RUNNER)
+RUNNER = Handle(types.NamedTuple((STEP, DESK, types.int64), Runner))
+"""Type of a boxed runner in compiled code."""
 
 
-@njit_as(types.void(*ENGINE.types, _HIDDEN, _LAYOUT, _BUFFERS, ADDRESS))
-def _box_desk(
-    state: State,
-    oracle: Hidden,
-    global_rule: Rule,
-    cluster_rule: Rule,
-    node_rule: Rule,
-    reclaim_rule: Rule,
-    nothing: Hidden,
-    layout: np.ndarray,
-    buffers: Buffers,
-    address: int,
-) -> None:
-    # First-class functions can only enter compiled code as arguments of their own.
-    engine = Engine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule)
-    _write_desk(Desk(engine, nothing, layout, buffers), address)
+def open_desk(engine: Any, layout: Layout, buffers: Buffers, step: Callable[[Any, int], int]) -> Any:  # noqa: ANN401
+    """Join an engine with an agent's arrays.
 
+    Args:
+        engine: of the batch, boxed; open another desk when it changes.
+        layout: of the observation.
+        buffers: the arrays.
+        step: `kernel.step_one`.
 
-@njit_as(types.void(STEP, ADDRESS, types.int64, ADDRESS))
-def _box_runner(step: Callable[[Any, int], int], desk: int, num_envs: int, address: int) -> None:
-    _write_runner(Runner(step, desk, num_envs), address)
-
-
-class OpenDesk:
-    """A desk ready for the kernels, with all that its address leads to.
-
-    Attributes:
-        runner: what the batch kernels take.
+    Returns:
+        The boxed `Runner`, which the batch kernels take.
     """
-
-    def __init__(self, engine: Engine, layout: Layout, buffers: Buffers, step: Callable[[Any, int], int]) -> None:
-        """Join an engine with an agent's arrays.
-
-        Args:
-            engine: of the batch; open another desk when it changes.
-            layout: of the observation.
-            buffers: the arrays.
-            step: `kernel.step_one`.
-        """
-        desk = Desk(engine, blank_hidden(), layout.record, buffers)
-        num_envs = len(buffers.actions)
-        # What the addresses lead to lives as long as this object.
-        self._kept: tuple[Any, ...] = (desk, step)
-        if INTERPRETED:
-            self.runner: Any = Runner(step, desk, num_envs)
-            return
-        desk_box, runner_box = box_buffer(DESK), box_buffer(RUNNER)
-        self._kept += (desk_box, runner_box)
-        self.runner = runner_box.ctypes.data
-        _box_desk(*engine, *desk[1:], desk_box.ctypes.data)
-        _box_runner(step, desk_box.ctypes.data, num_envs, self.runner)
+    desk = box(Desk(engine, blank_hidden(), layout.record, buffers), DESK)
+    return box(Runner(step, desk, len(buffers.actions)), RUNNER)

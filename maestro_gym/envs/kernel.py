@@ -6,13 +6,10 @@ so the serial and the parallel one are the same code, cost a second to compile, 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange, types
 
-from maestro_gym.boxed import ADDRESS
-from maestro_gym.envs.desk import BEGIN, read_desk, read_runner
+from maestro_gym.envs.desk import BEGIN, DESK, RUNNER, Desk, Runner
 from maestro_gym.envs.observe import observe
 from maestro_gym.jit import njit, njit_as
 from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, State
@@ -53,18 +50,17 @@ def lowest_legal(mask: np.ndarray) -> int:
     return 0
 
 
-@njit_as(types.int64(ADDRESS, types.int64))
-def step_one(address: Any, e: int) -> int:  # noqa: ANN401 - an address; interpreted, the desk itself
+@njit_as(types.int64(DESK, types.int64))
+def step_one(desk: Desk, e: int) -> int:
     """Step one environment of a desk: do its action, go to the agent's next decision, write what is seen.
 
     Args:
-        address: the boxed desk; its ``buffers.actions[e]`` holds the answer.
+        desk: its ``buffers.actions[e]`` holds the answer.
         e: environment.
 
     Returns:
         Why the episode is over (DONE_*), DONE_NO while it is not.
     """
-    desk = read_desk(address)
     state, layout, buffers = desk.engine.state, desk.layout, desk.buffers
     outcome = buffers.outcome[e]
     action = int(buffers.actions[e])
@@ -113,25 +109,22 @@ def step_one(address: Any, e: int) -> int:  # noqa: ANN401 - an address; interpr
     return done
 
 
-@njit_as(types.void(ADDRESS))
-def step_serial(address: Any) -> None:  # noqa: ANN401 - an address; interpreted, the runner
-    """Step every environment of a boxed runner, one after the other."""
-    runner = read_runner(address)
+@njit_as(types.void(RUNNER))
+def step_serial(runner: Runner) -> None:
+    """Step every environment, one after the other."""
     for e in range(runner.num_envs):
         runner.step(runner.desk, e)
 
 
-@njit_as(types.void(ADDRESS), parallel=True)
-def step_parallel(address: Any) -> None:  # noqa: ANN401 - as above
+@njit_as(types.void(RUNNER), parallel=True)
+def step_parallel(runner: Runner) -> None:
     """Step every environment, over numba's threads; the same bits as `step_serial`."""
-    runner = read_runner(address)
     step, desk = runner.step, runner.desk
     for e in prange(runner.num_envs):
-        step(desk, np.int64(e))
+        step(desk, np.int64(e))  # pyright: ignore[reportArgumentType]
 
 
-@njit_as(types.int64(ADDRESS, types.int64))
-def step_alone(address: Any, e: int) -> int:  # noqa: ANN401 - an address; interpreted, the desk itself
+@njit_as(types.int64(RUNNER, types.int64))
+def step_alone(runner: Runner, e: int) -> int:
     """Step one environment: the way to begin an episode in a batch that has others under way."""
-    runner = read_runner(address)
     return runner.step(runner.desk, e)

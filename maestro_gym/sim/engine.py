@@ -5,13 +5,14 @@ Rules enter as numba first-class functions, so a new rule compiles alone and the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba import types
 
 from maestro_gym import schema
+from maestro_gym.boxed import Handle, box
 from maestro_gym.jit import njit, njit_as
 from maestro_gym.policy import Policy
 from maestro_gym.schema import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, Core, Hidden, State, View, World
@@ -91,8 +92,10 @@ def blank_hidden() -> Hidden:
 
 
 _STATE = numba.typeof(_blank_state())
-_VIEW, _HIDDEN = _STATE.types[0], _STATE.types[1]
-RULE = types.FunctionType(types.int64(_VIEW, _HIDDEN, types.int64))
+VIEW, HIDDEN = Handle(_STATE.types[0]), Handle(_STATE.types[1])
+"""Types of what a compiled rule reads."""
+
+RULE = types.FunctionType(types.int64(VIEW, HIDDEN, types.int64))
 """Type of a compiled rule: (View, Hidden, e) -> int64."""
 
 
@@ -116,11 +119,11 @@ class Engine(NamedTuple):
     reclaim_rule: Rule
 
 
-ENGINE = types.NamedTuple((_STATE, _HIDDEN, RULE, RULE, RULE, RULE), Engine)
-"""Type of an engine in compiled code."""
+ENGINE = Handle(types.NamedTuple((_STATE, HIDDEN.layout, RULE, RULE, RULE, RULE), Engine))
+"""Type of a boxed engine in compiled code."""
 
 
-def open_engine(simulation: Simulation, policy: Policy) -> Engine:
+def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 - a box
     """Join a batch with the policy that answers for it.
 
     Args:
@@ -128,10 +131,10 @@ def open_engine(simulation: Simulation, policy: Policy) -> Engine:
         policy: a rule for every tier; only a policy of class O is given the truth.
 
     Returns:
-        What compiled functions of this module take.
+        The boxed `Engine`, which compiled functions of this module take.
     """
     oracle = simulation.state.hidden if policy.reads_oracle else blank_hidden()
-    return Engine(simulation.state, oracle, *(rule.function for rule in policy.rules))
+    return box(Engine(simulation.state, oracle, *(rule.function for rule in policy.rules)), ENGINE)
 
 
 @njit
@@ -213,21 +216,7 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
         act(engine, e, tier, action)
 
 
-@njit_as(types.int64(_STATE, _HIDDEN, RULE, RULE, RULE, RULE, types.int64, types.int64))
-def _run(
-    state: State,
-    oracle: Hidden,
-    global_rule: Rule,
-    cluster_rule: Rule,
-    node_rule: Rule,
-    reclaim_rule: Rule,
-    e: int,
-    agent_tiers: int,
-) -> int:
-    # First-class functions can only enter compiled code as arguments of their own.
-    return advance(Engine(state, oracle, global_rule, cluster_rule, node_rule, reclaim_rule), e, agent_tiers)
-
-
+@njit_as(types.int64(ENGINE, types.int64, types.int64))
 def run_until(engine: Engine, e: int, agent_tiers: int) -> int:
-    """`advance` for Python: handing over the arrays costs 0.1 ms, so call it for long stretches."""
-    return int(_run(*engine, e, agent_tiers))
+    """`advance` for Python."""
+    return advance(engine, e, agent_tiers)

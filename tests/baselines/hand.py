@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from maestro_gym.boxed import box
+from maestro_gym.policy import Rule
 from maestro_gym.schema import (
     CLOCK,
     CPU,
@@ -37,6 +39,7 @@ from maestro_gym.schema import (
     View,
     World,
 )
+from maestro_gym.sim.engine import HIDDEN, VIEW
 
 GB = 1e9
 NOW_S = 100.0
@@ -238,6 +241,11 @@ class Hand:
         node = int(self.view.clock[0].place)
         row.last_used_s = self.view.engines[0, node, slot].last_used_s
         self.view.reclaim_len[0] += 1
+
+
+def ask(rule: Rule, hand: Hand) -> int:
+    """What a rule answers."""
+    return int(rule.function(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0))
 
 
 def make_oracle(num_stages: int) -> Hidden:

@@ -7,11 +7,11 @@ import pytest
 from maestro_gym.baselines.catalogue import cluster_rule, global_rule
 from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
 from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
-from tests.baselines.hand import GB, Hand
+from tests.baselines.hand import GB, Hand, ask
 
 
 def _node(hand: Hand, name: str, scale: FitnessScale | None = None) -> int:
-    return int(cluster_rule(name, scale or FitnessScale()).function(hand.view, hand.oracle, 0))
+    return ask(cluster_rule(name, scale or FitnessScale()), hand)
 
 
 def _four_nodes() -> Hand:
@@ -190,7 +190,7 @@ def test_frozen_percentiles_keep_a_small_network_gap_small() -> None:
     stage = hand.stage(cls=INTERACTIVE)
     hand.engine(1, 0)
     hand.ready(stage)
-    action = int(global_rule("fcfs/maestro", FitnessScale()).function(hand.view, hand.oracle, 0))
+    action = ask(global_rule("fcfs/maestro", FitnessScale()), hand)
     assert (action - 1) % 2 == 1
 
 

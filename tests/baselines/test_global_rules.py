@@ -8,13 +8,13 @@ from maestro_gym.baselines import load_policy
 from maestro_gym.baselines.catalogue import global_rule
 from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.schema import BATCH, INTERACTIVE
-from tests.baselines.hand import NOW_S, STAGES, Hand, make_oracle
+from tests.baselines.hand import NOW_S, STAGES, Hand, ask, make_oracle
 
 
 def _sent(hand: Hand, name: str) -> tuple[int, int]:
     """Stage and cluster that a rule sends, (-1, -1) for a wait; of its notes only the turn is kept."""
     hand.view.model_memory[:] = 0.0
-    action = int(global_rule(name, FitnessScale()).function(hand.view, hand.oracle, 0))
+    action = ask(global_rule(name, FitnessScale()), hand)
     clusters = hand.world.latency_s.shape[0]
     return ((action - 1) // clusters, (action - 1) % clusters) if action else (-1, -1)
 
@@ -167,5 +167,5 @@ def test_every_global_rule_of_the_table_sends_something_legal() -> None:
     hand.load(0, queued=8)
     hand.load(1, queued=8)
     for name in ("maestro", "fcfs", "random", "las", "no-colocation", "session-affinity", "power-of-two", "dynamo"):
-        action = int(load_policy(name).global_rule.function(hand.view, hand.oracle, 0))
+        action = ask(load_policy(name).global_rule, hand)
         assert action == 0 or (action - 1) % 2 == 1

@@ -8,7 +8,7 @@ import pytest
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.policy import Policy
 from maestro_gym.schema import RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
-from tests.baselines.hand import STAGES, Hand, make_oracle
+from tests.baselines.hand import STAGES, Hand, ask, make_oracle
 
 PREDICTED = (
     "remaining_s_q50",
@@ -43,16 +43,16 @@ def _actions(policy: Policy, hand: Hand) -> list[int]:
     hand.view.memory[:] = 0.0
     hand.view.model_memory[:] = 0.0
     hand.ready(*range(6))
-    actions = [int(policy.global_rule.function(hand.view, hand.oracle, 0))]
+    actions = [ask(policy.global_rule, hand)]
     hand.route(3, 1)
-    actions.append(int(policy.cluster_rule.function(hand.view, hand.oracle, 0)))
+    actions.append(ask(policy.cluster_rule, hand))
     hand.queue(0, 0, 4, 1, 5)
-    actions.append(int(policy.node_rule.function(hand.view, hand.oracle, 0)))
+    actions.append(ask(policy.node_rule, hand))
     hand.view.reclaim_len[:] = 0
     hand.offer(RECLAIM_SLEEP, 1, freed_gb=16.0, harm_s=0.5)
     hand.offer(RECLAIM_TRIM, 0, stage=2, freed_gb=0.1, harm_s=0.001)
     hand.offer(RECLAIM_PAUSE, 0, stage=2, freed_gb=0.2, harm_s=0.4)
-    actions.append(int(policy.reclaim_rule.function(hand.view, hand.oracle, 0)))
+    actions.append(ask(policy.reclaim_rule, hand))
     hand.queue(0)
     return actions
 

@@ -16,7 +16,7 @@ from maestro_gym.schema import (
     RESERVE_MAX,
     RESERVE_PROMPT,
 )
-from tests.baselines.hand import GB, NOW_S, Hand
+from tests.baselines.hand import GB, NOW_S, Hand, ask
 
 WAIT = ("wait", -1, -1)
 SHARED = ("vllm", "static-max", "edf", "maestro", "maestro-max", "class-fcfs", "class-fcfs-max")
@@ -24,7 +24,7 @@ SHARED = ("vllm", "static-max", "edf", "maestro", "maestro-max", "class-fcfs", "
 
 def _step(hand: Hand, name: str) -> tuple[str, int, int]:
     """What a rule does: ("admit", stage, level), ("promote" | "demote", model, -1) or a wait."""
-    action = int(node_rule(name, FitnessScale()).function(hand.view, hand.oracle, 0))
+    action = ask(node_rule(name, FitnessScale()), hand)
     if action == 0:
         return WAIT
     places, models = hand.view.node_queue.shape[2], len(hand.world.models)

@@ -7,11 +7,11 @@ import pytest
 from maestro_gym.baselines.catalogue import reclaim_rule
 from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.schema import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
-from tests.baselines.hand import Hand
+from tests.baselines.hand import Hand, ask
 
 
 def _choice(hand: Hand, name: str) -> int:
-    return int(reclaim_rule(name, FitnessScale()).function(hand.view, hand.oracle, 0))
+    return ask(reclaim_rule(name, FitnessScale()), hand)
 
 
 def _node_with_three_engines() -> Hand:

@@ -11,7 +11,7 @@ from maestro_gym.baselines.baseline_docs import baselines_markdown
 from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.baselines.scales import frozen_scales, scale_for
 from maestro_gym.errors import MaestroError
-from tests.baselines.hand import Hand
+from tests.baselines.hand import Hand, ask
 
 REPO = Path(__file__).resolve().parents[2]
 RULE_FILE = """
@@ -63,7 +63,7 @@ def test_a_rule_of_the_users_own_takes_its_tier_and_maestro_the_others(rule_file
     assert policy.cluster_rule.information == "N"
     assert policy.global_rule.name == load_policy("maestro").global_rule.name
     hand = Hand(nodes_per_cluster=3)
-    assert int(policy.cluster_rule.function(hand.view, hand.oracle, 0)) == 2
+    assert ask(policy.cluster_rule, hand) == 2
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
