@@ -20,17 +20,6 @@ from typing import Any  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import cells  # noqa: E402
-from machine import machine, machine_line, summary  # noqa: E402
-
-from maestro_gym.console import output, show_table, write_json  # noqa: E402
-
-_IMPORTED_S = perf_counter() - _BEGAN
-_HIGH = ("contention=high",)
-_LOW = ("contention=low",)
-_SHORT = ("contention=high", "horizon_s=60")
-"""For the interpreter, which is slow at making a long episode too; compiled code runs the same."""
-
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the simulator's speed on this machine.")
@@ -43,6 +32,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     parser.add_argument("--child", choices=["start", "short"], help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+# Asked for help, it answers before anything is compiled.
+_ARGUMENTS = _arguments()
+
+import cells  # noqa: E402
+from machine import machine, machine_line, summary  # noqa: E402
+
+from maestro_gym.console import output, show_table, write_json  # noqa: E402
+
+_IMPORTED_S = perf_counter() - _BEGAN
+_HIGH = ("contention=high",)
+_LOW = ("contention=low",)
+_SHORT = ("contention=high", "horizon_s=60")
+"""For the interpreter, which is slow at making a long episode too; compiled code runs the same."""
 
 
 def _child(what: str, decisions: int, environment: dict[str, str]) -> dict[str, float]:
@@ -131,7 +135,7 @@ def _start_row(what: str, times: list[dict[str, float]]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print, write."""
-    arguments = _arguments()
+    arguments = _ARGUMENTS
     if arguments.child:
         _answer_child(arguments)
         return

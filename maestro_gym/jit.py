@@ -111,7 +111,8 @@ def njit_as(
 
 def _tell(function: Callable[..., Any], package: str) -> None:
     """Say once, on stderr, that a big kernel has to be compiled; MAESTRO_QUIET=1 keeps it silent."""
-    cached = f"*/{function.__module__.rpartition('.')[2]}.{function.__qualname__}-*.nbi"
+    name = function.__qualname__.replace("<", "").replace(">", "")  # as numba writes a closure's
+    cached = f"*/{function.__module__.rpartition('.')[2]}.{name}-*.nbi"
     if INTERPRETED or _told.is_set() or any(cache_dir(package).glob(cached)):
         return
     _told.set()
