@@ -67,4 +67,7 @@ def legend_below(fig: Figure, axes: Axes, names: Sequence[str]) -> None:
     """Put one legend for all axes under the figure."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        fig.legend(handles, labels, loc="outside lower center", ncols=min(6, len(names)))
+        # As many columns as the figure's width holds: a character is about 0.08 inch, a key five of them.
+        widest = 0.08 * (5 + max(len(label) for label in labels))
+        ncols = max(1, min(6, len(names), int(fig.get_figwidth() / widest)))
+        fig.legend(handles, labels, loc="outside lower center", ncols=ncols)
