@@ -167,6 +167,7 @@ def _setting(name: str, overrides: tuple[str, ...]) -> Setting:
         load=scenario.rate_rps / scenario.capacity_rps,
         rate_rps=scenario.rate_rps,
         config_yaml=dump_config(scenario.config),
+        notes=scenario.workload.notes,
     )
 
 

@@ -40,6 +40,7 @@ class Setting:
         load: Offered load relative to capacity.
         rate_rps: Workflows that arrive per second.
         config_yaml: The resolved configuration.
+        notes: What the reader should know of its workload, such as what a trace left out.
     """
 
     scenario: str
@@ -47,6 +48,7 @@ class Setting:
     load: float
     rate_rps: float
     config_yaml: str
+    notes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

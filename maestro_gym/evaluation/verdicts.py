@@ -15,7 +15,7 @@ _MOST_NAMED = 4
 
 
 def verdicts(comparison: Comparison) -> list[str]:
-    """Sentences about every setting, the leaders first, then each learned policy against all heuristics.
+    """Sentences about every setting: the leaders, each learned policy against all heuristics, the workload's notes.
 
     Args:
         comparison: What was found.
@@ -26,6 +26,7 @@ def verdicts(comparison: Comparison) -> list[str]:
         for policy in comparison.policies:
             if policy.learned:
                 lines += [_learned(comparison, setting, policy, SHOWN[column]) for column in JUDGED]
+        lines += setting.notes
     lines = [line for line in lines if line]
     if len(comparison.seeds) < FEW_SEEDS:
         lines.append(

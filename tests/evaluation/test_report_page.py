@@ -27,7 +27,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         rows=pd.DataFrame([result_row(result) for result in results]),
         workflows=pd.concat([workflow_table(result) for result in results]),
         traces=[trace_of(result) for result in results if result.seed == 0],
-        settings=[Setting("tiny", "high", 1.1, 2.2, "name: tiny\nhorizon_s: 20.0\n")],
+        settings=[Setting("tiny", "high", 1.1, 2.2, "name: tiny\nhorizon_s: 20.0\n", ("seven calls were clipped",))],
         policies=[PolicyLabel("fcfs", ("a", "b", "c"), "N", False), PolicyLabel("<edf>", ("d", "e", "f"), "N", True)],
         reference="fcfs",
         seeds=[0, 1],
@@ -45,7 +45,13 @@ def test_the_page_loads_nothing_from_anywhere(page: str) -> None:
 
 
 def test_the_page_holds_configuration_versions_command_and_definitions(page: str) -> None:
-    for expected in ("horizon_s: 20.0", "numpy 2", "compare.py --policy fcfs", "LOSES to fcfs"):
+    for expected in (
+        "horizon_s: 20.0",
+        "numpy 2",
+        "compare.py --policy fcfs",
+        "LOSES to fcfs",
+        "seven calls were clipped",
+    ):
         assert expected in page
     assert all(f"<code>{name}</code>" in page for name in METRICS)
 
