@@ -91,8 +91,7 @@ def _layout(card: PolicyCard, world: World) -> Layout:
             f"The policy learned to read the observation {card.encoder!r}, this version writes {expected!r}. "
             "Train it again with this version."
         )
-    # As the engine sizes its queues: see sim.batch.
-    queue = int(min(world.params[0]["node_queue_limit"], 256))
+    queue = int(world.params[0]["node_queue_limit"])
     layout = make_layout(
         TIER_SPECS[card.tier], world, queue, window=card.window, predictions=card.predictions, evaluation=True
     )
