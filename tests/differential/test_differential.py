@@ -38,7 +38,7 @@ FEATURES = st.builds(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(features=FEATURES)
 def test_the_engine_does_what_the_reference_does(features: Features) -> None:
     check_same(*run_both(make_case(features)))
