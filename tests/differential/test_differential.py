@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -42,6 +43,21 @@ FEATURES = st.builds(
 @given(features=FEATURES)
 def test_the_engine_does_what_the_reference_does(features: Features) -> None:
     check_same(*run_both(make_case(features)))
+
+
+@pytest.mark.parametrize("law", RECLAIM_LAWS)
+@pytest.mark.parametrize("memory", ["elastic", "partitioned"])
+def test_they_agree_when_stages_are_paused_again_and_again(law: str, memory: str) -> None:
+    crowd = {"clusters": 1, "hosts": 1, "nodes": 1, "models": 2, "jobs": 16, "max_num_seqs": 8, "queue_limit": 4}
+    paused = 0.0
+    for seed in range(6):
+        features = replace(
+            random_features(seed), memory=memory, reclaim_law=law, kv_tokens=700, temper="greedy", drains=True, **crowd
+        )
+        engine, reference = run_both(make_case(features))
+        check_same(engine, reference)
+        paused += reference.state.counters.get("preemptions", 0)
+    assert paused > 0
 
 
 @pytest.fixture(scope="module")
