@@ -30,7 +30,8 @@ from maestro_gym.sim.memory import take_memory
 from maestro_gym.sim.queues import leave_global, leave_node, set_out
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
-from maestro_gym.sim.steps import cut, plan_node
+from maestro_gym.sim.steps import plan_node
+from maestro_gym.sim.stretch import cut
 
 BYTES_PER_TOKEN = 4.0
 """Size of one prompt token on the network: its text, about four characters."""

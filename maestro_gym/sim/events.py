@@ -17,7 +17,8 @@ from maestro_gym.schema import (
 from maestro_gym.sim.heap import pop, push
 from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.residency import advance_load
-from maestro_gym.sim.steps import TIE_S, mapped_bytes, settle, show_progress
+from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
+from maestro_gym.sim.stretch import TIE_S
 
 
 @njit

@@ -35,6 +35,7 @@ from maestro_gym.sim.estimates import (
 from maestro_gym.sim.memory import evict, give_back_memory, resize
 from maestro_gym.sim.queues import join_global, rejoin_node
 from maestro_gym.sim.residency import end_engine, sleep_engine
+from maestro_gym.sim.stretch import cut, steps_done
 
 Rule = Callable[[View, Hidden, int], int]
 
@@ -73,9 +74,8 @@ def _surplus_tokens(state: State, e: int, node: int, slot: int, stage: int) -> i
     """Tokens of a stage's reservation beyond its median prediction and beyond what it holds."""
     record = state.visible.stages[e, stage]
     sequence = state.core.sequences[e, stage]
-    core = state.core.engines[e, node, slot]
-    # A stretch under way may fill what was planned for it.
-    held = sequence.computed_tokens + max(sequence.scheduled_tokens, core.steps) + 1
+    # Of a stretch under way only the steps so far count: its length would tell hidden output lengths.
+    held = sequence.computed_tokens + steps_done(state, e, node, slot) + sequence.scheduled_tokens + 1
     predicted = int(record.prompt_tokens) + int(record.output_q50_tokens)
     floor = blocks_up(max(held, predicted, sequence.target_tokens + 1))
     return sequence.hit_tokens + sequence.private_tokens - floor
@@ -189,6 +189,9 @@ def _reclaim_one(state: State, e: int, node: int, index: int) -> float:
     stage = candidate.stage
     if candidate.kind == RECLAIM_TRIM:
         resize(state, e, node, slot, stage, -_surplus_tokens(state, e, node, slot, stage))
+        # A stretch under way was planned to fill what is gone now.
+        if state.core.engines[e, node, slot].steps > 0:
+            cut(state, e, node, slot)
         return 0.0
     if candidate.kind == RECLAIM_SLEEP:
         return sleep_engine(state, e, node, slot)

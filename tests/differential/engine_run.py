@@ -1,0 +1,157 @@
+"""The compiled engine, driven decision by decision by the policy that also drives the reference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from maestro_gym.baselines.registry import load_policy
+from maestro_gym.boxed import box
+from maestro_gym.schema import DONE_NAMES, NO_TIER, NUM_RESERVE_LEVELS, RESIDENCY_NAMES, TIER_NAMES, TIER_NODE
+from maestro_gym.sim.actions import admit_code, demote_code, promote_code, send_code
+from maestro_gym.sim.batch import Simulation
+from maestro_gym.sim.engine import VIEW, act, open_engine, run_until
+from maestro_gym.sim.legal import can_admit, can_demote, can_promote, can_route, can_send
+from maestro_gym.sim.placement import host_tiers
+from tests.differential.cases import Case
+from tests.reference.choosing import Action, Asked, choose
+from tests.reference.simulator import Record, Start
+
+POLICY_OF_LAW = {"vllm": "fcfs", "lru": "maestro-lru", "least-harm": "maestro"}
+"""Policies whose reclaim rule it is; nothing else of them is asked."""
+
+STATUS = ("free", "loading", "awake", "asleep")
+ALL_TIERS = 0b111
+
+
+@dataclass
+class EngineRun:
+    """What the engine did."""
+
+    simulation: Simulation
+    records: list[Record]
+    done: str
+
+    @property
+    def residency_log(self) -> list[tuple[float, int, int, str, str]]:
+        """Promotions and demotions."""
+        core = self.simulation.state.core
+        return [
+            (
+                float(row["time_s"]),
+                int(row["node"]),
+                int(row["model"]),
+                RESIDENCY_NAMES[row["source"]],
+                RESIDENCY_NAMES[row["target"]],
+            )
+            for row in core.residency_log[0, : core.residency_len[0]]
+        ]
+
+
+def begin(case: Case) -> tuple[Simulation, Start]:
+    """A simulation at the beginning of the episode, and the same beginning for the reference."""
+    drains = case.features.drains
+    simulation = Simulation(case.world, evaluation=drains, placement=case.placement, log_residency=True)
+    simulation.load(0, case.episode)
+    start = Start(
+        running=[[m for m, awake in enumerate(row) if awake] for row in case.placement.tolist()],
+        tiers=host_tiers(case.world).tolist(),
+        num_slots=simulation.state.visible.engines.shape[2],
+        reclaim_law=case.features.reclaim_law,
+        drains=drains,
+    )
+    return simulation, start
+
+
+def run_engine(case: Case, simulation: Simulation) -> EngineRun:
+    """Run a case to its end."""
+    policy = load_policy(POLICY_OF_LAW[case.features.reclaim_law])
+    engine: Any = open_engine(simulation, policy)
+    view: Any = box(simulation.state.visible, VIEW)
+    records: list[Record] = []
+    while (tier := run_until(engine, 0, ALL_TIERS)) != NO_TIER:
+        clock = simulation.state.visible.clock[0]
+        legal = _legal(simulation, view, tier)
+        place = int(clock["place"])
+        asked = Asked(len(records), TIER_NAMES[tier], place, tuple(sorted(legal)))
+        records.append(Record(float(clock["now_s"]), asked, *observe(simulation)))
+        action = choose(asked, case.temper)
+        if not act(engine, 0, tier, _code(view, action)):
+            raise AssertionError(f"{action} was called legal at {asked}, and the engine refused it")
+    return EngineRun(simulation, records, DONE_NAMES[simulation.state.core.env[0]["done"]])
+
+
+def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noqa: ANN401 - a box
+    visible = simulation.state.visible
+    clock, world = visible.clock[0], visible.world
+    wait: list[Action] = [("wait", 0, 0)] if clock["wait_legal"] else []
+    if TIER_NAMES[tier] == "global":
+        queue = visible.global_queue[0, : clock["global_len"]].tolist()
+        clusters = range(len(world.latency_s))
+        return wait + [("send", s, c) for s in queue for c in clusters if can_send(view, 0, s, c)]
+    if tier != TIER_NODE:
+        nodes = [n for n in range(len(world.nodes)) if world.nodes[n]["cluster"] == clock["cluster"]]
+        return [("route", n, 0) for n in nodes if can_route(view, 0, int(clock["stage"]), n)]
+    node, models = int(clock["place"]), range(len(world.models))
+    places = range(int(visible.nodes[0, node]["queue_len"]))
+    levels = range(NUM_RESERVE_LEVELS)
+    return [
+        *wait,
+        *(("admit", q, level) for q in places for level in levels if can_admit(view, 0, node, q, level)),
+        *(("promote", m, 0) for m in models if can_promote(view, 0, node, m)),
+        *(("demote", m, 0) for m in models if can_demote(view, 0, node, m)),
+    ]
+
+
+def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
+    kind, first, second = action
+    codes = {
+        "wait": lambda: 0,
+        "send": lambda: send_code(view, first, second),
+        "route": lambda: first,
+        "admit": lambda: admit_code(view, first, second),
+        "promote": lambda: promote_code(view, first),
+        "demote": lambda: demote_code(view, first),
+    }
+    return int(codes[kind]())
+
+
+def observe(simulation: Simulation) -> tuple[list[tuple[float, ...]], list[tuple[object, ...]]]:
+    """The memory of every node, and of every engine, by node and model, as the reference tells it."""
+    view = simulation.state.visible
+    nodes, engines = [], []
+    for number in range(view.nodes.shape[1]):
+        node = SimpleNamespace(**{name: view.nodes[0, number][name].item() for name in view.nodes.dtype.names or ()})
+        nodes.append(
+            (
+                node.kv_pool_bytes,
+                node.weights_bytes,
+                node.kv_reserved_bytes,
+                node.kv_cached_bytes,
+                node.kv_virtual_bytes,
+                node.rho,
+                node.queue_len,
+                node.inbound,
+            )
+        )
+        rows = []
+        for slot in range(view.engines.shape[2]):
+            engine = view.engines[0, number, slot]
+            if engine["model"] < 0:
+                continue
+            batch = tuple(view.batch[0, number, slot, : engine["running"]].tolist())
+            memory = tuple(
+                float(engine[f"kv_{name}_bytes"]) for name in ("reserved", "pinned", "cached", "used", "pool")
+            )
+            rows.append((number, int(engine["model"]), STATUS[engine["status"]], batch, *memory))
+        engines += sorted(rows)
+    return nodes, engines
+
+
+def stage_times(simulation: Simulation, stage: int) -> dict[str, float]:
+    """When what happened to a stage."""
+    row = simulation.state.visible.stages[0, stage]
+    names = ("ready", "sent", "queued", "admitted", "first_token", "finished")
+    return {name: float(row[f"{name}_s"]) for name in names if row[f"{name}_s"] < math.inf}

@@ -1,0 +1,132 @@
+"""What is possible at a decision, and which decisions fall due.
+
+Conventions that the design leaves open:
+
+- A stage may be sent to a node with a free place in its queue that could serve it alone, up to its
+  output limit. A cluster takes a stage when one of its nodes does.
+- Where memory is elastic, an admission or a load may count on the memory of idle engines and of
+  sleepers, although an admission can only put idle engines to sleep.
+- A node is asked only when it can admit a waiting stage or promote its model. Wait is legal when
+  anything is under way: a step, a load, a stage in transit or in a gap, a later arrival.
+"""
+
+from __future__ import annotations
+
+from tests.reference.choosing import Action
+from tests.reference.inputs import Stage, up_to_blocks
+from tests.reference.kv_memory import RESERVE_LEVELS, admit_bytes
+from tests.reference.machine import Node, State
+from tests.reference.residency import load_bytes, sleep_frees_bytes
+
+WAIT: Action = ("wait", 0, 0)
+
+
+def could_serve(node: Node, stage: Stage) -> bool:
+    """Whether a node could serve a stage alone."""
+    limits, speed, pool = node.fleet.limits, node.spec.speeds[stage.model], node.spec.hbm_pool_bytes
+    most = up_to_blocks(stage.prompt + stage.max_output) * speed.kv_bytes_per_token
+    taken = pool
+    if node.partitioned:
+        taken = load_bytes(node, stage.model)
+        if taken > pool * (1 + 1e-9):
+            return False
+    room = taken - speed.weight_bytes - limits["margin_bytes"]
+    return most <= room and most <= limits["kv_virtual_cap"] * pool
+
+
+def can_route(node: Node, stage: Stage) -> bool:
+    """Whether a stage may be sent to a node now."""
+    has_place = len(node.queue) + node.inbound < node.fleet.limits["node_queue_limit"]
+    return has_place and could_serve(node, stage)
+
+
+def idle_bytes(node: Node, keep: int) -> float:
+    """HBM that sleeping and ending every idle engine but one would free."""
+    residue = node.fleet.limits["sleep_bytes"]
+    total = 0.0
+    for engine in node.engines():
+        if engine.model != keep and engine.status == "asleep":
+            total += residue
+        elif engine.model != keep and engine.is_idle:
+            total += sleep_frees_bytes(node, engine) + residue
+    return total
+
+
+def can_admit(state: State, node: Node, stage: Stage, level: int) -> bool:
+    """Whether a waiting stage may join its engine's batch."""
+    limits = node.fleet.limits
+    engine = node.engine_of(stage.model)
+    if engine is None or engine.status != "awake" or len(engine.batch) >= limits["max_num_seqs"]:
+        return False
+    granted = (stage.prompt + stage.max_output) * engine.unit
+    if node.virtual_bytes + granted > limits["kv_virtual_cap"] * node.spec.hbm_pool_bytes:
+        return False
+    room = node.free_bytes(engine)
+    if not node.partitioned:
+        room += idle_bytes(node, stage.model)
+    return admit_bytes(state, node, stage, level) <= room
+
+
+def can_promote(state: State, node: Node, model: int) -> bool:
+    """Whether a model may start to become RUNNING."""
+    engine = node.engine_of(model)
+    if (engine is not None and engine.status != "asleep") or node.changed_s[model] == state.now_s:
+        return False
+    if engine is None and not any(e is None or e.status == "asleep" or e.is_idle for e in node.slots):
+        return False
+    return load_bytes(node, model) <= node.load_room_bytes() + idle_bytes(node, model)
+
+
+def can_demote(state: State, node: Node, model: int) -> bool:
+    """Whether a model may move one tier down."""
+    engine = node.engine_of(model)
+    return (
+        engine is not None and node.changed_s[model] != state.now_s and engine.status != "loading" and not engine.batch
+    )
+
+
+def global_actions(state: State) -> list[Action]:
+    """Sends that are legal now."""
+    clusters = range(len(state.fleet.latency_s))
+    return [
+        ("send", stage.id, cluster)
+        for stage in state.queue
+        for cluster in clusters
+        if any(node.spec.cluster == cluster and can_route(node, stage) for node in state.nodes)
+    ]
+
+
+def cluster_actions(state: State, stage: Stage) -> list[Action]:
+    """Nodes of its cluster that a stage may be sent to."""
+    nodes = [node for node in state.nodes if node.spec.cluster == stage.cluster]
+    return [("route", node.id, 0) for node in nodes if can_route(node, stage)]
+
+
+def node_actions(state: State, node: Node) -> list[Action]:
+    """Admissions, promotions and demotions that are legal now."""
+    levels, models = range(len(RESERVE_LEVELS)), range(node.fleet.num_models)
+    admits: list[Action] = [
+        ("admit", place, level)
+        for place, stage in enumerate(node.queue)
+        for level in levels
+        if can_admit(state, node, stage, level)
+    ]
+    promotes: list[Action] = [("promote", model, 0) for model in models if can_promote(state, node, model)]
+    demotes: list[Action] = [("demote", model, 0) for model in models if can_demote(state, node, model)]
+    return admits + promotes + demotes
+
+
+def can_serve_queue(state: State, node: Node) -> bool:
+    """Whether a node can do anything for a stage that waits there."""
+    cheapest = RESERVE_LEVELS.index("prompt")
+    return any(can_admit(state, node, stage, cheapest) or can_promote(state, node, stage.model) for stage in node.queue)
+
+
+def may_wait(state: State) -> bool:
+    """Whether something else is going to happen."""
+    engines = [engine for node in state.nodes for engine in node.engines()]
+    return (
+        bool(state.timed)
+        or state.arrived < len(state.jobs)
+        or any(engine.batch or engine.load is not None for engine in engines)
+    )

@@ -1,0 +1,391 @@
+"""The reference simulator: slow, clear, token by token, to differ from.
+
+It is written from the physics (steps, KV memory, residency, network, order of things) and takes no
+shortcut: every step of every engine is an event, every sum is taken anew from its parts. It asks a
+policy at every decision and notes what the world looks like then.
+
+Conventions of the order of things that the design leaves open:
+
+- Of one instant: steps that end (by node, by slot), loads, then timed stage events by exact time and
+  id (a delivery, a gap's end, an arrival at a node), then arrivals; then decisions until none is due
+  (the stage to route, global, nodes by id); then steps begin; what those paused is decided first.
+- Global falls due when a stage becomes ready, when a stage is admitted anywhere, after a send, and
+  when a wait has lasted long enough; a node on enqueue, completion, load end, failure to grow, after
+  each of its actions, and likewise after a wait. A timer is not stopped by what happens before it.
+- A place that could do nothing is asked again after the longest wait too.
+- An action for which no room can be made counts as waiting.
+- The run ends at the cap, or at the horizon where episodes are truncated, with steps under way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from maestro_gym.schema import Episode, World
+from tests.reference import legality
+from tests.reference.batching import end_step, plan_node
+from tests.reference.choosing import Action, Asked
+from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
+from tests.reference.kv_memory import admit, admit_bytes
+from tests.reference.machine import TIE_S, Engine, Host, Node, State
+from tests.reference.reclaim import make_room
+from tests.reference.residency import TIERS, advance_load, end_engine, load_bytes, sleep_engine, start_load
+
+BYTES_PER_TOKEN = 4.0
+"""Of a prompt on the network."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where weights are when the episode begins, and which reclaim rule answers.
+
+    Attributes:
+        running: models RUNNING on each node.
+        tiers: by host and model, index into remote, disk, cpu.
+        num_slots: engine slots of a node.
+        reclaim_law: vllm, lru or least-harm.
+        drains: go on after the horizon until all is done, up to the cap.
+    """
+
+    running: list[list[int]]
+    tiers: list[list[int]]
+    num_slots: int
+    reclaim_law: str
+    drains: bool
+
+
+@dataclass
+class Record:
+    """What is written down at a decision: the clock, what is legal, and the memory of the fleet."""
+
+    time_s: float
+    asked: Asked
+    memory: list[tuple[float, ...]]
+    engines: list[tuple[object, ...]]
+
+
+@dataclass
+class Run:
+    """A run of the reference: its final state and what was noted on the way."""
+
+    state: State
+    records: list[Record] = field(default_factory=list)
+    done: str = ""
+    seen: set[str] = field(default_factory=set)
+
+
+def run_reference(world: World, episode: Episode, start: Start, choose: Callable[[Asked], Action]) -> Run:
+    """Run an episode to its end.
+
+    Args:
+        world: the fleet.
+        episode: what happens.
+        start: initial residency and the reclaim rule.
+        choose: the policy.
+    """
+    fleet = read_world(world)
+    jobs, stages = read_episode(episode)
+    nodes = []
+    for number, spec in enumerate(fleet.nodes):
+        node = Node(
+            number, spec, fleet, [None] * start.num_slots, [-math.inf] * fleet.num_models, fleet.limits["rho_min"]
+        )
+        for model in start.running[number]:
+            engine = Engine(model, spec.speeds[model], "awake", 0.0)
+            if node.partitioned:
+                fixed = engine.speed.weight_bytes + fleet.limits["margin_bytes"]
+                engine.pool_bytes = load_bytes(node, model) - fixed
+            node.slots[node.slots.index(None)] = engine
+        nodes.append(node)
+    hosts = [Host([TIERS[tier] for tier in tiers], [0.0] * fleet.num_models) for tiers in start.tiers]
+    state = State(fleet, jobs, stages, nodes, hosts, start.reclaim_law)
+    state.jobs_left = [len(job.stages) for job in jobs]
+    state.jobs_done = [0] * len(jobs)
+    state.finished_s = [math.inf] * len(jobs)
+    run = Run(state)
+    end_s = fleet.limits["drain_cap_s" if start.drains else "horizon_s"]
+    while not run.done:
+        _decide(run, choose)
+        for node in nodes:
+            if any(engine.at_boundary for engine in node.engines()):
+                plan_node(state, node)
+        if any(node.due for node in nodes) or (state.global_due and state.queue):
+            continue
+        time_s = _next_time_s(state)
+        if start.drains and all(done < math.inf for done in state.finished_s):
+            run.done = "drained"
+        elif time_s > end_s:
+            _pass_time(state, end_s)
+            run.done = "time limit"
+        else:
+            _handle(run, time_s)
+    return run
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def _wait_for_memory_s(state: State, engine: Engine) -> float:
+    """When the first stage of an engine without a step can begin."""
+    if engine.step is not None or engine.at_boundary:
+        return math.inf
+    return min((sequence.start_s for sequence in engine.batch), default=math.inf)
+
+
+def _next_time_s(state: State) -> float:
+    times = [state.ask_again_s, *(node.ask_again_s for node in state.nodes), *(time_s for time_s, _ in state.timed)]
+    for node in state.nodes:
+        for engine in node.engines():
+            times.append(engine.step.end_s if engine.step is not None else _wait_for_memory_s(state, engine))
+            if engine.load is not None:
+                times.append(engine.load.end_s)
+    if state.arrived < len(state.jobs):
+        times.append(state.jobs[state.arrived].arrival_s)
+    return max(state.now_s, min(times))
+
+
+def _pass_time(state: State, time_s: float) -> None:
+    """Let time pass in which nothing changes, under the integrals."""
+    elapsed_s = time_s - state.now_s
+    nodes = state.nodes
+    state.count("kv_reserved_byte_s", elapsed_s * sum(node.reserved_bytes for node in nodes))
+    state.count("kv_virtual_byte_s", elapsed_s * sum(node.virtual_bytes for node in nodes))
+    state.count("weights_byte_s", elapsed_s * sum(node.weights_bytes for node in nodes))
+    present = [
+        job.weight for job, done in zip(state.jobs[: state.arrived], state.finished_s, strict=False) if done == math.inf
+    ]
+    state.count("weighted_residence", elapsed_s * sum(present))
+    state.now_s = time_s
+
+
+def _handle(run: Run, time_s: float) -> None:
+    """All that happens at one instant."""
+    state = run.state
+    _pass_time(state, time_s)
+    until_s = time_s + TIE_S
+    for node in state.nodes:
+        for engine in node.engines():
+            if engine.step is not None and engine.step.end_s <= until_s:
+                run.seen |= _kinds(node, engine)
+                end_step(state, node, engine)
+            elif _wait_for_memory_s(state, engine) <= until_s:
+                engine.at_boundary = True
+    for node in state.nodes:
+        for engine in node.engines():
+            if engine.load is not None and engine.load.end_s <= until_s:
+                advance_load(state, node, engine)
+    while state.timed and min(state.timed)[0] <= until_s:
+        event = min(state.timed)
+        state.timed.remove(event)
+        _handle_stage(state, state.stages[event[1]])
+    while state.arrived < len(state.jobs) and state.jobs[state.arrived].arrival_s <= until_s:
+        job = state.jobs[state.arrived]
+        state.arrived += 1
+        state.count("arrived")
+        for number in job.stages:
+            if state.stages[number].parents_left == 0:
+                _make_ready(state, state.stages[number])
+    for node in state.nodes:
+        if node.ask_again_s <= until_s:
+            node.due, node.ask_again_s = True, math.inf
+    if state.ask_again_s <= until_s:
+        state.global_due, state.ask_again_s = True, math.inf
+
+
+def _kinds(node: Node, engine: Engine) -> set[str]:
+    """What a step was an example of."""
+    kinds = set()
+    scheduled = [sequence for sequence in engine.batch if sequence.scheduled > 0]
+    if any(s.prefilling and s.computed + s.scheduled < s.target for s in scheduled):
+        kinds.add("chunked prefill")
+    if engine.phase == "prefill" and any(not s.prefilling for s in scheduled):
+        kinds.add("mixed step")
+    if sum(other.phase != "idle" for other in node.engines()) > 1:
+        kinds.add("contention")
+    return kinds
+
+
+def _make_ready(state: State, stage: Stage) -> None:
+    stage.times["ready"] = state.now_s
+    state.join_global(stage)
+
+
+def _handle_stage(state: State, stage: Stage) -> None:
+    """A timed event of a stage: delivery, end of its tool's gap, or arrival at its node."""
+    if stage.phase == "delivery":
+        _deliver(state, stage)
+    elif stage.phase == "gap":
+        stage.phase = "finished"
+        for child in (state.stages[number] for number in stage.children):
+            child.parents_left -= 1
+            if child.parents_left == 0:
+                _make_ready(state, child)
+    else:
+        node = state.nodes[stage.node]
+        node.inbound -= 1
+        node.queue.append(stage)
+        node.due = True
+        stage.phase = "queued"
+        stage.times["queued"] = state.now_s
+
+
+def _deliver(state: State, stage: Stage) -> None:
+    job, number = stage.job, stage.job_id
+    stage.times["finished"] = state.now_s
+    state.count("stages_finished")
+    state.jobs_done[number] += 1
+    if job.cls == INTERACTIVE:
+        met = stage.times["first_token"] - stage.times["ready"] <= job.ttft_limit_s
+        state.count("ttft_met_weight" if met else "ttft_missed_weight", job.weight)
+    state.jobs_left[number] -= 1
+    if state.jobs_left[number] == 0:
+        state.finished_s[number] = state.now_s
+        state.count("finished")
+        state.count("slo_met_weight" if state.now_s <= job.deadline_s else "slo_missed_weight", job.weight)
+    if stage.children:
+        stage.phase = "gap"
+        state.timed.append((state.now_s + stage.gap_s, stage.id))
+    else:
+        stage.phase = "finished"
+
+
+# --- decisions --------------------------------------------------------------------------------
+
+
+def _decide(run: Run, choose: Callable[[Asked], Action]) -> None:
+    """Ask for every decision that is due at this instant."""
+    state = run.state
+    while (question := _next_question(state)) is not None:
+        tier, place, actions = question
+        legal = list(actions)
+        if tier != "cluster" and legality.may_wait(state):
+            legal.append(legality.WAIT)
+        asked = Asked(len(run.records), tier, place, tuple(sorted(legal)))
+        run.records.append(Record(state.now_s, asked, *observe(state)))
+        _act(state, asked, choose(asked))
+
+
+def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
+    if state.to_route is not None:
+        return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
+    if state.global_due and state.queue:
+        actions = legality.global_actions(state)
+        if actions:
+            return "global", 0, actions
+        state.global_due = False
+    for node in state.nodes:
+        if node.due and node.queue:
+            if legality.can_serve_queue(state, node):
+                return "node", node.id, legality.node_actions(state, node)
+            node.ask_again_s = state.now_s + state.fleet.limits["wait_max_s"]
+        node.due = False
+    return None
+
+
+def _act(state: State, asked: Asked, action: Action) -> None:
+    kind, first, second = action
+    if kind == "send":
+        _send(state, state.stages[first], second)
+    elif kind == "route":
+        _route(state, state.nodes[first])
+    elif asked.tier == "global":
+        state.global_due = False
+        state.ask_again_s = state.now_s + state.fleet.limits["wait_max_s"]
+    else:
+        node = state.nodes[asked.place]
+        node.due = _act_on_node(state, node, kind, first, second)
+        if not node.due:
+            node.ask_again_s = state.now_s + state.fleet.limits["wait_max_s"]
+
+
+def _send(state: State, stage: Stage, cluster: int) -> None:
+    for earlier in state.queue[: state.queue.index(stage)]:
+        # A workflow that had begun is preempted at its boundary when another's stage goes first.
+        if earlier.job is not stage.job and state.jobs_done[earlier.job_id] > 0 and not earlier.passed_over:
+            earlier.passed_over = True
+            state.count("boundary_preemptions")
+    state.queue.remove(stage)
+    stage.times["sent"] = state.now_s
+    stage.cluster = cluster
+    state.to_route = stage
+    state.ask_again_s = math.inf
+
+
+def _route(state: State, node: Node) -> None:
+    stage = state.to_route
+    assert stage is not None
+    state.to_route = None
+    stage.node, stage.phase = node.id, "transit"
+    node.inbound += 1
+    ingress, cluster = stage.job.ingress, node.spec.cluster
+    travel_s = state.fleet.latency_s[ingress][cluster] + state.fleet.limits["api_s"]
+    travel_s += BYTES_PER_TOKEN * stage.prompt / state.fleet.bytes_per_s[ingress][cluster]
+    state.timed.append((state.now_s + travel_s, stage.id))
+
+
+def _act_on_node(state: State, node: Node, kind: str, first: int, second: int) -> bool:
+    """Do a node's action; False for a wait, and for what no room could be made for."""
+    if kind == "wait":
+        return False
+    if kind == "admit":
+        return _admit(state, node, node.queue[first], second)
+    engine = node.engine_of(first)
+    if kind == "promote":
+        delay_s = make_room(state, node, engine, load_bytes(node, first), "load")
+        if delay_s is None:
+            return False
+        start_load(state, node, first, delay_s)
+    elif engine is not None and engine.status == "awake":
+        sleep_engine(state, node, engine)
+    elif engine is not None:
+        end_engine(state, node, engine)
+    return True
+
+
+def _admit(state: State, node: Node, stage: Stage, level: int) -> bool:
+    engine = node.engine_of(stage.model)
+    assert engine is not None
+    delay_s = make_room(state, node, engine, admit_bytes(state, node, stage, level), "admission")
+    if delay_s is None:
+        return False
+    node.queue.remove(stage)
+    sequence = admit(state, node, stage, level, delay_s)
+    stage.phase = "running"
+    stage.times["admitted"] = engine.used_s = state.now_s
+    state.hosts[node.spec.host].used_s[stage.model] = state.now_s
+    state.count("prompt_tokens", sequence.target)
+    state.count("cached_tokens", sequence.hit)
+    if engine.step is None:
+        engine.at_boundary = True
+    state.global_due = True
+    return True
+
+
+# --- what is compared -------------------------------------------------------------------------
+
+
+def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, ...]]]:
+    """The memory of every node, and of every engine, by node and model."""
+    nodes, engines = [], []
+    for node in state.nodes:
+        nodes.append(
+            (
+                node.pool_bytes,
+                node.weights_bytes,
+                node.reserved_bytes,
+                node.cached_bytes,
+                node.virtual_bytes,
+                node.rho,
+                len(node.queue),
+                node.inbound,
+            )
+        )
+        for engine in sorted(node.engines(), key=lambda engine: engine.model):
+            mapped = sum(up_to_blocks(s.computed - s.hit) for s in engine.batch) * engine.unit
+            used = mapped + engine.pinned_bytes + engine.cached_bytes if engine.status == "awake" else 0.0
+            batch = tuple(sequence.stage.id for sequence in engine.batch)
+            memory = (engine.reserved_bytes, engine.pinned_bytes, engine.cached_bytes, used, engine.pool_bytes)
+            engines.append((node.id, engine.model, engine.status, batch, *memory))
+    return nodes, engines
