@@ -350,7 +350,11 @@ def fidelity(
     ] = None,
     host: Annotated[str, typer.Option("--host", help="Host of the catalogue, or a YAML file.")] = "gpu8-1152",
     split: Annotated[
-        bool, typer.Option("--split/--no-split", help="Also fit each source's own constants to half of its points.")
+        bool,
+        typer.Option(
+            "--split/--no-split",
+            help="Also fit constants of its own to some points of each source, and score the others.",
+        ),
     ] = True,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for CSV files, plots and fidelity.md.")
@@ -372,7 +376,11 @@ def fidelity(
     catalogue = load_catalogue(models or (), gpu or (), host)
     console = output()
     found = measure(profiles, catalogue, split, lambda name: console.print(f"reading {name}", style="dim"))
-    show_table("errors in percent", terminal_rows(found), "own: fitted to every second point, scored on the others")
+    show_table(
+        "errors in percent",
+        terminal_rows(found),
+        "own: with constants fitted to other points of it",
+    )
     for row in summary_rows(found):
         console.print(f"worst of {row['source']}, {row['quantity']}: {row['worst_%']:+.0f} %, {row['worst_at']}")
     if found.skipped:
@@ -397,6 +405,12 @@ def calibrate(
         str, typer.Option("--gpu", help="Name in the catalogue, or NAME=FILE.yaml: where the search starts.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Hardware YAML to write.")],
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", help="GPU whose efficiencies stand where this one was not measured.", show_default="its own"
+        ),
+    ] = None,
     models: Annotated[
         list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
     ] = None,
@@ -413,9 +427,9 @@ def calibrate(
     console = output()
     catalogue = load_catalogue(models or (), [gpu] if "=" in gpu else ())
     name = gpu.partition("=")[0]
-    fitted = fit(profiles, catalogue, name, lambda text: console.print(text, style="dim"))
+    fitted = fit(profiles, catalogue, name, like, lambda text: console.print(text, style="dim"))
     show_table("errors in percent", fitted_rows(fitted))
-    write_gpu(fitted, out, f"maestro-gym calibrate --gpu {name}")
+    write_gpu(fitted, out, f"maestro-gym calibrate --gpu {name}" + (f" --like {like}" if like else ""))
     console.print(f"\nHardware: {out}", highlight=False, soft_wrap=True)
 
 

@@ -104,10 +104,15 @@ class StepCoefficients(StrictModel):
     expert_bandwidth_efficiency: float = Field(default=0.785, gt=0, le=1, description="of HBM bandwidth, experts")
     expert_flops_efficiency: float = Field(default=0.739, gt=0, le=1, description="of peak FLOP/s, experts")
     expert_exponent: float = Field(default=1.66, ge=1, description="k of the experts' smooth roofline")
-    elementwise_const_s: float = Field(default=26.9e-6, ge=0, description="norms, rotary, activation: per layer [s]")
+    elementwise_const_s: float = Field(
+        default=2.1e-6, ge=0, description="launches of norms, rotary, activation: per layer [s]"
+    )
     elementwise_bandwidth_efficiency: float = Field(default=0.385, gt=0, le=1, description="of HBM bandwidth")
     elementwise_exponent: float = Field(
         default=1.0, ge=1, description="how launches and traffic overlap: 1 they add up, large: the longer counts"
+    )
+    attention_passes: float = Field(
+        default=0.0, ge=0, description="vectors of all query heads that cross HBM a token, beside the KV cache"
     )
     attention_prefill_const_s: float = Field(default=12e-6, ge=0, description="per layer, with any prefill [s]")
     attention_prefill_flops_efficiency: float = Field(default=0.52, gt=0, le=1, description="of peak FLOP/s")

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_GPU
-from maestro_gym.fidelity.frames import read_table
+from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.frontier import EXPERT_FREE, moe_layer
 from maestro_gym.fidelity.layers import attention_s
 from maestro_gym.fidelity.points import Reading, Source
@@ -35,44 +34,40 @@ def read_folder(folder: Path, catalogue: Catalogue) -> Reading:
         What it held.
     """
     reading = Reading()
-    readers: list[tuple[str, str, list[str], Callable[[Reading, str, pd.DataFrame], None]]] = [
-        ("*gemm.csv", "gemm_dtype", ["m", "n", "k"], _gemm),
-        ("*context_attention.csv", "attn_dtype", ["batch_size", "isl", *_HEADS], _context),
-        ("*generation_attention.csv", "attn_dtype", ["batch_size", "isl", "step", *_HEADS], _generation),
-        ("*moe.csv", "moe_dtype", ["num_tokens", "distribution", *_MOE], _moe),
-        ("*allreduce.csv", "allreduce_dtype", ["num_gpus", "message_size", "kernel_source"], _custom_allreduce),
-        ("nccl*.csv", "nccl_dtype", ["num_gpus", "message_size", "op_name"], _nccl),
+    readers: list[tuple[str, str, list[str], list[str], Callable[[Reading, str, Table], None]]] = [
+        ("*gemm.csv", "gemm_dtype", ["m", "n", "k"], [], _gemm),
+        ("*context_attention.csv", "attn_dtype", ["batch_size", "isl", *_HEADS], [], _context),
+        ("*generation_attention.csv", "attn_dtype", ["batch_size", "isl", "step", *_HEADS], [], _generation),
+        ("*moe.csv", "moe_dtype", ["num_tokens", *_MOE], [], _moe),
+        ("*allreduce.csv", "allreduce_dtype", ["num_gpus", "message_size"], ["kernel_source"], _custom_allreduce),
+        ("nccl*.csv", "nccl_dtype", ["num_gpus", "message_size"], ["op_name"], _nccl),
     ]
-    for pattern, dtype, columns, reader in readers:
+    for pattern, dtype, columns, words, reader in readers:
         for path in sorted(folder.glob(pattern)):
-            frame = read_table(path, ["device", "latency", dtype, *columns])
-            other = frame[~frame[dtype].isin(_HALF)]
-            if len(other):
-                reading.skip(f"{path.name}, other than 16 bit", len(other), "weights and activations are bf16")
-            for device, rows in frame[frame[dtype].isin(_HALF)].groupby("device"):
-                gpu = catalogue.gpu(str(device))
+            table = read_table(path, ["latency", *columns], ["device", dtype, *words])
+            half = np.array([word in _HALF for word in table.words(dtype)], dtype=bool)
+            if not half.all():
+                reading.skip(f"{path.name}, not bf16 or fp16", int(np.sum(~half)), "weights are two bytes")
+            for key, rows in table.where(half).groups(["device"]):
+                gpu = catalogue.gpu(str(key[0]))
                 if gpu is None:
-                    reading.skip(f"GPU {device}: {path.name}", len(rows), NO_GPU)
+                    reading.skip(f"GPU {key[0]}: {path.name}", len(rows), NO_GPU)
                 else:
                     reader(reading, gpu, rows)
     return reading
 
 
-def _seconds(rows: pd.DataFrame) -> np.ndarray:
-    return rows["latency"].to_numpy(np.float64) * 1e-3
+def _seconds(rows: Table) -> np.ndarray:
+    return rows.floats("latency")[0] * 1e-3
 
 
-def _floats(rows: pd.DataFrame, *columns: str) -> list[np.ndarray]:
-    return [rows[column].to_numpy(np.float64) for column in columns]
-
-
-def _gemm(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
+def _gemm(reading: Reading, gpu: str, table: Table) -> None:
     # Held apart: kernels that no layer of a served model has, whose time is their launch.
-    small = frame["n"] * frame["k"] < MIN_PRODUCT
-    for quantity, rows in (("matrix product", frame[~small]), ("matrix product, under 1M parameters", frame[small])):
-        if rows.empty:
-            continue
-        m, n, k = _floats(rows, "m", "n", "k")
+    outputs, inputs = table.floats("n", "k")
+    small = outputs * inputs < MIN_PRODUCT
+    for quantity, chosen in (("matrix product", ~small), ("matrix product, under 1M parameters", small)):
+        rows = table.where(chosen)
+        m, n, k = rows.floats("m", "n", "k")
         reading.add(
             quantity,
             "all shapes",
@@ -83,44 +78,44 @@ def _gemm(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _context(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
-    for key, rows in frame.groupby(_HEADS):
+def _context(reading: Reading, gpu: str, table: Table) -> None:
+    for key, rows in table.groups(_HEADS):
         heads, kv_heads, width = (int(value) for value in key)
-        batch, tokens = _floats(rows, "batch_size", "isl")
+        batch, tokens = rows.floats("batch_size", "isl")
         case = f"{heads}/{kv_heads} heads of {width}"
         reading.add(
             "attention prefill",
             case,
             gpu,
             _seconds(rows),
-            lambda on, s=(heads, kv_heads, width, 1), b=batch, q=tokens: attention_s(on, *s, b, q, np.zeros_like(q)),
+            lambda on, s=(heads, kv_heads, width, 1), b=batch, q=tokens: attention_s(on, s, b, q, np.zeros_like(q)),
             lambda i, b=batch, q=tokens, case=case: f"{case}, {b[i]:.0f} prompts of {q[i]:.0f}",
         )
 
 
-def _generation(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
-    for key, rows in frame.groupby(_HEADS):
+def _generation(reading: Reading, gpu: str, table: Table) -> None:
+    for key, rows in table.groups(_HEADS):
         heads, kv_heads, width = (int(value) for value in key)
-        batch, prompt, step = _floats(rows, "batch_size", "isl", "step")
+        batch, prompt, step = rows.floats("batch_size", "isl", "step")
         case = f"{heads}/{kv_heads} heads of {width}"
         reading.add(
             "attention decode",
             case,
             gpu,
             _seconds(rows),
-            lambda on, s=(heads, kv_heads, width, 1), b=batch, c=prompt + step: attention_s(on, *s, b, None, c),
+            lambda on, s=(heads, kv_heads, width, 1), b=batch, c=prompt + step: attention_s(on, s, b, None, c),
             lambda i, b=batch, c=prompt + step, case=case: f"{case}, {b[i]:.0f} sequences of {c[i]:.0f}",
         )
 
 
-def _moe(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
-    spread = frame[frame["moe_ep_size"] != 1]
-    if len(spread):
-        reading.skip("MoE with expert parallelism", len(spread), "experts are cut, not spread")
-    for key, rows in frame[frame["moe_ep_size"] == 1].groupby(_MOE):
+def _moe(reading: Reading, gpu: str, table: Table) -> None:
+    (parts,) = table.integers("moe_ep_size")
+    if np.any(parts != 1):
+        reading.skip("MoE with expert parallelism", int(np.sum(parts != 1)), "experts are cut, not spread")
+    for key, rows in table.where(parts == 1).groups(_MOE):
         hidden, ffn, chosen, experts, tp, _ = (int(value) for value in key)
         architecture = moe_layer(hidden, ffn, experts, chosen)
-        (tokens,) = _floats(rows, "num_tokens")
+        (tokens,) = rows.floats("num_tokens")
         case = f"{experts} experts of {hidden} x {ffn}, top {chosen}, tp {tp}"
         reading.add(
             "MoE layer",
@@ -132,29 +127,32 @@ def _moe(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _custom_allreduce(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
-    graphs = frame["kernel_source"].str.contains("graph")
+def _custom_allreduce(reading: Reading, gpu: str, table: Table) -> None:
+    graphs = np.array(["graph" in word for word in table.words("kernel_source")], dtype=bool)
     if not graphs.all():
-        reading.skip("all-reduce outside CUDA graphs", int((~graphs).sum()), "engines replay graphs")
-    _allreduce(reading, gpu, frame[graphs], "all-reduce (vLLM)")
+        reading.skip("all-reduce outside CUDA graphs", int(np.sum(~graphs)), "engines replay graphs")
+    _allreduce(reading, gpu, table.where(graphs), "all-reduce (vLLM)")
 
 
-def _nccl(reading: Reading, gpu: str, frame: pd.DataFrame) -> None:
-    for name, rows in frame[frame["op_name"] != "all_reduce"].groupby("op_name"):
-        reading.skip(f"NCCL {name}", len(rows), "no such collective is modelled")
-    _allreduce(reading, gpu, frame[frame["op_name"] == "all_reduce"], "all-reduce (NCCL)")
+def _nccl(reading: Reading, gpu: str, table: Table) -> None:
+    for (name,), rows in table.groups(["op_name"]):
+        if name == "all_reduce":
+            _allreduce(reading, gpu, rows, "all-reduce (NCCL)")
+        else:
+            reading.skip(f"NCCL {name}", len(rows), "no such collective is modelled")
 
 
-def _allreduce(reading: Reading, gpu: str, frame: pd.DataFrame, quantity: str) -> None:
-    for tp, rows in frame.groupby("num_gpus"):
-        (elements,) = _floats(rows, "message_size")
+def _allreduce(reading: Reading, gpu: str, table: Table, quantity: str) -> None:
+    for key, rows in table.groups(["num_gpus"]):
+        tp = int(key[0])
+        (elements,) = rows.floats("message_size")
         size = elements * ACTIVATION_BYTES
         reading.add(
             quantity,
             f"tp {tp}",
             gpu,
             _seconds(rows),
-            lambda on, tp=int(str(tp)), size=size: allreduce_s(on.gpu, tp, size),
+            lambda on, tp=tp, size=size: allreduce_s(on.gpu, tp, size),
             lambda i, tp=tp, size=size: f"tp {tp}, {size[i]:.0f} bytes",
         )
 

@@ -1,4 +1,4 @@
-"""Whole batches and single requests on an otherwise idle engine: TensorRT-LLM (Argonne) and vLLM of 2023 (Splitwise)."""
+"""Whole batches on an otherwise idle engine: TensorRT-LLM (Argonne) and the vLLM of 2023 (Splitwise)."""
 
 from __future__ import annotations
 
@@ -65,21 +65,25 @@ def _wave_s(tables: StepTables, batch: int, prompt: int, output: int) -> float:
 
 def _read_argonne(folder: Path, catalogue: Catalogue) -> Reading:
     reading = Reading()
-    columns = ["Hardware", "Num of Hardware", "Framework", "Model", "Input Output Length", "Batch Size", "Latency"]
+    numbers = ["Num of Hardware", "Input Output Length", "Batch Size", "Latency", "Throughput"]
     for path in sorted(folder.glob("*.csv")):
-        frame = read_table(path, [*columns, "Throughput"])
-        for key, rows in frame.groupby(["Hardware", "Num of Hardware", "Framework", "Model"]):
+        table = read_table(path, numbers, ["Hardware", "Framework", "Model"])
+        for key, rows in table.groups(["Hardware", "Num of Hardware", "Framework", "Model"]):
             hardware, tp, framework, model = str(key[0]), int(key[1]), str(key[2]), str(key[3])
             gpu, architecture = catalogue.gpu(hardware), catalogue.model(model)
             if gpu is None or architecture is None:
                 missing = f"GPU {hardware}" if gpu is None else f"model {model}"
                 reading.skip(missing, len(rows), NO_GPU if gpu is None else NO_MODEL)
                 continue
-            length = rows["Input Output Length"].to_numpy(np.int64)
-            batch = rows["Batch Size"].to_numpy(np.int64)
+            length, batch = rows.integers("Input Output Length", "Batch Size")
+            latency_s, tokens_per_s = rows.floats("Latency", "Throughput")
 
             def predict(
-                on: Machine, a: ArchitectureConfig = architecture, tp: int = tp, b: np.ndarray = batch, n=length
+                on: Machine,
+                a: ArchitectureConfig = architecture,
+                tp: int = tp,
+                b: np.ndarray = batch,
+                n: np.ndarray = length,
             ) -> np.ndarray:
                 tables = step_tables(a, on.gpu, tp, CHUNK_TOKENS, int(b.max()))
                 pairs = zip(b, n, strict=True)
@@ -92,12 +96,12 @@ def _read_argonne(folder: Path, catalogue: Catalogue) -> Reading:
                 return f"{case}, {b[i]} requests of {n[i]} + {n[i]} tokens"
 
             total = 2.0 * batch * length
-            reading.add(f"latency, {kind}", case, gpu, rows["Latency"].to_numpy(), predict, label)
+            reading.add(f"latency, {kind}", case, gpu, latency_s, predict, label)
             reading.add(
                 f"throughput, {kind}",
                 case,
                 gpu,
-                rows["Throughput"].to_numpy(),
+                tokens_per_s,
                 lambda on, predict=predict, total=total: total / predict(on),
                 label,
             )
@@ -109,17 +113,16 @@ def _read_splitwise(folder: Path, catalogue: Catalogue) -> Reading:
     keys = ["model", "hardware", "tensor_parallel"]
     sizes = ["prompt_size", "batch_size", "token_size"]
     for path in sorted(folder.glob("*.csv")):
-        frame = read_table(path, [*keys, *sizes, "prompt_time", "token_time"])
-        # Several repeats of a point: their median.
-        points = frame.groupby([*keys, *sizes], as_index=False)[["prompt_time", "token_time"]].median()
-        for key, rows in points.groupby(keys):
+        times = ["prompt_time", "token_time"]
+        table = read_table(path, [*sizes, *times, "tensor_parallel"], ["model", "hardware"])
+        for key, rows in table.medians([*keys, *sizes], times).groups(keys):
             model, hardware, tp = str(key[0]), str(key[1]), int(key[2])
             gpu, architecture = catalogue.gpu(hardware), catalogue.model(model)
             if gpu is None or architecture is None:
                 missing = f"GPU {hardware}" if gpu is None else f"model {model}"
                 reading.skip(missing, len(rows), NO_GPU if gpu is None else NO_MODEL)
                 continue
-            prompt, batch, output = (rows[name].to_numpy(np.int64) for name in sizes)
+            prompt, batch, output = rows.integers(*sizes)
 
             def predict(
                 on: Machine,
@@ -144,8 +147,7 @@ def _read_splitwise(folder: Path, catalogue: Catalogue) -> Reading:
             ) -> str:
                 return f"{case}, {b[i]} prompts of {p[i]}, {o[i]} tokens"
 
-            prompts_s = rows["prompt_time"].to_numpy(np.float64) * 1e-3
-            tokens_s = rows["token_time"].to_numpy(np.float64) * 1e-3
+            prompts_s, tokens_s = (milliseconds * 1e-3 for milliseconds in rows.floats(*times))
             single = batch == 1
             for quantity, chosen in (("prompt time, one request", single), ("prompt time, batched", ~single)):
                 if chosen.any():

@@ -14,8 +14,8 @@ from maestro_gym.config import GpuConfig
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.catalogue import Catalogue
-from maestro_gym.fidelity.measure import MIN_FIT_POINTS, errors_of
-from maestro_gym.fidelity.points import Batch
+from maestro_gym.fidelity.measure import MIN_POINTS_PER_CONSTANT, errors_of
+from maestro_gym.fidelity.points import Batch, Machine
 from maestro_gym.fidelity.refit import fit
 from maestro_gym.fidelity.sources import find_folders
 
@@ -24,7 +24,11 @@ _DIGITS = 4
 
 
 def calibrate(
-    profiles: Path, catalogue: Catalogue, gpu_name: str, progress: Callable[[str], None] = lambda _: None
+    profiles: Path,
+    catalogue: Catalogue,
+    gpu_name: str,
+    like: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> GpuConfig:
     """Fit a GPU's constants to all the kinds of measurement that a profile set has for it.
 
@@ -34,6 +38,8 @@ def calibrate(
         profiles: Holds one folder a source.
         catalogue: Models and hardware.
         gpu_name: Name or alias of the GPU; its file is where the search starts.
+        like: Another GPU whose efficiencies and load times the search starts from, and which stay where the set has
+            no measurement of this one.
         progress: Told what is being fitted.
 
     Returns:
@@ -42,10 +48,7 @@ def calibrate(
     Raises:
         MaestroError: The GPU is unknown or the set has no measurement of it.
     """
-    gpu = catalogue.gpu(gpu_name)
-    if gpu is None:
-        known = ", ".join(sorted(catalogue.gpus))
-        raise MaestroError(f"--gpu {gpu_name}: not in the catalogue ({known}); give NAME=FILE.yaml to start from.")
+    gpu = _known(catalogue, gpu_name, "--gpu")
     found, notes = find_folders(profiles)
     groups: dict[tuple[str, ...], dict[str, list[Batch]]] = {}
     for source, folder in found:
@@ -54,23 +57,26 @@ def calibrate(
             if batch.gpu == gpu and batch.quantity in source.calibrates:
                 kinds = groups.setdefault(source.free[batch.quantity], {})
                 kinds.setdefault(f"{source.name}: {batch.quantity}", []).append(batch)
-    if not groups:
+    machine, inherited = catalogue.machine(gpu), []
+    if like is not None:
+        machine, inherited = _inherit(machine, catalogue.gpus[_known(catalogue, like, "--like")], like)
+    if not groups and like is None:
         raise MaestroError(
             f"--profiles {profiles}: no measurement of {gpu} to fit to ({'; '.join(notes) or 'other GPUs only'}). "
             "If the files call it otherwise, give --gpu NAME=FILE.yaml with their name."
         )
-    machine = catalogue.machine(gpu)
     fitted: dict[str, tuple[list[Batch], list[str]]] = {}
-    for free, kinds in groups.items():
+    # Twice, because a constant of one kind of measurement also stands in the formula of another.
+    for free, kinds in [*groups.items(), *groups.items()]:
         points = sum(len(batch.measured) for batches in kinds.values() for batch in batches)
-        if points < MIN_FIT_POINTS * len(free):
+        if points < MIN_POINTS_PER_CONSTANT * len(free):
             progress(f"{', '.join(kinds)}: {points} points are too few for {len(free)} constants")
             continue
         progress(f"{', '.join(kinds)}: {len(free)} constants, {points} points")
         machine = fit(list(kinds.values()), machine, free)
         fitted |= {name: (batches, list(free)) for name, batches in kinds.items()}
     machine = machine._replace(gpu=_rounded(machine.gpu))
-    fits = []
+    fits: list[Fitted] = list(inherited)
     for name, (batches, free) in fitted.items():
         errors = errors_of(batches, [batch.predict(machine) for batch in batches])
         fits.append(
@@ -106,6 +112,28 @@ def write_gpu(gpu: GpuConfig, path: Path, command: str) -> None:
         path.write_text(f"# Written by `{command}`: `calibration` says how well.\n{text}", encoding="utf-8")
     except OSError as error:
         raise MaestroError(f"--out {path}: cannot be written ({error.strerror}); name a writable file.") from None
+
+
+def _known(catalogue: Catalogue, name: str, option: str) -> str:
+    gpu = catalogue.gpu(name)
+    if gpu is None:
+        known = ", ".join(sorted(catalogue.gpus))
+        raise MaestroError(f"{option} {name}: not in the catalogue ({known}); give --gpu NAME=FILE.yaml to start from.")
+    return gpu
+
+
+def _inherit(machine: Machine, like: GpuConfig, name: str) -> tuple[Machine, list[Fitted]]:
+    """Take over what does not depend on the board: efficiencies, launches, starts; links are the GPU's own."""
+    links = {"allreduce_bus_bytes_per_s": machine.gpu.step.allreduce_bus_bytes_per_s}
+    gpu = machine.gpu.model_copy(
+        update={"step": like.step.model_copy(update=links), "residency": like.residency}, deep=True
+    )
+    record = like.calibration
+    fits = [
+        item.model_copy(update={"source": f"{item.source}, measured on {name}"})
+        for item in (record.fits if record is not None else [])
+    ]
+    return machine._replace(gpu=gpu), fits
 
 
 def _rounded(gpu: GpuConfig) -> GpuConfig:

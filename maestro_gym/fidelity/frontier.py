@@ -9,7 +9,7 @@ import numpy as np
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
-from maestro_gym.fidelity.frames import median_columns, median_s, read_table
+from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.layers import read_attention, read_layers
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import DECODE_FREE, ELEMENTWISE_FREE, LINEAR_FREE, PREFILL_FREE
@@ -45,20 +45,20 @@ def _read(folder: Path, catalogue: Catalogue) -> Reading:
 
 
 def _read_moe(reading: Reading, path: Path, gpu: str) -> None:
-    frame = read_table(path, [*_MOE, *median_columns(["moe_grouped_gemm"])])
-    spread = frame[frame["expert_parallel_size"] != 1]
-    if len(spread):
-        reading.skip("MoE with expert parallelism", len(spread), "experts are cut, not spread")
-    for key, rows in frame[frame["expert_parallel_size"] == 1].groupby(list(_MOE[1:])):
+    table = read_table(path, [*_MOE, *median_columns(["moe_grouped_gemm"])])
+    (parts,) = table.integers("expert_parallel_size")
+    if np.any(parts != 1):
+        reading.skip("MoE with expert parallelism", int(np.sum(parts != 1)), "experts are cut, not spread")
+    for key, rows in table.where(parts == 1).groups(_MOE[1:]):
         experts, _, chosen, hidden, ffn, gated, tp = (int(value) for value in key)
         architecture = moe_layer(hidden, ffn, experts, chosen, bool(gated))
-        tokens = rows["num_tokens"].to_numpy(np.float64)
+        (tokens,) = rows.floats("num_tokens")
         case = f"{path.parent.name} tp {tp}"
         reading.add(
             "MoE experts",
             case,
             gpu,
-            median_s(rows, "moe_grouped_gemm").to_numpy(),
+            rows.median_s("moe_grouped_gemm"),
             lambda on, a=architecture, tp=tp, n=tokens: experts_s(a, on.gpu, tp, n),
             lambda i, n=tokens, case=case: f"{case}, {n[i]:.0f} tokens",
         )

@@ -17,8 +17,10 @@ from maestro_gym.fidelity.points import Batch, Machine, Skipped, Source
 from maestro_gym.fidelity.refit import fit
 from maestro_gym.fidelity.sources import find_folders
 
-MIN_FIT_POINTS = 3
-"""Points a fitted constant that a split fit asks for."""
+MIN_POINTS_PER_CONSTANT = 3
+"""Fewer points than this for each constant tell more of their noise than of it."""
+FEW_POINTS = 24
+"""Up to so many, each point is predicted by a fit to all the others."""
 
 
 class Errors(NamedTuple):
@@ -54,8 +56,8 @@ class Result:
         predicted: The model's values with the shipped constants, one array a batch.
         shipped: Errors with the constants of the hardware file; nothing is free.
         calibrated: Constants of that file which were fitted to this very source and quantity.
-        free: Constants fitted to every second point for `split`; empty where there are too few points.
-        split: Errors of the other points after that fit, or None.
+        free: Constants fitted for `split`; empty where there are too few points.
+        split: Errors of points that a fit of these constants did not see, or None.
     """
 
     source: str
@@ -100,7 +102,7 @@ def measure(
     Args:
         profiles: Holds one folder a source.
         catalogue: Models and hardware.
-        split: Also fit each source's own constants to half of its points and score the other half.
+        split: Also fit each source's own constants to some of its points and score the others.
         progress: Told what is being read.
 
     Returns:
@@ -131,39 +133,64 @@ def measure(
     return Fidelity(today, __version__, results, skipped, notes)
 
 
-def errors_of(batches: Sequence[Batch], predicted: Sequence[np.ndarray], first: int = 0, every: int = 1) -> Errors:
+def errors_of(batches: Sequence[Batch], predicted: Sequence[np.ndarray]) -> Errors:
     """Reckon the relative errors of batches.
 
     Args:
-        batches: Measurements.
+        batches: Measurements, at least one point.
         predicted: float64 arrays, one a batch, as long as its measurements.
-        first: First point of each batch that counts.
-        every: Distance to the next that counts.
 
     Returns:
         The errors.
     """
-    measured = [batch.measured[first::every] for batch in batches]
-    errors = [values[first::every] / known - 1.0 for values, known in zip(predicted, measured, strict=True)]
-    flat = np.concatenate(errors)
+    flat = np.concatenate([values / batch.measured - 1.0 for batch, values in zip(batches, predicted, strict=True)])
     size = np.abs(flat)
     worst = int(np.argmax(size))
-    left = worst
-    for batch, own in zip(batches, errors, strict=True):
-        if left < len(own):
-            place = batch.label(first + left * every)
-            break
-        left -= len(own)
-    else:
-        raise AssertionError("the worst point lies in a batch")
+    ends = np.cumsum([len(batch.measured) for batch in batches])
+    which = int(np.searchsorted(ends, worst, side="right"))
+    batch = batches[which]
     return Errors(
         len(flat),
         float(np.median(size)),
         float(np.quantile(size, 0.9)),
         float(np.median(flat)),
         float(flat[worst]),
-        place,
+        batch.label(worst - int(ends[which]) + len(batch.measured)),
     )
+
+
+def held_out_errors(batches: Sequence[Batch], machine: Machine, free: Sequence[str]) -> Errors | None:
+    """Fit constants to some points and score the model on others.
+
+    Of many points every second is fitted to and the others are scored; of few, each is scored after a fit to all
+    the others.
+
+    Args:
+        batches: Measurements of one quantity.
+        machine: Where the fits start.
+        free: Constants to fit, dotted.
+
+    Returns:
+        Errors of the points that a fit did not see; None if there are too few.
+    """
+    total = sum(len(batch.measured) for batch in batches)
+    if not free or total < MIN_POINTS_PER_CONSTANT * len(free):
+        return None
+    place = np.concatenate([np.arange(len(batch.measured)) for batch in batches])
+    owner = np.concatenate([np.full(len(batch.measured), i) for i, batch in enumerate(batches)])
+    if total <= FEW_POINTS:
+        folds = [np.arange(total) == point for point in range(total)]
+    else:
+        folds = [np.arange(total) % 2 == 1]
+    scored: list[Batch] = []
+    predicted: list[np.ndarray] = []
+    for fold in folds:
+        seen = [b.part(place[~fold & (owner == i)]) for i, b in enumerate(batches) if np.any(~fold & (owner == i))]
+        unseen = [b.part(place[fold & (owner == i)]) for i, b in enumerate(batches) if np.any(fold & (owner == i))]
+        fitted = fit([seen], machine, free)
+        scored += unseen
+        predicted += [batch.predict(fitted) for batch in unseen]
+    return errors_of(scored, predicted)
 
 
 def _result(
@@ -171,13 +198,7 @@ def _result(
 ) -> Result:
     predicted = [batch.predict(machine) for batch in batches]
     free = source.free.get(quantity, ())
-    own: Errors | None = None
-    fitted_points = sum(len(batch.measured[::2]) for batch in batches)
-    scored_points = sum(len(batch.measured[1::2]) for batch in batches)
-    if split and free and scored_points and fitted_points >= MIN_FIT_POINTS * len(free):
-        refitted = fit([batches], machine, free, every=2)
-        halves = [batch for batch in batches if len(batch.measured) > 1]
-        own = errors_of(halves, [batch.predict(refitted) for batch in halves], first=1, every=2)
+    own = held_out_errors(batches, machine, free) if split else None
     record = machine.gpu.calibration
     calibrated = tuple(
         name

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 
 from maestro_gym.evaluation.palette import GREY, STYLE, figure, look
 from maestro_gym.fidelity.measure import Fidelity, Result
@@ -44,7 +45,7 @@ def draw(fidelity: Fidelity, folder: Path) -> list[Path]:
     return paths
 
 
-def _panel(panel: mpl.axes.Axes, result: Result) -> None:
+def _panel(panel: Axes, result: Result) -> None:
     total = sum(len(batch.measured) for batch in result.batches)
     stride = max(1, total // MAX_DOTS)
     everything = np.concatenate([*(batch.measured for batch in result.batches), *result.predicted])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +45,22 @@ class Batch:
     measured: np.ndarray
     predict: Predict
     label: Callable[[int], str]
+
+    def part(self, chosen: np.ndarray) -> Batch:
+        """Some of the points.
+
+        Args:
+            chosen: int64, shape (chosen points,): which.
+
+        Returns:
+            A batch of these.
+        """
+        return replace(
+            self,
+            measured=self.measured[chosen],
+            predict=lambda on: self.predict(on)[chosen],
+            label=lambda i: self.label(int(chosen[i])),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,9 +109,7 @@ class Reading:
         if len(good) < len(measured):
             self.skip(f"{quantity}, {case}", len(measured) - len(good), "nothing was measured")
         if len(good):
-            self.batches.append(
-                Batch(quantity, case, gpu, measured[good], lambda on: predict(on)[good], lambda i: label(int(good[i])))
-            )
+            self.batches.append(Batch(quantity, case, gpu, measured, predict, label).part(good))
 
     def skip(self, what: str, rows: int, reason: str) -> None:
         """Name what is left out.

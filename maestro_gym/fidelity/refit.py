@@ -18,16 +18,13 @@ _SMALLEST = 1e-12
 _INSIDE = 1e-6
 
 
-def fit(
-    groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str], every: int = 1, max_evaluations: int = 80
-) -> Machine:
+def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str], max_evaluations: int = 80) -> Machine:
     """Fit constants so that the sum over points of soft_l1(relative error) is least.
 
     Args:
         groups: Batches by kind of measurement; each kind weighs the same, however many points it has.
         machine: Where the search starts.
         free: Dotted names, such as ``gpu.step.step_const_s``.
-        every: Uses points 0, every, 2*every...
         max_evaluations: Of the model.
 
     Returns:
@@ -36,13 +33,13 @@ def fit(
     start = np.array([_get(machine, name) for name in free])
     scale = np.where(start > 0, start, 0.1)
     lower, upper = (np.array(side) for side in zip(*(_bounds(machine, name) for name in free), strict=True))
-    weights = [np.sqrt(1.0 / sum(len(batch.measured[::every]) for batch in group)) for group in groups if group]
+    weights = [np.sqrt(1.0 / sum(len(batch.measured) for batch in group)) for group in groups if group]
     kept = [group for group in groups if group]
 
     def residuals(x: np.ndarray) -> np.ndarray:
         trial = with_values(machine, dict(zip(free, x * scale, strict=True)))
         parts = [
-            weight * (batch.predict(trial)[::every] / batch.measured[::every] - 1.0)
+            weight * (batch.predict(trial) / batch.measured - 1.0)
             for group, weight in zip(kept, weights, strict=True)
             for batch in group
         ]

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from maestro_gym.config import GpuConfig
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.measure import Errors, Fidelity, Result, errors_of
@@ -210,7 +208,8 @@ def markdown(fidelity: Fidelity) -> str:
     if own:
         parts += [
             "### With constants of its own",
-            "The named constants were fitted to every second point of the quantity; the errors are of the others.",
+            "The named constants were fitted to every second point of the quantity, or, of up to 24, to all but one at "
+            "a time. The errors are of points that the fit did not see.",
             _table(["source", "quantity", "median", "p90", "signed", "free"], own, numbers=(2, 3, 4)),
         ]
     if left or fidelity.notes:
@@ -244,7 +243,7 @@ def _points(result: Result) -> list[Row]:
             "predicted": float(values[i]),
         }
         for batch, values in zip(result.batches, result.predicted, strict=True)
-        for i in np.arange(len(values))
+        for i in range(len(values))
     ]
 
 

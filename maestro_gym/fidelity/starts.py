@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL, gpu_of_prefix
-from maestro_gym.fidelity.frames import read_table
+from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.points import Machine, Reading, Source
 from maestro_gym.sim.load_times import read_time_s, start_time_s, wake_time_s
 
@@ -23,30 +23,33 @@ _BYTES = {"bf16": 2.0, "fp16": 2.0, "bfloat16": 2.0, "float16": 2.0, "fp32": 4.0
 
 def _start_s(on: Machine, num_bytes: np.ndarray, layers: np.ndarray) -> np.ndarray:
     costs = on.gpu.residency
-    return start_time_s.py_func(costs.cpu_base_s, costs.cpu_s_per_gb / 1e9, num_bytes, costs.cpu_s_per_layer, layers)
+    fixed, per_byte, per_layer = costs.cpu_base_s, costs.cpu_s_per_gb / 1e9, costs.cpu_s_per_layer
+    pairs = zip(num_bytes, layers, strict=True)
+    return np.array([start_time_s(fixed, per_byte, float(size), per_layer, float(depth)) for size, depth in pairs])
 
 
 def _wake_s(on: Machine, num_bytes: np.ndarray) -> np.ndarray:
-    return wake_time_s.py_func(on.gpu.residency.wake_base_s, num_bytes, on.gpu.pcie_bytes_per_s)
+    fixed, rate = on.gpu.residency.wake_base_s, on.gpu.pcie_bytes_per_s
+    return np.array([wake_time_s(fixed, float(size), rate) for size in num_bytes])
 
 
 def _read_startup(folder: Path, catalogue: Catalogue) -> Reading:
     reading = Reading()
     for path in sorted(folder.glob("*.csv")):
-        frame = read_table(path, ["model", "layers", "params_b", "actual_total_s"])
-        gpu = gpu_of_prefix(path, len(frame), catalogue, reading)
+        table = read_table(path, ["layers", "params_b", "actual_total_s"], ["model"])
+        gpu = gpu_of_prefix(path, len(table), catalogue, reading)
         if gpu is None:
             continue
-        layers = frame["layers"].to_numpy(np.float64)
-        num_bytes = frame["params_b"].to_numpy(np.float64) * 1e9 * _BYTES["bf16"]
-        names = list(frame["model"])
+        layers, billions, seconds = table.floats("layers", "params_b", "actual_total_s")
+        num_bytes = billions * 1e9 * _BYTES["bf16"]
+        names = table.words("model")
         reading.add(
             "cold start, total",
             path.stem,
             gpu,
-            frame["actual_total_s"].to_numpy(),
+            seconds,
             lambda on, num_bytes=num_bytes, layers=layers: _start_s(on, num_bytes, layers),
-            lambda i, names=names: str(names[i]),
+            lambda i, names=names: names[i],
         )
     return reading
 
@@ -54,43 +57,43 @@ def _read_startup(folder: Path, catalogue: Catalogue) -> Reading:
 def _read_sleep(folder: Path, catalogue: Catalogue) -> Reading:
     reading = Reading()
     for path in sorted(folder.glob("*.csv")):
-        frame = read_table(path, ["gpu", "model", "tp", "precision", "sleep_level", "event", "seconds"])
-        for key, rows in frame.groupby(["gpu", "model", "tp", "precision", "sleep_level", "event"]):
-            _add_event(reading, catalogue, rows, *(str(value) for value in key))
+        table = read_table(path, ["tp", "sleep_level", "seconds"], ["gpu", "model", "precision", "event"])
+        for key, rows in table.groups(["gpu", "model", "precision", "event", "tp", "sleep_level"]):
+            gpu, model, precision, event, tp, level = key
+            _add_event(reading, catalogue, rows, Event(gpu, model, precision, event, int(tp), int(level)))
     return reading
 
 
-def _add_event(
-    reading: Reading,
-    catalogue: Catalogue,
-    rows: pd.DataFrame,
-    gpu_name: str,
-    model: str,
-    tp: str,
-    precision: str,
-    level: str,
-    event: str,
-) -> None:
-    gpu, architecture = catalogue.gpu(gpu_name), catalogue.model(model)
-    case = f"{model} tp {tp} {precision}, {event}"
+class Event(NamedTuple):
+    """What the rows of a group in the sleep-mode file share; `name` is cold_load, warm_up, sleep or wake."""
+
+    gpu: str
+    model: str
+    precision: str
+    name: str
+    tp: int
+    level: int
+
+
+def _add_event(reading: Reading, catalogue: Catalogue, rows: Table, event: Event) -> None:
+    gpu, architecture = catalogue.gpu(event.gpu), catalogue.model(event.model)
+    case = f"{event.model} tp {event.tp} {event.precision}, {event.name}"
     if gpu is None or architecture is None:
-        missing = f"GPU {gpu_name}" if gpu is None else f"model {model}"
-        reading.skip(f"{missing}: {event}", len(rows), NO_GPU if gpu is None else NO_MODEL)
+        missing = f"GPU {event.gpu}" if gpu is None else f"model {event.model}"
+        reading.skip(f"{missing}: {event.name}", len(rows), NO_GPU if gpu is None else NO_MODEL)
         return
-    if precision not in _BYTES:
-        reading.skip(case, len(rows), f"precision {precision} is not known; known are {', '.join(_BYTES)}")
+    if event.precision not in _BYTES:
+        reading.skip(case, len(rows), f"its precision is not known; known are {', '.join(_BYTES)}")
         return
-    num_bytes = np.full(len(rows), architecture.parameters * _BYTES[precision] / int(tp))
+    num_bytes = np.full(len(rows), architecture.parameters * _BYTES[event.precision] / event.tp)
     layers = np.full(len(rows), float(architecture.layers))
-    seconds = rows["seconds"].to_numpy()
-    if event == "cold_load":
-        reading.add(
-            "cold load", case, gpu, seconds, lambda on: _start_s(on, num_bytes, layers), lambda _, case=case: case
-        )
-    elif event in ("wake", "sleep") and level == "1":
-        reading.add(event, case, gpu, seconds, lambda on: _wake_s(on, num_bytes), lambda _, case=case: case)
+    (seconds,) = rows.floats("seconds")
+    if event.name == "cold_load":
+        reading.add("cold load", case, gpu, seconds, lambda on: _start_s(on, num_bytes, layers), lambda _: case)
+    elif event.name in ("wake", "sleep") and event.level == 1:
+        reading.add(event.name, case, gpu, seconds, lambda on: _wake_s(on, num_bytes), lambda _: case)
     else:
-        reading.skip(f"{event} at sleep level {level}, {model}", len(rows), "not modelled")
+        reading.skip(f"{event.name} at sleep level {event.level}, {event.model}", len(rows), "not modelled")
 
 
 def _read_loading(folder: Path, catalogue: Catalogue) -> Reading:
@@ -128,7 +131,7 @@ def _read_loading(folder: Path, catalogue: Catalogue) -> Reading:
 def _load_s(on: Machine, num_bytes: np.ndarray, cached: bool) -> np.ndarray:
     if cached:
         return _wake_s(on, num_bytes)
-    return read_time_s.py_func(num_bytes, on.host.nvme_bytes_per_s)
+    return np.array([read_time_s(float(size), on.host.nvme_bytes_per_s) for size in num_bytes])
 
 
 STARTUP = Source(

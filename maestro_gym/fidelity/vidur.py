@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
-from maestro_gym.fidelity.frames import median_columns, median_s, read_table
+from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.layers import read_attention, read_layers
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.sim.operators import allreduce_s
@@ -26,7 +26,11 @@ ELEMENTWISE_FREE = (
     "gpu.step.elementwise_bandwidth_efficiency",
     "gpu.step.elementwise_exponent",
 )
-PREFILL_FREE = ("gpu.step.attention_prefill_const_s", "gpu.step.attention_prefill_flops_efficiency")
+PREFILL_FREE = (
+    "gpu.step.attention_passes",
+    "gpu.step.attention_prefill_const_s",
+    "gpu.step.attention_prefill_flops_efficiency",
+)
 DECODE_FREE = (
     "gpu.step.attention_decode_const_s",
     "gpu.step.attention_decode_s_per_sequence",
@@ -50,22 +54,21 @@ def _read(folder: Path, catalogue: Catalogue) -> Reading:
 
 
 def _read_allreduce(reading: Reading, path: Path, gpu: str) -> None:
-    frame = read_table(
-        path, ["num_workers", "devices_per_node", "rank", "size", "collective", *median_columns(["all_reduce"])]
-    )
-    across = frame[frame["num_workers"] != frame["devices_per_node"]]
-    if len(across):
-        reading.skip("all-reduce between machines", len(across), "a node lies within one machine")
+    table = read_table(path, ["num_workers", "devices_per_node", "rank", "size", *median_columns(["all_reduce"])])
+    workers, devices, rank = table.integers("num_workers", "devices_per_node", "rank")
+    across = int(np.sum(workers != devices))
+    if across:
+        reading.skip("all-reduce between machines", across, "a node lies within one machine")
     # Ranks of one collective end together; rank 0 stands for all.
-    within = frame[(frame["num_workers"] == frame["devices_per_node"]) & (frame["rank"] == 0)]
-    for tp, rows in within.groupby("num_workers"):
-        size = rows["size"].to_numpy(np.float64)
+    for key, rows in table.where((workers == devices) & (rank == 0)).groups(["num_workers"]):
+        tp = int(key[0])
+        (size,) = rows.floats("size")
         reading.add(
             "all-reduce (NCCL)",
             f"tp {tp}",
             gpu,
-            median_s(rows, "all_reduce").to_numpy(),
-            lambda on, tp=int(str(tp)), size=size: allreduce_s(on.gpu, tp, size),
+            rows.median_s("all_reduce"),
+            lambda on, tp=tp, size=size: allreduce_s(on.gpu, tp, size),
             lambda i, tp=tp, size=size: f"tp {tp}, {size[i]:.0f} bytes",
         )
 
@@ -81,5 +84,5 @@ SOURCE = Source(
         "attention decode": DECODE_FREE,
         "all-reduce (NCCL)": ALLREDUCE_FREE,
     },
-    calibrates=("linear layers", "element-wise", "attention prefill", "attention decode"),
+    calibrates=("linear layers", "element-wise", "attention decode"),
 )

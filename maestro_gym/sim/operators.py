@@ -17,7 +17,7 @@ TILE = 128
 """Rows and columns of the tile that one multiprocessor computes: the usual one of cuBLAS and CUTLASS for bf16."""
 
 
-def matmul_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def matmul_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray | float, outputs: np.ndarray | float) -> np.ndarray:
     """Time of one matrix product, (tokens, inputs) x (inputs, outputs), on one GPU.
 
     ``const + (memory^k + compute^k)^(1/k)``. Memory reads the weights. Compute goes by tiles of 128 x 128: rows are
@@ -50,7 +50,7 @@ def linear_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: 
     """
     seconds = np.zeros_like(tokens)
     for inputs, outputs in linear_shapes(architecture, tp):
-        seconds = seconds + matmul_s(gpu, tokens, np.float64(inputs), np.float64(outputs))
+        seconds = seconds + matmul_s(gpu, tokens, inputs, outputs)
     if architecture.experts:
         seconds = seconds + experts_s(architecture, gpu, tp, tokens)
     return seconds
@@ -112,7 +112,8 @@ def elementwise_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tok
 
     They move bytes: two norms read and write the hidden state, two additions read it twice and write it; the rotary
     embedding reads and writes queries and keys, the activation reads two and writes one feed-forward vector, and
-    these two are cut by tp. Below some tokens the launches are all there is.
+    these two are cut by tp. A token is one multiprocessor's work, so even a single one takes launches and the bytes of
+    a token at that multiprocessor's share of the bandwidth.
 
     Args:
         architecture: What runs.
@@ -127,8 +128,28 @@ def elementwise_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tok
     rotary = 2.0 * (architecture.heads + architecture.kv_heads) * architecture.head_dim
     activated = max(1, architecture.experts_per_token) * architecture.ffn * (3.0 if architecture.gated_ffn else 2.0)
     values = 10.0 * architecture.hidden + (rotary + activated) / tp
-    memory_s = ACTIVATION_BYTES * values * tokens / (gpu.hbm_bytes_per_s * step.elementwise_bandwidth_efficiency)
-    return _smooth_max(np.full_like(memory_s, step.elementwise_const_s), memory_s, step.elementwise_exponent)
+    token_s = ACTIVATION_BYTES * values / (gpu.hbm_bytes_per_s * step.elementwise_bandwidth_efficiency)
+    least_s = step.elementwise_const_s + token_s * gpu.multiprocessors
+    return _smooth_max(np.full_like(tokens, least_s), token_s * tokens, step.elementwise_exponent)
+
+
+def attention_token_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:
+    """Time of one layer's attention that grows with tokens and not with their context.
+
+    Queries are read and outputs written, keys and values are copied to the cache, and tiles of queries are filled up:
+    ``attention_passes`` vectors of all query heads over HBM a token.
+
+    Args:
+        architecture: What runs.
+        gpu: What it runs on.
+        tp: GPUs of the node.
+        tokens: float64, any shape; tokens of the step.
+
+    Returns:
+        Seconds, same shape.
+    """
+    token_bytes = ACTIVATION_BYTES * architecture.heads * architecture.head_dim / tp
+    return gpu.step.attention_passes * token_bytes * tokens / gpu.hbm_bytes_per_s
 
 
 def allreduce_s(gpu: GpuConfig, tp: int, num_bytes: np.ndarray) -> np.ndarray:
@@ -162,10 +183,12 @@ def lmhead_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, sequence
     Returns:
         Seconds, same shape.
     """
-    return _roofline_s(gpu, sequences, np.float64(architecture.hidden), np.float64(architecture.vocab / tp))
+    return _roofline_s(gpu, sequences, float(architecture.hidden), architecture.vocab / tp)
 
 
-def _roofline_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def _roofline_s(
+    gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray | float, outputs: np.ndarray | float
+) -> np.ndarray:
     """Combine the time to read a matrix with the time to multiply it, without the constant."""
     step = gpu.step
     memory_s = WEIGHT_BYTES_PER_PARAMETER * inputs * outputs / (gpu.hbm_bytes_per_s * step.linear_bandwidth_efficiency)
@@ -178,6 +201,6 @@ def _roofline_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray, outputs:
     return _smooth_max(memory_s, compute_s, step.roofline_exponent)
 
 
-def _smooth_max(one: np.ndarray, other: np.ndarray, exponent: float) -> np.ndarray:
+def _smooth_max(one: np.ndarray | float, other: np.ndarray, exponent: float) -> np.ndarray:
     """Between the sum (exponent 1) and the greater (infinite exponent) of two times."""
     return (one**exponent + other**exponent) ** (1.0 / exponent)

@@ -15,7 +15,14 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig
 from maestro_gym.schema import PERF
-from maestro_gym.sim.operators import ACTIVATION_BYTES, allreduce_s, elementwise_s, linear_s, lmhead_s
+from maestro_gym.sim.operators import (
+    ACTIVATION_BYTES,
+    allreduce_s,
+    attention_token_s,
+    elementwise_s,
+    linear_s,
+    lmhead_s,
+)
 
 
 class StepTables(NamedTuple):
@@ -53,6 +60,7 @@ def step_tables(
     layer_s = (
         linear_s(architecture, gpu, tp, tokens)
         + elementwise_s(architecture, gpu, tp, tokens)
+        + attention_token_s(architecture, gpu, tp, tokens)
         + 2.0 * allreduce_s(gpu, tp, tokens * architecture.hidden * ACTIVATION_BYTES)
     )
     step_s = coefficients.step_const_s + architecture.layers * layer_s
