@@ -359,6 +359,9 @@ def fidelity(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for CSV files, plots and fidelity.md.")
     ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose tables are brought up to date.")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Hold the performance model against measurements, and say how far it is.
@@ -395,6 +398,10 @@ def fidelity(
         draw(found, out)
         (out / "fidelity.md").write_text(markdown(found), encoding="utf-8")
         console.print(f"\nTables, plots and page: {out}", highlight=False, soft_wrap=True)
+    if docs is not None:
+        from maestro_gym.fidelity.report import update_page
+
+        update_page(found, docs)
     write_json(json_file, {"command": "fidelity", **document(found)})
 
 

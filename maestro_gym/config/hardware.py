@@ -159,6 +159,7 @@ class GpuConfig(StrictModel):
     """One kind of GPU."""
 
     aliases: list[str] = Field(default_factory=list, description="what measurements call it")
+    source: str = Field(default="", description="where peak, bandwidths and memory come from")
     usable_hbm_gib: float = Field(gt=0, description="HBM as the serving engine sees it [GiB]")
     peak_flops_per_s: float = Field(gt=0, description="dense bf16 peak [FLOP/s]")
     hbm_bytes_per_s: float = Field(gt=0, description="HBM bandwidth [bytes/s]")

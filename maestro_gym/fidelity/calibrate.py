@@ -106,12 +106,27 @@ def write_gpu(gpu: GpuConfig, path: Path, command: str) -> None:
     Raises:
         MaestroError: The file cannot be written.
     """
-    text = yaml.safe_dump(gpu.model_dump(mode="json", exclude_none=True), sort_keys=False, width=110)
+    text = yaml.dump(gpu.model_dump(mode="json", exclude_none=True), Dumper=_Plain, sort_keys=False, width=110)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# Written by `{command}`: `calibration` says how well.\n{text}", encoding="utf-8")
     except OSError as error:
         raise MaestroError(f"--out {path}: cannot be written ({error.strerror}); name a writable file.") from None
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes large and small numbers as 2.039e+12."""
+
+
+def _number(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    text = f"{value:.6g}"
+    if "e" in text and "." not in text:
+        # YAML 1.1 takes 3e+12 for a word.
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text + ".0")
+
+
+_Plain.add_representer(float, _number)
 
 
 def _known(catalogue: Catalogue, name: str, option: str) -> str:

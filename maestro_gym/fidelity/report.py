@@ -13,6 +13,9 @@ from maestro_gym.fidelity.measure import Errors, Fidelity, Result, errors_of
 
 Row = dict[str, Any]
 
+BEGIN = "<!-- tables of `maestro-gym fidelity` begin -->"
+END = "<!-- tables of `maestro-gym fidelity` end -->"
+
 
 def summary_rows(fidelity: Fidelity) -> list[Row]:
     """One row a source and quantity, errors in percent.
@@ -216,6 +219,24 @@ def markdown(fidelity: Fidelity) -> str:
         parts += ["### Left out", _table(["source", "what", "rows", "why"], left, numbers=(2,))]
         parts += [f"- {note}" for note in fidelity.notes]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def update_page(fidelity: Fidelity, page: Path) -> None:
+    """Put the tables into a page of the documentation, between its two marks.
+
+    Args:
+        fidelity: What was measured.
+        page: Markdown file with the lines BEGIN and END.
+
+    Raises:
+        MaestroError: The file or a mark is missing.
+    """
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise MaestroError(f"--docs {page}: must be a page that holds the lines {BEGIN} and {END}; add them.")
+    page.write_text(f"{before}{begin}\n\n{markdown(fidelity)}\n{end}{after}", encoding="utf-8")
 
 
 def _percent(errors: Errors) -> Row:
