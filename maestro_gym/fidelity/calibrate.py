@@ -14,11 +14,13 @@ from maestro_gym.config import GpuConfig
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.catalogue import Catalogue
-from maestro_gym.fidelity.measure import MIN_POINTS_PER_CONSTANT, errors_of
+from maestro_gym.fidelity.measure import errors_of
 from maestro_gym.fidelity.points import Batch, Machine
 from maestro_gym.fidelity.refit import fit
 from maestro_gym.fidelity.sources import find_folders
 
+_MIN_POINTS_PER_CONSTANT = 3
+"""Fewer points than this for each constant tell more of their noise than of it; what ships stays as it was."""
 _DIGITS = 4
 """Significant digits that a fitted constant is written with."""
 
@@ -69,7 +71,7 @@ def calibrate(
     # Twice, because a constant of one kind of measurement also stands in the formula of another.
     for free, kinds in [*groups.items(), *groups.items()]:
         points = sum(len(batch.measured) for batches in kinds.values() for batch in batches)
-        if points < MIN_POINTS_PER_CONSTANT * len(free):
+        if points < _MIN_POINTS_PER_CONSTANT * len(free):
             progress(f"{', '.join(kinds)}: {points} points are too few for {len(free)} constants")
             continue
         progress(f"{', '.join(kinds)}: {len(free)} constants, {points} points")

@@ -17,8 +17,8 @@ from maestro_gym.fidelity.points import Batch, Machine, Skipped, Source
 from maestro_gym.fidelity.refit import fit
 from maestro_gym.fidelity.sources import find_folders
 
-MIN_POINTS_PER_CONSTANT = 3
-"""Fewer points than this for each constant tell more of their noise than of it."""
+MIN_POINTS_PER_CONSTANT = 2
+"""Fewer points than this for each constant are not fitted to."""
 FEW_POINTS = 24
 """Up to so many, each point is predicted by a fit to all the others."""
 
