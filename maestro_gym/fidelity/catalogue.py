@@ -13,6 +13,7 @@ from maestro_gym.config import (
     ArchitectureConfig,
     GpuConfig,
     HostConfig,
+    LimitsConfig,
     config_error,
     config_names,
     find_config,
@@ -62,7 +63,7 @@ class Catalogue:
 
     def machine(self, gpu: str) -> Machine:
         """The machine with a GPU of the catalogue."""
-        return Machine(self.gpus[gpu], self.host)
+        return Machine(self.gpus[gpu], self.host, LimitsConfig())
 
 
 def load_catalogue(models: Sequence[Path] = (), gpus: Sequence[str] = (), host: str = "gpu8-1152") -> Catalogue:

@@ -118,10 +118,12 @@ def measure(
         progress(folder.name)
         reading = source.read(folder, catalogue)
         skipped += [(folder.name, item) for item in reading.skipped]
-        kinds = dict.fromkeys((batch.quantity, batch.gpu) for batch in reading.batches)
-        for quantity, gpu in kinds:
-            batches = [b for b in reading.batches if (b.quantity, b.gpu) == (quantity, gpu)]
-            results.append(_result(source, folder.name, quantity, batches, catalogue.machine(gpu), gpu, split))
+        for gpu in dict.fromkeys(batch.gpu for batch in reading.batches):
+            machine, own = catalogue.machine(gpu), [batch for batch in reading.batches if batch.gpu == gpu]
+            fitted = fit_to_seen(own, machine, next(iter(source.free.values()))) if split else None
+            for quantity in dict.fromkeys(batch.quantity for batch in own):
+                batches = [batch for batch in own if batch.quantity == quantity]
+                results.append(_result(source, folder.name, quantity, batches, fitted, machine, gpu, split))
         if not reading.batches and not reading.skipped:
             notes.append(f"{folder.name}: no file of the known names")
     if not results and not skipped:
@@ -193,12 +195,46 @@ def held_out_errors(batches: Sequence[Batch], machine: Machine, free: Sequence[s
     return errors_of(scored, predicted)
 
 
+def fit_to_seen(batches: Sequence[Batch], machine: Machine, free: Sequence[str]) -> Machine | None:
+    """Fit constants to the points that may be seen, of all quantities together, each weighing the same.
+
+    Args:
+        batches: Measurements of a source.
+        machine: Where the fit starts.
+        free: Constants to fit, dotted.
+
+    Returns:
+        The fitted machine; None if no point may be seen.
+    """
+    shown = [b.part(np.flatnonzero(b.seen)) for b in batches if b.seen is not None and b.seen.any()]
+    if not shown:
+        return None
+    groups = [[b for b in shown if b.quantity == name] for name in dict.fromkeys(b.quantity for b in shown)]
+    return fit(groups, machine, free, jumps=True)
+
+
+def _later_errors(batches: Sequence[Batch], fitted: Machine) -> Errors | None:
+    """Errors of the points that the fit did not see."""
+    later = [b.part(np.flatnonzero(~b.seen)) for b in batches if b.seen is not None and not b.seen.all()]
+    return errors_of(later, [batch.predict(fitted) for batch in later]) if later else None
+
+
 def _result(
-    source: Source, folder: str, quantity: str, batches: list[Batch], machine: Machine, gpu: str, split: bool
+    source: Source,
+    folder: str,
+    quantity: str,
+    batches: list[Batch],
+    fitted: Machine | None,
+    machine: Machine,
+    gpu: str,
+    split: bool,
 ) -> Result:
     predicted = [batch.predict(machine) for batch in batches]
     free = source.free.get(quantity, ())
-    own = held_out_errors(batches, machine, free) if split else None
+    if fitted is not None:
+        own = _later_errors(batches, fitted)
+    else:
+        own = held_out_errors(batches, machine, free) if split else None
     record = machine.gpu.calibration
     calibrated = tuple(
         name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from maestro_gym.config import GpuConfig, HostConfig
+from maestro_gym.config import GpuConfig, HostConfig, LimitsConfig
 
 if TYPE_CHECKING:
     from maestro_gym.fidelity.catalogue import Catalogue
@@ -20,6 +20,7 @@ class Machine(NamedTuple):
 
     gpu: GpuConfig
     host: HostConfig
+    limits: LimitsConfig
 
 
 Predict = Callable[[Machine], np.ndarray]
@@ -37,6 +38,8 @@ class Batch:
         measured: float64, shape (points,).
         predict: The model's value for each point.
         label: Says what a point is.
+        seen: bool, shape (points,): points that constants may be fitted to where the others are scored, all
+            quantities of the source together; None leaves the choice.
     """
 
     quantity: str
@@ -45,6 +48,7 @@ class Batch:
     measured: np.ndarray
     predict: Predict
     label: Callable[[int], str]
+    seen: np.ndarray | None = None
 
     def part(self, chosen: np.ndarray) -> Batch:
         """Some of the points.
@@ -60,6 +64,7 @@ class Batch:
             measured=self.measured[chosen],
             predict=lambda on: self.predict(on)[chosen],
             label=lambda i: self.label(int(chosen[i])),
+            seen=None if self.seen is None else self.seen[chosen],
         )
 
 
@@ -93,6 +98,8 @@ class Reading:
         measured: np.ndarray,
         predict: Predict,
         label: Callable[[int], str],
+        seen: np.ndarray | None = None,
+        count_blanks: bool = True,
     ) -> None:
         """Keep what was measured and is positive; blanks are counted as skipped.
 
@@ -103,13 +110,15 @@ class Reading:
             measured: float64, shape (rows,); may hold NaN and zeros.
             predict: For all rows, kept or not.
             label: Of a row.
+            seen: As in `Batch`, for all rows.
+            count_blanks: Blanks are rows that were to be measured.
         """
         measured = np.asarray(measured, dtype=np.float64)
         good = np.flatnonzero(np.isfinite(measured) & (measured > 0))
-        if len(good) < len(measured):
+        if count_blanks and len(good) < len(measured):
             self.skip(f"{quantity}, {case}", len(measured) - len(good), "nothing was measured")
         if len(good):
-            self.batches.append(Batch(quantity, case, gpu, measured, predict, label).part(good))
+            self.batches.append(Batch(quantity, case, gpu, measured, predict, label, seen).part(good))
 
     def skip(self, what: str, rows: int, reason: str) -> None:
         """Name what is left out.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize
 
 from maestro_gym.fidelity.points import Batch, Machine
 
@@ -16,16 +16,22 @@ _SOFTENING = 0.1
 """Relative error beyond which a point counts less than squared (soft L1), so that outliers do not rule the fit."""
 _SMALLEST = 1e-12
 _INSIDE = 1e-6
+_MAX_ITERATIONS = 80
+_MAX_EVALUATIONS = 100
+_RESTARTS = 3
+_WIDTH = 0.5
+_TOLERANCE = 1e-3
 
 
-def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str], max_evaluations: int = 80) -> Machine:
+def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str], jumps: bool = False) -> Machine:
     """Fit constants so that the sum over points of soft_l1(relative error) is least.
 
     Args:
         groups: Batches by kind of measurement; each kind weighs the same, however many points it has.
         machine: Where the search starts.
         free: Dotted names, such as ``gpu.step.step_const_s``.
-        max_evaluations: Of the model.
+        jumps: The predictions have no slope, as those of a replay, whose batches change in jumps; the search is then
+            by a simplex (Nelder and Mead, 1965).
 
     Returns:
         The machine with the fitted constants.
@@ -47,14 +53,28 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
 
     # A search must start inside its bounds.
     begin = np.clip(np.ones(len(free)), lower / scale + _INSIDE, upper / scale - _INSIDE)
+    softening = _SOFTENING * float(np.median(weights))
+    if jumps:
+
+        def cost(x: np.ndarray) -> float:
+            return float(np.sum(np.sqrt(1.0 + (residuals(x) / softening) ** 2) - 1.0))
+
+        limits = list(zip(lower / scale, upper / scale, strict=True))
+        place = begin
+        for _ in range(_RESTARTS):
+            # A wide simplex steps over the jumps; a new one gets out of where the last collapsed.
+            simplex = np.vstack([place, place + _WIDTH * np.eye(len(place))])
+            options = {"maxfev": _MAX_EVALUATIONS, "initial_simplex": simplex, "xatol": _TOLERANCE, "fatol": 0.0}
+            place = minimize(cost, place, method="Nelder-Mead", bounds=limits, options=options).x
+        return with_values(machine, dict(zip(free, (float(value) for value in place * scale), strict=True)))
     found = least_squares(
         residuals,
         begin,
         bounds=(lower / scale, upper / scale),
         loss="soft_l1",
         # Residuals carry the weight of their group.
-        f_scale=_SOFTENING * float(np.median(weights)),
-        max_nfev=max_evaluations,
+        f_scale=softening,
+        max_nfev=_MAX_ITERATIONS,
     )
     return with_values(machine, dict(zip(free, (float(value) for value in found.x * scale), strict=True)))
 

@@ -212,7 +212,7 @@ def markdown(fidelity: Fidelity) -> str:
         parts += [
             "### With constants of its own",
             "The named constants were fitted to every second point of the quantity, or, of up to 24, to all but one at "
-            "a time. The errors are of points that the fit did not see.",
+            "a time; of replayed requests, to the first 100. The errors are of points that the fit did not see.",
             _table(["source", "quantity", "median", "p90", "signed", "free"], own, numbers=(2, 3, 4)),
         ]
     if left or fidelity.notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity import aiconfigurator, batches, frontier, starts, vidur
+from maestro_gym.fidelity import aiconfigurator, batches, frontier, requests, starts, vidur
 from maestro_gym.fidelity.points import Source
 
 SOURCES: tuple[Source, ...] = (
@@ -17,6 +17,7 @@ SOURCES: tuple[Source, ...] = (
     starts.SLEEP,
     batches.SPLITWISE,
     starts.LOADING,
+    requests.SOURCE,
 )
 
 
