@@ -125,7 +125,7 @@ def test_an_all_reduce_is_a_ring_and_costs_nothing_on_one_gpu() -> None:
 
 def test_slower_memory_slows_decoding_but_not_large_prefills() -> None:
     fast, slow = load_tables("Llama-3.1-8B"), load_tables("Llama-3.1-8B", "A100-40GB")
-    assert slow.step_s[1] / fast.step_s[1] > 1.2
+    assert slow.step_s[1] / fast.step_s[1] > 1.15
     assert slow.step_s[2048] / fast.step_s[2048] < 1.05
 
 
@@ -178,4 +178,4 @@ def test_linear_layers_are_near_the_measured_ones(model: str) -> None:
         errors.append(np.abs(linear_s(architecture, load_gpu(), tp, tokens) / measured_s - 1))
         # What the element-wise term also covers (cache writes, sampling of positions) is not in these rows.
         assert np.all(elementwise_s(architecture, load_gpu(), tp, tokens) > 0)
-    assert np.median(np.concatenate(errors)) < 0.06
+    assert np.median(np.concatenate(errors)) < 0.045
