@@ -339,6 +339,108 @@ def metrics(json_file: JsonFile = None) -> None:
 
 
 @app.command()
+def fidelity(
+    profiles: Annotated[Path, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")],
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
+    ] = None,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option("--gpu", metavar="NAME=FILE", help="What a GPU's name in the files means: YAML or catalogue."),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="Host of the catalogue, or a YAML file.")] = "gpu8-1152",
+    split: Annotated[
+        bool,
+        typer.Option(
+            "--split/--no-split",
+            help="Also fit constants of its own to some points of each source, and score the others.",
+        ),
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for CSV files, plots and fidelity.md.")
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose tables are brought up to date.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Hold the performance model against measurements, and say how far it is.
+
+    Folders and columns keep the names of their public sources; docs/fidelity.md lists them.
+
+    Example: maestro-gym fidelity --profiles measurements --out runs/fidelity
+
+    Example: maestro-gym fidelity --profiles mine --models my_models.yaml --gpu b200=my_gpu.yaml
+    """
+    from maestro_gym.fidelity.catalogue import load_catalogue
+    from maestro_gym.fidelity.measure import measure
+    from maestro_gym.fidelity.report import document, skipped_rows, summary_rows, terminal_rows
+
+    catalogue = load_catalogue(models or (), gpu or (), host)
+    console = output()
+    found = measure(profiles, catalogue, split, lambda name: console.print(f"reading {name}", style="dim"))
+    show_table(
+        "errors in percent",
+        terminal_rows(found),
+        "own: with constants fitted to other points of it",
+    )
+    for row in summary_rows(found):
+        console.print(f"worst of {row['source']}, {row['quantity']}: {row['worst_%']:+.0f} %, {row['worst_at']}")
+    if found.skipped:
+        show_table("left out", skipped_rows(found))
+    for note in found.notes:
+        console.print(note)
+    if out is not None:
+        from maestro_gym.fidelity.plots import draw
+        from maestro_gym.fidelity.report import markdown, write_csv
+
+        write_csv(found, out)
+        draw(found, out)
+        (out / "fidelity.md").write_text(markdown(found), encoding="utf-8")
+        console.print(f"\nTables, plots and page: {out}", highlight=False, soft_wrap=True)
+    if docs is not None:
+        from maestro_gym.fidelity.report import update_page
+
+        update_page(found, docs)
+    write_json(json_file, {"command": "fidelity", **document(found)})
+
+
+@app.command()
+def calibrate(
+    profiles: Annotated[Path, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")],
+    gpu: Annotated[
+        str, typer.Option("--gpu", help="Name in the catalogue, or NAME=FILE.yaml: where the search starts.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Hardware YAML to write.")],
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", help="GPU whose efficiencies stand where this one was not measured.", show_default="its own"
+        ),
+    ] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
+    ] = None,
+) -> None:
+    """Fit the constants of a GPU to measurements, and write them as a hardware file.
+
+    Example: maestro-gym calibrate --profiles measurements --gpu A100-80GB --out configs/hardware/gpus/A100-80GB.yaml
+    """
+    from maestro_gym.fidelity.calibrate import calibrate as fit
+    from maestro_gym.fidelity.calibrate import write_gpu
+    from maestro_gym.fidelity.catalogue import load_catalogue
+    from maestro_gym.fidelity.report import fitted_rows
+
+    console = output()
+    catalogue = load_catalogue(models or (), [gpu] if "=" in gpu else ())
+    name = gpu.partition("=")[0]
+    fitted = fit(profiles, catalogue, name, like, lambda text: console.print(text, style="dim"))
+    show_table("errors in percent", fitted_rows(fitted))
+    write_gpu(fitted, out, f"maestro-gym calibrate --gpu {name}" + (f" --like {like}" if like else ""))
+    console.print(f"\nHardware: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def doctor(json_file: JsonFile = None) -> None:
     """Print versions, cores, threading and caches, and run a self-test of the engine.
 

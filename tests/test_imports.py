@@ -15,6 +15,7 @@ LAYERS = (
     ("baselines",),
     ("envs", "registration"),
     ("evaluation",),
+    ("fidelity",),
     ("agents",),
     ("real_backend",),
     ("console", "doctor", "listings", "cli"),

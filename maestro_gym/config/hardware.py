@@ -17,6 +17,7 @@ KV_BYTES_PER_ELEMENT = 2
 class ArchitectureConfig(StrictModel):
     """A decoder-only transformer; parameter count, weight bytes and KV bytes are derived from it."""
 
+    aliases: list[str] = Field(default_factory=list, description="other models of the same shape")
     layers: int = Field(gt=0, description="transformer layers")
     hidden: int = Field(gt=0, description="width of the residual stream")
     heads: int = Field(gt=0, description="query heads")
@@ -30,6 +31,8 @@ class ArchitectureConfig(StrictModel):
     attention_bias: bool = Field(default=False, description="biases on the QKV projections (Qwen2)")
     experts: int = Field(default=0, ge=0, description="experts of each MoE layer, 0 = dense")
     experts_per_token: int = Field(default=0, ge=0, description="experts that compute a token")
+
+    other_parameters: int = Field(default=0, ge=0, description="outside the decoder: a vision tower")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -61,7 +64,7 @@ class ArchitectureConfig(StrictModel):
         """All parameters; norms count two vectors a layer and a last one."""
         layer = self.attention_parameters + self.router_parameters + max(1, self.experts) * self.ffn_parameters
         embeddings = self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
-        return self.layers * (layer + 2 * self.hidden) + embeddings + self.hidden
+        return self.layers * (layer + 2 * self.hidden) + embeddings + self.hidden + self.other_parameters
 
     @property
     def weight_bytes(self) -> int:
@@ -87,21 +90,40 @@ class StepCoefficients(StrictModel):
 
     step_const_s: float = Field(default=1e-3, ge=0, description="c_step: scheduling and launch of a step [s]")
     sequence_s: float = Field(default=10e-6, ge=0, description="c_seq: per sequence that samples [s]")
-    linear_const_s: float = Field(default=10.4e-6, ge=0, description="g0: per layer [s]")
+    matmul_const_s: float = Field(default=2.6e-6, ge=0, description="launch and tail of one matrix product [s]")
     linear_bandwidth_efficiency: float = Field(default=0.785, gt=0, le=1, description="of HBM bandwidth, linear layers")
     linear_flops_efficiency: float = Field(default=0.739, gt=0, le=1, description="of peak FLOP/s, linear layers")
     roofline_exponent: float = Field(default=1.66, ge=1, description="k of the smooth roofline")
-    elementwise_const_s: float = Field(default=26.9e-6, ge=0, description="norms, rotary, activation: per layer [s]")
-    elementwise_s_per_token: float = Field(default=0.23e-6, ge=0, description="per token at hidden 4096, tp 1 [s]")
-    elementwise_replicated_share: float = Field(default=0.28, ge=0, le=1, description="part that tp does not divide")
+    tile_rounding: float = Field(
+        default=0.0, ge=0, le=1, description="part of a tile's empty rows that costs time, 0 none, 1 all"
+    )
+    wave_rounding: float = Field(
+        default=0.0, ge=0, le=1, description="part of the last wave's idle multiprocessors that costs time"
+    )
+    expert_const_s: float = Field(default=5.2e-6, ge=0, description="routing and launches of one MoE layer [s]")
+    expert_bandwidth_efficiency: float = Field(default=0.785, gt=0, le=1, description="of HBM bandwidth, experts")
+    expert_flops_efficiency: float = Field(default=0.739, gt=0, le=1, description="of peak FLOP/s, experts")
+    expert_exponent: float = Field(default=1.66, ge=1, description="k of the experts' smooth roofline")
+    elementwise_const_s: float = Field(
+        default=2.1e-6, ge=0, description="launches of norms, rotary, activation: per layer [s]"
+    )
+    elementwise_bandwidth_efficiency: float = Field(default=0.385, gt=0, le=1, description="of HBM bandwidth")
+    elementwise_exponent: float = Field(
+        default=1.0, ge=1, description="how launches and traffic overlap: 1 they add up, large: the longer counts"
+    )
+    attention_passes: float = Field(
+        default=0.0, ge=0, description="vectors of all query heads that cross HBM a token, beside the KV cache"
+    )
     attention_prefill_const_s: float = Field(default=12e-6, ge=0, description="per layer, with any prefill [s]")
     attention_prefill_flops_efficiency: float = Field(default=0.52, gt=0, le=1, description="of peak FLOP/s")
     attention_decode_const_s: float = Field(default=17e-6, ge=0, description="per layer, with any decode [s]")
     attention_decode_s_per_sequence: float = Field(default=0.2e-6, ge=0, description="per layer and sequence [s]")
     attention_decode_bandwidth_efficiency: float = Field(default=0.78, gt=0, le=1, description="of HBM bandwidth")
     allreduce_const_s: float = Field(default=6e-6, ge=0, description="latency of one all-reduce [s]")
-    allreduce_bytes_per_s: dict[int, float] = Field(
-        default={2: 178e9, 4: 122e9, 8: 107e9}, description="bandwidth of an all-reduce by tp [bytes/s]"
+    allreduce_bus_bytes_per_s: float = Field(
+        default=183e9,
+        gt=0,
+        description="bytes a ring moves over each GPU's links: x bytes take 2*(tp-1)/tp*x [bytes/s]",
     )
 
 
@@ -114,15 +136,38 @@ class ResidencyCosts(StrictModel):
     cpu_s_per_layer: float = Field(default=0.44, ge=0, description="per layer: compile and graph capture [s]")
 
 
+class Fitted(StrictModel):
+    """How well one kind of measurement was met when the coefficients were fitted."""
+
+    source: str = Field(description="profile")
+    points: int = Field(gt=0, description="measurements")
+    median_error: float = Field(description="median absolute relative error")
+    p90_error: float = Field(description="90th percentile of the absolute relative error")
+    signed_error: float = Field(description="median relative error, positive where the model is slower")
+    free: list[str] = Field(default_factory=list, description="coefficients fitted to this source, dotted")
+
+
+class Calibration(StrictModel):
+    """Where the coefficients of a GPU come from."""
+
+    date: str = Field(description="day of the fit")
+    version: str = Field(description="version of maestro-gym that fitted")
+    fits: list[Fitted] = Field(default_factory=list, description="errors by source")
+
+
 class GpuConfig(StrictModel):
     """One kind of GPU."""
 
+    aliases: list[str] = Field(default_factory=list, description="what measurements call it")
+    source: str = Field(default="", description="where peak, bandwidths and memory come from")
     usable_hbm_gib: float = Field(gt=0, description="HBM as the serving engine sees it [GiB]")
     peak_flops_per_s: float = Field(gt=0, description="dense bf16 peak [FLOP/s]")
     hbm_bytes_per_s: float = Field(gt=0, description="HBM bandwidth [bytes/s]")
+    multiprocessors: int = Field(gt=0, description="streaming multiprocessors: tiles of a matrix product at once")
     pcie_bytes_per_s: float = Field(gt=0, description="host to GPU, one GPU alone, pinned memory [bytes/s]")
     step: StepCoefficients = Field(default_factory=StepCoefficients, description="coefficients of the step model")
     residency: ResidencyCosts = Field(default_factory=ResidencyCosts, description="costs of promotions")
+    calibration: Calibration | None = Field(default=None, description="the fit that wrote `step` and `residency`")
 
     @property
     def usable_hbm_bytes(self) -> float:

@@ -229,13 +229,6 @@ def _validate(model: type[M], raw: dict[str, Any], origin: Callable[[str], str])
 
 def _check_fleet(config: ScenarioConfig, path: Path) -> None:
     """Raise when a deployment fits no node."""
-    for group in config.host_groups:
-        coefficients = config.gpus[group.gpu].step.allreduce_bytes_per_s
-        if group.tp > 1 and group.tp not in coefficients:
-            raise MaestroError(
-                f"{path}: fleet: tp {group.tp} has no all-reduce bandwidth for {group.gpu}. Use tp 1 or one of "
-                f"{sorted(coefficients)}, or add it under gpus.{group.gpu}.step.allreduce_bytes_per_s."
-            )
     for index, deployment in enumerate(config.models):
         room_tokens, group = max(
             ((config.kv_room_tokens(deployment, group), group) for group in config.host_groups),

@@ -21,6 +21,7 @@ from maestro_gym.schema import (
     RESERVE_Q90,
     View,
 )
+from maestro_gym.sim.load_times import read_time_s, start_time_s, wake_time_s
 
 NOMINAL_BATCH = 16.0
 """Sequences that a node serves at once at the nominal speeds of ``World.service``."""
@@ -70,7 +71,7 @@ def wake_s(view: View, node: int, model: int) -> float:
     world = view.world
     host = world.hosts[world.nodes[node].host]
     rate = min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
-    return world.params[0].wake_base_s + weight_bytes(view, node, model) / rate
+    return wake_time_s(world.params[0].wake_base_s, weight_bytes(view, node, model), rate)
 
 
 @njit
@@ -79,7 +80,9 @@ def start_s(view: View, node: int, model: int) -> float:
     world = view.world
     perf = world.perf[world.nodes[node].hardware, world.models[model].arch]
     params = world.params[0]
-    return params.cpu_base_s + params.cpu_s_per_byte * perf.weight_bytes + params.cpu_s_per_layer * perf.layers
+    return start_time_s(
+        params.cpu_base_s, params.cpu_s_per_byte, perf.weight_bytes, params.cpu_s_per_layer, perf.layers
+    )
 
 
 @njit
@@ -90,9 +93,9 @@ def load_s(view: View, node: int, model: int, tier: int) -> float:
     total_bytes = weight_bytes(view, node, model) * host.gpus_per_node
     seconds = start_s(view, node, model)
     if tier <= DISK:
-        seconds += total_bytes / host.nvme_bytes_per_s
+        seconds += read_time_s(total_bytes, host.nvme_bytes_per_s)
     if tier < DISK:
-        seconds += total_bytes / host.nic_bytes_per_s
+        seconds += read_time_s(total_bytes, host.nic_bytes_per_s)
     return seconds
 
 

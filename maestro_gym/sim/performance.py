@@ -14,12 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig
-from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER
 from maestro_gym.schema import PERF
-
-_ACTIVATION_BYTES = 2
-_REFERENCE_HIDDEN = 4096
-"""Width at which the element-wise coefficient was fitted."""
+from maestro_gym.sim.operators import (
+    ACTIVATION_BYTES,
+    allreduce_s,
+    attention_token_s,
+    elementwise_s,
+    linear_s,
+    lmhead_s,
+)
 
 
 class StepTables(NamedTuple):
@@ -57,89 +60,14 @@ def step_tables(
     layer_s = (
         linear_s(architecture, gpu, tp, tokens)
         + elementwise_s(architecture, gpu, tp, tokens)
-        + 2.0 * allreduce_s(gpu, tp, tokens * architecture.hidden * _ACTIVATION_BYTES)
+        + attention_token_s(architecture, gpu, tp, tokens)
+        + 2.0 * allreduce_s(gpu, tp, tokens * architecture.hidden * ACTIVATION_BYTES)
     )
     step_s = coefficients.step_const_s + architecture.layers * layer_s
     sample_s = coefficients.sequence_s * sequences + lmhead_s(architecture, gpu, tp, sequences)
     step_s[0] = 0.0
     sample_s[0] = 0.0
-    return StepTables(_perf(architecture, gpu, tp), step_s, sample_s)
-
-
-def linear_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:
-    """Time of one layer's linear operators: QKV, output, feed-forward or experts.
-
-    A smooth roofline: ``g0 + (memory^k + compute^k)^(1/k)``. A MoE layer reads the experts that n tokens are
-    expected to choose, E*(1-(1-k/E)^n), and computes k of them a token.
-
-    Args:
-        architecture: What runs.
-        gpu: What it runs on.
-        tp: GPUs of the node.
-        tokens: float64, any shape; tokens of the step.
-
-    Returns:
-        Seconds, same shape.
-    """
-    shared = architecture.attention_parameters + architecture.router_parameters
-    if architecture.experts:
-        share = architecture.experts_per_token / architecture.experts
-        read = shared + architecture.experts * (1.0 - (1.0 - share) ** tokens) * architecture.ffn_parameters
-        computed = shared + architecture.experts_per_token * architecture.ffn_parameters
-    else:
-        read = np.full_like(tokens, shared + architecture.ffn_parameters)
-        computed = shared + architecture.ffn_parameters
-    return gpu.step.linear_const_s + _roofline_s(gpu, tp, read, computed * tokens)
-
-
-def elementwise_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:
-    """Time of one layer's norms, rotary embedding, activation and residual additions.
-
-    Args:
-        architecture: What runs.
-        gpu: What it runs on.
-        tp: GPUs of the node.
-        tokens: float64, any shape; tokens of the step.
-
-    Returns:
-        Seconds, same shape.
-    """
-    coefficients = gpu.step
-    replicated = coefficients.elementwise_replicated_share
-    width = architecture.hidden / _REFERENCE_HIDDEN * (replicated + (1.0 - replicated) / tp)
-    return coefficients.elementwise_const_s + coefficients.elementwise_s_per_token * width * tokens
-
-
-def allreduce_s(gpu: GpuConfig, tp: int, num_bytes: np.ndarray) -> np.ndarray:
-    """Time of one all-reduce of a node's GPUs: ``6 us + x/B(tp)``, zero at tp 1.
-
-    Args:
-        gpu: What it runs on.
-        tp: GPUs of the node, a key of the GPU's bandwidth table.
-        num_bytes: float64, any shape.
-
-    Returns:
-        Seconds, same shape.
-    """
-    if tp == 1:
-        return np.zeros_like(num_bytes)
-    return gpu.step.allreduce_const_s + num_bytes / gpu.step.allreduce_bytes_per_s[tp]
-
-
-def lmhead_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, sequences: np.ndarray) -> np.ndarray:
-    """Time of the output matrix: the smooth roofline with W = vocab * hidden and n = S.
-
-    Args:
-        architecture: What runs.
-        gpu: What it runs on.
-        tp: GPUs of the node.
-        sequences: float64, any shape; sequences that sample a token.
-
-    Returns:
-        Seconds, same shape.
-    """
-    parameters = float(architecture.vocab * architecture.hidden)
-    return _roofline_s(gpu, tp, np.full_like(sequences, parameters), parameters * sequences)
+    return StepTables(attention_record(architecture, gpu, tp), step_s, sample_s)
 
 
 def step_time_s(
@@ -169,7 +97,20 @@ def step_time_s(
     return total
 
 
-def _perf(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int) -> np.ndarray:
+def attention_record(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int) -> np.ndarray:
+    """Bytes and attention of one architecture on one kind of node.
+
+    Prefill multiplies: 4 * heads * head_dim FLOPs for each pair of query and key. Decode reads: keys and values of
+    every cached token, two bytes each.
+
+    Args:
+        architecture: What runs.
+        gpu: What it runs on.
+        tp: GPUs of the node.
+
+    Returns:
+        PERF, shape (): seconds are per step, all layers together.
+    """
     coefficients = gpu.step
     layers = architecture.layers
     heads = architecture.heads / tp
@@ -188,12 +129,3 @@ def _perf(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int) -> np.ndarr
     # Keys and values, two bytes each.
     perf["att_decode_s_per_token"] = layers * 4.0 * kv_heads * architecture.head_dim / bytes_per_s
     return perf
-
-
-def _roofline_s(gpu: GpuConfig, tp: int, read: np.ndarray, multiplied: np.ndarray) -> np.ndarray:
-    """Combine the time to read parameters with the time to multiply them (parameters times tokens)."""
-    coefficients = gpu.step
-    memory_s = WEIGHT_BYTES_PER_PARAMETER * read / tp / (gpu.hbm_bytes_per_s * coefficients.linear_bandwidth_efficiency)
-    compute_s = 2.0 * multiplied / tp / (gpu.peak_flops_per_s * coefficients.linear_flops_efficiency)
-    exponent = coefficients.roofline_exponent
-    return (memory_s**exponent + compute_s**exponent) ** (1.0 / exponent)

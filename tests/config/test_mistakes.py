@@ -34,7 +34,6 @@ MISTAKES = {
     "context beyond the architecture": ("models.0.max_model_len=1000000", ["models.0.max_model_len", "131072"]),
     "matrix of the wrong size": ("fleet.latency_s=[[0]]", ["latency_s", "2 x 2"]),
     "minibatch beyond the rollout": ("train.rollout_steps=1", ["train", "batch_size"]),
-    "tp without a coefficient": ("fleet.clusters.0.hosts.0.tp=3", ["tp 3", "[2, 4, 8]"]),
 }
 
 

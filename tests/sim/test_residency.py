@@ -39,7 +39,10 @@ def test_a_sleeper_wakes_in_seconds() -> None:
     took_s = wakes[0]["time_s"] - begins[0]["time_s"]
     # Waking comes after the 32B model has been put to sleep, twice as slow the first time.
     large_gb = float(scenario.world.perf["weight_bytes"][0, scenario.world.models["arch"][2]]) / 1e9
-    assert took_s == pytest.approx(0.2 + weight_gb / 21 + 2 * (0.2 + large_gb / 21), rel=0.02)
+    base_s = float(scenario.world.params[0].wake_base_s)
+    gb_per_s = float(scenario.world.hosts[0].pcie_gpu_bytes_per_s) / 1e9
+    expected_s = base_s + weight_gb / gb_per_s + 2 * (base_s + large_gb / gb_per_s)
+    assert took_s == pytest.approx(expected_s, rel=0.02)
 
 
 def test_loads_of_one_host_share_its_drive() -> None:

@@ -1,0 +1,134 @@
+"""Layer timings that follow Vidur's columns: linear, element-wise, attention (Vidur and Frontier)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from maestro_gym.config import ArchitectureConfig
+from maestro_gym.fidelity.frames import median_columns, read_table
+from maestro_gym.fidelity.points import Machine, Reading
+from maestro_gym.sim.operators import attention_token_s, elementwise_s, linear_s
+from maestro_gym.sim.performance import attention_record
+
+LINEAR = ("attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj")
+ELEMENTWISE = ("input_layernorm", "post_attention_layernorm", "attn_rope", "mlp_act", "add")
+_SHAPE = ("n_head", "n_kv_head", "n_embd", "n_expanded_embd", "vocab_size", "use_gated_mlp")
+_TP = "num_tensor_parallel_workers"
+
+
+def read_layers(reading: Reading, path: Path, gpu: str) -> None:
+    """Read one ``mlp.csv``: the time of one layer's operators against tokens and TP, in ms.
+
+    Args:
+        reading: Where the points go.
+        path: The file; its folder names the model.
+        gpu: Name of the hardware in the catalogue.
+    """
+    table = read_table(path, [*_SHAPE, _TP, "num_tokens", *median_columns(LINEAR)])
+    # A model without a second norm has no column for it.
+    missing = [name for name in median_columns(ELEMENTWISE) if not table.has(name)]
+    if missing:
+        reading.skip(f"element-wise, {path.parent.name}", len(table), f"no column {', '.join(missing)}")
+    for key, rows in table.groups([*_SHAPE, _TP]):
+        heads, kv_heads, hidden, ffn, vocab, gated, tp = (int(value) for value in key)
+        architecture = ArchitectureConfig(
+            layers=1,
+            hidden=hidden,
+            heads=heads,
+            kv_heads=kv_heads,
+            head_dim=hidden // heads,
+            ffn=ffn,
+            vocab=vocab,
+            max_model_len=1,
+            gated_ffn=bool(gated),
+        )
+        (tokens,) = rows.floats("num_tokens")
+        linear = np.sum([rows.median_s(name) for name in LINEAR], axis=0)
+        # The residual is added after attention and after the feed-forward block.
+        summed = () if missing else (*ELEMENTWISE, "add")
+        element = np.sum([rows.median_s(name) for name in summed], axis=0)
+        case = f"{path.parent.name} tp {tp}"
+        for quantity, seconds, operator in (
+            ("linear layers", linear, linear_s),
+            ("element-wise", element, elementwise_s),
+        ):
+            if operator is elementwise_s and missing:
+                continue
+            reading.add(
+                quantity,
+                case,
+                gpu,
+                seconds,
+                lambda on, a=architecture, tp=tp, n=tokens, operator=operator: operator(a, on.gpu, tp, n),
+                lambda i, n=tokens, case=case: f"{case}, {n[i]:.0f} tokens",
+            )
+
+
+def read_attention(reading: Reading, path: Path, gpu: str) -> None:
+    """Read one ``attention.csv``: one layer's attention against cached tokens, batch and chunk, in ms.
+
+    Args:
+        reading: Where the points go.
+        path: The file; its folder names the model.
+        gpu: Name of the hardware in the catalogue.
+    """
+    shape = ["n_embd", "n_q_head", "n_kv_head", _TP]
+    axes = ["batch_size", "prefill_chunk_size", "kv_cache_size"]
+    timed = median_columns(("attn_prefill", "attn_decode"))
+    table = read_table(path, [*shape, *axes, *timed], ["is_prefill"])
+    prefill_rows = np.array([word.lower() in ("true", "1") for word in table.words("is_prefill")], dtype=bool)
+    for prefill, name in ((True, "attn_prefill"), (False, "attn_decode")):
+        for key, rows in table.where(prefill_rows == prefill).groups(shape):
+            hidden, heads, kv_heads, tp = (int(value) for value in key)
+            width = hidden // heads
+            sizes = rows.floats(*axes)
+            case = f"{path.parent.name} tp {tp}"
+
+            def predict(
+                on: Machine,
+                shape: tuple[int, int, int, int] = (heads, kv_heads, width, tp),
+                sizes: list[np.ndarray] = sizes,
+                prefill: bool = prefill,
+            ) -> np.ndarray:
+                batch, chunk, cached = sizes
+                return attention_s(on, shape, batch, chunk if prefill else None, cached)
+
+            def label(i: int, sizes: list = sizes, case: str = case) -> str:
+                return f"{case}, batch {sizes[0][i]:.0f}, chunk {sizes[1][i]:.0f}, {sizes[2][i]:.0f} cached"
+
+            quantity = "attention prefill" if prefill else "attention decode"
+            reading.add(quantity, case, gpu, rows.median_s(name), predict, label)
+
+
+def attention_s(
+    on: Machine,
+    shape: tuple[int, int, int, int],
+    batch: np.ndarray,
+    chunk: np.ndarray | None,
+    cached: np.ndarray,
+) -> np.ndarray:
+    """Attention of one layer as the engine reckons it.
+
+    Args:
+        on: What it runs on.
+        shape: Query heads and KV heads of the model, width of a head, GPUs of the node.
+        batch: float64, shape (points,): sequences.
+        chunk: float64, shape (points,): new tokens of each sequence; None decodes.
+        cached: float64, shape (points,): tokens of each sequence that are in the cache.
+
+    Returns:
+        Seconds, shape (points,).
+    """
+    heads, kv_heads, head_dim, tp = shape
+    layer = ArchitectureConfig(
+        layers=1, hidden=1, heads=heads, kv_heads=kv_heads, head_dim=head_dim, ffn=1, vocab=1, max_model_len=1
+    )
+    record = attention_record(layer, on.gpu, tp)
+    token_s = attention_token_s(layer, on.gpu, tp, batch if chunk is None else batch * chunk)
+    if chunk is None:
+        seconds = token_s + float(record["att_decode_const_s"]) + float(record["att_decode_s_per_seq"]) * batch
+        return seconds + float(record["att_decode_s_per_token"]) * batch * cached
+    pairs = batch * chunk * (cached + chunk / 2.0)
+    return token_s + float(record["att_prefill_const_s"]) + float(record["att_prefill_s_per_pair"]) * pairs

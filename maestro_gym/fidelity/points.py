@@ -1,0 +1,157 @@
+"""What a reader of measurements hands on: measured values, and the function of the model that predicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from maestro_gym.config import GpuConfig, HostConfig, LimitsConfig
+
+if TYPE_CHECKING:
+    from maestro_gym.fidelity.catalogue import Catalogue
+
+
+class Machine(NamedTuple):
+    """What a prediction depends on beside the model that runs."""
+
+    gpu: GpuConfig
+    host: HostConfig
+    limits: LimitsConfig
+
+
+Predict = Callable[[Machine], np.ndarray]
+"""The performance model on one machine: float64, shape (points,), in the unit of what was measured."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Measurements that one call of the performance model predicts.
+
+    Attributes:
+        quantity: What was measured, such as ``linear layers``; rows of the report are (source, quantity).
+        case: Model, TP and the like, for the detailed table.
+        gpu: Name of the hardware in the catalogue.
+        measured: float64, shape (points,).
+        predict: The model's value for each point.
+        label: Says what a point is.
+        seen: bool, shape (points,): points that constants may be fitted to where the others are scored, all
+            quantities of the source together; None leaves the choice.
+    """
+
+    quantity: str
+    case: str
+    gpu: str
+    measured: np.ndarray
+    predict: Predict
+    label: Callable[[int], str]
+    seen: np.ndarray | None = None
+
+    def part(self, chosen: np.ndarray) -> Batch:
+        """Some of the points.
+
+        Args:
+            chosen: int64, shape (chosen points,): which.
+
+        Returns:
+            A batch of these.
+        """
+        return replace(
+            self,
+            measured=self.measured[chosen],
+            predict=lambda on: self.predict(on)[chosen],
+            label=lambda i: self.label(int(chosen[i])),
+            seen=None if self.seen is None else self.seen[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Rows that could not be held against the model.
+
+    Attributes:
+        what: Model, GPU or quantity.
+        rows: How many rows.
+        reason: Why, and what would help.
+    """
+
+    what: str
+    rows: int
+    reason: str
+
+
+@dataclass
+class Reading:
+    """What one folder held."""
+
+    batches: list[Batch] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def add(
+        self,
+        quantity: str,
+        case: str,
+        gpu: str,
+        measured: np.ndarray,
+        predict: Predict,
+        label: Callable[[int], str],
+        seen: np.ndarray | None = None,
+        count_blanks: bool = True,
+    ) -> None:
+        """Keep what was measured and is positive; blanks are counted as skipped.
+
+        Args:
+            quantity: As in `Batch`.
+            case: As in `Batch`.
+            gpu: As in `Batch`.
+            measured: float64, shape (rows,); may hold NaN and zeros.
+            predict: For all rows, kept or not.
+            label: Of a row.
+            seen: As in `Batch`, for all rows.
+            count_blanks: Blanks are rows that were to be measured.
+        """
+        measured = np.asarray(measured, dtype=np.float64)
+        good = np.flatnonzero(np.isfinite(measured) & (measured > 0))
+        if count_blanks and len(good) < len(measured):
+            self.skip(f"{quantity}, {case}", len(measured) - len(good), "nothing was measured")
+        if len(good):
+            self.batches.append(Batch(quantity, case, gpu, measured, predict, label, seen).part(good))
+
+    def skip(self, what: str, rows: int, reason: str) -> None:
+        """Name what is left out.
+
+        Args:
+            what: Model, GPU or quantity.
+            rows: How many rows.
+            reason: Why, and what would help.
+        """
+        self.skipped.append(Skipped(what, rows, reason))
+
+
+Reader = Callable[[Path, "Catalogue"], Reading]
+"""Reads the folder of a source."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of profile.
+
+    Attributes:
+        name: Folder, and first column of the report.
+        title: What it is, with its public source.
+        read: Reads the folder.
+        free: Quantity to the constants that it can tell, dotted from `Machine`; they are fitted to every second
+            point for the second half of the report, and by `calibrate` where `calibrates` names the quantity.
+        calibrates: Quantities that `calibrate` fits the hardware to.
+        unit: Quantity to unit, where it is not seconds.
+    """
+
+    name: str
+    title: str
+    read: Reader
+    free: dict[str, tuple[str, ...]]
+    calibrates: Sequence[str] = ()
+    unit: dict[str, str] = field(default_factory=dict)

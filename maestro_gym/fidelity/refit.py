@@ -1,0 +1,127 @@
+"""Fitting constants of a machine to measurements by least squares on the relative error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel
+from scipy.optimize import least_squares, minimize
+
+from maestro_gym.fidelity.points import Batch, Machine
+
+_SOFTENING = 0.1
+"""Relative error beyond which a point counts less than squared (soft L1), so that outliers do not rule the fit."""
+_SMALLEST = 1e-12
+_INSIDE = 1e-6
+_MAX_ITERATIONS = 80
+_MAX_EVALUATIONS = 100
+_RESTARTS = 3
+_WIDTH = 0.5
+_TOLERANCE = 1e-3
+
+
+def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str], jumps: bool = False) -> Machine:
+    """Fit constants so that the sum over points of soft_l1(relative error) is least.
+
+    Args:
+        groups: Batches by kind of measurement; each kind weighs the same, however many points it has.
+        machine: Where the search starts.
+        free: Dotted names, such as ``gpu.step.step_const_s``.
+        jumps: The predictions have no slope, as those of a replay, whose batches change in jumps; the search is then
+            by a simplex (Nelder and Mead, 1965).
+
+    Returns:
+        The machine with the fitted constants.
+    """
+    start = np.array([_get(machine, name) for name in free])
+    scale = np.where(start > 0, start, 0.1)
+    lower, upper = (np.array(side) for side in zip(*(_bounds(machine, name) for name in free), strict=True))
+    weights = [np.sqrt(1.0 / sum(len(batch.measured) for batch in group)) for group in groups if group]
+    kept = [group for group in groups if group]
+
+    def residuals(x: np.ndarray) -> np.ndarray:
+        trial = with_values(machine, dict(zip(free, x * scale, strict=True)))
+        parts = [
+            weight * (batch.predict(trial) / batch.measured - 1.0)
+            for group, weight in zip(kept, weights, strict=True)
+            for batch in group
+        ]
+        return np.concatenate(parts)
+
+    # A search must start inside its bounds.
+    begin = np.clip(np.ones(len(free)), lower / scale + _INSIDE, upper / scale - _INSIDE)
+    softening = _SOFTENING * float(np.median(weights))
+    if jumps:
+
+        def cost(x: np.ndarray) -> float:
+            return float(np.sum(np.sqrt(1.0 + (residuals(x) / softening) ** 2) - 1.0))
+
+        limits = list(zip(lower / scale, upper / scale, strict=True))
+        place = begin
+        for _ in range(_RESTARTS):
+            # A wide simplex steps over the jumps; a new one gets out of where the last collapsed.
+            simplex = np.vstack([place, place + _WIDTH * np.eye(len(place))])
+            options = {"maxfev": _MAX_EVALUATIONS, "initial_simplex": simplex, "xatol": _TOLERANCE, "fatol": 0.0}
+            place = minimize(cost, place, method="Nelder-Mead", bounds=limits, options=options).x
+        return with_values(machine, dict(zip(free, (float(value) for value in place * scale), strict=True)))
+    found = least_squares(
+        residuals,
+        begin,
+        bounds=(lower / scale, upper / scale),
+        loss="soft_l1",
+        # Residuals carry the weight of their group.
+        f_scale=softening,
+        max_nfev=_MAX_ITERATIONS,
+    )
+    return with_values(machine, dict(zip(free, (float(value) for value in found.x * scale), strict=True)))
+
+
+def with_values(machine: Machine, values: dict[str, float]) -> Machine:
+    """Copy a machine with other constants.
+
+    Args:
+        machine: The machine.
+        values: Dotted name to value.
+
+    Returns:
+        The copy.
+    """
+    parts = machine._asdict()
+    for name, value in values.items():
+        part, *path = name.split(".")
+        parts[part] = _assign(parts[part], path, value)
+    return Machine(**parts)
+
+
+def _assign(config: Any, path: Sequence[str], value: float) -> Any:  # noqa: ANN401 - a configuration model or a section
+    if len(path) == 1:
+        return config.model_copy(update={path[0]: float(value)})
+    return config.model_copy(update={path[0]: _assign(getattr(config, path[0]), path[1:], value)})
+
+
+def _get(machine: Machine, name: str) -> float:
+    place: Any = machine
+    for part in name.split("."):
+        place = getattr(place, part)
+    return float(place)
+
+
+def _bounds(machine: Machine, name: str) -> tuple[float, float]:
+    """Limits that the configuration declares for a constant."""
+    section, _, key = name.rpartition(".")
+    place: Any = machine
+    for part in section.split("."):
+        place = getattr(place, part)
+    model: type[BaseModel] = type(place)
+    low, high = -np.inf, np.inf
+    for limit in model.model_fields[key].metadata:
+        if isinstance(limit, Ge):
+            low = float(limit.ge)  # pyright: ignore[reportArgumentType]
+        elif isinstance(limit, Gt):
+            low = float(limit.gt) + _SMALLEST  # pyright: ignore[reportArgumentType]
+        elif isinstance(limit, Le):
+            high = float(limit.le)  # pyright: ignore[reportArgumentType]
+    return low, high

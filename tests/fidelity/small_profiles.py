@@ -1,0 +1,93 @@
+"""Small profile folders whose right answers are known, because the model itself wrote them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from maestro_gym.config import ArchitectureConfig
+from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.sim.load_times import start_time_s, wake_time_s
+from maestro_gym.sim.operators import elementwise_s, linear_s
+
+GPU = "A100-80GB"
+LINEAR_COLUMN = "time_stats.mlp_up_proj.median"
+_OPERATORS = (
+    "attn_pre_proj",
+    "attn_post_proj",
+    "mlp_down_proj",
+    "input_layernorm",
+    "post_attention_layernorm",
+    "attn_rope",
+    "add",
+)
+SHAPE = {
+    "n_head": 32,
+    "n_kv_head": 8,
+    "n_embd": 4096,
+    "n_expanded_embd": 14336,
+    "vocab_size": 32000,
+    "use_gated_mlp": True,
+}
+
+
+def layer_frame(catalogue: Catalogue, factor: float = 1.0) -> pd.DataFrame:
+    """A layer table as the model would have it, all linear time in one operator and all element-wise in another."""
+    gpu = catalogue.gpus[GPU]
+    model = ArchitectureConfig(
+        layers=1, hidden=4096, heads=32, kv_heads=8, head_dim=128, ffn=14336, vocab=32000, max_model_len=1
+    )
+    frames = []
+    for tp in (1, 2, 4):
+        tokens = np.array([1, 2, 8, 16, 64, 128, 200, 256, 512, 1000, 2048, 4096])
+        frame = pd.DataFrame({"num_tokens": tokens, "num_tensor_parallel_workers": tp, **SHAPE})
+        for name in _OPERATORS:
+            frame[f"time_stats.{name}.median"] = 0.0
+        frame[LINEAR_COLUMN] = linear_s(model, gpu, tp, tokens.astype(float)) * 1e3 * factor
+        frame["time_stats.mlp_act.median"] = elementwise_s(model, gpu, tp, tokens.astype(float)) * 1e3 * factor
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def write_vidur(root: Path, frame: pd.DataFrame, gpu: str = "a100", model: str = "any-7b") -> Path:
+    """Write a layer table where Vidur has it."""
+    path = root / "vidur" / gpu / model / "mlp.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False)
+    return path
+
+
+def write_startup(root: Path, catalogue: Catalogue, factor: float = 1.0) -> Path:
+    """Write start-up totals as the model has them."""
+    costs = catalogue.gpus[GPU].residency
+    rows = [
+        {
+            "model": f"m{layers}",
+            "layers": layers,
+            "params_b": billions,
+            "actual_total_s": factor
+            * start_time_s(
+                costs.cpu_base_s, costs.cpu_s_per_gb / 1e9, 2e9 * billions, costs.cpu_s_per_layer, float(layers)
+            ),
+        }
+        for layers, billions in ((24, 0.6), (32, 7.0), (40, 13.0), (32, 6.0), (48, 14.0), (64, 32.0), (16, 1.2))
+    ]
+    path = root / "vllm_startup" / "a100_vllm_startup.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def write_sleep(root: Path, catalogue: Catalogue, model: str = "Qwen3-0.6B", gpu: str = "A100") -> Path:
+    """Write wakes as the model has them for Qwen3-0.6B."""
+    card = catalogue.gpus[GPU]
+    size = catalogue.model("Qwen3-0.6B")
+    assert size is not None
+    seconds = wake_time_s(card.residency.wake_base_s, float(size.weight_bytes), card.pcie_bytes_per_s)
+    row = {"gpu": gpu, "model": model, "tp": 1, "precision": "bf16", "sleep_level": 1, "event": "wake"}
+    path = root / "vllm_sleep_mode" / "wakes.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame([row | {"seconds": seconds}] * 3).to_csv(path, index=False)
+    return path

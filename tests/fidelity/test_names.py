@@ -1,0 +1,51 @@
+"""Names in measurements find their architecture and hardware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from maestro_gym.errors import MaestroError
+from maestro_gym.fidelity.catalogue import Catalogue, load_catalogue
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("meta-llama/Llama-2-7b-chat-hf", "Llama-2-7B"),
+        ("llama2-70b", "Llama-2-70B"),
+        ("Meta-Llama-3-8B", "Llama-3.1-8B"),
+        ("mistralai/Mixtral-8x7B-v0.1", "Mixtral-8x7B"),
+        ("Qwen3-Coder-30B-A3B-Instruct", "Qwen3-30B-A3B"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "Qwen2.5-32B"),
+        ("google/gemma-3-27b-it", "Gemma-3-27B"),
+    ],
+)
+def test_a_model_is_known_by_the_names_it_goes_by(name: str, known: str, catalogue: Catalogue) -> None:
+    assert catalogue.model(name) is not None
+    assert catalogue.model(name) == catalogue.model(known)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("NVIDIA A100-SXM4-80GB", "A100-80GB"), ("a100_dgx", "A100-80GB"), ("H100", "H100-80GB"), ("b999", None)],
+)
+def test_a_gpu_is_known_by_the_names_it_goes_by(name: str, known: str | None, catalogue: Catalogue) -> None:
+    assert catalogue.gpu(name) == known
+
+
+def test_different_sizes_are_different_models(catalogue: Catalogue) -> None:
+    assert catalogue.model("Qwen2.5-7B") != catalogue.model("Qwen2.5-72B")
+    assert catalogue.model("Llama-9-7B") is None
+
+
+def test_mistakes_in_what_the_user_adds_are_told(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match="no such file"):
+        load_catalogue(models=[tmp_path / "none.yaml"])
+    file = tmp_path / "models.yaml"
+    file.write_text("Mine: {layers: 3, hiden: 5}")
+    with pytest.raises(MaestroError, match="hidden"):
+        load_catalogue(models=[file])
+    with pytest.raises(MaestroError, match="NAME=FILE"):
+        load_catalogue(gpus=["a100"])
