@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from maestro_gym.envs.batch import Batch, EnvOptions
-from maestro_gym.envs.kernel import follow_companions
 from maestro_gym.envs.sb3 import MaestroVecEnv, tier_of
 from maestro_gym.errors import MaestroError
-from maestro_gym.schema import DONE_NO, Core, Hidden, State, View
+from maestro_gym.schema import DONE_NO, DONE_TIME, Core, Hidden, State, View
 
 _PARTS = (("visible", View), ("hidden", Hidden), ("core", Core))
 
 
 class StaggeredBatch(Batch):
-    """A batch whose first episodes are under way when learning begins, at evenly spread times.
+    """A batch whose first episodes are cut off at evenly spread times.
 
-    All environments would begin empty, and a rollout would show one moment of the day: morning first,
-    evening much later, when the policy has been shaped by the morning. So the companions' own rule leads
-    each environment to a time of its own before the agent takes over.
+    All environments begin empty and end at one horizon. In step, every rollout would show one moment of
+    the day only: morning first, evening much later. After the first, shortened episodes, all hours are there.
     """
 
-    def begin_all(self, seeds: Sequence[int | None]) -> None:
-        """Begin an episode in every environment and lead it to its time; see `Batch.begin_all`."""
-        super().begin_all(seeds)
-        follow_companions(self._runner, np.arange(self.num_envs) / self.num_envs * self.scenario.config.horizon_s)
-        for e in np.flatnonzero(self.buffers.outcome["done"] != DONE_NO):
-            self.begin(int(e))
+    def step(self, actions: np.ndarray) -> None:
+        """Do an action in every environment; see `Batch.step`."""
+        super().step(actions)
+        outcome = self.buffers.outcome
+        share = (np.arange(self.num_envs) + 1) / self.num_envs
+        early = (self.episodes == 0) & (outcome["now_s"] >= share * self.scenario.config.horizon_s)
+        outcome["done"][early & (outcome["done"] == DONE_NO)] = DONE_TIME
 
     def restore(self, state: State) -> None:
         """Go on from another state of the simulation."""

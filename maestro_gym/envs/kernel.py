@@ -6,15 +6,13 @@ so the serial and the parallel one are the same code, cost a second to compile, 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange, types
 
 from maestro_gym.envs.desk import BEGIN, DESK, RUNNER, Desk, Runner
 from maestro_gym.envs.observe import observe
 from maestro_gym.jit import njit, njit_as
-from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, TIER_CLUSTER, TIER_GLOBAL, State
+from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, State
 from maestro_gym.sim.engine import act, advance
 
 PARALLEL_FROM = 32
@@ -130,32 +128,3 @@ def step_parallel(runner: Runner) -> None:
 def step_alone(runner: Runner, e: int) -> int:
     """Step one environment: the way to begin an episode in a batch that has others under way."""
     return runner.step(runner.desk, e)
-
-
-@njit
-def _own_answer(desk: Desk, e: int) -> int:
-    """The action by which an agent would do what the companions' own rule does; the lowest legal when none is."""
-    engine, buffers = desk.engine, desk.buffers
-    tier = int(buffers.outcome[e].tier)
-    if tier == TIER_GLOBAL:
-        code = engine.global_rule(engine.state.visible, engine.oracle, e)
-    elif tier == TIER_CLUSTER:
-        code = engine.cluster_rule(engine.state.visible, engine.oracle, e)
-    else:
-        code = engine.node_rule(engine.state.visible, engine.oracle, e)
-    for action in range(buffers.mask.shape[1]):
-        if buffers.mask[e, action] and buffers.codes[e, action] == code:
-            return action
-    return lowest_legal(buffers.mask[e])
-
-
-@njit_as(types.void(RUNNER, types.float64[::1]), parallel=True)
-def follow_companions(runner: Runner, until_s: np.ndarray) -> None:
-    """Let the companions' own rule answer for the agent, in every environment up to a time of its own."""
-    step, desk = runner.step, runner.desk
-    for index in prange(runner.num_envs):
-        e: Any = np.int64(index)  # numba counts without a sign
-        outcome = desk.buffers.outcome[e]
-        while outcome.done == DONE_NO and outcome.now_s < until_s[e]:
-            desk.buffers.actions[e] = _own_answer(desk, e)
-            step(desk, e)
