@@ -43,7 +43,8 @@ def hand_made_scenario(name: str, overrides: tuple[str, ...]) -> SimpleNamespace
     contention = "custom" if any(text.startswith("workload.load=") for text in overrides) else [*chosen, "medium"][0]
     rate_rps = {"low": 1.0, "medium": 1.6, "high": 2.2}.get(contention, 1.8)
     config = SimpleNamespace(name=name, contention=contention, seeds=[0, 1, 2])
-    return SimpleNamespace(config=config, rate_rps=rate_rps, capacity_rps=2.0)
+    workload = SimpleNamespace(notes=())
+    return SimpleNamespace(config=config, workload=workload, rate_rps=rate_rps, capacity_rps=2.0)
 
 
 def load_policy(spec: str, scenario: SimpleNamespace) -> HandMadePolicy:
