@@ -45,8 +45,9 @@ format: $(STAMP) ## let ruff put code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure the simulator's speed on this machine
+bench: $(STAMP) ## measure the simulator's speed, and hold it against the reference on 2,000 scenarios
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/differential.py --scenarios 2000
 
 docs: $(STAMP) ## write the pages of docs that the code itself can tell
 	$(BIN)/python docs/make_reference.py

@@ -31,13 +31,16 @@ class ResumableEnv(Protocol):
         ...
 
 
-def save_checkpoint(folder: Path, model: ContinuousTimePPO, env: ResumableEnv, notes: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path, model: ContinuousTimePPO, env: ResumableEnv, average: torch.nn.Module, notes: Mapping[str, Any]
+) -> None:
     """Replace the run's checkpoint; the old one stays until the new one is complete.
 
     Args:
         folder: the run folder.
         model: between two rollouts.
         env: its environment.
+        average: running mean of the network's weights.
         notes: what the trainer must remember, as JSON.
     """
     partial, final = folder / (FOLDER + ".part"), folder / FOLDER
@@ -46,6 +49,7 @@ def save_checkpoint(folder: Path, model: ContinuousTimePPO, env: ResumableEnv, n
     learner = {
         "policy": model.policy.state_dict(),
         "optimizer": model.policy.optimizer.state_dict(),
+        "average": average.state_dict(),
         "torch_rng": torch.get_rng_state(),
     }
     torch.save(learner, partial / "learner.pt")
@@ -66,13 +70,16 @@ def save_checkpoint(folder: Path, model: ContinuousTimePPO, env: ResumableEnv, n
     partial.rename(final)
 
 
-def load_checkpoint(folder: Path, model: ContinuousTimePPO, env: ResumableEnv) -> dict[str, Any]:
+def load_checkpoint(
+    folder: Path, model: ContinuousTimePPO, env: ResumableEnv, average: torch.nn.Module
+) -> dict[str, Any]:
     """Bring a freshly built model and environment to where a run stopped.
 
     Args:
         folder: the run folder.
         model: built from the run's own configuration.
         env: its environment, after a reset.
+        average: running mean of the network's weights, which is set too.
 
     Returns:
         The trainer's notes.
@@ -90,6 +97,7 @@ def load_checkpoint(folder: Path, model: ContinuousTimePPO, env: ResumableEnv) -
             arrays = {name: file[name] for name in file.files}
         model.policy.load_state_dict(learner["policy"])
         model.policy.optimizer.load_state_dict(learner["optimizer"])
+        average.load_state_dict(learner["average"])
         env.set_state({name.removeprefix(_ENV): value for name, value in arrays.items() if name.startswith(_ENV)})
         model._last_obs = {
             name.removeprefix(_OBSERVATION): value for name, value in arrays.items() if name.startswith(_OBSERVATION)

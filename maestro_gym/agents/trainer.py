@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.vec_env import VecEnv
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from maestro_gym.agents.actor_critic import CandidatePolicy
 from maestro_gym.agents.callbacks import EpisodeTerms, Milestones, ProgressBar
@@ -98,6 +99,10 @@ class Trainer:
         self._reference = reference
         self._best: float | None = None
         self.model = build_model(train, env)
+        # A policy that still learns swings from update to update; the mean of the last ones swings less.
+        self._average = AveragedModel(
+            self._network, multi_avg_fn=get_ema_multi_avg_fn(1.0 - 1.0 / train.average_updates)
+        )
         self.evaluations: CsvLog
 
     def run(self, *, resume: bool = False, stop_at_steps: int | None = None, progress: bool = True) -> None:
@@ -111,7 +116,7 @@ class Trainer:
         model, train = self.model, self._train
         if resume:
             self._env.reset()
-            self._best = load_checkpoint(self._folder, model, self._env)["best"]
+            self._best = load_checkpoint(self._folder, model, self._env, self._average)["best"]
         done = model.num_timesteps
         self.evaluations = CsvLog(self._folder / "evaluations.csv", done)
         model.set_logger(open_logger(self._folder, done, train.wandb, train.model_dump()))
@@ -144,15 +149,20 @@ class Trainer:
             model.collect_rollouts(self._env, callback, model.rollout_buffer, model.n_steps)
             model._update_current_progress_remaining(model.num_timesteps, total)
             model.train()
+            self._average.update_parameters(self._network)
             model.logger.dump(model.num_timesteps)
         callback.on_training_end()
 
+    @property
+    def _network(self) -> Any:  # noqa: ANN401 - a CandidateScorer or a SlotMlp
+        return self.model.policy.mlp_extractor
+
     def checkpoint(self) -> None:
         """Save what an exact resume needs."""
-        save_checkpoint(self._folder, self.model, self._env, {"best": self._best})
+        save_checkpoint(self._folder, self.model, self._env, self._average, {"best": self._best})
 
     def _evaluate(self, steps: int, bar: ProgressBar | None) -> None:
-        network: Any = self.model.policy.mlp_extractor
+        network: Any = self._average.module
         means = self._measure(network)
         self.evaluations.append({STEP_COLUMN: steps} | means)
         for name, value in means.items():

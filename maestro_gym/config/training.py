@@ -46,6 +46,11 @@ class TrainConfig(StrictModel):
     slo_weight: float = Field(default=1.0, ge=0, description="weight of the SLO terms beside the residence term")
     eval_every_steps: int = Field(default=200_000, gt=0, description="decisions between two evaluations")
     eval_episodes: int = Field(default=4, gt=0, description="validation episodes of an evaluation")
+    average_updates: float = Field(
+        default=1.0,
+        ge=1,
+        description="updates over which the weights that are evaluated and kept are a running mean; 1: the weights",
+    )
     keep: Literal["best", "last"] = Field(
         default="best", description="policy that the run folder offers: best reward on validation episodes, or the last"
     )
