@@ -11,10 +11,10 @@ from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_GPU
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.frontier import EXPERT_FREE, moe_layer
-from maestro_gym.fidelity.layers import attention_s
+from maestro_gym.fidelity.layers import add_allreduce, attention_s, with_whole_experts
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import ALLREDUCE_FREE, DECODE_FREE, LINEAR_FREE, PREFILL_FREE
-from maestro_gym.sim.operators import ACTIVATION_BYTES, allreduce_s, experts_s, matmul_s
+from maestro_gym.sim.operators import ACTIVATION_BYTES, experts_s, matmul_s
 
 _HALF = ("bfloat16", "half", "float16")
 _HEADS = ["num_heads", "num_key_value_heads", "head_dim"]
@@ -109,10 +109,7 @@ def _generation(reading: Reading, gpu: str, table: Table) -> None:
 
 
 def _moe(reading: Reading, gpu: str, table: Table) -> None:
-    (parts,) = table.integers("moe_ep_size")
-    if np.any(parts != 1):
-        reading.skip("MoE with expert parallelism", int(np.sum(parts != 1)), "experts are cut, not spread")
-    for key, rows in table.where(parts == 1).groups(_MOE):
+    for key, rows in with_whole_experts(reading, table, "moe_ep_size").groups(_MOE):
         hidden, ffn, chosen, experts, tp, _ = (int(value) for value in key)
         architecture = moe_layer(hidden, ffn, experts, chosen)
         (tokens,) = rows.floats("num_tokens")
@@ -147,14 +144,7 @@ def _allreduce(reading: Reading, gpu: str, table: Table, quantity: str) -> None:
         tp = int(key[0])
         (elements,) = rows.floats("message_size")
         size = elements * ACTIVATION_BYTES
-        reading.add(
-            quantity,
-            f"tp {tp}",
-            gpu,
-            _seconds(rows),
-            lambda on, tp=tp, size=size: allreduce_s(on.gpu, tp, size),
-            lambda i, tp=tp, size=size: f"tp {tp}, {size[i]:.0f} bytes",
-        )
+        add_allreduce(reading, quantity, gpu, tp, _seconds(rows), size)
 
 
 SOURCE = Source(

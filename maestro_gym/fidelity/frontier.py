@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
-from maestro_gym.fidelity.layers import read_attention, read_layers
+from maestro_gym.fidelity.layers import read_attention, read_layers, with_whole_experts
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import DECODE_FREE, ELEMENTWISE_FREE, LINEAR_FREE, PREFILL_FREE
 from maestro_gym.sim.operators import experts_s
@@ -46,10 +44,7 @@ def _read(folder: Path, catalogue: Catalogue) -> Reading:
 
 def _read_moe(reading: Reading, path: Path, gpu: str) -> None:
     table = read_table(path, [*_MOE, *median_columns(["moe_grouped_gemm"])])
-    (parts,) = table.integers("expert_parallel_size")
-    if np.any(parts != 1):
-        reading.skip("MoE with expert parallelism", int(np.sum(parts != 1)), "experts are cut, not spread")
-    for key, rows in table.where(parts == 1).groups(_MOE[1:]):
+    for key, rows in with_whole_experts(reading, table, "expert_parallel_size").groups(_MOE[1:]):
         experts, _, chosen, hidden, ffn, gated, tp = (int(value) for value in key)
         architecture = moe_layer(hidden, ffn, experts, chosen, bool(gated))
         (tokens,) = rows.floats("num_tokens")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
-from maestro_gym.fidelity.frames import median_columns, read_table
+from maestro_gym.fidelity.frames import Table, median_columns, read_table
 from maestro_gym.fidelity.points import Machine, Reading
-from maestro_gym.sim.operators import attention_token_s, elementwise_s, linear_s
+from maestro_gym.sim.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
 from maestro_gym.sim.performance import attention_record
 
 LINEAR = ("attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj")
@@ -132,3 +132,38 @@ def attention_s(
         return seconds + float(record["att_decode_s_per_token"]) * batch * cached
     pairs = batch * chunk * (cached + chunk / 2.0)
     return token_s + float(record["att_prefill_const_s"]) + float(record["att_prefill_s_per_pair"]) * pairs
+
+
+def add_allreduce(reading: Reading, quantity: str, gpu: str, tp: int, measured_s: np.ndarray, size: np.ndarray) -> None:
+    """Add the timings of one all-reduce.
+
+    Args:
+        reading: What takes them.
+        quantity: Heading of their table.
+        gpu: Name in the catalogue.
+        tp: GPUs of the node.
+        measured_s: float64, shape (n,), in seconds.
+        size: float64, shape (n,), bytes that each GPU holds.
+    """
+    reading.add(
+        quantity,
+        f"tp {tp}",
+        gpu,
+        measured_s,
+        lambda on: allreduce_s(on.gpu, tp, size),
+        lambda i: f"tp {tp}, {size[i]:.0f} bytes",
+    )
+
+
+def with_whole_experts(reading: Reading, table: Table, column: str) -> Table:
+    """Rows of a MoE table without expert parallelism; the others are counted as skipped.
+
+    Args:
+        reading: What counts them.
+        table: The measurements.
+        column: Its degree of expert parallelism.
+    """
+    (parts,) = table.integers(column)
+    if np.any(parts != 1):
+        reading.skip("MoE with expert parallelism", int(np.sum(parts != 1)), "experts are cut, not spread")
+    return table.where(parts == 1)

@@ -9,9 +9,8 @@ import numpy as np
 from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
-from maestro_gym.fidelity.layers import read_attention, read_layers
+from maestro_gym.fidelity.layers import add_allreduce, read_attention, read_layers
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.sim.operators import allreduce_s
 
 LINEAR_FREE = (
     "gpu.step.matmul_const_s",
@@ -63,14 +62,7 @@ def _read_allreduce(reading: Reading, path: Path, gpu: str) -> None:
     for key, rows in table.where((workers == devices) & (rank == 0)).groups(["num_workers"]):
         tp = int(key[0])
         (size,) = rows.floats("size")
-        reading.add(
-            "all-reduce (NCCL)",
-            f"tp {tp}",
-            gpu,
-            rows.median_s("all_reduce"),
-            lambda on, tp=tp, size=size: allreduce_s(on.gpu, tp, size),
-            lambda i, tp=tp, size=size: f"tp {tp}, {size[i]:.0f} bytes",
-        )
+        add_allreduce(reading, "all-reduce (NCCL)", gpu, tp, rows.median_s("all_reduce"), size)
 
 
 SOURCE = Source(
