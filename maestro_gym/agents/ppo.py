@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
+from maestro_gym.agents.imitation import guided, imitate
 from maestro_gym.agents.reward_scale import RewardScale
 from maestro_gym.agents.rollout import ContinuousTimeRolloutBuffer
 
@@ -20,8 +21,9 @@ from maestro_gym.agents.rollout import ContinuousTimeRolloutBuffer
 class ContinuousTimePPO(MaskablePPO):
     """MaskablePPO with the discount exp(-dt / horizon), and rewards scaled to returns of the order of one.
 
-    Only the rollout differs from sb3-contrib: a transition's own discount, also where an episode was cut off
-    and its last state's value stands for the rest; those states are valued in one batch.
+    The rollout differs from sb3-contrib: a transition's own discount, also where an episode was cut off and its
+    last state's value stands for the rest; those states are valued in one batch. And learning may begin with
+    imitation: the first updates copy the companions' own rule (`imitation`), the others are PPO's.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class ContinuousTimePPO(MaskablePPO):
         *args: Any,  # noqa: ANN401 - Stable-Baselines3's
         discount_horizon_s: float = 120.0,
         reward_scaling: bool = True,
+        imitation_steps: int = 0,
         **kwargs: Any,  # noqa: ANN401 - Stable-Baselines3's
     ) -> None:
         """Build model and buffer.
@@ -37,9 +40,12 @@ class ContinuousTimePPO(MaskablePPO):
             *args: of ``MaskablePPO``.
             discount_horizon_s: 1 / beta, in seconds.
             reward_scaling: divide rewards by the size of a return.
+            imitation_steps: decisions of the rollouts that are imitated from, before PPO begins.
             **kwargs: of ``MaskablePPO``; ``gamma`` has no effect.
         """
         self.discount_horizon_s = discount_horizon_s
+        self.imitation_steps = imitation_steps
+        self._imitates = False
         self.reward_scale = RewardScale(discount_horizon_s, enabled=reward_scaling)
         kwargs["rollout_buffer_class"] = ContinuousTimeRolloutBuffer
         kwargs["rollout_buffer_kwargs"] = {"discount_horizon_s": discount_horizon_s}
@@ -56,7 +62,8 @@ class ContinuousTimePPO(MaskablePPO):
         """Fill the buffer with decisions of the present policy.
 
         Args:
-            env: has ``last_dt_s``, float, shape (n_envs,): simulated time of the last step.
+            env: has ``last_dt_s``, float, shape (n_envs,): simulated time of the last step, and for imitation
+                ``own_answers()``.
             callback: told of every step.
             rollout_buffer: a ``ContinuousTimeRolloutBuffer``.
             n_rollout_steps: decisions of each environment.
@@ -72,11 +79,16 @@ class ContinuousTimePPO(MaskablePPO):
         rollout_buffer.reset()
         callback.on_rollout_start()
         dones = np.zeros(env.num_envs, dtype=bool)
+        guidance = max(0.0, 1.0 - self.num_timesteps / self.imitation_steps) if self.imitation_steps else 0.0
+        self._imitates = guidance > 0.0
         for _ in range(n_rollout_steps):
             masks = get_action_masks(env) if use_masking else None
             with torch.no_grad():
                 chosen, values, log_probs = self.policy(obs_as_tensor(seen, self.device), action_masks=masks)
-            actions = chosen.cpu().numpy()
+            lesson = actions = chosen.cpu().numpy()
+            if self._imitates:
+                lesson = env.own_answers()  # type: ignore[attr-defined] - of every environment with companions
+                actions = guided(actions, lesson, guidance)
             observations, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -85,7 +97,7 @@ class ContinuousTimePPO(MaskablePPO):
             self._update_info_buffer(infos, dones)
             rollout_buffer.add(
                 seen,
-                actions.reshape(-1, 1),
+                lesson.reshape(-1, 1),
                 rewards,
                 self._last_episode_starts,
                 values,
@@ -102,6 +114,13 @@ class ContinuousTimePPO(MaskablePPO):
         rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
         callback.on_rollout_end()
         return True
+
+    def train(self) -> None:
+        """Learn from the rollout: imitate its lessons, or PPO's update."""
+        if self._imitates:
+            imitate(self)
+        else:
+            super().train()
 
     def _terminal_values(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
         """Values of the last observations of episodes that were cut off, 0 for all others."""

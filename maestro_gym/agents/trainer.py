@@ -49,6 +49,7 @@ def build_model(train: TrainConfig, env: VecEnv) -> ContinuousTimePPO:
         target_kl=train.target_kl,
         discount_horizon_s=train.discount_horizon_s,
         reward_scaling=train.reward_scaling,
+        imitation_steps=train.imitation_steps,
         policy_kwargs={
             "network": train.network,
             "hidden_sizes": tuple(train.hidden_sizes),

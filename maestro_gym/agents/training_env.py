@@ -51,6 +51,10 @@ class TrainingVecEnv(MaestroVecEnv):
         super().__init__(tier, num_envs, seed=seed, **vars(options))
         self.batch = StaggeredBatch(tier_of(tier), options, num_envs)
 
+    def own_answers(self) -> np.ndarray:
+        """What the companions' own rule would answer now; see `Batch.own_answers`."""
+        return self.batch.own_answers()
+
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that the future depends on; the arrays themselves, to be written out before the next step."""
         batch = self.batch

@@ -22,6 +22,9 @@ class TrainConfig(StrictModel):
     )
     hidden_sizes: list[int] = Field(default=[64, 64], min_length=1, description="widths of the hidden layers")
     total_steps: int = Field(default=1_000_000, gt=0, description="decisions to learn from, all environments together")
+    imitation_steps: int = Field(
+        default=0, ge=0, description="of these, the first that imitate the companions' own rule of the tier; then PPO"
+    )
     num_envs: int = Field(default=256, gt=0, le=65536, description="environments of the batch")
     rollout_steps: int = Field(default=64, gt=0, description="decisions of each environment between two updates")
     batch_size: int = Field(default=2048, gt=0, description="samples of a minibatch")

@@ -11,6 +11,7 @@ import numpy as np
 from maestro_gym.envs.desk import BEGIN, make_buffers, open_desk
 from maestro_gym.envs.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
 from maestro_gym.envs.layout import TIER_SPECS, make_layout
+from maestro_gym.envs.own_rule import own_answers
 from maestro_gym.envs.reward import LinearReward, Reward, RewardConfig
 from maestro_gym.envs.scenario_source import ScenarioLike, companions_of, scenario_of
 from maestro_gym.envs.window import NUM_ORDERS
@@ -214,6 +215,16 @@ class Batch:
                 f'Action {int(actions[e])} of environment {e} is illegal and illegal="raise" was asked for. Choose by '
                 f"action_masks(); legal are {some}{' ...' if self.buffers.mask[e].sum() > 8 else ''}."
             )
+
+    def own_answers(self) -> np.ndarray:
+        """What the companions' own rule would do in the agent's place, as actions.
+
+        Returns:
+            int64, shape (E,); `own_rule.NO_ANSWER` where its choice is not among the actions.
+        """
+        answers = np.empty(self.num_envs, np.int64)
+        own_answers(self._runner, answers)
+        return answers
 
     def rewards(self) -> tuple[np.ndarray, np.ndarray]:
         """Rewards, float64 (E,), and terms, float64 (E, terms), of the last step."""

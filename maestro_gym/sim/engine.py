@@ -191,6 +191,16 @@ def _apply(engine: Engine, e: int, tier: int, action: int) -> bool:
 
 
 @njit
+def ask(engine: Engine, e: int, tier: int) -> int:
+    """What the rule of a tier answers to the pending decision; nothing moves."""
+    if tier == TIER_GLOBAL:
+        return engine.global_rule(engine.state.visible, engine.oracle, e)
+    if tier == TIER_CLUSTER:
+        return engine.cluster_rule(engine.state.visible, engine.oracle, e)
+    return engine.node_rule(engine.state.visible, engine.oracle, e)
+
+
+@njit
 def advance(engine: Engine, e: int, agent_tiers: int) -> int:
     """Run an environment under its rules until an agent must decide or the episode is over.
 
@@ -207,13 +217,7 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
         tier = next_decision(state, engine.oracle, e, engine.reclaim_rule)
         if tier == NO_TIER or (agent_tiers >> tier) & 1:
             return tier
-        if tier == TIER_GLOBAL:
-            action = engine.global_rule(state.visible, engine.oracle, e)
-        elif tier == TIER_CLUSTER:
-            action = engine.cluster_rule(state.visible, engine.oracle, e)
-        else:
-            action = engine.node_rule(state.visible, engine.oracle, e)
-        act(engine, e, tier, action)
+        act(engine, e, tier, ask(engine, e, tier))
 
 
 @njit_as(types.int64(ENGINE, types.int64, types.int64))
