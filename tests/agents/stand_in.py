@@ -77,6 +77,11 @@ class StandInVecEnv(VecEnv):
     def action_masks(self) -> np.ndarray:
         return self.observation["candidates"][..., 0] > 0.5
 
+    def own_answers(self) -> np.ndarray:
+        """A teacher that knows the best candidate."""
+        candidates = self.observation["candidates"]
+        return np.where(candidates[..., 0] > 0.5, candidates[..., 1], -np.inf).argmax(1)
+
     def env_method(self, method_name: str, *args: object, indices: object = None, **kwargs: object) -> list[Any]:
         return list(getattr(self, method_name)(*args, **kwargs))
 

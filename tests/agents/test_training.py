@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,11 +61,29 @@ def test_training_learns_to_pick_the_best_candidate(network: str, enough: float,
     assert max(shares) > enough
 
 
-def test_a_run_that_stops_and_resumes_ends_with_the_same_parameters(tmp_path: Path) -> None:
-    whole = _trainer(tmp_path / "whole")
+def test_imitation_copies_the_companions_own_rule(tmp_path: Path) -> None:
+    """Rewards are turned round, so that only the lessons can teach the best candidate."""
+    trainer = _trainer(tmp_path / "run", imitation_steps=16 * UPDATE, total_steps=16 * UPDATE)
+    trainer.model.env.step_wait = _paying_for_the_worst(trainer.model.env.step_wait)
+    trainer.run(progress=False)
+    assert trainer.evaluations.rows[-1]["reward"] > 0.9
+
+
+def _paying_for_the_worst(step: Callable[[], Any]) -> Callable[[], Any]:
+    def turned() -> Any:  # noqa: ANN401 - what a VecEnv returns
+        observation, rewards, dones, infos = step()
+        return observation, -rewards, dones, infos
+
+    return turned
+
+
+@pytest.mark.parametrize("imitation_updates", [0, 2, 5])
+def test_a_run_that_stops_and_resumes_ends_with_the_same_parameters(imitation_updates: int, tmp_path: Path) -> None:
+    imitation_steps = imitation_updates * UPDATE
+    whole = _trainer(tmp_path / "whole", imitation_steps=imitation_steps)
     whole.run(progress=False)
-    _trainer(tmp_path / "parted").run(progress=False, stop_at_steps=3 * UPDATE)
-    parted = _trainer(tmp_path / "parted")
+    _trainer(tmp_path / "parted", imitation_steps=imitation_steps).run(progress=False, stop_at_steps=3 * UPDATE)
+    parted = _trainer(tmp_path / "parted", imitation_steps=imitation_steps)
     parted.run(progress=False, resume=True)
     assert parted.model.num_timesteps == whole.model.num_timesteps == 8 * UPDATE
     expected = whole.model.policy.state_dict()
