@@ -115,11 +115,12 @@ def _train_overrides(
 ) -> list[str]:
     if config is None and tier in config_names("train"):
         config = tier
-    chosen = [f"train={config}"] if config else []
-    chosen += [f"train.tier={tier}"] if tier else []
-    chosen += [f"train.seed={seed}"] if seed is not None else []
-    chosen += [f"contention={contention}"] if contention else []
-    return [*chosen, *overrides]
+    sections = [f"train={config}"] if config else []
+    sections += [f"contention={contention}"] if contention else []
+    # Options come last: a word like `train=quick` must not bring back the seed of its file.
+    options = [f"train.tier={tier}"] if tier else []
+    options += [f"train.seed={seed}"] if seed is not None else []
+    return [*sections, *overrides, *options]
 
 
 def _compose(resolved: ScenarioConfig, folder: Path) -> tuple[Trainer, dict[str, float]]:

@@ -159,6 +159,12 @@ def test_a_training_that_stops_and_resumes_ends_with_the_same_policy(tmp_path: P
         assert torch.equal(value, weights[1][name]), name
 
 
+def test_options_win_over_the_settings_of_a_named_file(tmp_path: Path) -> None:
+    words = ("train=quick", *SMALL, "train.total_steps=64")
+    run_train("toy", tier="cluster", seed=7, overrides=words, out=tmp_path / "run", progress=False)
+    assert json.loads((tmp_path / "run/run.json").read_text())["seed"] == 7
+
+
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
     card = _card("cluster", 2)
     save_policy(tmp_path, card, card.build())
