@@ -127,6 +127,15 @@ def compare(
             show_default="classics",
         ),
     ] = None,
+    predictors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--predictors",
+            help="Run what reads predictions under each of: oracle, boosted, role_median, constant, noisy; noisy:100 "
+            "errs by 100 tokens, constant:300 guesses 300. Repeat, or separate by commas.",
+            show_default="the scenario's own",
+        ),
+    ] = None,
     seeds: Annotated[
         str | None,
         typer.Option("--seeds", help="Evaluation seeds: 0,1,2 or 0-9.", show_default="the scenario's"),
@@ -156,6 +165,8 @@ def compare(
     Example: maestro-gym compare -p runs/MY_RUN,classics workload.load=0.95
 
     Example: maestro-gym compare -p fcfs,maestro workload.trace=calls.csv
+
+    Example: maestro-gym compare -p maestro,edf --predictors oracle,boosted,role_median,constant
     """
     from maestro_gym.evaluation.compare import run_compare
 
@@ -165,6 +176,7 @@ def compare(
     run_compare(
         split_words(scenario) or ["quick"],
         specs,
+        predictors=split_words(predictors),
         contentions=split_words(contention) or None,
         seeds=seed_numbers(seeds),
         overrides=dotted_overrides(overrides),
