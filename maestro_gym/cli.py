@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from maestro_gym import __version__
+from maestro_gym import __version__, cli_predict
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
 
@@ -72,6 +72,8 @@ Every verb takes --help. Settings of a scenario are changed by words at the end 
 workload.load=0.9 limits.node_queue_limit=4.""",
 )
 
+app.add_typer(cli_predict.app)
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.load=0.9", show_default=False),
@@ -125,6 +127,15 @@ def compare(
             show_default="classics",
         ),
     ] = None,
+    predictors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--predictors",
+            help="Run what reads predictions under each of: oracle, boosted, role_median, constant, noisy; noisy:100 "
+            "errs by 100 tokens, constant:300 guesses 300. Repeat, or separate by commas.",
+            show_default="the scenario's own",
+        ),
+    ] = None,
     seeds: Annotated[
         str | None,
         typer.Option("--seeds", help="Evaluation seeds: 0,1,2 or 0-9.", show_default="the scenario's"),
@@ -154,6 +165,8 @@ def compare(
     Example: maestro-gym compare -p runs/MY_RUN,classics workload.load=0.95
 
     Example: maestro-gym compare -p fcfs,maestro workload.trace=calls.csv
+
+    Example: maestro-gym compare -p maestro,edf --predictors oracle,boosted,role_median,constant
     """
     from maestro_gym.evaluation.compare import run_compare
 
@@ -163,6 +176,7 @@ def compare(
     run_compare(
         split_words(scenario) or ["quick"],
         specs,
+        predictors=split_words(predictors),
         contentions=split_words(contention) or None,
         seeds=seed_numbers(seeds),
         overrides=dotted_overrides(overrides),

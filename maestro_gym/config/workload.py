@@ -62,11 +62,16 @@ class WorkloadConfig(StrictModel):
 class PredictorConfig(StrictModel):
     """Which predictor annotates an episode."""
 
-    kind: Literal["oracle", "role_median", "constant", "noisy"] = Field(
+    kind: Literal["oracle", "boosted", "role_median", "constant", "noisy"] = Field(
         default="noisy",
-        description="oracle: the truth; role_median: by role; constant: one guess; noisy: truth with error",
+        description="oracle: the truth; boosted: Maestro's two-stage trees; role_median: medians of the past by role; "
+        "constant: one guess; noisy: the truth with error",
     )
     mae_tokens: float = Field(default=165.43, ge=0, description="error of noisy [tokens]; Maestro reports 165.43")
     auc: float = Field(default=0.9625, ge=0.5, le=1, description="tool classifier of noisy; Maestro reports 0.9625")
     constant_tokens: float = Field(default=256.0, gt=0, description="guess of constant [tokens]")
-    history: int = Field(default=200, gt=0, description="workflows of history that role_median learns from")
+    history: int | None = Field(
+        default=None,
+        gt=0,
+        description="past workflows that boosted and role_median learn from; None: as many as make 40,000 calls",
+    )

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maestro_gym.config import dump_config
 from maestro_gym.errors import MaestroError
-from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.comparison import Comparison, Setting
+from maestro_gym.evaluation.entrants import Entrant, enter
 from maestro_gym.evaluation.metrics import IDENTITY, metric_columns
 from maestro_gym.evaluation.plots import draw_all
 from maestro_gym.evaluation.report import write_report
@@ -28,19 +29,18 @@ from maestro_gym.evaluation.worker import (
     JobOutcome,
     Runner,
     be_quiet_on_interrupt,
-    label_of,
-    policy_of,
     run_job,
     scenario_of,
 )
 
-_ABOUT = ("information", "learned", "global_rule", "cluster_rule", "node_rule", "load", "rate_rps")
+_ABOUT = ("predictor", "information", "learned", "global_rule", "cluster_rule", "node_rule", "load", "rate_rps")
 
 
 def run_compare(
     scenario: str | Sequence[str],
     policies: Sequence[str],
     *,
+    predictors: Sequence[str] = (),
     contentions: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     overrides: Sequence[str] = (),
@@ -57,6 +57,7 @@ def run_compare(
     Args:
         scenario: Name or file of a scenario, or several.
         policies: Specs: names, ``file.py:Class``, folders of training runs.
+        predictors: What informs the policies that read predictions, in turn; none: the scenario's own.
         contentions: Labels that set the load (low, medium, high); None keeps the scenario's own.
         seeds: Evaluation seeds; None takes the scenario's.
         overrides: ``dotted.place=value``, applied to every scenario, after the contention.
@@ -80,6 +81,7 @@ def run_compare(
     comparison = compare(
         [scenario] if isinstance(scenario, str) else scenario,
         policies,
+        predictors=predictors,
         contentions=contentions,
         seeds=seeds,
         overrides=overrides,
@@ -103,6 +105,7 @@ def compare(
     scenarios: Sequence[str],
     policies: Sequence[str],
     *,
+    predictors: Sequence[str] = (),
     contentions: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     overrides: Sequence[str] = (),
@@ -130,13 +133,23 @@ def compare(
     if len(set(chosen_seeds)) != len(chosen_seeds):
         raise MaestroError(f"Seeds {chosen_seeds} repeat; every seed must be given once, it would count twice.")
     runner = runner or Runner()
-    labels = _labels(policies, runner, places[0])
-    compared_to = _reference(reference, policies, labels)
+    entrants = enter(policies, predictors, runner, *places[0])
+    compared_to = _reference(reference, entrants)
     plan = [
-        Job(name, changes, setting.contention, spec, label.name, split, seed, seed == chosen_seeds[0], runner)
+        Job(
+            scenario=name,
+            overrides=(*changes, *entrant.overrides),
+            contention=setting.contention,
+            spec=entrant.spec,
+            label=entrant.label,
+            split=split,
+            seed=seed,
+            drawn=seed == chosen_seeds[0],
+            runner=runner,
+        )
         for (name, changes), setting in zip(places, settings, strict=True)
         for seed in chosen_seeds
-        for spec, label in zip(policies, labels, strict=True)
+        for entrant in entrants
     ]
     done = _run(plan, jobs or usable_cores(), folder)
     return Comparison(
@@ -144,7 +157,7 @@ def compare(
         workflows=pd.concat([outcome.workflows for outcome in done], ignore_index=True),
         traces=[outcome.trace for outcome in done if outcome.trace is not None],
         settings=settings,
-        policies=labels,
+        policies=[entrant.label for entrant in entrants],
         reference=compared_to,
         seeds=chosen_seeds,
         split=split,
@@ -180,23 +193,13 @@ def _refuse_duplicates(settings: list[tuple[str, str]]) -> None:
             )
 
 
-def _labels(specs: Sequence[str], runner: Runner, place: tuple[str, tuple[str, ...]]) -> list[PolicyLabel]:
-    loaded = [policy_of(runner, spec, *place) for spec in specs]
-    shared = {name for name, count in Counter(policy.name for policy in loaded).items() if count > 1}
-    names = [f"{p.name} ({spec})" if p.name in shared else p.name for spec, p in zip(specs, loaded, strict=True)]
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise MaestroError(f"Policy {name} is named {count} times; name each policy once.")
-    return [label_of(p, spec, name) for name, spec, p in zip(names, specs, loaded, strict=True)]
-
-
-def _reference(asked: str | None, specs: Sequence[str], labels: list[PolicyLabel]) -> str:
-    names = [label.name for label in labels]
+def _reference(asked: str | None, entrants: list[Entrant]) -> str:
+    names = [entrant.label.name for entrant in entrants]
     if asked is None:
         return "fcfs" if "fcfs" in names else names[0]
-    for spec, name in zip(specs, names, strict=True):
-        if asked in (spec, name):
-            return name
+    for entrant in entrants:
+        if asked in (entrant.spec, entrant.label.name):
+            return entrant.label.name
     raise MaestroError(
         f"--reference {asked}: not among the compared policies ({', '.join(names)}); add it or name one."
     )
@@ -262,7 +265,7 @@ def _noting(run: Callable[[Job], JobOutcome], job: Job) -> JobOutcome:
     except (MaestroError, BrokenProcessPool):
         raise
     except Exception as error:
-        error.add_note(f"while running {job.policy} on {job.scenario}, {job.contention}, seed {job.seed}")
+        error.add_note(f"while running {job.label.name} on {job.scenario}, {job.contention}, seed {job.seed}")
         raise
 
 

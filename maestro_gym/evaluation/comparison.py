@@ -22,12 +22,14 @@ class PolicyLabel:
         rules: Names of its global, cluster and node rule.
         information: "N" past and present, "P" predictions, "O" oracle.
         learned: Whether it was trained.
+        predictor: What informs it; None: the scenario's own predictor.
     """
 
     name: str
     rules: tuple[str, str, str]
     information: str
     learned: bool
+    predictor: str | None = None
 
 
 @dataclass(frozen=True)

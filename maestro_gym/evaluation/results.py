@@ -99,6 +99,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
                     "node_rule": p.rules[2],
                     "information": p.information,
                     "learned": p.learned,
+                    "predictor": p.predictor,
                 }
                 for p in comparison.policies
             ],

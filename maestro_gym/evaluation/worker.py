@@ -57,10 +57,10 @@ class Job:
 
     Attributes:
         scenario: Name or file of a scenario.
-        overrides: Dotted overrides, contention included.
+        overrides: Dotted overrides, contention and predictor included.
         contention: Label of the contention in tables.
         spec: What names the policy: a name, ``file.py:Class``, a run folder.
-        policy: Its name in tables.
+        label: What tables say of it.
         split: Split of the episode.
         seed: Evaluation seed.
         drawn: Whether the episode's trace is wanted.
@@ -71,7 +71,7 @@ class Job:
     overrides: tuple[str, ...]
     contention: str
     spec: str
-    policy: str
+    label: PolicyLabel
     split: str
     seed: int
     drawn: bool
@@ -92,7 +92,7 @@ def be_quiet_on_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def scenario_of(name: str, overrides: tuple[str, ...]) -> Scenario:
     """The scenario of a configuration, built once a process."""
     from maestro_gym.sim.scenario import Scenario
@@ -130,9 +130,9 @@ def run_job(job: Job) -> JobOutcome:
     samples = TIME_SERIES_POINTS if job.drawn else 0
     result = job.runner.run(scenario, policy, split=job.split, seed=job.seed, index=0, samples=samples)
     # Tables name runs as this comparison does: two run folders may hold policies of one name.
-    result = replace(result, policy=job.policy, scenario=scenario.config.name, contention=job.contention)
-    label = label_of(policy, job.spec, job.policy)
+    label = job.label
+    result = replace(result, policy=label.name, scenario=scenario.config.name, contention=job.contention)
     about = dict(zip(("global_rule", "cluster_rule", "node_rule"), label.rules, strict=True))
-    about |= {"information": label.information, "learned": label.learned}
+    about |= {"predictor": label.predictor, "information": label.information, "learned": label.learned}
     about |= {"load": scenario.rate_rps / scenario.capacity_rps, "rate_rps": scenario.rate_rps}
     return JobOutcome(result_row(result) | about, workflow_table(result), trace_of(result) if job.drawn else None)

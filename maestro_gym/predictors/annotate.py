@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from maestro_gym.config import PredictorConfig
@@ -11,7 +13,12 @@ from maestro_gym.predictors.noisy import NoisyPredictor
 from maestro_gym.predictors.oracle import OraclePredictor
 from maestro_gym.predictors.predictor import Predictor, record
 from maestro_gym.predictors.role_median import RoleMedianPredictor
+from maestro_gym.predictors.samples import MOST_CALLS, samples_of
+from maestro_gym.predictors.store import boosted
 from maestro_gym.schema import Episode
+
+LEARNERS = ("role_median", "boosted")
+"""Kinds that learn from past workflows."""
 
 
 def build_predictor(spec: PredictorConfig, service: np.ndarray, history: Episode | None = None) -> Predictor:
@@ -20,13 +27,13 @@ def build_predictor(spec: PredictorConfig, service: np.ndarray, history: Episode
     Args:
         spec: the scenario's ``predictor`` section.
         service: SERVICE, shape (num_models,).
-        history: past workflows (``Workload.history``); only role_median needs them.
+        history: past workflows (``Workload.history``); only role_median and boosted need them.
 
     Returns:
         The predictor.
 
     Raises:
-        MaestroError: role_median without history.
+        MaestroError: a predictor that learns got no history.
     """
     if spec.kind == "oracle":
         return OraclePredictor()
@@ -36,10 +43,11 @@ def build_predictor(spec: PredictorConfig, service: np.ndarray, history: Episode
         return NoisyPredictor(spec.mae_tokens, spec.auc)
     if history is None or len(history.stages) == 0:
         raise MaestroError(
-            "predictor.kind: role_median learns from past workflows, and there are none: the workload's training "
+            f"predictor.kind: {spec.kind} learns from past workflows, and there are none: the workload's training "
             "split is empty. Give a longer trace, or another predictor (noisy, constant, oracle)."
         )
-    return RoleMedianPredictor(history, service)
+    samples = samples_of(history, service)
+    return boosted(samples) if spec.kind == "boosted" else RoleMedianPredictor(samples)
 
 
 def annotate(
@@ -52,9 +60,25 @@ def annotate(
         service: SERVICE, shape (num_models,), the one the episode was made with.
         spec: which predictor.
         key: the episode's key.
-        history: past workflows; only role_median needs them.
+        history: past workflows; only role_median and boosted need them.
 
     Returns:
         The episode with predictions.
     """
     return record(episode, service, build_predictor(spec, service, history).guess(episode, service, key))
+
+
+def history_workflows(spec: PredictorConfig, calls_per_workflow: float) -> int:
+    """Say how many past workflows a predictor learns from.
+
+    Args:
+        spec: the scenario's ``predictor`` section.
+        calls_per_workflow: of the workload.
+
+    Returns:
+        What the configuration asks for, else as many as make ``MOST_CALLS`` stages; 0 for a predictor that
+        learns nothing.
+    """
+    if spec.kind not in LEARNERS:
+        return 0
+    return spec.history or math.ceil(MOST_CALLS / calls_per_workflow)

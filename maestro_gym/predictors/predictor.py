@@ -6,7 +6,7 @@ T_current = prefill_time(model, L_in) + decode_time(model) * L_out_hat (Maestro 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -29,8 +29,9 @@ class Guess(NamedTuple):
 class Predictor(Protocol):
     """Anything that guesses; the seam for a fitted model.
 
-    A predictor is frozen within an episode. It may read ``episode.stages`` and ``workflows``; only
-    one that stands for perfect or disturbed knowledge reads ``episode.hidden``.
+    A predictor is frozen within an episode. Of a stage it may use what is known when the stage becomes
+    ready: its own records in ``episode.stages`` and ``workflows``, and the truth of the stages it depends
+    on. Only one that stands for perfect or disturbed knowledge reads more of ``episode.hidden``.
     """
 
     def guess(self, episode: Episode, service: np.ndarray, key: int) -> Guess:
@@ -43,6 +44,27 @@ class Predictor(Protocol):
 
         Returns:
             The guess, by stage.
+        """
+        ...
+
+
+class Learner(Predictor, Protocol):
+    """A predictor that learns from the past."""
+
+    def learn(self, episode: Episode, service: np.ndarray, finished: np.ndarray) -> Self:
+        """Learn from a past episode too. Nothing in the project calls it on its own: learning is the user's decision.
+
+        Args:
+            episode: what happened in it.
+            service: SERVICE, shape (num_models,), the one the episode was made with.
+            finished: bool, shape (num_stages,): stages that finished; nothing of the others is learned. What
+                lies after a stage is learned from workflows of which every stage finished.
+
+        Returns:
+            Another predictor; this one stays as it is, so that an episode under way is not disturbed.
+
+        Raises:
+            MaestroError: ``finished`` does not fit the episode.
         """
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from maestro_gym.config import ScenarioConfig, load_scenario
-from maestro_gym.predictors import Predictor, build_predictor, record
+from maestro_gym.predictors import Predictor, build_predictor, history_workflows, record
 from maestro_gym.schema import Episode
 from maestro_gym.sim.capacity import capacity_rps
 from maestro_gym.sim.world import build_world, world_names
@@ -57,7 +57,7 @@ class Scenario:
         fixed_rps = config.workload.rate_rps
         # The configuration guarantees a load; the fixed rate goes before it.
         self.rate_rps = fixed_rps if fixed_rps is not None else float(load or 0.0) * self.capacity_rps
-        self.predictor = self._build_predictor()
+        self.predictor = self._build_predictor(mix.calls_per_workflow)
         self._episodes: OrderedDict[tuple[str, int, int], Episode] = OrderedDict()
 
     @classmethod
@@ -96,10 +96,10 @@ class Scenario:
             self._episodes.popitem(last=False)
         return episode
 
-    def _build_predictor(self) -> Predictor:
+    def _build_predictor(self, calls_per_workflow: float) -> Predictor:
         spec, service = self.config.predictor, self.world.service
-        history = self.workload.history(spec.history, service) if spec.kind == "role_median" else None
-        return build_predictor(spec, service, history)
+        count = history_workflows(spec, calls_per_workflow)
+        return build_predictor(spec, service, self.workload.history(count, service) if count else None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the kept episodes behind: another process makes its own."""

@@ -74,7 +74,9 @@ def fit_lengths(trace: Trace, deployments: Deployments, overlong: str) -> tuple[
 
     A server takes prompt and output up to max_model_len together. ``clip`` shortens the prompt, its
     shared prefixes in proportion, so that the share of a prompt that can be reused stays; an output
-    that fills the context alone is cut to its half. ``drop`` takes the whole workflow out.
+    that fills the context alone is cut to its half. All shortened prompts of a deployment leave the same
+    room, that of the longest output among them: room for each call's own output would betray it.
+    ``drop`` takes the whole workflow out.
 
     Args:
         trace: the trace, ``stages.model`` already a deployment.
@@ -115,7 +117,8 @@ def fit_lengths(trace: Trace, deployments: Deployments, overlong: str) -> tuple[
         limit = deployments.max_model_len[stages["model"]]
     elif len(over):
         outputs = np.minimum(hidden["output_tokens"][over], np.maximum(limit[over] // 2, 1))
-        prompts = np.minimum(stages["prompt_tokens"][over], np.maximum(limit[over] - outputs, 1))
+        room = np.minimum(outputs.max(), np.maximum(limit[over] // 2, 1))
+        prompts = np.minimum(stages["prompt_tokens"][over], np.maximum(limit[over] - room, 1))
         for column in ("sys_prefix_tokens", "ctx_prefix_tokens"):
             stages[column][over] = stages[column][over] * prompts // stages["prompt_tokens"][over]
         stages["prompt_tokens"][over] = prompts

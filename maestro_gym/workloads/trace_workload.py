@@ -132,17 +132,25 @@ class TraceWorkload:
         chosen = np.arange(max(block.start, block.stop - num_workflows), block.stop)
         return self._replay(chosen, np.zeros(len(chosen), np.int64), np.zeros(len(chosen)), service)
 
+    def whole(self, service: np.ndarray) -> Episode:
+        """Return every workflow of the trace once, in order, whatever split owns it.
+
+        Args:
+            service: SERVICE, shape (num_models,).
+
+        Returns:
+            An episode without meaningful arrival times; its workflow w is workflow w of ``trace``.
+        """
+        chosen = np.arange(len(self.trace.workflows))
+        return self._replay(chosen, np.zeros(len(chosen), np.int64), np.zeros(len(chosen)), service)
+
     def mix(self) -> Mix:
         """Return the statistics of the whole trace."""
         return self._mix
 
     @cached_property
     def _mix(self) -> Mix:
-        chosen = np.arange(len(self.trace.workflows))
-        rounds = np.zeros(len(chosen), np.int64)
-        return mix_of(
-            self._replay(chosen, rounds, np.zeros(len(chosen)), unit_service(self._num_models)), self._num_models
-        )
+        return mix_of(self.whole(unit_service(self._num_models)), self._num_models)
 
     def _own(self, block: range, draw: float, horizon_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Choose a window of the block that the horizon fills, if there is one."""

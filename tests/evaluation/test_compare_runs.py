@@ -198,3 +198,42 @@ def test_policies_of_one_name_are_told_apart_by_what_named_them() -> None:
     found = compare(["tiny"], ["runs/a", "runs/b"], runner=replace(RUNNER, load=load), jobs=1)
     assert [policy.name for policy in found.policies] == ["mine (runs/a)", "mine (runs/b)"]
     assert np.isin(found.rows["policy"], ["mine (runs/a)", "mine (runs/b)"]).all()
+
+
+def test_only_what_reads_predictions_runs_under_every_predictor() -> None:
+    found = compare(["tiny"], ["fcfs", "oracle"], predictors=["boosted", "noisy:100"], runner=RUNNER, jobs=1)
+    assert [(p.name, p.predictor) for p in found.policies] == [
+        ("oracle@boosted", "boosted"),
+        ("oracle@noisy:100", "noisy:100"),
+        ("fcfs", None),
+    ]
+    assert len(found.rows) == 3 * 3
+    assert set(found.rows.loc[found.rows["policy"] == "oracle@noisy:100", "predictor"]) == {"noisy:100"}
+    assert found.reference == "fcfs"
+
+
+def test_each_predictor_runs_in_a_scenario_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def scenario(name: str, overrides: tuple[str, ...]) -> SimpleNamespace:
+        asked.append(overrides)
+        return hand_made_scenario(name, overrides)
+
+    monkeypatch.setattr(worker, "scenario_of", scenario)
+    compare(["tiny"], ["oracle"], predictors=["noisy:100", "boosted"], contentions=["low"], runner=RUNNER, jobs=1)
+    assert ("contention=low", "predictor.kind=noisy", "predictor.mae_tokens=100") in asked
+    assert ("contention=low", "predictor.kind=boosted") in asked
+
+
+@pytest.mark.parametrize(
+    ("policies", "predictors", "words"),
+    [
+        (["oracle"], ["boostd"], "Did you mean `boosted`"),
+        (["oracle"], ["boosted:3"], "boosted takes no number"),
+        (["oracle"], ["noisy", "noisy"], "named 2 times"),
+        (["fcfs", "slow"], ["noisy"], "none of fcfs, slow reads a prediction"),
+    ],
+)
+def test_a_mistaken_predictor_is_explained(policies: list[str], predictors: list[str], words: str) -> None:
+    with pytest.raises(MaestroError, match=words):
+        compare(["tiny"], policies, predictors=predictors, runner=RUNNER, jobs=1)

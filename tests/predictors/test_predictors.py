@@ -6,39 +6,10 @@ from sklearn.metrics import roc_auc_score
 
 from maestro_gym.config import PredictorConfig
 from maestro_gym.errors import MaestroError
-from maestro_gym.predictors import OraclePredictor, RoleMedianPredictor, annotate, record
+from maestro_gym.predictors import OraclePredictor, RoleMedianPredictor, annotate, record, samples_of
 from maestro_gym.schema import Episode
-from maestro_gym.workloads import FamilyWorkload, load_family, make_deployments, unit_service
 
-NAMES = tuple(f"model-{i}" for i in range(6))
-
-
-@pytest.fixture(scope="module")
-def service() -> np.ndarray:
-    service = unit_service(6, 32768)
-    service["prefill_base_s"] = 0.05
-    service["prefill_s_per_token"] = 1e-4
-    service["decode_s_per_token"] = np.linspace(0.01, 0.04, 6)
-    return service
-
-
-@pytest.fixture(scope="module")
-def workload() -> FamilyWorkload:
-    deployments = make_deployments(NAMES, [6, 5, 4, 3, 2, 1], ["small", "medium", "large"] * 2, [32768] * 6)
-    return FamilyWorkload("maestro", load_family("maestro"), deployments)
-
-
-@pytest.fixture(scope="module")
-def episode(workload: FamilyWorkload, service: np.ndarray) -> Episode:
-    return workload.episode(5, 3.0, 400.0, service)
-
-
-@pytest.fixture(scope="module")
-def history(workload: FamilyWorkload, service: np.ndarray) -> Episode:
-    return workload.history(500, service)
-
-
-KINDS = ("oracle", "role_median", "constant", "noisy")
+KINDS = ("oracle", "boosted", "role_median", "constant", "noisy")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,17 +117,10 @@ def test_role_medians_are_those_of_history(episode: Episode, history: Episode, s
     assert set(made["output_q50_tokens"][now]) == {float(np.median(history.hidden["output_tokens"][past]))}
 
 
-def test_role_medians_do_not_look_at_the_truth(episode: Episode, history: Episode, service: np.ndarray) -> None:
-    lied = episode._replace(hidden=np.zeros_like(episode.hidden))
-    spec = PredictorConfig(kind="role_median")
-    told, true = (annotate(e, service, spec, 5, history).predictions for e in (lied, episode))
-    assert np.array_equal(told, true)
-
-
 def test_a_role_without_history_falls_back_to_all_roles(history: Episode, service: np.ndarray) -> None:
     stranger = history._replace(stages=history.stages.copy())
     stranger.stages["role"] = 999
-    guess = RoleMedianPredictor(history, service).guess(stranger, service, 0)
+    guess = RoleMedianPredictor(samples_of(history, service)).guess(stranger, service, 0)
     assert set(guess.output_q50_tokens) == {float(np.median(history.hidden["output_tokens"]))}
 
 
@@ -168,6 +132,7 @@ def test_role_medians_beat_the_constant(episode: Episode, history: Episode, serv
     assert error("role_median") < error("constant")
 
 
-def test_role_medians_without_history_are_refused(episode: Episode, service: np.ndarray) -> None:
-    with pytest.raises(MaestroError, match="role_median"):
-        annotate(episode, service, PredictorConfig(kind="role_median"), 5)
+@pytest.mark.parametrize("kind", ["role_median", "boosted"])
+def test_a_predictor_that_learns_is_refused_without_history(kind: str, episode: Episode, service: np.ndarray) -> None:
+    with pytest.raises(MaestroError, match=f"{kind} learns from past workflows"):
+        annotate(episode, service, PredictorConfig(kind=kind), 5)

@@ -51,9 +51,9 @@ def test_the_last_episodes_are_kept(quick: Scenario) -> None:
     assert quick.episode("test", 0, 0) is quick.episode("test", 0, 0)
 
 
-@pytest.mark.parametrize("kind", ["oracle", "role_median", "constant", "noisy"])
+@pytest.mark.parametrize("kind", ["oracle", "boosted", "role_median", "constant", "noisy"])
 def test_every_predictor_annotates_the_same_episode(quick: Scenario, kind: str) -> None:
-    episode = Scenario.load("quick", [*SHORT, f"predictor.kind={kind}"]).episode("test", 0, 0)
+    episode = Scenario.load("quick", [*SHORT, f"predictor.kind={kind}", "predictor.history=2000"]).episode("test", 0, 0)
     assert np.array_equal(episode.stages, quick.episode("test", 0, 0).stages)
     assert np.all(episode.predictions["remaining_s_q50"] > 0)
 

@@ -160,6 +160,15 @@ def test_clip_shortens_prompts_and_counts_them(trace_file: Path, narrow: Deploym
     assert np.all(stages["ctx_prefix_tokens"] <= stages["prompt_tokens"])
 
 
+def test_a_clipped_prompt_does_not_betray_its_output(calls: pd.DataFrame, narrow: Deployments, tmp_path: Path) -> None:
+    prompts = []
+    for outputs in ([900, 700, 500], [900, 30, 20]):
+        rows = calls[calls["call_id"] == "a"].assign(prompt_tokens=5000, output_tokens=outputs, model="model-0")
+        rows.to_csv(tmp_path / "calls.csv", index=False)
+        prompts.append(TraceWorkload(tmp_path / "calls.csv", narrow, overlong="clip").trace.stages)
+    assert np.array_equal(*prompts)
+
+
 def test_drop_leaves_whole_workflows_out_and_counts_them(trace_file: Path, narrow: Deployments) -> None:
     workload = TraceWorkload(trace_file, narrow, overlong="drop")
     assert workload.overlong_count == 40

@@ -1,0 +1,167 @@
+"""The verbs of ``maestro-gym predict``: fit a predictor, and see how good it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maestro_gym.console import dotted_overrides, output, show_table, write_json
+
+app = typer.Typer(
+    name="predict",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="""Fit Maestro's predictors, and measure them on workflows that they did not learn from.
+
+  maestro-gym predict evaluate                   on fresh workflows of the scenario's family
+
+  maestro-gym predict evaluate workload.trace=calls.csv 'workload.model_map={"*": llama-8b-chat}'
+
+  maestro-gym compare -p maestro --predictors oracle,boosted,role_median,constant,noisy""",
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.trace=calls.csv", show_default=False),
+]
+ScenarioName = Annotated[
+    str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
+]
+
+
+@app.command()
+def fit(overrides: Overrides = None, scenario: ScenarioName = "quick", json_file: JsonFile = None) -> None:
+    """Fit the boosted predictor to a scenario's past workflows; predictor.kind=boosted then finds it in the cache.
+
+    Example: maestro-gym predict fit --scenario paper
+
+    Example: maestro-gym predict fit predictor.history=4000
+    """
+    from maestro_gym.evaluation.prediction_fit import fit_rows, fit_scenario
+
+    fitted = fit_scenario(scenario, dotted_overrides(overrides))
+    rows = fit_rows(fitted)
+    where = "taken from the cache" if fitted.cached else f"fitted in {fitted.wall_s:.1f} s"
+    show_table(f"{len(fitted.predictor.history):,} calls of history, {where}", rows)
+    output().print(f"\nPredictor: {fitted.path}", highlight=False, soft_wrap=True)
+    write_json(
+        json_file,
+        {
+            "command": "predict fit",
+            "calls": len(fitted.predictor.history),
+            "cached": fitted.cached,
+            "wall_s": fitted.wall_s,
+            "path": fitted.path,
+            "rows": rows,
+        },
+    )
+
+
+@app.command()
+def evaluate(
+    overrides: Overrides = None,
+    scenario: ScenarioName = "quick",
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="workflow: fresh workflows of a family, five folds of a trace; time: a trace's last part after its "
+            "first.",
+        ),
+    ] = "workflow",
+    workflows: Annotated[
+        int, typer.Option("--workflows", min=2, help="Fresh workflows of a family to try on, about.")
+    ] = 3000,
+    ablation: Annotated[
+        bool, typer.Option("--ablation/--no-ablation", help="Also leave out each group of features in turn.")
+    ] = True,
+    json_file: JsonFile = None,
+) -> None:
+    """Hold the boosted predictor against its rivals on workflows that none of them learned from.
+
+    Intervals are of a bootstrap over workflows; differences are paired.
+
+    Example: maestro-gym predict evaluate --scenario quick
+
+    Example: maestro-gym predict evaluate --split time workload.trace=calls.csv
+    """
+    from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS
+    from maestro_gym.evaluation.prediction_study import (
+        PAPER,
+        ablation_rows,
+        difference_rows,
+        make_trial,
+        quality_rows,
+        run_study,
+    )
+    from maestro_gym.sim.scenario import Scenario
+
+    # The study fits its own; the scenario's predictor would only cost time.
+    words = [*dotted_overrides(overrides), "predictor.kind=constant"]
+    trial = make_trial(Scenario.load(scenario, words), split, workflows)
+    console = output()
+    tell = typer.get_text_stream("stderr").isatty()
+    study = run_study(
+        trial, ablation=ablation, tell=lambda line: typer.secho(line, dim=True, err=True) if tell else None
+    )
+    qualities, differences = quality_rows(study), difference_rows(study)
+    left_out = ablation_rows(study) if ablation else []
+    tested = int(trial.tested.sum())
+    console.print(f"{trial.title}; {tested:,} calls", highlight=False, soft_wrap=True)
+    names = list(PREDICTION_METRICS)
+    for title, some in (("tool intent", names[:4]), ("output length", names[4:10]), ("remaining time", names[10:])):
+        show_table(title, [_shown(row, ("predictor", *some)) for row in qualities], _legend(some))
+    show_table("boosted minus rival", [_shown(row) for row in differences], "mae_%: of the rival's; paired by workflow")
+    if left_out:
+        show_table("without a part, minus with all", [_shown(row) for row in left_out])
+    reported = ", ".join(f"{name} {value:g}" for name, value in PAPER.items())
+    console.print(f"The Maestro paper reports, on a workload that is not public: {reported}.", highlight=False)
+    write_json(
+        json_file,
+        {
+            "command": "predict evaluate",
+            "split": split,
+            "trial": trial.title,
+            "calls": tested,
+            "paper": PAPER,
+            "metrics": [{"name": name} | metric._asdict() for name, metric in PREDICTION_METRICS.items()],
+            "predictors": [_numbers(row) for row in qualities],
+            "differences": [_numbers(row) for row in differences],
+            "ablation": [_numbers(row) for row in left_out],
+        },
+    )
+
+
+def _shown(row: dict[str, Any], columns: tuple[str, ...] | None = None) -> dict[str, str]:
+    return {name: _cell(row[name]) for name in columns or row}
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - a name, an interval or nothing
+    from maestro_gym.evaluation.display import bounds, number
+
+    if value is None or isinstance(value, str):
+        return value or ""
+    digits = 3 if abs(value.estimate) < 2 else None
+    if digits is None:
+        return f"{number(value.estimate)} {bounds(value, 1.0)}".rstrip()
+    return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def _legend(names: list[str]) -> str:
+    from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS
+
+    return "\n".join(f"{name}: {PREDICTION_METRICS[name].formula}" for name in names)
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        if value is None or isinstance(value, str)
+        else {"value": value.estimate, "low": value.low, "high": value.high}
+        for name, value in row.items()
+    }
