@@ -372,7 +372,7 @@ def fidelity(
 
     Example: maestro-gym fidelity --profiles mine --models my_models.yaml --gpu b200=my_gpu.yaml
     """
-    from maestro_gym.fidelity.catalogue import load_catalogue
+    from maestro_gym.config.catalogue import load_catalogue
     from maestro_gym.fidelity.measure import measure
     from maestro_gym.fidelity.report import document, skipped_rows, summary_rows, terminal_rows
 
@@ -426,9 +426,9 @@ def calibrate(
 
     Example: maestro-gym calibrate --profiles measurements --gpu A100-80GB --out configs/hardware/gpus/A100-80GB.yaml
     """
+    from maestro_gym.config.catalogue import load_catalogue
     from maestro_gym.fidelity.calibrate import calibrate as fit
     from maestro_gym.fidelity.calibrate import write_gpu
-    from maestro_gym.fidelity.catalogue import load_catalogue
     from maestro_gym.fidelity.report import fitted_rows
 
     console = output()

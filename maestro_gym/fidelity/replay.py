@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config import ArchitectureConfig, ScenarioConfig
-from maestro_gym.fidelity.points import Machine
+from maestro_gym.config.catalogue import Machine
 from maestro_gym.schema import PREDICTION, STAGE, STAGE_HIDDEN, WORKFLOW, Episode, World
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.kernel_tables import kernel_tables
-from maestro_gym.fidelity.points import Machine, Reading, Source
+from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.replay import Requests, one_node, replay
 
 SERVING_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s", "limits.api_s")

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.measure import measure
 from maestro_gym.fidelity.replay import Requests, one_node, replay
