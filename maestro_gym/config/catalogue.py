@@ -46,6 +46,7 @@ class Catalogue:
             host: Machine in which the GPUs sit.
         """
         self.gpus, self.host = dict(gpus), host
+        self.model_names = tuple(models)
         self._models: dict[str, ArchitectureConfig] = {}
         for aliases_first in (True, False):
             for name, model in models.items():
