@@ -98,5 +98,5 @@ SOURCE = Source(
         "attention decode": DECODE_FREE,
         "MoE experts": EXPERT_FREE,
     },
-    calibrates=("attention prefill", "attention decode"),
+    calibrates=("attention prefill", "attention decode", "MoE experts"),
 )
