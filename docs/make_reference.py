@@ -21,7 +21,7 @@ def command_line() -> str:
 
     runner = CliRunner()
     parts = [f"# Command line\n\n{NOTICE}"]
-    for verb in ("", *sorted(command.callback.__name__ for command in app.registered_commands if command.callback)):
+    for verb in ("", *sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)):
         words = [verb, "--help"] if verb else ["--help"]
         lines = [line.rstrip() for line in runner.invoke(app, words, prog_name="maestro-gym").output.splitlines()]
         title = f"maestro-gym {verb}".strip()

@@ -15,6 +15,7 @@ LAYERS = (
     ("baselines",),
     ("envs", "registration"),
     ("evaluation",),
+    ("serving",),
     ("fidelity",),
     ("agents",),
     ("real_backend",),

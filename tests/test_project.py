@@ -109,8 +109,8 @@ def test_the_readme_names_only_verbs_that_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         text = page.read_text(encoding="utf-8")
-        commands = set(re.findall(r"^(?:\$ )?maestro-gym ([a-z]+)", text, re.MULTILINE))
-        commands |= set(re.findall(r"`maestro-gym ([a-z]+)", text))
+        commands = set(re.findall(r"^(?:\$ )?maestro-gym ([a-z-]+)", text, re.MULTILINE))
+        commands |= set(re.findall(r"`maestro-gym ([a-z-]+)", text))
         assert commands <= verbs, f"{page.name}: {sorted(commands - verbs)}"
         made = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
         assert made <= targets, f"{page.name}: {sorted(made - targets)}"

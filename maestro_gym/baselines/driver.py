@@ -8,12 +8,44 @@ import numpy as np
 
 from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.policy import Policy
-from maestro_gym.schema import DONE_NAMES
+from maestro_gym.schema import DONE_NAMES, Episode, World
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.sim.scenario import Scenario
 
 NO_AGENT = 0
+
+
+def play(
+    world: World,
+    episode: Episode,
+    policy: Policy,
+    *,
+    key: int = 0,
+    warm: bool = True,
+    placement: np.ndarray | None = None,
+    samples: int = 0,
+) -> Simulation:
+    """Run an episode to its end: arrivals, then a drain up to the cap.
+
+    Args:
+        world: the fleet.
+        episode: what happens.
+        policy: who decides.
+        key: seed of randomised rules.
+        warm: begin with popular models RUNNING.
+        placement: bool (N, M), models RUNNING at the start in place of the warm placement.
+        samples: rows of the time series to keep, one every ``limits.sample_period_s``.
+
+    Returns:
+        The simulation as it stands at the end.
+    """
+    simulation = Simulation(
+        world, evaluation=True, warm=warm, num_samples=samples, log_residency=samples > 0, placement=placement
+    )
+    simulation.load(0, episode, key=key)
+    run_until(open_engine(simulation, policy), 0, NO_AGENT)
+    return simulation
 
 
 def run_episode(
@@ -24,8 +56,10 @@ def run_episode(
     index: int = 0,
     *,
     samples: int = 1024,
+    episode: Episode | None = None,
+    placement: np.ndarray | None = None,
 ) -> EpisodeResult:
-    """Run one episode to its end: arrivals for the horizon, then a drain up to the cap.
+    """Run one episode of a scenario to its end.
 
     Args:
         scenario: fleet, workload and limits.
@@ -33,23 +67,18 @@ def run_episode(
         split: train, validation or test.
         seed: seed of the environment.
         index: number of the episode.
-        samples: rows of the time series to keep, evenly spaced by ``limits.sample_period_s``.
+        samples: rows of the time series to keep, one every ``limits.sample_period_s``.
+        episode: what happens, in place of the episode that split, seed and index name.
+        placement: as in ``play``; None leaves it to the scenario.
 
     Returns:
         The log of the episode.
     """
-    simulation = Simulation(
-        scenario.world,
-        evaluation=True,
-        warm=scenario.config.workload.initial_placement == "warm",
-        num_samples=samples,
-        log_residency=samples > 0,
-    )
-    episode = scenario.episode(split, seed, index)
-    simulation.load(0, episode, key=seed)
-    engine = open_engine(simulation, policy)
+    if episode is None:
+        episode = scenario.episode(split, seed, index)
+    warm = scenario.config.workload.initial_placement == "warm"
     begin = time.perf_counter()
-    run_until(engine, 0, NO_AGENT)
+    simulation = play(scenario.world, episode, policy, key=seed, warm=warm, placement=placement, samples=samples)
     wall_s = time.perf_counter() - begin
     view, _, core = simulation.state
     return EpisodeResult(

@@ -10,12 +10,19 @@ from maestro_gym.config.hardware import (
     ResidencyCosts,
     StepCoefficients,
 )
+from maestro_gym.config.law import Law
 from maestro_gym.config.limits import LimitsConfig
-from maestro_gym.config.loading import dump_config, load_scenario, load_train, scenario_names
+from maestro_gym.config.loading import compose_scenario, dump_config, load_scenario, load_train, scenario_names
 from maestro_gym.config.messages import config_error
 from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
 from maestro_gym.config.training import TrainConfig
-from maestro_gym.config.workload import CONTENTION_LOADS, ArrivalsConfig, PredictorConfig, WorkloadConfig
+from maestro_gym.config.workload import (
+    CONTENTION_LOADS,
+    ArrivalsConfig,
+    PredictorConfig,
+    RequestsConfig,
+    WorkloadConfig,
+)
 
 __all__ = [
     "CONTENTION_LOADS",
@@ -27,14 +34,17 @@ __all__ = [
     "GpuConfig",
     "HostConfig",
     "HostGroupConfig",
+    "Law",
     "LimitsConfig",
     "PredictorConfig",
+    "RequestsConfig",
     "ResidencyCosts",
     "ScenarioConfig",
     "StepCoefficients",
     "StrictModel",
     "TrainConfig",
     "WorkloadConfig",
+    "compose_scenario",
     "config_dir",
     "config_error",
     "config_names",

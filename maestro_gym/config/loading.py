@@ -27,12 +27,12 @@ _REFERENCES: dict[str, tuple[str, type[BaseModel]]] = {
     "fleet": ("fleets", FleetConfig),
     "train": ("train", TrainConfig),
 }
-# An override of the first takes the place of the second, which it contradicts.
-_REPLACES = {
-    ("contention",): ("workload", "load"),
-    ("workload", "load"): ("contention",),
-    ("workload", "trace"): ("workload", "family"),
-    ("workload", "family"): ("workload", "trace"),
+# An override of the first takes the place of the others, which it contradicts.
+_KINDS = ("family", "trace", "requests")
+_REPLACES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
+    ("contention",): (("workload", "load"),),
+    ("workload", "load"): (("contention",),),
+    **{("workload", kind): tuple(("workload", other) for other in _KINDS if other != kind) for kind in _KINDS},
 }
 _MIN_KV_TOKENS = 2048
 """A node hosts a model when beside it there is KV room for this: a full prefill step."""
@@ -52,15 +52,35 @@ def load_scenario(name_or_path: str, overrides: Sequence[str] = ()) -> ScenarioC
         MaestroError: A key is unknown, a value bad, a name not found, or the fleet cannot host a model.
     """
     path = find_config("scenarios", name_or_path, "scenario")
-    raw = _read_scenario(path, ())
+    return compose_scenario(_read_scenario(path, ()), str(path), overrides, path.parent)
+
+
+def compose_scenario(
+    raw: dict[str, Any], place: str, overrides: Sequence[str] = (), folder: Path | None = None
+) -> ScenarioConfig:
+    """Complete and check what a scenario file would say.
+
+    Args:
+        raw: Its keys; they are changed.
+        place: Where they come from, for errors.
+        overrides: ``a.b.c=value``, applied in order.
+        folder: Where files that it names are looked for first; None: where the program runs.
+
+    Returns:
+        The complete scenario.
+
+    Raises:
+        MaestroError: As ``load_scenario``.
+    """
+    folder = Path() if folder is None else folder
     parsed = [parse_override(text) for text in overrides]
     for override in parsed:
-        _apply(raw, override, path.parent)
-    _resolve_references(raw, path)
-    _resolve_catalogue(raw, path)
+        _apply(raw, override, folder)
+    _resolve_references(raw, place, folder)
+    _resolve_catalogue(raw, place)
     _resolve_load(raw)
-    config = _validate(ScenarioConfig, raw, _origin(path, parsed))
-    _check_fleet(config, path)
+    config = _validate(ScenarioConfig, raw, _origin(place, parsed))
+    _check_fleet(config, place)
     return config
 
 
@@ -132,8 +152,8 @@ def _apply(raw: dict[str, Any], override: Override, folder: Path) -> None:
     section = override.path[0]
     if len(override.path) > 1 and section in _REFERENCES and isinstance(raw.get(section), str):
         raw[section] = _read_reference(section, raw[section], f"`{section}`", folder)
-    loser = _REPLACES.get(override.path)
-    if loser is not None and override.value is not None:
+    losers = _REPLACES.get(override.path, ()) if override.value is not None else ()
+    for loser in losers:
         place: Any = raw
         for key in loser[:-1]:
             place = place.get(key) if isinstance(place, dict) else None
@@ -142,10 +162,10 @@ def _apply(raw: dict[str, Any], override: Override, folder: Path) -> None:
     assign(raw, override)
 
 
-def _resolve_references(raw: dict[str, Any], path: Path) -> None:
+def _resolve_references(raw: dict[str, Any], place: str, folder: Path) -> None:
     for section in _REFERENCES:
         if isinstance(raw.get(section), str):
-            raw[section] = _read_reference(section, raw[section], f"{path}: {section}", path.parent)
+            raw[section] = _read_reference(section, raw[section], f"{place}: {section}", folder)
 
 
 def _read_reference(section: str, name: str, place: str, folder: Path) -> dict[str, Any]:
@@ -157,19 +177,19 @@ def _read_reference(section: str, name: str, place: str, folder: Path) -> dict[s
     return content
 
 
-def _resolve_catalogue(raw: dict[str, Any], path: Path) -> None:
+def _resolve_catalogue(raw: dict[str, Any], place: str) -> None:
     """Fill in the architectures, GPUs and hosts that deployments and fleet name."""
     deployments = [item for item in _items(raw.get("models")) if isinstance(item.get("architecture"), str)]
     for index, item in enumerate(deployments):
-        place = f"{path}: models.{index}.architecture of `{item.get('name')}`"
-        _fetch(raw, "architectures", "models", item["architecture"], ArchitectureConfig, place)
+        where = f"{place}: models.{index}.architecture of `{item.get('name')}`"
+        _fetch(raw, "architectures", "models", item["architecture"], ArchitectureConfig, where)
     fleet = raw.get("fleet")
     for cluster in _items(fleet.get("clusters") if isinstance(fleet, dict) else None):
         for group in _items(cluster.get("hosts")):
-            place = f"{path}: fleet, cluster `{cluster.get('name')}`"
+            where = f"{place}: fleet, cluster `{cluster.get('name')}`"
             for key, section, model in (("gpu", "gpus", GpuConfig), ("host", "hosts", HostConfig)):
                 if isinstance(group.get(key), str):
-                    _fetch(raw, section, f"hardware/{section}", group[key], model, place)
+                    _fetch(raw, section, f"hardware/{section}", group[key], model, where)
 
 
 def _fetch(raw: dict[str, Any], section: str, folder: str, name: str, model: type[BaseModel], place: str) -> None:
@@ -207,7 +227,7 @@ def _resolve_load(raw: dict[str, Any]) -> None:
         raw["contention"] = named.get(load, "custom") if isinstance(load, int | float) else "custom"
 
 
-def _origin(path: Path, overrides: Sequence[Override]) -> Callable[[str], str]:
+def _origin(source: str, overrides: Sequence[Override]) -> Callable[[str], str]:
     """Map a dotted place to the override that wrote it, or to the file."""
 
     def origin(place: str) -> str:
@@ -215,7 +235,7 @@ def _origin(path: Path, overrides: Sequence[Override]) -> Callable[[str], str]:
             written = ".".join(override.path)
             if place == written or place.startswith(written + ".") or written.startswith(place + "."):
                 return f"override `{override.text}`"
-        return str(path)
+        return source
 
     return origin
 
@@ -227,7 +247,7 @@ def _validate(model: type[M], raw: dict[str, Any], origin: Callable[[str], str])
         raise config_error(error, model, origin) from None
 
 
-def _check_fleet(config: ScenarioConfig, path: Path) -> None:
+def _check_fleet(config: ScenarioConfig, place: str) -> None:
     """Raise when a deployment fits no node."""
     for index, deployment in enumerate(config.models):
         room_tokens, group = max(
@@ -241,7 +261,7 @@ def _check_fleet(config: ScenarioConfig, path: Path) -> None:
         parts = config.limits.partitions if config.limits.memory_mode == "partitioned" else 1
         share = f"{pool_gb:.1f} GB of HBM" + (f" in {parts} partitions" if parts > 1 else "")
         raise MaestroError(
-            f"{path}: models.{index}: no node of the fleet can host `{deployment.name}`. The roomiest ({group.gpu}, "
+            f"{place}: models.{index}: no node of the fleet can host `{deployment.name}`. The roomiest ({group.gpu}, "
             f"tp {group.tp}) offers {share} a GPU; the weights take {weight_gb:.1f} GB and the engine "
             f"{config.limits.margin_gb:g} GB, which leaves no room for {_MIN_KV_TOKENS} KV tokens. Take a larger GPU, "
             "a higher tp, other `limits.partitions` or a smaller architecture."

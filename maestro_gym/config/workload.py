@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.law import Law
 
 CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1}
 """Offered load relative to capacity (design: workloads)."""
@@ -27,11 +28,25 @@ class ArrivalsConfig(StrictModel):
         return self
 
 
+class RequestsConfig(StrictModel):
+    """Single requests, drawn one by one: workflows of one call each."""
+
+    prompt_tokens: Law = Field(description="prompt, shared prefix included [tokens]; a number or a law")
+    output_tokens: Law = Field(description="answer [tokens]; a number or a law")
+    prefix_tokens: Law = Field(
+        default=Law.model_validate(0), description="leading prompt tokens that a group shares [tokens]; drawn a group"
+    )
+    prefix_groups: int = Field(default=1, gt=0, le=1_000_000, description="groups, drawn evenly")
+    deadline_s: float = Field(default=60.0, gt=0, description="deadline after the arrival [s]; a chat user's patience")
+    ttft_limit_s: float = Field(default=5.0, gt=0, description="TTFT limit [s]; likewise")
+
+
 class WorkloadConfig(StrictModel):
-    """A workload family or a trace, and its rate."""
+    """A workload family, a trace or single requests, and the rate."""
 
     family: str | None = Field(default=None, description="a name of configs/workloads")
     trace: str | None = Field(default=None, description="a trace file, in place of a family")
+    requests: RequestsConfig | None = Field(default=None, description="single requests, in place of a family")
     format: str = Field(default="auto", description="format of the trace; auto looks at its columns")
     trace_arrivals: Literal["own", "scaled", "process"] = Field(
         default="scaled",
@@ -54,8 +69,8 @@ class WorkloadConfig(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.family is None) == (self.trace is None):
-            raise ValueError("give either `family` or `trace`, one of the two")
+        if sum(given is not None for given in (self.family, self.trace, self.requests)) != 1:
+            raise ValueError("give `family`, `trace` or `requests`, one of the three")
         return self
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_GPU
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.frontier import EXPERT_FREE, moe_layer

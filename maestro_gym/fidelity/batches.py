@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL
 from maestro_gym.fidelity.frames import read_table
-from maestro_gym.fidelity.points import Machine, Reading, Source
+from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
 
 ENGINE_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s")

@@ -11,11 +11,11 @@ import yaml
 
 from maestro_gym import __version__
 from maestro_gym.config import GpuConfig
+from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.measure import errors_of
-from maestro_gym.fidelity.points import Batch, Machine
+from maestro_gym.fidelity.points import Batch
 from maestro_gym.fidelity.refit import fit
 from maestro_gym.fidelity.sources import find_folders
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.points import Reading
 
 NO_GPU = "no hardware of this name; give --gpu NAME=FILE.yaml"

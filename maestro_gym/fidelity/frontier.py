@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maestro_gym.config import ArchitectureConfig
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.layers import read_attention, read_layers, with_whole_experts
@@ -98,5 +98,5 @@ SOURCE = Source(
         "attention decode": DECODE_FREE,
         "MoE experts": EXPERT_FREE,
     },
-    calibrates=("attention prefill", "attention decode"),
+    calibrates=("attention prefill", "attention decode", "MoE experts"),
 )

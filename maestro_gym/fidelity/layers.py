@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
+from maestro_gym.config.catalogue import Machine
 from maestro_gym.fidelity.frames import Table, median_columns, read_table
-from maestro_gym.fidelity.points import Machine, Reading
+from maestro_gym.fidelity.points import Reading
 from maestro_gym.sim.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
 from maestro_gym.sim.performance import attention_record
 

@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from maestro_gym.config import GpuConfig, HostConfig, LimitsConfig
-
-if TYPE_CHECKING:
-    from maestro_gym.fidelity.catalogue import Catalogue
-
-
-class Machine(NamedTuple):
-    """What a prediction depends on beside the model that runs."""
-
-    gpu: GpuConfig
-    host: HostConfig
-    limits: LimitsConfig
-
+from maestro_gym.config.catalogue import Catalogue, Machine
 
 Predict = Callable[[Machine], np.ndarray]
 """The performance model on one machine: float64, shape (points,), in the unit of what was measured."""
@@ -131,7 +118,7 @@ class Reading:
         self.skipped.append(Skipped(what, rows, reason))
 
 
-Reader = Callable[[Path, "Catalogue"], Reading]
+Reader = Callable[[Path, Catalogue], Reading]
 """Reads the folder of a source."""
 
 

@@ -10,7 +10,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 from scipy.optimize import least_squares, minimize
 
-from maestro_gym.fidelity.points import Batch, Machine
+from maestro_gym.config.catalogue import Machine
+from maestro_gym.fidelity.points import Batch
 
 _SOFTENING = 0.1
 """Relative error beyond which a point counts less than squared (soft L1), so that outliers do not rule the fit."""

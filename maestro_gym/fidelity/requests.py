@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.kernel_tables import kernel_tables
-from maestro_gym.fidelity.points import Machine, Reading, Source
-from maestro_gym.fidelity.replay import Requests, one_node, replay
+from maestro_gym.fidelity.points import Reading, Source
+from maestro_gym.fidelity.replay import one_node, replay
 
 SERVING_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s", "limits.api_s")
 FIT_FIRST = 100
@@ -46,7 +46,6 @@ def _read_run(reading: Reading, path: Path, catalogue: Catalogue) -> None:
     seqs, budget = int(engine.get("max_num_seqs", 128)), int(engine.get("max_num_batched_tokens", 2048))
     queued, scheduled, first, last = (np.array([float(row[key]) for row in rows]) for key in _TIMES)
     prompt, output = (np.array([int(row[key]) for row in rows]) for key in ("input_toks", "output_toks"))
-    requests = Requests(queued - queued[0], prompt, output)
     kernels = kernel_tables(path.parent, architecture, tp, budget, seqs)
     machine = catalogue.machine(gpu)
     world = one_node(architecture, machine, tp, seqs, budget)
@@ -57,7 +56,7 @@ def _read_run(reading: Reading, path: Path, catalogue: Catalogue) -> None:
         tables = kernels._replace(
             step_s=kernels.step_s + step_const_s * (tokens > 0), sample_s=kernels.sample_s + sequence_s * sequences
         )
-        to_first, to_last = replay(world, tables, requests)
+        to_first, to_last = replay(world, tables, queued - queued[0], prompt, output)
         return to_first + api_s, to_last + api_s
 
     def run(on: Machine) -> tuple[np.ndarray, np.ndarray]:

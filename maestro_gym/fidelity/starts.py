@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.frames import Table, read_table
-from maestro_gym.fidelity.points import Machine, Reading, Source
+from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.sim.load_times import read_time_s, start_time_s, wake_time_s
 
 START_FREE = ("gpu.residency.cpu_base_s", "gpu.residency.cpu_s_per_gb", "gpu.residency.cpu_s_per_layer")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.layers import add_allreduce, read_attention, read_layers

@@ -30,7 +30,7 @@ from maestro_gym.sim.memory import take_memory
 from maestro_gym.sim.queues import leave_global, leave_node, set_out
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
-from maestro_gym.sim.steps import plan_node
+from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
 
 BYTES_PER_TOKEN = 4.0
@@ -117,6 +117,7 @@ def _due_decision(state: State, e: int) -> int:
 @njit
 def _finish(state: State, e: int, reason: int) -> int:
     """End the episode."""
+    count_open_stretches(state, e)
     state.core.env[e].done = reason
     state.visible.clock[e].tier = NO_TIER
     return NO_TIER

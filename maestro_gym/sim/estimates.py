@@ -207,9 +207,10 @@ def admit_bytes(view: View, e: int, node: int, stage: int, level: int) -> float:
     tokens = reserve_tokens(view, e, node, stage, level)
     if slot >= 0 and view.engines[e, node, slot].status == ENGINE_AWAKE:
         entry = best_prefix(view, e, node, slot, stage)
-        if entry >= 0:
-            tokens -= usable_tokens(view, e, node, slot, stage, entry)
-            tokens += newly_pinned_tokens(view, e, node, slot, entry)
+        hit = usable_tokens(view, e, node, slot, stage, entry)
+        # A prompt of a block or less has a prefix in the cache, and nothing that it may take from it.
+        if hit > 0:
+            tokens += newly_pinned_tokens(view, e, node, slot, entry) - hit
     return tokens * kv_bytes(view, node, model)
 
 
@@ -292,18 +293,25 @@ def demote_harm_s(view: View, e: int, node: int, slot: int) -> float:
 
 
 @njit
-def idle_bytes(view: View, e: int, node: int, keep_model: int) -> float:
-    """HBM bytes that sleeping and demoting every idle engine but ``keep_model``'s would free."""
+def idle_bytes(view: View, e: int, node: int, keep_model: int, residue_bytes: float) -> float:
+    """HBM bytes that making every idle engine but ``keep_model``'s give way would free.
+
+    Args:
+        view: what is known.
+        e: environment.
+        node: the node.
+        keep_model: the model that room is made for.
+        residue_bytes: what ending a sleeper frees: 0 for an admission, which can only put engines to sleep.
+    """
     total = 0.0
-    sleep_bytes = view.world.params[0].sleep_bytes
     for slot in range(view.engines.shape[2]):
         engine = view.engines[e, node, slot]
         if engine.model == keep_model:
             continue
         if engine.status == ENGINE_ASLEEP:
-            total += sleep_bytes
+            total += residue_bytes
         elif engine.status == ENGINE_AWAKE and engine.running == 0:
-            total += sleep_frees_bytes(view, e, node, slot) + sleep_bytes
+            total += sleep_frees_bytes(view, e, node, slot) + residue_bytes
     return total
 
 

@@ -248,6 +248,7 @@ def handle_events(state: State, e: int, time_s: float) -> int:
                 count += 1
                 if advance_load(state, e, node, slot):
                     core.nodes[e, node].due = 1
+                    core.env[e].global_due = 1
     env = core.env[e]
     while env.heap_len > 0 and core.heap_s[e, 0] <= until_s:
         count += 1

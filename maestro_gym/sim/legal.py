@@ -78,7 +78,7 @@ def can_admit(view: View, e: int, node: int, queue_index: int, level: int) -> bo
     room = free_kv_bytes(view, e, node, slot)
     need = admit_bytes(view, e, node, stage, level)
     if need > room and params.partitioned == 0:
-        room += idle_bytes(view, e, node, int(record.model))
+        room += idle_bytes(view, e, node, int(record.model), 0.0)
     return need <= room
 
 
@@ -101,7 +101,7 @@ def can_promote(view: View, e: int, node: int, model: int) -> bool:
             return False
     room = load_room_bytes(view, e, node)
     need = load_bytes(view, e, node, model)
-    return need <= room or need <= room + idle_bytes(view, e, node, model)
+    return need <= room or need <= room + idle_bytes(view, e, node, model, view.world.params[0].sleep_bytes)
 
 
 @njit

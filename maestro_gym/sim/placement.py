@@ -27,17 +27,12 @@ def warm_placement(world: World) -> np.ndarray:
     params = world.params[0]
     num_nodes, num_models = len(world.nodes), len(world.models)
     placed = np.zeros((num_nodes, num_models), bool)
-    hardware = world.nodes["hardware"]
-    weight = world.perf["weight_bytes"][hardware][:, world.models["arch"]] + params["margin_bytes"]
-    left = WEIGHT_SHARE * world.nodes["hbm_pool_bytes"].astype(float)
+    weight = _taken_bytes(world)
     # A model too large for the share still fits alone on an empty node.
     alone = world.nodes["hbm_pool_bytes"].astype(float)
+    left = alone.copy() if params["partitioned"] else WEIGHT_SHARE * alone
     popularity = world.models["popularity"]
     modest = np.maximum(1, np.ceil(0.5 * num_nodes * popularity / popularity.sum()))
-    if params["partitioned"]:
-        share = alone / params["partitions"]
-        weight = np.ceil(weight / share[:, None] + 1e-9) * share[:, None]
-        left = alone.copy()
     for most in (modest, np.full(num_models, num_nodes)):
         open_models = np.ones(num_models, bool)
         while (open_models := open_models & (placed.sum(0) < most)).any():
@@ -50,6 +45,28 @@ def warm_placement(world: World) -> np.ndarray:
                 placed[node, model] = True
                 left[node] -= weight[node, model]
     return placed
+
+
+def all_fit(world: World) -> np.ndarray:
+    """Tell on which nodes all models can be RUNNING at once.
+
+    Args:
+        world: the fleet.
+
+    Returns:
+        bool, shape (num_nodes,).
+    """
+    return _taken_bytes(world).sum(1) <= world.nodes["hbm_pool_bytes"] * (1.0 + 1e-9)
+
+
+def _taken_bytes(world: World) -> np.ndarray:
+    """HBM that a RUNNING model takes beside KV, in whole partitions where there are any; float64 (N, M)."""
+    params, pool = world.params[0], world.nodes["hbm_pool_bytes"]
+    taken = world.perf["weight_bytes"][world.nodes["hardware"]][:, world.models["arch"]] + params["margin_bytes"]
+    if params["partitioned"]:
+        share = (pool / params["partitions"])[:, None]
+        return np.ceil(taken / share + 1e-9) * share
+    return taken
 
 
 def host_tiers(world: World) -> np.ndarray:

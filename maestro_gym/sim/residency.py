@@ -307,6 +307,8 @@ def _leave_hbm(state: State, e: int, node: int, slot: int, kept_bytes: float) ->
     engine = view.engines[e, node, slot]
     view.models[e, engine.model].warm_nodes -= 1
     forget_prefixes(state, e, node, slot)
+    # What its next step would have paid for pages goes with them.
+    state.core.engines[e, node, slot].overhead_s = 0.0
     add_weights(state, e, node, kept_bytes - weight_bytes(view, node, engine.model) - params.margin_bytes)
     if params.partitioned == 1:
         view.nodes[e, node].kv_pool_bytes -= engine.kv_pool_bytes

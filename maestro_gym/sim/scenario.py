@@ -90,11 +90,23 @@ class Scenario:
             return self._episodes[wanted]
         key = episode_key(*wanted)
         bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, split)
-        episode = record(bare, self.world.service, self.predictor.guess(bare, self.world.service, key))
+        episode = self.annotate(bare, key)
         self._episodes[wanted] = episode
         if len(self._episodes) > _CACHED_EPISODES:
             self._episodes.popitem(last=False)
         return episode
+
+    def annotate(self, bare: Episode, key: int = 0) -> Episode:
+        """Write what is predicted into an episode.
+
+        Args:
+            bare: An episode of this scenario's deployments.
+            key: Of the episode; random predictors hash it.
+
+        Returns:
+            The episode with predictions.
+        """
+        return record(bare, self.world.service, self.predictor.guess(bare, self.world.service, key))
 
     def _build_predictor(self, calls_per_workflow: float) -> Predictor:
         spec, service = self.config.predictor, self.world.service

@@ -92,7 +92,6 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
     engine = view.engines[e, node, slot]
     steps = core.steps
     now_s = view.clock[e].now_s
-    before = core.held_tokens
     index = 0
     while index < engine.running:
         stage = int(view.batch[e, node, slot, index])
@@ -119,16 +118,39 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
             _finish_stage(state, e, node, slot, index)
         else:
             index += 1
-    after = held_tokens(state, e, node, slot)
-    elapsed_s = now_s - core.begin_s
-    unit = kv_bytes(view, node, engine.model)
-    state.core.counters[e].kv_used_byte_s += 0.5 * (before + max(after, before)) * unit * elapsed_s
-    state.core.counters[e].busy_s += elapsed_s / core.factor
+    _count_stretch(state, e, node, slot, max(held_tokens(state, e, node, slot), core.held_tokens))
     core.steps = 0
     core.seen_steps = 0
     core.event_s = math.inf
     core.dirty = 1
     state.core.nodes[e, node].dirty = 1
+
+
+@njit
+def _count_stretch(state: State, e: int, node: int, slot: int, held_now: int) -> None:
+    """Add the stretch under way, up to now, to the integrals; its KV tokens grew evenly to ``held_now``."""
+    view = state.visible
+    core = state.core.engines[e, node, slot]
+    elapsed_s = max(0.0, view.clock[e].now_s - core.begin_s)
+    unit = kv_bytes(view, node, view.engines[e, node, slot].model)
+    state.core.counters[e].kv_used_byte_s += 0.5 * (core.held_tokens + held_now) * unit * elapsed_s
+    state.core.counters[e].busy_s += elapsed_s / core.factor
+
+
+@njit
+def count_open_stretches(state: State, e: int) -> None:
+    """At the end of an episode, count what is under way."""
+    view = state.visible
+    for node in range(view.nodes.shape[1]):
+        for slot in range(view.engines.shape[2]):
+            if state.core.engines[e, node, slot].steps == 0:
+                continue
+            grown = 0
+            for i in range(view.engines[e, node, slot].running):
+                grown += state.core.sequences[e, view.batch[e, node, slot, i]].scheduled_tokens
+            grown *= steps_done(state, e, node, slot)
+            held = state.core.engines[e, node, slot].held_tokens + grown
+            _count_stretch(state, e, node, slot, held)
 
 
 @njit

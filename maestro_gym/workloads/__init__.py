@@ -5,6 +5,7 @@ from maestro_gym.workloads.build import build_workload, deployments_of, load_fam
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
 from maestro_gym.workloads.records import by_name, unit_service
+from maestro_gym.workloads.requests import Requests, RequestsWorkload, request_episode
 from maestro_gym.workloads.spec import SIZE_CLASSES, FamilySpec
 from maestro_gym.workloads.trace_files import FORMATS, read_trace
 from maestro_gym.workloads.trace_format import Trace
@@ -22,6 +23,8 @@ __all__ = [
     "FamilySpec",
     "FamilyWorkload",
     "Mix",
+    "Requests",
+    "RequestsWorkload",
     "Trace",
     "TraceWorkload",
     "Workload",
@@ -33,6 +36,7 @@ __all__ = [
     "make_deployments",
     "read_trace",
     "renewal_times_s",
+    "request_episode",
     "scenario_workload",
     "unit_service",
     "write_trace",

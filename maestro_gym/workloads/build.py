@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from maestro_gym.config import ScenarioConfig, WorkloadConfig, config_error, find_config, read_yaml
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
+from maestro_gym.workloads.requests import RequestsWorkload
 from maestro_gym.workloads.spec import FamilySpec
 from maestro_gym.workloads.trace_workload import TraceWorkload
 from maestro_gym.workloads.workload import Workload
@@ -57,7 +58,7 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
         num_clusters: clusters of the fleet, over which tenants are spread.
 
     Returns:
-        A family's workload, or a trace's.
+        A family's workload, a trace's, or that of single requests.
 
     Raises:
         MaestroError: the family or trace cannot be read or does not fit the deployments.
@@ -72,6 +73,8 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
             cv=cv,
             time_scale=workload.time_scale,
         )
+    if workload.requests is not None:
+        return RequestsWorkload(workload.requests, deployments, cv=cv, time_scale=workload.time_scale)
     return TraceWorkload(
         str(workload.trace),
         deployments,

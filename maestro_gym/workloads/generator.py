@@ -45,7 +45,7 @@ def _draw(median: float, sigma: float, low: float, high: float, key: int, purpos
 
 
 @njit
-def _tokens(law: np.ndarray, key: int, purpose: int, entity: int) -> int:
+def draw_tokens(law: np.ndarray, key: int, purpose: int, entity: int) -> int:
     """Draw whole tokens from a LAW record."""
     return int(_draw(law.median, law.sigma, law.low, law.high, key, purpose, entity) + 0.5)
 
@@ -121,7 +121,7 @@ def generate(
         workflow.tenant = tenant
         workflow.ingress_cluster = tenant % num_clusters
         workflow.first_stage = s
-        query_tokens = _tokens(app.query, key, hashing.QUERY_TOKENS, w)
+        query_tokens = draw_tokens(app.query, key, hashing.QUERY_TOKENS, w)
         held[:, :] = 0
         group_of[:, :] = -1
         calls[:, :] = 0
@@ -152,12 +152,12 @@ def generate(
                     called_tool = 0
                 limit_tokens = min(role.max_output_tokens, max(max_model_len[model] // 2, 1))
                 if called_tool == 1:
-                    output_tokens = _tokens(role.tool_call, key, hashing.OUTPUT_TOKENS, entity)
-                    result_tokens = _tokens(role.tool_result, key, hashing.TOOL_RESULT_TOKENS, entity)
+                    output_tokens = draw_tokens(role.tool_call, key, hashing.OUTPUT_TOKENS, entity)
+                    result_tokens = draw_tokens(role.tool_result, key, hashing.TOOL_RESULT_TOKENS, entity)
                     gap = role.tool_gap
                     gap_s = _draw(gap.median, gap.sigma, gap.low, gap.high, key, hashing.TOOL_GAP, entity)
                 else:
-                    output_tokens = _tokens(role.answer, key, hashing.OUTPUT_TOKENS, entity)
+                    output_tokens = draw_tokens(role.answer, key, hashing.OUTPUT_TOKENS, entity)
                     result_tokens = 0
                     gap_s = 0.0
                 output_tokens = min(max(output_tokens, 1), limit_tokens)
@@ -170,7 +170,7 @@ def generate(
                     prompt_tokens = role.system_tokens + query_tokens
                 else:
                     prompt_tokens = reusable
-                prompt_tokens += _tokens(role.instruction, key, hashing.INPUT_TOKENS, entity)
+                prompt_tokens += draw_tokens(role.instruction, key, hashing.INPUT_TOKENS, entity)
                 parent_start[s] = edges
                 for f in range(frontier_len):
                     p = frontier[f]

@@ -7,24 +7,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.law import Law
 
 SIZE_CLASSES = ("small", "medium", "large")
 """Sizes of a deployment that a role may ask for, in order; what is near in order is a fair stand-in."""
-
-
-class Law(StrictModel):
-    """A lognormal law, clipped; ``sigma: 0`` makes it a constant."""
-
-    median: float = Field(ge=0, description="median, in the unit of the field")
-    sigma: float = Field(0.0, ge=0, le=3, description="standard deviation of the logarithm")
-    low: float = Field(0.0, ge=0, description="smallest value")
-    high: float = Field(1e9, gt=0, description="largest value")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not self.low <= self.median <= self.high:
-            raise ValueError(f"a law needs low <= median <= high, got {self.low} <= {self.median} <= {self.high}")
-        return self
 
 
 NOTHING = Law.model_validate({"median": 0.0})

@@ -89,7 +89,8 @@ def cumulative(shares: np.ndarray) -> np.ndarray:
     return cdf
 
 
-def _law(law: Law) -> tuple[float, float, float, float]:
+def law_row(law: Law) -> tuple[float, float, float, float]:
+    """Lay a law out as a LAW record."""
     return (law.median, law.sigma, law.low, law.high)
 
 
@@ -97,7 +98,7 @@ def _role(role: RoleSpec, sys_group: int) -> tuple[object, ...]:
     laws = (role.instruction_tokens, role.answer_tokens, role.tool_call_tokens, role.tool_result_tokens)
     group = sys_group if role.system_tokens > 0 else -1
     head = (SIZE_CLASSES.index(role.size), group, role.system_tokens, role.max_output_tokens, role.tools)
-    return (*head, *(_law(law) for law in laws), _law(role.tool_gap_s))
+    return (*head, *(law_row(law) for law in laws), law_row(role.tool_gap_s))
 
 
 class _Compiler:
@@ -186,7 +187,7 @@ def compile_family(spec: FamilySpec) -> FamilyTables:
         cls = INTERACTIVE if app.cls == "interactive" else BATCH
         constants = (cls, app.deadline_s, app.ttft_limit_s, app.weight)
         shape = (len(rows), compiler.max_stages, compiler.max_width, int(shared), len(roles))
-        applications.append((*constants, *shape, _law(app.query_tokens)))
+        applications.append((*constants, *shape, law_row(app.query_tokens)))
         for index, (role_name, role) in enumerate(app.roles.items()):
             roles.append(_role(role, num_groups + (0 if shared else index)))
             role_names.append(f"{name}.{role_name}")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from maestro_gym.errors import MaestroError
-from maestro_gym.workloads.importers import agentcgroup, azure, chatdev, mooncake
+from maestro_gym.workloads.importers import agentcgroup, azure, chatdev, mooncake, requests
 from maestro_gym.workloads.table_checks import require_columns
 from maestro_gym.workloads.trace_build import build_trace
 from maestro_gym.workloads.trace_format import COLUMNS, ROW, Trace
@@ -22,10 +22,12 @@ class TraceFormat(NamedTuple):
     Attributes:
         columns: columns that a file must have, by which it is recognised.
         convert: turns its table into one of the workflow-trace format.
+        never: columns that it does not have, and a format that includes its columns does.
     """
 
     columns: tuple[str, ...]
     convert: Callable[[pd.DataFrame, str], pd.DataFrame]
+    never: tuple[str, ...] = ()
 
 
 def _keep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -39,6 +41,7 @@ FORMATS: dict[str, TraceFormat] = {
     "mooncake": TraceFormat(mooncake.COLUMNS, mooncake.convert),
     "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert),
     "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert),
+    "requests": TraceFormat(requests.COLUMNS, requests.convert, never=("workflow_id", "call_id", "parent_ids")),
 }
 
 
@@ -118,9 +121,10 @@ def _recognise(frame: pd.DataFrame, source: str) -> str:
     """Name the format whose columns are all there, or complain about the most similar one."""
     present = set(frame.columns)
     for name, known in FORMATS.items():
-        if present.issuperset(known.columns):
+        if present.issuperset(known.columns) and not present & set(known.never):
             return name
-    nearest = max(FORMATS, key=lambda name: len(present & set(FORMATS[name].columns)) / len(FORMATS[name].columns))
+    possible = [name for name, known in FORMATS.items() if not present & set(known.never)]
+    nearest = max(possible, key=lambda name: len(present & set(FORMATS[name].columns)) / len(FORMATS[name].columns))
     if not present & set(FORMATS[nearest].columns):
         nearest = "workflow"
     require_columns(frame, FORMATS[nearest].columns, source, nearest)

@@ -126,6 +126,18 @@ class TraceWorkload:
             places, times_s = self._scaled(block, draw, rate_rps, horizon_s)
         return self._replay(block.start + places % len(block), places // len(block), times_s, service)
 
+    def whole(self, service: np.ndarray) -> Episode:
+        """Return the whole trace, all three splits, at its own times.
+
+        Args:
+            service: SERVICE, shape (num_models,).
+
+        Returns:
+            An episode for looking at one trace; nothing that is learned or chosen may be judged on it.
+        """
+        chosen = np.arange(len(self.trace.workflows))
+        return self._replay(chosen, np.zeros(len(chosen), np.int64), self.trace.workflows["arrival_s"], service)
+
     def history(self, num_workflows: int, service: np.ndarray) -> Episode:
         """Return the latest workflows of the training block; see ``Workload.history``."""
         block = self.block("train")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maestro_gym.fidelity.catalogue import Catalogue, load_catalogue
+from maestro_gym.config.catalogue import Catalogue, load_catalogue
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config import ArchitectureConfig
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.sim.load_times import start_time_s, wake_time_s
 from maestro_gym.sim.operators import elementwise_s, linear_s
 

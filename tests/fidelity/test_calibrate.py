@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from maestro_gym.config import GpuConfig, read_yaml
+from maestro_gym.config.catalogue import Catalogue, load_catalogue
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.calibrate import calibrate, write_gpu
-from maestro_gym.fidelity.catalogue import Catalogue, load_catalogue
 from tests.fidelity.small_profiles import GPU, layer_frame, write_vidur
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from maestro_gym.config.catalogue import Catalogue, load_catalogue
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue, load_catalogue
 
 
 @pytest.mark.parametrize(

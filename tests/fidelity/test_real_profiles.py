@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro_gym.fidelity.catalogue import Catalogue
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.measure import Result, measure
 
 

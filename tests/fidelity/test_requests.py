@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.catalogue import Catalogue
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.measure import measure
-from maestro_gym.fidelity.replay import Requests, one_node, replay
+from maestro_gym.fidelity.replay import one_node, replay
 from maestro_gym.sim.performance import StepTables, step_time_s
 
 SEQS, BUDGET = 8, 256
@@ -63,7 +63,7 @@ def test_a_lone_request_takes_its_prefill_and_its_decode_steps(tmp_path: Path, c
     tables, model = tables_of(tmp_path / "run", catalogue), catalogue.model("Llama-3.1-8B")
     assert model is not None
     world = one_node(model, catalogue.machine("A100-80GB"), 1, SEQS, BUDGET)
-    to_first, to_last = replay(world, tables, Requests(np.zeros(1), np.array([100]), np.array([11])))
+    to_first, to_last = replay(world, tables, np.zeros(1), np.array([100]), np.array([11]))
     first_s = step_time_s(tables, [(100, 0)], [], sampling_prefills=1)
     assert to_first[0] == pytest.approx(first_s, rel=1e-6)
     decode_s = sum(step_time_s(tables, [], [100 + i]) for i in range(1, 11))
@@ -80,13 +80,13 @@ def write_run(root: Path, catalogue: Catalogue) -> Path:
     step_s = tables.step_s + 2e-3 * (np.arange(BUDGET + 1) > 0)
     rng = np.random.default_rng(3)
     arrival_s = np.concatenate([[0.0], np.cumsum(rng.exponential(0.2, 159))])
-    requests = Requests(arrival_s, rng.integers(20, 400, 160), rng.integers(2, 120, 160))
+    prompt, output = rng.integers(20, 400, 160), rng.integers(2, 120, 160)
     world = one_node(model, catalogue.machine("RTX-PRO-6000-96GB"), 1, SEQS, BUDGET)
-    to_first, to_last = replay(world, tables._replace(step_s=step_s), requests)
+    to_first, to_last = replay(world, tables._replace(step_s=step_s), arrival_s, prompt, output)
     rows = [
         {
-            "input_toks": int(requests.prompt_tokens[i]),
-            "output_toks": int(requests.output_tokens[i]),
+            "input_toks": int(prompt[i]),
+            "output_toks": int(output[i]),
             "queued_ts": 7.0 + arrival_s[i],
             "scheduled_ts": 7.0 + arrival_s[i] + (1.0 if to_first[i] > 1.0 else 0.0),
             "first_token_ts": 7.01 + arrival_s[i] + to_first[i],

@@ -78,7 +78,16 @@ def begin_step(state: State, node: Node, engine: Engine) -> None:
         engine.cold = False
     begin_s = state.now_s + engine.owed_s
     engine.owed_s = 0.0
-    engine.step = Step(begin_s + nominal_s * slowdown(node, engine), nominal_s, engine.phase)
+    engine.step = Step(begin_s, begin_s + nominal_s * slowdown(node, engine), nominal_s, engine.phase)
+
+
+def count_unfinished(state: State) -> None:
+    """At the end of a run, count the part of every step under way that is over."""
+    for engine in (engine for node in state.nodes for engine in node.engines()):
+        step = engine.step
+        if step is not None:
+            part = max(0.0, state.now_s - step.begin_s) / (step.end_s - step.begin_s)
+            state.count("busy_s", part * step.nominal_s)
 
 
 def end_step(state: State, node: Node, engine: Engine) -> None:

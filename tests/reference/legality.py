@@ -4,8 +4,8 @@ Conventions that the design leaves open:
 
 - A stage may be sent to a node with a free place in its queue that could serve it alone, up to its
   output limit. A cluster takes a stage when one of its nodes does.
-- Where memory is elastic, an admission or a load may count on the memory of idle engines and of
-  sleepers, although an admission can only put idle engines to sleep.
+- Where memory is elastic, a load may count on the memory of idle engines and of sleepers, an
+  admission on that of idle engines, which it can only put to sleep.
 - A node is asked only when it can admit a waiting stage or promote its model. Wait is legal when
   anything is under way: a step, a load, a stage in transit or in a gap, a later arrival.
 """
@@ -40,9 +40,9 @@ def can_route(node: Node, stage: Stage) -> bool:
     return has_place and could_serve(node, stage)
 
 
-def idle_bytes(node: Node, keep: int) -> float:
-    """HBM that sleeping and ending every idle engine but one would free."""
-    residue = node.fleet.limits["sleep_bytes"]
+def idle_bytes(node: Node, keep: int, *, ending: bool) -> float:
+    """HBM that sleeping every idle engine but one would free, and ending sleepers too."""
+    residue = node.fleet.limits["sleep_bytes"] if ending else 0.0
     total = 0.0
     for engine in node.engines():
         if engine.model != keep and engine.status == "asleep":
@@ -63,7 +63,7 @@ def can_admit(state: State, node: Node, stage: Stage, level: int) -> bool:
         return False
     room = node.free_bytes(engine)
     if not node.partitioned:
-        room += idle_bytes(node, stage.model)
+        room += idle_bytes(node, stage.model, ending=False)
     return admit_bytes(state, node, stage, level) <= room
 
 
@@ -74,7 +74,7 @@ def can_promote(state: State, node: Node, model: int) -> bool:
         return False
     if engine is None and not any(e is None or e.status == "asleep" or e.is_idle for e in node.slots):
         return False
-    return load_bytes(node, model) <= node.load_room_bytes() + idle_bytes(node, model)
+    return load_bytes(node, model) <= node.load_room_bytes() + idle_bytes(node, model, ending=True)
 
 
 def can_demote(state: State, node: Node, model: int) -> bool:

@@ -69,6 +69,7 @@ class Sequence:
 class Step:
     """One step under way."""
 
+    begin_s: float
     end_s: float
     nominal_s: float
     phase: str

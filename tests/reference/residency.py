@@ -223,7 +223,7 @@ def advance_load(state: State, node: Node, engine: Engine) -> None:
     engine.cold = load.source != "asleep"
     logged = "sleeping" if load.source == "asleep" else load.source
     state.log_residency(node, engine.model, logged, "running")
-    node.due = True
+    node.due = state.global_due = True
 
 
 def sleep_engine(state: State, node: Node, engine: Engine) -> float:
@@ -233,7 +233,7 @@ def sleep_engine(state: State, node: Node, engine: Engine) -> float:
         end_engine(state, node, engine)
         return 0.0
     engine.prefixes = [None] * len(engine.prefixes)
-    engine.pool_bytes = 0.0
+    engine.pool_bytes = engine.owed_s = 0.0
     engine.status = "asleep"
     engine.slept_before = True
     state.count("sleeps")

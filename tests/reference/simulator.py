@@ -9,8 +9,8 @@ Conventions of the order of things that the design leaves open:
 - Of one instant: steps that end (by node, by slot), loads, then timed stage events by exact time and
   id (a delivery, a gap's end, an arrival at a node), then arrivals; then decisions until none is due
   (the stage to route, global, nodes by id); then steps begin; what those paused is decided first.
-- Global falls due when a stage becomes ready, when a stage is admitted anywhere, after a send, and
-  when a wait has lasted long enough; a node on enqueue, completion, load end, failure to grow, after
+- Global falls due when a stage becomes ready, when a stage is admitted or a load ends anywhere, after a
+  send, and when a wait has lasted long enough; a node on enqueue, completion, load end, failure to grow, after
   each of its actions, and likewise after a wait. A timer is not stopped by what happens before it.
 - A place that could do nothing is asked again after the longest wait too.
 - An action for which no room can be made counts as waiting.
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 from maestro_gym.schema import Episode, World
 from tests.reference import legality
-from tests.reference.batching import end_step, plan_node
+from tests.reference.batching import count_unfinished, end_step, plan_node
 from tests.reference.choosing import Action, Asked
 from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
 from tests.reference.kv_memory import admit, admit_bytes
@@ -118,6 +118,7 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
             run.done = "drained"
         elif time_s > end_s:
             _pass_time(state, end_s)
+            count_unfinished(state)
             run.done = "time limit"
         else:
             _handle(run, time_s)

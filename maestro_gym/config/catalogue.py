@@ -1,31 +1,32 @@
-"""From the names in measurements to architectures and hardware."""
+"""The catalogue by any name: from what people and measurements call models and GPUs to their configurations."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from maestro_gym.config import (
-    ArchitectureConfig,
-    GpuConfig,
-    HostConfig,
-    LimitsConfig,
-    config_error,
-    config_names,
-    find_config,
-    read_yaml,
-)
+from maestro_gym.config.files import config_names, find_config, read_yaml
+from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
+from maestro_gym.config.limits import LimitsConfig
+from maestro_gym.config.messages import config_error
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity.points import Machine
 
 M = TypeVar("M", bound=BaseModel)
 
 _TUNED = re.compile(r"-(hf|chat|instruct|it|base|inst|fp16|bf16|v\d+(\.\d+)*)$")
 """What a fine-tuned model adds to a name without changing its shape."""
+
+
+class Machine(NamedTuple):
+    """What a prediction depends on beside the model that runs."""
+
+    gpu: GpuConfig
+    host: HostConfig
+    limits: LimitsConfig
 
 
 class Catalogue:
@@ -45,6 +46,7 @@ class Catalogue:
             host: Machine in which the GPUs sit.
         """
         self.gpus, self.host = dict(gpus), host
+        self.model_names = tuple(models)
         self._models: dict[str, ArchitectureConfig] = {}
         for aliases_first in (True, False):
             for name, model in models.items():

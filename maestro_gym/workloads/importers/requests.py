@@ -1,0 +1,75 @@
+"""Plain requests: when, how long a prompt, how long an answer; perhaps which model and which shared prefix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from maestro_gym.errors import MaestroError
+from maestro_gym.workloads.importers.azure import DEADLINE_S, TTFT_LIMIT_S
+from maestro_gym.workloads.importers.constants import client_limit
+from maestro_gym.workloads.table_checks import numbers, place, text
+from maestro_gym.workloads.trace_format import ROW
+
+COLUMNS = ("arrival_s", "prompt_tokens", "output_tokens")
+
+
+def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Turn every request into a workflow of one call.
+
+    ``model`` (blank: the scenario says), ``prefix_group`` (blank: none), ``prefix_tokens`` (leading tokens of the
+    prompt that the group shares; needed with a group) and ``max_output_tokens`` may be absent. Rows need no order.
+
+    Args:
+        frame: the table, with ``ROW``.
+        source: the file.
+
+    Returns:
+        A table of the workflow-trace format.
+
+    Raises:
+        MaestroError: a cell is bad, or a prefix longer than its prompt.
+    """
+    prompt = numbers(frame, "prompt_tokens", source, low=1, whole=True)
+    output = numbers(frame, "output_tokens", source, low=1, whole=True)
+    arrival_s = numbers(frame, "arrival_s", source, low=0, whole=False)
+    limit = (
+        numbers(frame, "max_output_tokens", source, low=1, whole=True)
+        if "max_output_tokens" in frame.columns
+        else client_limit(output)
+    )
+    blank = pd.Series([""] * len(frame), index=frame.index)
+    group = text(frame, "prefix_group") if "prefix_group" in frame.columns else blank
+    prefix = np.zeros(len(frame))
+    if "prefix_tokens" in frame.columns:
+        prefix = numbers(frame, "prefix_tokens", source, low=0, whole=True, blank=0.0)
+    for wrong, column, message in (
+        (prefix > prompt, "prefix_tokens", "is longer than the prompt, which includes it; shorten the prefix"),
+        ((prefix > 0) & (group == "").to_numpy(), "prefix_group", "is blank; say who shares these prefix_tokens"),
+        ((prefix == 0) & (group != "").to_numpy(), "prefix_tokens", "is 0; say how much the prefix_group shares"),
+    ):
+        found = np.flatnonzero(wrong)
+        if len(found):
+            raise MaestroError(f"{place(source, int(frame[ROW].iloc[found[0]]), column)}: {message}.")
+    table = pd.DataFrame(
+        {
+            ROW: frame[ROW],
+            "workflow_id": frame[ROW].astype(str),
+            "call_id": "0",
+            "parent_ids": "",
+            "arrival_s": arrival_s,
+            "application": "request",
+            "role": "request",
+            "model": text(frame, "model") if "model" in frame.columns else blank,
+            "prompt_tokens": prompt,
+            "output_tokens": output,
+            "max_output_tokens": limit,
+            "tool_gap_s": 0.0,
+            "class": "interactive",
+            "deadline_s": DEADLINE_S,
+            "ttft_limit_s": TTFT_LIMIT_S,
+            "sys_group": group,
+            "sys_prefix_tokens": prefix,
+        }
+    )
+    return table.sort_values("arrival_s", kind="stable").reset_index(drop=True)
