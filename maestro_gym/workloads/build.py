@@ -5,14 +5,16 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from maestro_gym.config import ScenarioConfig, WorkloadConfig, config_error, find_config, read_yaml
+from maestro_gym.workloads.build_arrivals import build_arrivals
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
+from maestro_gym.workloads.machine_spec import MachineFamilySpec
 from maestro_gym.workloads.spec import FamilySpec
 from maestro_gym.workloads.trace_workload import TraceWorkload
 from maestro_gym.workloads.workload import Workload
 
 
-def load_family(name_or_path: str) -> FamilySpec:
+def load_family(name_or_path: str) -> FamilySpec | MachineFamilySpec:
     """Read a workload family.
 
     Args:
@@ -25,10 +27,12 @@ def load_family(name_or_path: str) -> FamilySpec:
         MaestroError: there is no such file, a key is unknown or a value bad.
     """
     path = find_config("workloads", name_or_path, "workload.family")
+    content = read_yaml(path)
+    model = MachineFamilySpec if "machines" in content else FamilySpec
     try:
-        return FamilySpec.model_validate(read_yaml(path))
+        return model.model_validate(content)
     except ValidationError as error:
-        raise config_error(error, FamilySpec, lambda _: str(path)) from None
+        raise config_error(error, model, lambda _: str(path)) from None
 
 
 def deployments_of(config: ScenarioConfig) -> Deployments:
@@ -62,14 +66,14 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
     Raises:
         MaestroError: the family or trace cannot be read or does not fit the deployments.
     """
-    cv = workload.arrivals.cv
+    arrivals = build_arrivals(workload.arrivals)
     if workload.family is not None:
         return FamilyWorkload(
             workload.family,
             load_family(workload.family),
             deployments,
             num_clusters=num_clusters,
-            cv=cv,
+            arrivals=arrivals,
             time_scale=workload.time_scale,
         )
     return TraceWorkload(
@@ -78,9 +82,9 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
         format_name=workload.format,
         model_map=workload.model_map,
         arrivals=workload.trace_arrivals,
+        process=arrivals,
         overlong=workload.overlong,
         num_clusters=num_clusters,
-        cv=cv,
         time_scale=workload.time_scale,
     )
 

@@ -10,7 +10,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from maestro_gym.errors import MaestroError
-from maestro_gym.workloads.importers import agentcgroup, azure, chatdev, mooncake
+from maestro_gym.workloads.importers import (
+    agentcgroup,
+    azure,
+    burstgpt,
+    chatdev,
+    lmcache,
+    mooncake,
+    otel,
+    taubench,
+    who_and_when,
+)
 from maestro_gym.workloads.table_checks import require_columns
 from maestro_gym.workloads.trace_build import build_trace
 from maestro_gym.workloads.trace_format import COLUMNS, ROW, Trace
@@ -39,6 +49,12 @@ FORMATS: dict[str, TraceFormat] = {
     "mooncake": TraceFormat(mooncake.COLUMNS, mooncake.convert),
     "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert),
     "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert),
+    "lmcache": TraceFormat(lmcache.COLUMNS, lmcache.convert),
+    "taubench": TraceFormat(taubench.COLUMNS, taubench.convert),
+    "who_and_when": TraceFormat(who_and_when.COLUMNS, who_and_when.convert),
+    "burstgpt": TraceFormat(burstgpt.COLUMNS, burstgpt.convert),
+    "otel": TraceFormat(otel.COLUMNS, otel.convert),
+    "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp),
 }
 
 
