@@ -21,7 +21,9 @@ from maestro_gym.workloads.machine_spec import (
     MachineRoleSpec,
     MachineSpec,
     StateSpec,
+    YouthSpec,
 )
+from maestro_gym.workloads.spec import SIZE_CLASSES
 from maestro_gym.workloads.trace_format import Trace
 
 OTHER = "other"
@@ -29,6 +31,8 @@ OTHER = "other"
 
 
 _SPLIT_DISTANCE = 0.5
+_YOUTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_LEAST_YOUTH = 0.2
 
 
 class FitOptions(NamedTuple):
@@ -38,13 +42,11 @@ class FitOptions(NamedTuple):
         sizes: role, or its part before the slash -> size of deployment it prefers; ``*``: all others.
         min_calls: roles, and tools of a role, with fewer calls are thrown together.
         applications: applications to fit; empty: all.
-        names: application of the trace -> name in the family.
     """
 
     sizes: Mapping[str, str] = {}
     min_calls: int = 30
     applications: Sequence[str] = ()
-    names: Mapping[str, str] = {}
 
 
 def fit_machines(trace: Trace, options: FitOptions) -> tuple[dict[str, MachineSpec], int, int]:
@@ -70,7 +72,7 @@ def fit_machines(trace: Trace, options: FitOptions) -> tuple[dict[str, MachineSp
     machines, num_workflows, num_calls = {}, 0, 0
     for name in wanted:
         mine = calls[calls["application"] == trace.application_names.index(name)]
-        machines[options.names.get(name, name)] = _fit_machine(trace, mine.reset_index(drop=True), options)
+        machines[name] = _fit_machine(trace, mine.reset_index(drop=True), options)
         num_workflows += mine["workflow"].nunique()
         num_calls += len(mine)
     return machines, num_workflows, num_calls
@@ -123,6 +125,7 @@ def _fit_machine(trace: Trace, calls: pd.DataFrame, options: FitOptions) -> Mach
     calls["after"] = names.shift(-1).where(~calls["last"], END)
     threads = _threads(calls)
     contexts = _contexts(calls)
+    youth = _youth(calls)
     first = trace.workflows[calls["workflow"].iloc[0]]
     lengths = calls.groupby("workflow", sort=False).size()
     order = calls["state"].value_counts().index
@@ -131,11 +134,19 @@ def _fit_machine(trace: Trace, calls: pd.DataFrame, options: FitOptions) -> Mach
         states[name] = _state(calls[calls["state"] == name], contexts.keep.get(name, True), calls)
     starts = calls.loc[calls["place"] == 0, "state"].value_counts(normalize=True)
     roles = {}
+    # Roles of one context share its model and its system prompt: the largest size asked for, the least in common.
+    thread_of = calls["role"].map(lambda role: threads[role] or role)
+    sizes = {
+        thread: max((_size(str(role), options.sizes) for role in part.unique()), key=SIZE_CLASSES.index)
+        for thread, part in calls["role"].groupby(thread_of)
+    }
+    system = calls["system"].groupby([thread_of, calls["role"]]).median().groupby(level=0).min()
     for role, mine in calls.groupby("role", sort=False):
+        thread = threads[str(role)] or role
         roles[str(role)] = MachineRoleSpec(
-            size=_size(str(role), options.sizes),  # type: ignore[arg-type]
+            size=sizes[thread],  # type: ignore[arg-type]
             max_output_tokens=int(mine["limit"].max()),
-            system_tokens=int(mine["system"].median()),
+            system_tokens=int(system[thread]),
             tools=int(max(mine["tools"].max(), (mine["tool"] != "").any())),
             thread=threads[str(role)],
         )
@@ -147,6 +158,7 @@ def _fit_machine(trace: Trace, calls: pd.DataFrame, options: FitOptions) -> Mach
             "ttft_limit_s": float(first["ttft_limit_s"]),
             "weight": float(first["weight"]),
             "calls": fit_quantiles(lengths.to_numpy()),
+            "youth": youth,
             "job_effects": _job_effects(calls),
             "continues": _continuation(calls),
             "roles": roles,
@@ -177,13 +189,15 @@ def _split(calls: pd.DataFrame, names: pd.Series, min_calls: int) -> pd.Series:
     split = names.copy()
     for name, mine in calls.groupby(names, sort=False):
         output, earlier = mine["output"], before[mine.index]
+        rest = pd.Series(True, mine.index)
         for previous, count in earlier.value_counts().items():
             after = earlier == previous
-            if previous == "" or count < min_calls or len(mine) - count < min_calls:
+            others = rest & ~after
+            if previous == "" or count < min_calls or others.sum() < min_calls:
                 continue
-            if ks_2samp(output[after], output[~after]).statistic > _SPLIT_DISTANCE:
+            if ks_2samp(output[after], output[others]).statistic > _SPLIT_DISTANCE:
                 split[mine.index[after]] = f"{name} after {previous}"
-                break
+                rest = others
     return split
 
 
@@ -225,6 +239,28 @@ def _contexts(calls: pd.DataFrame) -> _Contexts:
     keep = {str(name): bool(share >= 0.5) for name, share in kept.groupby(calls["state"]).mean().dropna().items()}
     calls["gain"] = change - calls["output"] * calls["state"].map(keep).fillna(True).astype(float)
     return _Contexts(keep)
+
+
+def _youth(calls: pd.DataFrame) -> YouthSpec | None:
+    """Fit how much faster contexts grow at first, and take that out of ``gain``.
+
+    Least squares of the mean gain after call n on 1 and exp(-n / calls), over a few values of ``calls``.
+    """
+    grown = calls[["place", "gain"]].dropna()
+    after = grown.groupby("place")["gain"].agg(["mean", "size"])
+    best: tuple[float, float, float] | None = None
+    for length in _YOUTHS:
+        basis = np.stack([np.ones(len(after)), np.exp(-after.index.to_numpy(float) / length)], axis=1)
+        weight = np.sqrt(after["size"].to_numpy(float))
+        base, excess = np.linalg.lstsq(basis * weight[:, None], after["mean"].to_numpy() * weight, rcond=None)[0]
+        error = float((((basis @ [base, excess]) - after["mean"]) ** 2 * after["size"]).sum())
+        if base > 0 and abs(excess / base) >= _LEAST_YOUTH and excess > -base and (best is None or error < best[0]):
+            best = (error, excess / base, length)
+    if len(after) < len(_YOUTHS) or best is None:
+        return None
+    youth = YouthSpec(extra=_chance(best[1]), calls=best[2])
+    calls["gain"] /= 1.0 + youth.extra * np.exp(-calls["place"] / youth.calls)
+    return youth
 
 
 def _state(mine: pd.DataFrame, keeps: bool, calls: pd.DataFrame) -> StateSpec:

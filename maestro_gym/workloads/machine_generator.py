@@ -253,6 +253,7 @@ def generate_machines(
             else:
                 growing = states[caller[thread]].grows if caller[thread] >= 0 else state.grows
                 gain = draw_law(laws, levels, values, growing, score)
+                gain *= 1.0 + machine.youth_extra * math.exp(-(place - 1) / machine.youth_calls)
                 prompt_tokens = max(int(held[thread] + gain + 0.5), asked[thread], 1)
                 reusable = min(held[thread], prompt_tokens)
             if prompt_tokens > room_tokens:

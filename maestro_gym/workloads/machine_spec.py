@@ -84,6 +84,15 @@ class JobEffectsSpec(StrictModel):
         return self
 
 
+class YouthSpec(StrictModel):
+    """Contexts that grow faster while they are young: what is gained after call n is 1 + extra * exp(-n / calls) times
+    as much as later (agents read first and work then).
+    """
+
+    extra: float = Field(gt=-1, description="how much more the first call adds, as a share")
+    calls: float = Field(gt=0, description="calls after which the excess has fallen to 1 / e")
+
+
 class MachineSpec(StrictModel):
     """One application as a state machine."""
 
@@ -96,6 +105,7 @@ class MachineSpec(StrictModel):
         None, description="calls of a workflow; none: what the chances of ending make of themselves"
     )
     job_effects: JobEffectsSpec = Field(JobEffectsSpec(), description="how much the calls of a workflow are alike")
+    youth: YouthSpec | None = Field(None, description="how much faster contexts grow at first; none: alike")
     continues: ContinuationSpec | None = Field(None, description="workflows that go on with an earlier context")
     roles: dict[str, MachineRoleSpec] = Field(min_length=1, description="its agents")
     start: dict[str, float] = Field(min_length=1, description="state -> chance that a workflow begins with it")

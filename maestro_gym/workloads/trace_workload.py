@@ -16,6 +16,7 @@ from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.graph import assemble
 from maestro_gym.workloads.records import unit_service
 from maestro_gym.workloads.trace_files import read_trace
+from maestro_gym.workloads.trace_format import Trace
 from maestro_gym.workloads.trace_mapping import fit_lengths, map_models, select
 from maestro_gym.workloads.workload import SPLITS, Mix, mix_of
 
@@ -167,11 +168,29 @@ class TraceWorkload:
     def _replay(self, chosen: np.ndarray, rounds: np.ndarray, times_s: np.ndarray, service: np.ndarray) -> Episode:
         """Lay chosen workflows out as an episode."""
         part = select(self.trace, chosen)
-        workflows, stages = part.workflows, part.stages
-        workflows["arrival_s"] = times_s
-        workflows["deadline_s"] += times_s
-        apart = part.num_sys_groups + rounds[stages["workflow"]] * part.num_ctx_groups
-        stages["ctx_group"] = np.where(stages["ctx_group"] >= 0, stages["ctx_group"] + apart, -1)
-        counts = np.diff(part.parent_start)
-        parents = part.parents + np.repeat(workflows["first_stage"][stages["workflow"]], counts)
-        return assemble(workflows, stages, part.hidden, part.parent_start, parents, service)
+        part.workflows["arrival_s"] = times_s
+        part.workflows["deadline_s"] += times_s
+        return _lay_out(part, rounds, service)
+
+
+def trace_episode(trace: Trace) -> Episode:
+    """Lay a whole trace out as an episode, for statistics: nothing takes service time.
+
+    Args:
+        trace: the trace, ``stages.model`` any index.
+
+    Returns:
+        The episode.
+    """
+    chosen = np.arange(len(trace.workflows))
+    return _lay_out(select(trace, chosen), np.zeros(len(chosen), np.int64), unit_service(int(trace.stages["model"].max()) + 1))
+
+
+def _lay_out(part: Trace, rounds: np.ndarray, service: np.ndarray) -> Episode:
+    """Number groups and parents through; contexts of another round are others."""
+    workflows, stages = part.workflows, part.stages
+    apart = part.num_sys_groups + rounds[stages["workflow"]] * part.num_ctx_groups
+    stages["ctx_group"] = np.where(stages["ctx_group"] >= 0, stages["ctx_group"] + apart, -1)
+    counts = np.diff(part.parent_start)
+    parents = part.parents + np.repeat(workflows["first_stage"][stages["workflow"]], counts)
+    return assemble(workflows, stages, part.hidden, part.parent_start, parents, service)
