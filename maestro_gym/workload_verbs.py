@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -38,9 +38,17 @@ JsonFile = Annotated[
 
 @workload_app.command()
 def fit(
-    family: Annotated[str, typer.Option("--family", "-f", help="Name of the family.")],
+    family: Annotated[str, typer.Option("--family", "-f", help="Name of what is fitted.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="YAML file to write.")],
     trace: Traces = None,
+    kind: Annotated[
+        Literal["family", "arrivals", "popularity"],
+        typer.Option(
+            "--kind",
+            help="family: state machines; arrivals: clients and their day, from ServeGen's windows; popularity: shares "
+            "of models by rank, from GenTD26's requests.",
+        ),
+    ] = "family",
     application: Annotated[
         list[str] | None,
         typer.Option("--application", help="Application of the traces; repeat for several.", show_default="all"),
@@ -69,6 +77,8 @@ def fit(
     States are role, phase and tool; their transitions, lengths and gaps are counted in the traces.
 
     Example: maestro-gym workload fit --family software_team --trace chatdev_calls.csv -o software_team.yaml
+
+    Example: maestro-gym workload fit --kind arrivals --family mine --trace servegen_windows.csv -o mine.yaml
     """
     from maestro_gym.workloads.family_file import write_fitted
     from maestro_gym.workloads.fit import FitOptions
@@ -76,6 +86,12 @@ def fit(
 
     sizes = _pairs(size, "--size", ("small", "medium", "large"))
     console = output()
+    if kind != "family":
+        rows = _fit_other(kind, family, trace or [], out)
+        show_table(family, rows)
+        console.print(f"\nFile: {out}", highlight=False, soft_wrap=True)
+        write_json(json_file, {"command": "workload fit", "rows": rows})
+        return
     console.print("reading traces", style="dim")
     traces = read_traces(trace or [], format_name)
     words = ["workload", "fit", "--family", family]
@@ -111,6 +127,37 @@ def fit(
     show_table(family, rows, "loading: how much the calls of a workflow are alike, 0 to 1")
     console.print(f"\nFamily: {out}", highlight=False, soft_wrap=True)
     write_json(json_file, {"command": "workload fit", "rows": rows})
+
+
+def _fit_other(kind: str, name: str, given: list[Path], out: Path) -> list[dict[str, Any]]:
+    """Fit arrivals or popularity, write the file and tell of it."""
+    from maestro_gym.workloads.arrival_files import fit_arrivals
+    from maestro_gym.workloads.family_file import write_fitted
+    from maestro_gym.workloads.fitting import command_line, today, trace_paths
+    from maestro_gym.workloads.popularity import fit_popularity
+
+    paths = trace_paths(given)
+    words = ["workload", "fit", "--kind", kind, "--family", name]
+    for path in paths:
+        words += ["--trace", path.name]
+    command = command_line([*words, "--out", out.name])
+    if kind == "arrivals":
+        arrivals = fit_arrivals(paths, name=name, date=today(), command=command)
+        write_fitted(arrivals, out)
+        return [
+            {"client": i + 1, "share": client.share, "cv": client.cv, "gaps": client.gaps}
+            for i, client in enumerate(arrivals.clients[:10])
+        ]
+    if len(paths) != 1:
+        raise MaestroError(f"--trace: popularity is counted in one file, {len(paths)} are given; name one.")
+    popularity = fit_popularity(paths[0], name=name, date=today(), command=command)
+    write_fitted(popularity, out)
+    total = 0.0
+    rows = []
+    for rank, share in enumerate(popularity.shares[:10], start=1):
+        total += share
+        rows.append({"rank": rank, "share": share, "up_to_here": total})
+    return rows
 
 
 def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dict[str, str]:

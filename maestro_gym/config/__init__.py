@@ -15,7 +15,13 @@ from maestro_gym.config.loading import dump_config, load_scenario, load_train, s
 from maestro_gym.config.messages import config_error
 from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
 from maestro_gym.config.training import TrainConfig
-from maestro_gym.config.workload import CONTENTION_LOADS, ArrivalsConfig, PredictorConfig, WorkloadConfig
+from maestro_gym.config.workload import (
+    CONTENTION_LOADS,
+    ArrivalsConfig,
+    MixturePartConfig,
+    PredictorConfig,
+    WorkloadConfig,
+)
 
 __all__ = [
     "CONTENTION_LOADS",
@@ -28,6 +34,7 @@ __all__ = [
     "HostConfig",
     "HostGroupConfig",
     "LimitsConfig",
+    "MixturePartConfig",
     "PredictorConfig",
     "ResidencyCosts",
     "ScenarioConfig",

@@ -27,12 +27,13 @@ _REFERENCES: dict[str, tuple[str, type[BaseModel]]] = {
     "fleet": ("fleets", FleetConfig),
     "train": ("train", TrainConfig),
 }
-# An override of the first takes the place of the second, which it contradicts.
+# An override of the first takes the place of the others, which it contradicts.
 _REPLACES = {
-    ("contention",): ("workload", "load"),
-    ("workload", "load"): ("contention",),
-    ("workload", "trace"): ("workload", "family"),
-    ("workload", "family"): ("workload", "trace"),
+    ("contention",): [("workload", "load")],
+    ("workload", "load"): [("contention",)],
+    ("workload", "trace"): [("workload", "family"), ("workload", "mixture")],
+    ("workload", "family"): [("workload", "trace"), ("workload", "mixture")],
+    ("workload", "mixture"): [("workload", "family"), ("workload", "trace")],
 }
 _MIN_KV_TOKENS = 2048
 """A node hosts a model when beside it there is KV room for this: a full prefill step."""
@@ -132,8 +133,7 @@ def _apply(raw: dict[str, Any], override: Override, folder: Path) -> None:
     section = override.path[0]
     if len(override.path) > 1 and section in _REFERENCES and isinstance(raw.get(section), str):
         raw[section] = _read_reference(section, raw[section], f"`{section}`", folder)
-    loser = _REPLACES.get(override.path)
-    if loser is not None and override.value is not None:
+    for loser in _REPLACES.get(override.path, ()) if override.value is not None else ():
         place: Any = raw
         for key in loser[:-1]:
             place = place.get(key) if isinstance(place, dict) else None

@@ -134,7 +134,7 @@ def fit_family(
                 format=format_name,
                 source=origin or FORMATS[format_name].origin,
                 workflows=num_workflows,
-                calls=num_calls,
+                rows=num_calls,
             )
         )
     files = ", ".join(record.file for record in records)

@@ -147,8 +147,8 @@ class FittedTraceSpec(StrictModel):
     file: str = Field(description="name of the file")
     format: str = Field(description="its format")
     source: str = Field("", description="where it was published, at which commit")
-    workflows: int = Field(ge=0, description="workflows that were fitted")
-    calls: int = Field(ge=0, description="their calls")
+    workflows: int = Field(0, ge=0, description="workflows that were fitted; 0: the file holds none")
+    rows: int = Field(ge=0, description="their calls, or the file's windows or requests")
 
 
 class FittedSpec(StrictModel):

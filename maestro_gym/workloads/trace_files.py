@@ -90,7 +90,7 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
         MaestroError: the file cannot be read or breaks a rule of its format.
     """
     path = Path(path)
-    frame = _open(path)
+    frame = open_table(path)
     source = str(path)
     if format_name == "auto":
         format_name = _recognise(frame, source)
@@ -103,7 +103,18 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
     return build_trace(chosen.convert(frame, source), source), format_name
 
 
-def _open(path: Path) -> pd.DataFrame:
+def open_table(path: Path) -> pd.DataFrame:
+    """Open a table.
+
+    Args:
+        path: a CSV (as text), Parquet or JSON-lines file.
+
+    Returns:
+        The table, with ``ROW``.
+
+    Raises:
+        MaestroError: the file cannot be read, or a column stands twice.
+    """
     if not path.is_file():
         raise MaestroError(f"workload.trace: the file `{path}` does not exist. Check the path.")
     suffix = path.suffix.lower()
