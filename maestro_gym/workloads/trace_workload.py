@@ -144,18 +144,6 @@ class TraceWorkload:
         chosen = np.arange(max(block.start, block.stop - num_workflows), block.stop)
         return self._replay(chosen, np.zeros(len(chosen), np.int64), np.zeros(len(chosen)), service)
 
-    def whole(self, service: np.ndarray) -> Episode:
-        """Return every workflow of the trace once, in order, whatever split owns it.
-
-        Args:
-            service: SERVICE, shape (num_models,).
-
-        Returns:
-            An episode without meaningful arrival times; its workflow w is workflow w of ``trace``.
-        """
-        chosen = np.arange(len(self.trace.workflows))
-        return self._replay(chosen, np.zeros(len(chosen), np.int64), np.zeros(len(chosen)), service)
-
     def mix(self) -> Mix:
         """Return the statistics of the whole trace."""
         return self._mix
