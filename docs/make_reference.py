@@ -21,8 +21,13 @@ def command_line() -> str:
 
     runner = CliRunner()
     parts = [f"# Command line\n\n{NOTICE}"]
-    for verb in ("", *sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)):
-        words = [verb, "--help"] if verb else ["--help"]
+    verbs = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    for group in app.registered_groups:
+        inside = group.typer_instance.registered_commands if group.typer_instance else []
+        names = [command.name or command.callback.__name__ for command in inside if command.callback]
+        verbs += [f"{group.typer_instance.info.name} {name}".strip() for name in ("", *names)]
+    for verb in ("", *sorted(verbs)):
+        words = [*verb.split(), "--help"]
         lines = [line.rstrip() for line in runner.invoke(app, words, prog_name="maestro-gym").output.splitlines()]
         title = f"maestro-gym {verb}".strip()
         parts.append(f"## {title}\n\n```text\n" + "\n".join(lines).strip("\n") + "\n```\n")

@@ -58,7 +58,7 @@ def fit_scenario(name: str, overrides: Sequence[str]) -> FittedScenario:
 
 def fit_rows(fitted: FittedScenario) -> list[dict[str, Any]]:
     """One row a role of the history, the most frequent first."""
-    history, own = fitted.predictor.history, fitted.predictor.fitted.own
+    history, own = fitted.predictor.history, fitted.predictor.fitted.lengths[0].own
     roles = history.features[:, COLUMN["role"]].astype(np.int64)
     rows = []
     for role in np.argsort(-np.bincount(roles), kind="stable"):

@@ -57,6 +57,21 @@ class Design:
         return np.array([COLUMN[name] for name in NAMES if FEATURES[name].group in self.groups])
 
 
+class Lengths(NamedTuple):
+    """A quantile of log(1 + output tokens): what all roles share, and what a role's own trees add to it."""
+
+    shared: Ensemble
+    own: dict[int, Ensemble]
+
+    def evaluate(self, table: np.ndarray, roles: np.ndarray) -> np.ndarray:
+        """The quantile of every row."""
+        sums = self.shared.evaluate(table)
+        for role in set(np.unique(roles).tolist()) & set(self.own):
+            rows = np.flatnonzero(roles == role)
+            sums[rows] += self.own[role].evaluate(table[rows])
+        return sums
+
+
 class Fitted(NamedTuple):
     """What fitting leaves: numbers alone.
 
@@ -64,16 +79,14 @@ class Fitted(NamedTuple):
         codes: known codes of each categorical column, ascending; a code's place is what trees see.
         tool: log-odds of a tool call.
         calibration: float64, shape (points, 2): log-odds and the probability that they mean.
-        shared: log(1 + output tokens), one a quantile.
-        own: what a role's own trees add to the shared ones, one a quantile.
+        lengths: log(1 + output tokens), one a quantile.
         future: median calls, input and output tokens after a stage, then T_future, one a quantile; by key.
     """
 
     codes: tuple[np.ndarray, ...]
     tool: Ensemble
     calibration: np.ndarray
-    shared: tuple[Ensemble, ...]
-    own: dict[int, tuple[Ensemble, ...]]
+    lengths: tuple[Lengths, ...]
     future: ConditionalTable
 
     def probability(self, table: np.ndarray) -> np.ndarray:
@@ -126,17 +139,12 @@ class BoostedPredictor:
         fitted, roles = self.fitted, features[:, COLUMN["role"]].astype(np.int64)
         table = _encode(features, fitted.codes)
         table[:, _TOOL] = fitted.probability(table)
-        logs = np.array([ensemble.evaluate(table) for ensemble in fitted.shared])
-        for role in set(np.unique(roles).tolist()) & set(fitted.own):
-            rows = np.flatnonzero(roles == role)
-            chosen = table[rows]
-            for log, ensemble in zip(logs, fitted.own[role], strict=True):
-                log[rows] += ensemble.evaluate(chosen)
+        logs = [lengths.evaluate(table, roles) for lengths in fitted.lengths]
         tool = table[:, _TOOL]
         keys = _keys(features, self.design)
         calm, called = (fitted.future.look_up([2 * level + intent for level in keys]) for intent in (0, 1))
         future = calm + (called - calm) * tool[:, None]
-        return Guess(tool, *np.expm1(logs), *future.T)
+        return Guess(tool, *(np.expm1(log) for log in logs), *future.T)
 
     def learn(self, episode: Episode, service: np.ndarray, finished: np.ndarray) -> Self:
         """Learn from a past episode too; see ``Learner.learn``. Fits anew."""
@@ -149,36 +157,58 @@ def _fit(history: Samples, design: Design) -> Fitted:
     table = _encode(features, codes)
     columns = design.columns
     called = truth.tool_probability > 0.5
-    tool, log_odds = _fit_tool(table, called, history.workflow, columns)
+    numbers = np.unique(history.workflow, return_inverse=True)[1]
+    folds = numbers % min(FOLDS, int(numbers.max()) + 1)
+    tool, log_odds = _fit_tool(table, called, folds, columns)
     calibration = fit_isotonic(log_odds, called)
     if design.tool_stage:
         table[:, _TOOL] = np.interp(log_odds, calibration[:, 0], calibration[:, 1])
         columns = np.append(columns, _TOOL)
     target = np.log1p(truth.output_q50_tokens)
     roles = features[:, COLUMN["role"]].astype(np.int64)
-    shared = tuple(fit_quantile(table, target, columns, quantile, SHARED) for quantile in _QUANTILES)
-    own: dict[int, tuple[Ensemble, ...]] = {}
-    for role in np.flatnonzero(np.bincount(roles) >= ROLE_SAMPLES) if "role" in design.groups else ():
+    lengths = tuple(_fit_lengths(table, target, roles, columns, quantile) for quantile in _QUANTILES)
+    margin = _margin(table, target, roles, columns, folds)
+    lengths[-1].shared.start[:] += margin
+    return Fitted(codes, tool, calibration, lengths, _fit_future(history, design))
+
+
+def _fit_lengths(
+    table: np.ndarray, target: np.ndarray, roles: np.ndarray, columns: np.ndarray, quantile: float
+) -> Lengths:
+    shared = fit_quantile(table, target, columns, quantile, SHARED)
+    left = target - shared.evaluate(table)
+    own: dict[int, Ensemble] = {}
+    for role in np.flatnonzero(np.bincount(roles) >= ROLE_SAMPLES) if COLUMN["role"] in columns else ():
         rows = roles == role
-        part = table[rows]
-        left = [target[rows] - ensemble.evaluate(part) for ensemble in shared]
-        own[int(role)] = tuple(
-            fit_quantile(part, residual, columns, quantile, OWN)
-            for residual, quantile in zip(left, _QUANTILES, strict=True)
-        )
-    return Fitted(codes, tool, calibration, shared, own, _fit_future(history, design))
+        own[int(role)] = fit_quantile(table[rows], left[rows], columns, quantile, OWN)
+    return Lengths(shared, own)
+
+
+def _margin(table: np.ndarray, target: np.ndarray, roles: np.ndarray, columns: np.ndarray, folds: np.ndarray) -> float:
+    """By how much the upper quantile must be raised for new workflows to stay below it as often as it says.
+
+    Trees hug the extremes of the samples that they were fitted to; how far new ones lie above is read off
+    the parts of the history that a fit has not seen (conformalized quantile regression, Romano et al.,
+    NeurIPS 2019).
+    """
+    if folds.max() == 0:
+        return 0.0
+    above = np.empty(len(target))
+    for fold in range(folds.max() + 1):
+        inside = folds == fold
+        part = _fit_lengths(table[~inside], target[~inside], roles[~inside], columns, _QUANTILES[-1])
+        above[inside] = target[inside] - part.evaluate(np.ascontiguousarray(table[inside]), roles[inside])
+    return float(np.quantile(above, _QUANTILES[-1]))
 
 
 def _fit_tool(
-    table: np.ndarray, called: np.ndarray, workflow: np.ndarray, columns: np.ndarray
+    table: np.ndarray, called: np.ndarray, folds: np.ndarray, columns: np.ndarray
 ) -> tuple[Ensemble, np.ndarray]:
     """Fit stage 1 to all parts of the history but one, in turn.
 
     Returns:
         The mean of these fits, for new stages; and of every sample, what the fit without its part thinks of it.
     """
-    numbers = np.unique(workflow, return_inverse=True)[1]
-    folds = numbers % min(FOLDS, int(numbers.max()) + 1)
     if folds.max() == 0:
         rate = constant(0.0)
         return rate, rate.evaluate(table)

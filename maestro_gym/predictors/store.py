@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from maestro_gym.jit import cache_dir
-from maestro_gym.predictors.boosted import NUM_FUTURE, BoostedPredictor, Design, Fitted
+from maestro_gym.predictors.boosted import NUM_FUTURE, BoostedPredictor, Design, Fitted, Lengths
 from maestro_gym.predictors.conditional import ConditionalTable
 from maestro_gym.predictors.features import CATEGORICAL, FEATURES
 from maestro_gym.predictors.samples import Samples
@@ -84,14 +84,15 @@ def _read(path: Path) -> Fitted | None:
 
 
 def _flatten(fitted: Fitted) -> dict[str, np.ndarray]:
-    arrays = {"calibration": fitted.calibration, "own": np.array(sorted(fitted.own), np.int64)}
+    arrays = {"calibration": fitted.calibration}
     arrays |= {f"codes.{place}": codes for place, codes in enumerate(fitted.codes)}
     for level, pair in enumerate(zip(fitted.future.codes, fitted.future.rows, strict=True)):
         arrays |= {f"future.{level}.{name}": values for name, values in zip(("codes", "rows"), pair, strict=True)}
     ensembles = {"tool": fitted.tool}
-    ensembles |= {f"shared.{level}": ensemble for level, ensemble in enumerate(fitted.shared)}
-    for role, pair in fitted.own.items():
-        ensembles |= {f"own.{role}.{level}": ensemble for level, ensemble in enumerate(pair)}
+    for level, lengths in enumerate(fitted.lengths):
+        arrays[f"own.{level}"] = np.array(sorted(lengths.own), np.int64)
+        ensembles[f"shared.{level}"] = lengths.shared
+        ensembles |= {f"own.{level}.{role}": ensemble for role, ensemble in lengths.own.items()}
     for name, ensemble in ensembles.items():
         arrays |= {f"{name}.{field}": values for field, values in ensemble._asdict().items()}
     return arrays
@@ -109,14 +110,20 @@ def _unflatten(arrays: dict[str, np.ndarray]) -> Fitted:
         codes=tuple(arrays[f"codes.{place}"] for place in range(len(CATEGORICAL))),
         tool=ensemble("tool"),
         calibration=arrays["calibration"],
-        shared=(ensemble("shared.0"), ensemble("shared.1")),
-        own={int(role): (ensemble(f"own.{role}.0"), ensemble(f"own.{role}.1")) for role in arrays["own"]},
+        lengths=tuple(
+            Lengths(
+                ensemble(f"shared.{level}"),
+                {int(role): ensemble(f"own.{level}.{role}") for role in arrays[f"own.{level}"]},
+            )
+            for level in range(2)
+        ),
         future=ConditionalTable(levels("future", ".codes"), levels("future", ".rows")),
     )
 
 
 def _holds(fitted: Fitted) -> bool:
-    ensembles = (fitted.tool, *fitted.shared, *(ensemble for pair in fitted.own.values() for ensemble in pair))
+    lengths = (ensemble for of in fitted.lengths for ensemble in (of.shared, *of.own.values()))
+    ensembles = (fitted.tool, *lengths)
     return (
         all(ensemble.fault(_COLUMNS) is None for ensemble in ensembles)
         and fitted.calibration.shape[1:] == (2,)

@@ -56,7 +56,7 @@ def test_fresh_workflows_are_predicted_better_than_by_one_length(
     best_constant = np.abs(np.median(truth.output_q50_tokens) - truth.output_q50_tokens).mean()
     assert error < 0.75 * best_constant
     assert np.mean(truth.output_q50_tokens > made.output_q50_tokens) == pytest.approx(0.5, abs=0.06)
-    assert np.mean(truth.output_q50_tokens > made.output_q90_tokens) < 0.2
+    assert np.mean(truth.output_q50_tokens > made.output_q90_tokens) == pytest.approx(0.1, abs=0.03)
 
 
 def test_tool_probabilities_mean_what_they_say(
@@ -73,7 +73,7 @@ def test_tool_probabilities_mean_what_they_say(
 
 def test_a_role_with_too_few_samples_has_the_shared_trees(samples: Samples, predictor: BoostedPredictor) -> None:
     counts = np.bincount(samples.features[:, COLUMN["role"]].astype(int))
-    assert set(predictor.fitted.own) == set(np.flatnonzero(counts >= 50).tolist())
+    assert set(predictor.fitted.lengths[0].own) == set(np.flatnonzero(counts >= 50).tolist())
     assert 0 < (counts < 50).sum() < len(counts)
 
 
@@ -86,7 +86,7 @@ def test_a_role_that_nobody_has_seen_is_answered(predictor: BoostedPredictor, sa
 def test_the_regressors_are_told_the_tool_probability_unless_the_design_says_no(samples: Samples) -> None:
     tool_column = samples.features.shape[1]
     for told in (True, False):
-        shared = BoostedPredictor(samples, Design(tool_stage=told)).fitted.shared[0]
+        shared = BoostedPredictor(samples, Design(tool_stage=told)).fitted.lengths[0].shared
         assert (tool_column in shared.nodes["column"]) == told
 
 
@@ -97,7 +97,7 @@ def test_a_group_left_out_is_not_read(samples: Samples) -> None:
         scrambled[:, COLUMN[name]] = scrambled[::-1, COLUMN[name]]
     for own, its in zip(predictor.predict(samples.features), predictor.predict(scrambled), strict=True):
         assert np.array_equal(own, its)
-    assert not predictor.fitted.own
+    assert not predictor.fitted.lengths[0].own
 
 
 def test_stage_two_never_sees_a_probability_fitted_to_its_own_sample(samples: Samples) -> None:
@@ -107,7 +107,7 @@ def test_stage_two_never_sees_a_probability_fitted_to_its_own_sample(samples: Sa
     rng = np.random.default_rng(0)
     noise = rng.random(len(samples)) < 0.5
     table = _encode(samples.features, tuple(_frequent(samples.features[:, c]) for c in range(3)))
-    whole, out_of_fold = _fit_tool(table, noise, samples.workflow, np.arange(samples.features.shape[1]))
+    whole, out_of_fold = _fit_tool(table, noise, samples.workflow % 5, np.arange(samples.features.shape[1]))
     inside = whole.evaluate(table)
     assert abs(np.corrcoef(out_of_fold, noise)[0, 1]) < 0.1
     assert np.corrcoef(inside, noise)[0, 1] > 0.3
