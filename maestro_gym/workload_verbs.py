@@ -172,13 +172,16 @@ def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dic
 
 @workload_app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML, or a trace.")],
+    name: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML, or a trace.")
+    ],
     trace: Traces = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="PNG file for the plot.", show_default="none")
     ] = None,
     docs: Annotated[
-        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose table of this family is brought up to date.")
+        Path | None,
+        typer.Option("--docs", metavar="FILE", help="Page whose table of this family is brought up to date."),
     ] = None,
     format_name: Format = "auto",
     json_file: JsonFile = None,
@@ -244,7 +247,9 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.family=tool_dialogue", show_default=False),
+        typer.Argument(
+            metavar="PLACE=VALUE", help="Settings to change: workload.family=tool_dialogue", show_default=False
+        ),
     ] = None,
     scenario: Annotated[
         str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")

@@ -65,7 +65,12 @@ def _frequencies(panel: Axes, values: dict[str, np.ndarray], log: bool) -> None:
     for index, (label, part) in enumerate(values.items()):
         share, _ = np.histogram(np.clip(part, edges[0], edges[-1]), edges)
         panel.stairs(
-            share / len(part), edges, label=label, color=COLOURS[index], fill=index == 0, alpha=0.45 if index == 0 else 1
+            share / len(part),
+            edges,
+            label=label,
+            color=COLOURS[index],
+            fill=index == 0,
+            alpha=0.45 if index == 0 else 1,
         )
     if log:
         panel.set_xscale("log")

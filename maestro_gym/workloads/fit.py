@@ -1,3 +1,6 @@
+# pandas calls every column, group and sum a Series or a DataFrame: its own types are of no help here.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false
+# pyright: reportIndexIssue=false, reportOperatorIssue=false, reportReturnType=false, reportAttributeAccessIssue=false
 """Fits a state machine to the workflows of a trace."""
 
 from __future__ import annotations
@@ -90,9 +93,9 @@ def _calls(trace: Trace) -> pd.DataFrame:
         at = int(np.argmin(chained))
         broken = len(np.unique(owner[~chained]))
         raise MaestroError(
-            f"{trace.source}: row {int(trace.rows[at])}: {broken} of {len(trace.workflows)} workflows run calls side by "
-            "side; a state machine is a chain. Replay the trace itself (workload.trace=FILE), or write the family by "
-            "hand with `fan_out` steps."
+            f"{trace.source}: row {int(trace.rows[at])}: {broken} of {len(trace.workflows)} workflows run calls side "
+            "by side; a state machine is a chain. Replay the trace itself (workload.trace=FILE), or write the family "
+            "by hand with `fan_out` steps."
         )
     return pd.DataFrame(
         {
@@ -244,10 +247,12 @@ def _contexts(calls: pd.DataFrame) -> _Contexts:
 def _youth(calls: pd.DataFrame) -> YouthSpec | None:
     """Fit how much faster contexts grow at first, and take that out of ``gain``.
 
-    Least squares of the mean gain after call n on 1 and exp(-n / calls), over a few values of ``calls``.
+    Least squares of the gain after call n, relative to the mean gains of the states it comes from, on 1 and
+    exp(-n / calls), over a few values of ``calls``.
     """
-    grown = calls[["place", "gain"]].dropna()
-    after = grown.groupby("place")["gain"].agg(["mean", "size"])
+    grown = calls[["place", "gain"]].assign(usual=calls.groupby("state")["gain"].transform("mean")).dropna()
+    after = grown.groupby("place").agg(gain=("gain", "sum"), usual=("usual", "sum"), size=("gain", "size"))
+    after = after[after["usual"] > 0].assign(mean=lambda sums: sums["gain"] / sums["usual"])
     best: tuple[float, float, float] | None = None
     for length in _YOUTHS:
         basis = np.stack([np.ones(len(after)), np.exp(-after.index.to_numpy(float) / length)], axis=1)
@@ -379,7 +384,9 @@ def _shared(workflow: pd.Series, one: pd.Series, other: pd.Series) -> float:
     """Mean product of two scores over pairs of different calls of the same workflow."""
     both = one.notna() & other.notna()
     sums = pd.DataFrame({"one": one, "other": other, "same": (one * other).where(both), "both": both.astype(float)})
-    sums = sums.groupby(workflow).agg({"one": ["sum", "count"], "other": ["sum", "count"], "same": "sum", "both": "sum"})
+    sums = sums.groupby(workflow).agg(
+        {"one": ["sum", "count"], "other": ["sum", "count"], "same": "sum", "both": "sum"}
+    )
     products = sums["one"]["sum"] * sums["other"]["sum"] - sums["same"]["sum"]
     pairs = float((sums["one"]["count"] * sums["other"]["count"] - sums["both"]["sum"]).sum())
     return float(products.sum()) / pairs if pairs > 0 else 0.0
