@@ -21,8 +21,16 @@ def command_line() -> str:
 
     runner = CliRunner()
     parts = [f"# Command line\n\n{NOTICE}"]
-    for verb in ("", *sorted(command.callback.__name__ for command in app.registered_commands if command.callback)):
-        words = [verb, "--help"] if verb else ["--help"]
+    verbs = sorted(command.callback.__name__ for command in app.registered_commands if command.callback)
+    for group in app.registered_groups:
+        verbs.append(str(group.name))
+        if group.typer_instance is not None:
+            inside = group.typer_instance.registered_commands
+            verbs += [
+                f"{group.name} {command.name or command.callback.__name__}" for command in inside if command.callback
+            ]
+    for verb in ("", *verbs):
+        words = [*verb.split(), "--help"]
         lines = [line.rstrip() for line in runner.invoke(app, words, prog_name="maestro-gym").output.splitlines()]
         title = f"maestro-gym {verb}".strip()
         parts.append(f"## {title}\n\n```text\n" + "\n".join(lines).strip("\n") + "\n```\n")

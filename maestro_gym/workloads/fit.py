@@ -240,7 +240,7 @@ def _contexts(calls: pd.DataFrame) -> _Contexts:
     change = (following - calls["prompt"]).where(following >= calls["prompt"])
     kept = (change >= calls["output"]).where(change.notna())
     keep = {str(name): bool(share >= 0.5) for name, share in kept.groupby(calls["state"]).mean().dropna().items()}
-    calls["gain"] = change - calls["output"] * calls["state"].map(keep).fillna(True).astype(float)
+    calls["gain"] = change - calls["output"] * calls["state"].map(lambda name: float(keep.get(name, True)))
     return _Contexts(keep)
 
 

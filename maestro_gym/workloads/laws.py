@@ -50,12 +50,12 @@ class QuantileLaw(StrictModel):
 
 
 def _kind_of_law(value: object) -> str:
-    return "quantiles" if isinstance(value, QuantileLaw) or (isinstance(value, dict) and "quantiles" in value) else "law"
+    return (
+        "quantiles" if isinstance(value, QuantileLaw) or (isinstance(value, dict) and "quantiles" in value) else "law"
+    )
 
 
-AnyLaw = Annotated[
-    Annotated[Law, Tag("law")] | Annotated[QuantileLaw, Tag("quantiles")], Discriminator(_kind_of_law)
-]
+AnyLaw = Annotated[Annotated[Law, Tag("law")] | Annotated[QuantileLaw, Tag("quantiles")], Discriminator(_kind_of_law)]
 """What a family file may write where a law is asked for."""
 
 

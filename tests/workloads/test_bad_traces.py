@@ -50,7 +50,7 @@ CELLS: list[tuple[str, int, str, object, tuple[str, ...]]] = [
     ("otel", 1, "traceId", None, ("no id",)),
     ("otel", 4, "parentSpanId", 12, ("no id",)),
     ("otel", 1, "parentSpanId", "answer", ("circle",)),
-    ("otel", 2, "attributes", "chat", ("neither a mapping",)),
+    ("otel", 2, "attributes", "chat", ("no mapping",)),
     ("otel", 2, "attributes", {"gen_ai.operation.name": "chat"}, ("gen_ai.usage.input_tokens", "token")),
     ("otel", 2, "attributes", {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": -4}, ("-4", "tokens")),
 ]
@@ -147,7 +147,9 @@ def test_requests_without_a_model_are_refused(tmp_path: Path) -> None:
 
 
 ODD = st.one_of(
-    st.sampled_from(["", "nan", "-1", "1e400", "0", "|", " ", "True", "x" * 300, "1e12", "2023-01-01", "\u0661", "1_0"]),
+    st.sampled_from(
+        ["", "nan", "-1", "1e400", "0", "|", " ", "True", "x" * 300, "1e12", "2023-01-01", "\u0661", "1_0"]
+    ),
     st.integers(-(10**20), 10**20),
     st.floats(),
     st.text(max_size=6),
@@ -185,8 +187,12 @@ def test_odd_cells_are_read_as_they_stand_or_refused_in_words(name: str, data: s
     try:
         trace = read_trace(path, name)
     except MaestroError as error:
-        assert "\n" not in str(error).strip()
-        assert path.name in str(error)
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert "\n" not in refusal.strip()
+        assert path.name in refusal
         return
     # What was accepted is a possible trace, and no cell that is no number was taken for one.
     assert len(trace.stages) >= 1

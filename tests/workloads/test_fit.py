@@ -264,9 +264,7 @@ def test_a_mistake_at_the_command_line_costs_one_paragraph(words: list[str], tol
     assert told in result.stderr
 
 
-def test_an_output_file_that_is_no_yaml_and_an_unknown_application_are_refused(
-    hand_made: Path, tmp_path: Path
-) -> None:
+def test_an_output_file_that_is_no_yaml_and_an_unknown_application_are_refused(hand_made: Path, tmp_path: Path) -> None:
     base = ["workload", "fit", "--family", "x", "--trace", str(hand_made)]
     result = CliRunner().invoke(app, [*base, "--out", str(tmp_path / "x.txt")])
     assert (result.exit_code, ".yaml" in result.stderr) == (2, True)

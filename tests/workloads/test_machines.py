@@ -138,9 +138,7 @@ def test_a_context_grows_by_what_was_said_and_gained() -> None:
 
 
 def test_an_output_that_is_not_kept_is_not_reused() -> None:
-    episode = _make(
-        100.0, roles=ROLES, start={"say": 1}, states=_talk(keeps_output=False), calls={"median": 3}
-    )
+    episode = _make(100.0, roles=ROLES, start={"say": 1}, states=_talk(keeps_output=False), calls={"median": 3})
     assert episode.stages["prompt_tokens"][:3].tolist() == [100, 130, 160]
     assert episode.stages["ctx_prefix_tokens"][:3].tolist() == [0, 100, 130]
 
@@ -160,9 +158,7 @@ def test_young_contexts_grow_faster() -> None:
 
 def test_a_context_that_outgrows_its_deployment_is_compacted_to_half_the_room_and_grows_again() -> None:
     law = {"median": 60}
-    spec = MachineFamilySpec.model_validate(
-        _family(roles=ROLES, start={"say": 1}, states=_talk(), calls=law)
-    )
+    spec = MachineFamilySpec.model_validate(_family(roles=ROLES, start={"say": 1}, states=_talk(), calls=law))
     tight = make_deployments(("tight",), [1], ["medium"], [1024])
     made = FamilyWorkload("loop", spec, tight)
     stages = made.episode(1, 1.0, 50.0, SERVICE).stages[:60]
@@ -201,7 +197,12 @@ def test_a_workflow_goes_on_with_the_context_of_an_earlier_one() -> None:
 def test_a_jobs_effect_makes_its_calls_alike_and_leaves_their_law_alone() -> None:
     law = {"quantiles": {0: 10, 0.5: 100, 1: 1000}}
     states = {"say": _state("coder", {"say": 1, "end": 1}, output_tokens=law)}
-    shared = {"states": states, "start": {"say": 1}, "calls": {"median": 10}, "roles": {"coder": ROLES["coder"] | {"max_output_tokens": 1024}}}
+    shared = {
+        "states": states,
+        "start": {"say": 1},
+        "calls": {"median": 10},
+        "roles": {"coder": ROLES["coder"] | {"max_output_tokens": 1024}},
+    }
     alike, apart = (_make(job_effects={"output": loading}, **shared) for loading in (0.8, 0.0))
     for episode in (alike, apart):
         outputs = episode.hidden["output_tokens"]
@@ -250,9 +251,7 @@ def test_a_fitted_family_says_how_it_was_made_and_respects_its_deployments(name:
     assert spec.fitted is not None
     assert spec.fitted.command.startswith(f"maestro-gym workload fit --family {name} --trace ")
     assert all(trace.source for trace in spec.fitted.traces)
-    deployments = make_deployments(
-        ("s", "m", "l"), [5, 3, 2], ["small", "medium", "large"], [16384, 32768, 131072]
-    )
+    deployments = make_deployments(("s", "m", "l"), [5, 3, 2], ["small", "medium", "large"], [16384, 32768, 131072])
     made = FamilyWorkload(name, spec, deployments)
     episode = made.episode(2, 0.5, 400.0, unit_service(3))
     stages, hidden = episode.stages, episode.hidden
@@ -308,3 +307,14 @@ def test_a_machine_that_cannot_end_is_refused(change: dict[str, Any], named: str
     spec = MachineFamilySpec.model_validate(_family(**change))
     with pytest.raises(MaestroError, match=named):
         FamilyWorkload("mine", spec, ROOMY)
+
+
+def test_the_machine_in_the_documentation_runs(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "workloads.md"
+    example = page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "example.yaml"
+    path.write_text(example)
+    made = FamilyWorkload("example", load_family(str(path)), ROOMY)
+    episode = made.episode(1, 1.0, 500.0, SERVICE)
+    assert np.median(episode.workflows["num_stages"]) == 8
+    assert set(episode.workflows["num_stages"] % 2) == {0}

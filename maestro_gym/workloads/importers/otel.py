@@ -184,7 +184,7 @@ def _attributes(given: object, row: int, source: str) -> dict[str, Any]:
     except (TypeError, KeyError, AttributeError):
         pass
     raise MaestroError(
-        f"{place(source, row, 'attributes')}: {str(given)[:40]!r} is neither a mapping nor OTLP's list of keys; give one."
+        f"{place(source, row, 'attributes')}: {str(given)[:40]!r} is no mapping and no list of keys as OTLP has it."
     )
 
 
@@ -203,9 +203,7 @@ def _link(members: list[_Span], source: str) -> None:
         while at.parent and at.parent in by_id:
             at = by_id[at.parent]
             if at.span in seen:
-                raise MaestroError(
-                    f"{place(source, span.row, 'parentSpanId')}: the spans are parents in a circle."
-                )
+                raise MaestroError(f"{place(source, span.row, 'parentSpanId')}: the spans are parents in a circle.")
             seen.add(at.span)
             chain.append(at)
         span.above = chain[::-1]
