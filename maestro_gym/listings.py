@@ -57,7 +57,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
     facts: Row = {
         "name": config.name,
         "description": config.description,
-        "workload": config.workload.trace or config.workload.family,
+        "workload": config.workload.trace or config.workload.family or scenario.workload.name,
         "contention": config.contention,
         "offered_load": config.workload.load,
         "capacity_rps": scenario.capacity_rps,

@@ -277,3 +277,38 @@ def test_every_file_of_arrivals_and_popularity_loads() -> None:
         assert load_arrivals(path.stem, "test").fitted is not None
     for path in (config_dir() / "popularity").glob("*.yaml"):
         assert load_popularity(path.stem).fitted is not None
+
+
+def test_a_call_whose_context_is_always_made_afresh_after_it_is_a_state_of_its_own(tmp_path: Path) -> None:
+    rows = []
+    for w in range(40):
+        # The first ledger holds the plan too; all later ones hold the task alone.
+        for i, (role, prompt) in enumerate([("plan", 400), ("ledger", 1500), ("ledger", 900), ("ledger", 900)]):
+            rows.append(
+                {
+                    "workflow_id": w,
+                    "call_id": i,
+                    "parent_ids": "" if i == 0 else i - 1,
+                    "arrival_s": w,
+                    "application": "team",
+                    "role": role,
+                    "model": "m",
+                    "prompt_tokens": prompt,
+                    "output_tokens": 50,
+                    "max_output_tokens": 512,
+                    "tool_gap_s": 0,
+                    "class": "batch",
+                    "deadline_s": 9,
+                    "ttft_limit_s": 9,
+                    "ctx_group": f"{w}/{role}",
+                }
+            )
+    machines, _, _ = fit_machines(read_trace(write_rows(rows, tmp_path / "team.csv")), FitOptions())
+    states = machines["team"].states
+    assert set(states) == {"plan", "ledger", "ledger after ledger"}
+    assert (states["ledger"].reset, states["ledger after ledger"].reset) == (1.0, 0.0)
+    assert set(states["ledger after ledger"].prompt_tokens.quantiles.values()) == {900.0}  # type: ignore[union-attr]
+    spec = MachineFamilySpec(description="test", machines=machines)
+    made = FamilyWorkload("team", spec, make_deployments(("any",), [1], ["medium"], [1 << 20]))
+    prompts = made.episode(1, 1.0, 50.0, unit_service(1)).stages["prompt_tokens"]
+    assert prompts[:4].tolist() == [400, 1500, 900, 900]
