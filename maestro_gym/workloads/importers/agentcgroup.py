@@ -50,10 +50,9 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     Returns:
         A table of the workflow-trace format.
     """
-    prompt = sum(
-        numbers(frame, column, source, low=0, whole=True, blank=0.0)
-        for column in ("input_tokens", "cache_creation_tokens", "cache_read_tokens")
-    )
+    prompt = numbers(frame, "input_tokens", source, low=0, whole=True)
+    for column in ("cache_creation_tokens", "cache_read_tokens"):
+        prompt = prompt + numbers(frame, column, source, low=0, whole=True, blank=0.0)
     logged = numbers(frame, "output_tokens", source, low=0, whole=True)
     estimated = np.ceil(numbers(frame, "output_chars", source, low=0, whole=True) / CHARS_PER_TOKEN)
     reliable = numbers(frame, "output_tokens_reliable", source, low=0, whole=True) == 1
