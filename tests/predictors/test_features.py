@@ -63,3 +63,9 @@ def test_an_arm_knows_nothing_of_its_sibling(known: dict[str, np.ndarray]) -> No
 def test_categorical_columns_stand_first() -> None:
     assert tuple(range(len(CATEGORICAL))) == CATEGORICAL
     assert all(feature.meaning for feature in FEATURES.values())
+
+
+def test_the_page_on_predictors_tells_every_feature() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "predictors.md").read_text(encoding="utf-8")
+    for name, feature in FEATURES.items():
+        assert f"| {feature.group} | `{name}` | {feature.meaning} |" in page, name
