@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
+from maestro_gym.cli_live import register as register_live
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
 
@@ -455,6 +456,9 @@ def doctor(json_file: JsonFile = None) -> None:
     write_json(json_file, {"command": "doctor", "rows": rows})
     if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(1)
+
+
+register_live(app)
 
 
 def main() -> None:

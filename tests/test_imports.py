@@ -18,7 +18,7 @@ LAYERS = (
     ("fidelity",),
     ("agents",),
     ("real_backend",),
-    ("console", "doctor", "listings", "cli"),
+    ("console", "doctor", "listings", "cli", "cli_live"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FOREIGN_TO_SIM = {"gymnasium", "torch", "pandas", "requests", "httpx", "aiohttp", "urllib", "http", "stable_baselines3"}
