@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from maestro_gym import __version__, predict_verbs, workload_verbs
+from maestro_gym import __version__, live_verbs, predict_verbs, workload_verbs
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
 
@@ -594,6 +594,9 @@ def doctor(json_file: JsonFile = None) -> None:
     write_json(json_file, {"command": "doctor", "rows": rows})
     if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(1)
+
+
+live_verbs.register(app)
 
 
 def main() -> None:
