@@ -103,7 +103,7 @@ def test_a_key_with_a_dot_stands_in_quotes() -> None:
 
 
 def test_max_model_len_never_exceeds_what_a_node_can_hold() -> None:
-    config = load_scenario("quick")
+    config = load_scenario("quick", ["limits.margin_gb=3.0"])
     by_name = {deployment.name: deployment for deployment in config.models}
     assert config.max_model_len(by_name["llama-8b-chat"]) == 131072
     coder = by_name["qwen-32b-expert"]
@@ -116,7 +116,7 @@ def test_a_partitioned_engine_takes_as_many_partitions_as_it_needs(name: str, sh
     deployment = config.models[config.model_names.index(name)]
     group = config.host_groups[0]
     architecture = config.architectures[deployment.architecture]
-    pool_bytes = config.node_pool_bytes(group) * shares / 5 - architecture.weight_bytes - 2.5e9
+    pool_bytes = config.node_pool_bytes(group) * shares / 5 - architecture.weight_bytes - config.limits.margin_gb * 1e9
     assert config.kv_room_tokens(deployment, group) == int(pool_bytes // architecture.kv_bytes_per_token)
 
 

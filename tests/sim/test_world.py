@@ -49,7 +49,7 @@ def test_parameters_carry_the_limits_in_base_units() -> None:
     params = build_world(config).params[0]
     assert params.mps == 1
     assert params.node_queue_limit == MAX_QUEUE
-    assert params.margin_bytes == 2.5e9
+    assert params.margin_bytes == 1.3e9
     assert params.cpu_s_per_byte == pytest.approx(0.70e-9)
     assert (params.cpu_base_s, params.wake_base_s) == (1.0, config.gpus["A100-80GB"].residency.wake_base_s)
     assert (params.horizon_s, params.drain_cap_s) == (100.0, 700.0)
