@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from maestro_gym import __version__, predict_verbs
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
+from maestro_gym.workload_verbs import workload_app
 
 if TYPE_CHECKING:
     from maestro_gym.evaluation.worker import Runner
@@ -73,6 +74,7 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 )
 
 app.add_typer(predict_verbs.app)
+app.add_typer(workload_app, name="workload")
 
 Overrides = Annotated[
     list[str] | None,

@@ -19,6 +19,7 @@ from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import (
     CONTENTION_LOADS,
     ArrivalsConfig,
+    MixturePartConfig,
     PredictorConfig,
     RequestsConfig,
     WorkloadConfig,
@@ -36,6 +37,7 @@ __all__ = [
     "HostGroupConfig",
     "Law",
     "LimitsConfig",
+    "MixturePartConfig",
     "PredictorConfig",
     "RequestsConfig",
     "ResidencyCosts",

@@ -39,9 +39,9 @@ class LimitsConfig(StrictModel):
         default=3.05, gt=0, description="address space granted at most, times usable HBM; Maestro: 122 GB on 40 GB"
     )
     margin_gb: float = Field(
-        default=2.5,
+        default=1.3,
         ge=0,
-        description="HBM of a RUNNING engine beside weights and KV [GB]: 1.3 non-torch, rest activations",
+        description="HBM of a RUNNING engine beside weights and KV [GB]; from block counts that vLLM logs",
     )
     sleep_gb: float = Field(default=0.5, ge=0, description="HBM a SLEEPING engine keeps [GB]; vLLM 0.11")
     growth_bytes: float = Field(

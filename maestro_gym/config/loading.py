@@ -28,7 +28,7 @@ _REFERENCES: dict[str, tuple[str, type[BaseModel]]] = {
     "train": ("train", TrainConfig),
 }
 # An override of the first takes the place of the others, which it contradicts.
-_KINDS = ("family", "trace", "requests")
+_KINDS = ("family", "mixture", "trace", "requests")
 _REPLACES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("contention",): (("workload", "load"),),
     ("workload", "load"): (("contention",),),
@@ -152,8 +152,7 @@ def _apply(raw: dict[str, Any], override: Override, folder: Path) -> None:
     section = override.path[0]
     if len(override.path) > 1 and section in _REFERENCES and isinstance(raw.get(section), str):
         raw[section] = _read_reference(section, raw[section], f"`{section}`", folder)
-    losers = _REPLACES.get(override.path, ()) if override.value is not None else ()
-    for loser in losers:
+    for loser in _REPLACES.get(override.path, ()) if override.value is not None else ():
         place: Any = raw
         for key in loser[:-1]:
             place = place.get(key) if isinstance(place, dict) else None

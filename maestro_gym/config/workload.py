@@ -16,15 +16,39 @@ CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1}
 class ArrivalsConfig(StrictModel):
     """The process by which workflows arrive."""
 
-    process: Literal["poisson", "gamma"] = Field(
-        default="poisson", description="gamma: renewal process with the CV below"
+    process: Literal["poisson", "gamma", "mmpp", "diurnal", "clients", "replay"] = Field(
+        default="poisson",
+        description="gamma: renewal with the CV below; mmpp: bursts; diurnal: a profile of the day; clients: a mixture "
+        "of configs/arrivals; replay: the times of a trace, stretched to the rate",
     )
-    cv: float = Field(default=1.0, gt=0, description="coefficient of variation of the gaps, if gamma")
+    cv: float = Field(default=1.0, gt=0, description="coefficient of variation of the gaps, if gamma or diurnal")
+    burst_rate: float = Field(default=4.0, gt=1, description="mmpp: rate in a burst, relative to the mean")
+    burst_share: float = Field(default=0.1, gt=0, lt=1, description="mmpp: share of the time in bursts")
+    burst_s: float = Field(default=30.0, gt=0, description="mmpp: mean length of a burst [s]")
+    profile: str | list[float] = Field(
+        default="servegen_m_small",
+        description="diurnal: relative rates of equal parts of the day, or a name of configs/arrivals",
+    )
+    period_s: float = Field(default=86400.0, gt=0, description="diurnal: length of the day [s]")
+    phase_s: float | None = Field(
+        default=None, ge=0, description="diurnal: time of day at the start [s]; None: each episode its own"
+    )
+    clients: str = Field(default="servegen_m_small", description="clients: a name of configs/arrivals, or a YAML file")
+    trace: str | None = Field(default=None, description="replay: a trace file in any known format")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.process == "poisson" and self.cv != 1.0:
-            raise ValueError(f"a poisson process has cv 1, got {self.cv}; write process: gamma")
+        if self.process not in ("gamma", "diurnal") and self.cv != 1.0:
+            raise ValueError(f"a {self.process} process takes no cv, got {self.cv}; write process: gamma")
+        if self.burst_rate * self.burst_share > 1:
+            raise ValueError(
+                f"burst_rate {self.burst_rate} times burst_share {self.burst_share} is above 1: bursts alone would "
+                "exceed the mean rate; lower one of them"
+            )
+        if isinstance(self.profile, list) and (min(self.profile, default=0) < 0 or sum(self.profile) <= 0):
+            raise ValueError("profile needs relative rates of at least 0, not all 0")
+        if (self.process == "replay") != (self.trace is not None):
+            raise ValueError("`trace` belongs to process: replay, which needs it")
         return self
 
 
@@ -41,12 +65,29 @@ class RequestsConfig(StrictModel):
     ttft_limit_s: float = Field(default=5.0, gt=0, description="TTFT limit [s]; likewise")
 
 
+class MixturePartConfig(StrictModel):
+    """One family of a mixture."""
+
+    family: str = Field(description="a name of configs/workloads, or a YAML file")
+    share: float = Field(gt=0, description="share of the workflows, relative to the other parts")
+    tenants: int | None = Field(default=None, gt=0, le=1024, description="tenants of its own; None: the family's")
+    arrivals: ArrivalsConfig | None = Field(default=None, description="None: as the workload's")
+
+
 class WorkloadConfig(StrictModel):
-    """A workload family, a trace or single requests, and the rate."""
+    """A workload family, several, a trace or single requests, and the rate."""
 
     family: str | None = Field(default=None, description="a name of configs/workloads")
     trace: str | None = Field(default=None, description="a trace file, in place of a family")
+    mixture: list[MixturePartConfig] | None = Field(
+        default=None, min_length=1, description="several families side by side, in place of one"
+    )
     requests: RequestsConfig | None = Field(default=None, description="single requests, in place of a family")
+    popularity: str | None = Field(
+        default=None,
+        description="a name of configs/popularity: shares by rank, given to the deployments in the order of the "
+        "scenario, in place of their own popularity",
+    )
     format: str = Field(default="auto", description="format of the trace; auto looks at its columns")
     trace_arrivals: Literal["own", "scaled", "process"] = Field(
         default="scaled",
@@ -69,8 +110,9 @@ class WorkloadConfig(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if sum(given is not None for given in (self.family, self.trace, self.requests)) != 1:
-            raise ValueError("give `family`, `trace` or `requests`, one of the three")
+        kinds = (self.family, self.mixture, self.trace, self.requests)
+        if sum(given is not None for given in kinds) != 1:
+            raise ValueError("give `family`, `mixture`, `trace` or `requests`, one of the four")
         return self
 
 

@@ -1,17 +1,18 @@
 """Workloads: applications, arrival processes and traces, as Episode arrays."""
 
-from maestro_gym.workloads.arrivals import renewal_times_s
+from maestro_gym.workloads.arrivals import ArrivalProcess, renewal_times_s
 from maestro_gym.workloads.build import build_workload, deployments_of, load_family, scenario_workload
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
+from maestro_gym.workloads.machine_spec import MachineFamilySpec
 from maestro_gym.workloads.records import by_name, unit_service
 from maestro_gym.workloads.requests import Requests, RequestsWorkload, request_episode
 from maestro_gym.workloads.spec import SIZE_CLASSES, FamilySpec
 from maestro_gym.workloads.trace_files import FORMATS, read_trace
 from maestro_gym.workloads.trace_format import Trace
 from maestro_gym.workloads.trace_mapping import BY_POPULARITY
-from maestro_gym.workloads.trace_workload import TraceWorkload
-from maestro_gym.workloads.trace_writer import write_trace
+from maestro_gym.workloads.trace_workload import TraceWorkload, trace_episode
+from maestro_gym.workloads.trace_writer import trace_table, write_table, write_trace
 from maestro_gym.workloads.workload import SPLITS, Mix, Workload, episode_key
 
 __all__ = [
@@ -19,9 +20,11 @@ __all__ = [
     "FORMATS",
     "SIZE_CLASSES",
     "SPLITS",
+    "ArrivalProcess",
     "Deployments",
     "FamilySpec",
     "FamilyWorkload",
+    "MachineFamilySpec",
     "Mix",
     "Requests",
     "RequestsWorkload",
@@ -38,6 +41,9 @@ __all__ = [
     "renewal_times_s",
     "request_episode",
     "scenario_workload",
+    "trace_episode",
+    "trace_table",
     "unit_service",
+    "write_table",
     "write_trace",
 ]

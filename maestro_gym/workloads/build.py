@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import ValidationError
 
 from maestro_gym.config import ScenarioConfig, WorkloadConfig, config_error, find_config, read_yaml
+from maestro_gym.workloads.arrivals import ArrivalProcess
+from maestro_gym.workloads.build_arrivals import build_arrivals
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
+from maestro_gym.workloads.machine_spec import MachineFamilySpec
+from maestro_gym.workloads.mixture import MixtureWorkload, Part
+from maestro_gym.workloads.popularity import load_popularity, shares_of
 from maestro_gym.workloads.requests import RequestsWorkload
 from maestro_gym.workloads.spec import FamilySpec
 from maestro_gym.workloads.trace_workload import TraceWorkload
 from maestro_gym.workloads.workload import Workload
 
 
-def load_family(name_or_path: str) -> FamilySpec:
+def load_family(name_or_path: str) -> FamilySpec | MachineFamilySpec:
     """Read a workload family.
 
     Args:
@@ -26,10 +33,12 @@ def load_family(name_or_path: str) -> FamilySpec:
         MaestroError: there is no such file, a key is unknown or a value bad.
     """
     path = find_config("workloads", name_or_path, "workload.family")
+    content = read_yaml(path)
+    model = MachineFamilySpec if "machines" in content else FamilySpec
     try:
-        return FamilySpec.model_validate(read_yaml(path))
+        return model.model_validate(content)
     except ValidationError as error:
-        raise config_error(error, FamilySpec, lambda _: str(path)) from None
+        raise config_error(error, model, lambda _: str(path)) from None
 
 
 def deployments_of(config: ScenarioConfig) -> Deployments:
@@ -41,9 +50,12 @@ def deployments_of(config: ScenarioConfig) -> Deployments:
     Returns:
         What a workload must know of them.
     """
+    popularity = [deployment.popularity for deployment in config.models]
+    if config.workload.popularity is not None:
+        popularity = shares_of(load_popularity(config.workload.popularity), len(config.models))
     return make_deployments(
         config.model_names,
-        [deployment.popularity for deployment in config.models],
+        popularity,
         [deployment.size_class for deployment in config.models],
         [config.max_model_len(deployment) for deployment in config.models],
     )
@@ -58,33 +70,49 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
         num_clusters: clusters of the fleet, over which tenants are spread.
 
     Returns:
-        A family's workload, a trace's, or that of single requests.
+        The workload of a family, of several, of a trace or of single requests.
 
     Raises:
         MaestroError: the family or trace cannot be read or does not fit the deployments.
     """
-    cv = workload.arrivals.cv
+    arrivals = build_arrivals(workload.arrivals)
     if workload.family is not None:
-        return FamilyWorkload(
-            workload.family,
-            load_family(workload.family),
-            deployments,
-            num_clusters=num_clusters,
-            cv=cv,
-            time_scale=workload.time_scale,
-        )
+        return _family(workload.family, None, deployments, num_clusters, arrivals, workload.time_scale)
+    if workload.mixture is not None:
+        parts = []
+        for part in workload.mixture:
+            own = arrivals if part.arrivals is None else build_arrivals(part.arrivals)
+            made = _family(part.family, part.tenants, deployments, num_clusters, own, workload.time_scale)
+            parts.append(Part(made, part.share))
+        return MixtureWorkload(parts, num_clusters)
     if workload.requests is not None:
-        return RequestsWorkload(workload.requests, deployments, cv=cv, time_scale=workload.time_scale)
+        return RequestsWorkload(workload.requests, deployments, arrivals=arrivals, time_scale=workload.time_scale)
     return TraceWorkload(
         str(workload.trace),
         deployments,
         format_name=workload.format,
         model_map=workload.model_map,
         arrivals=workload.trace_arrivals,
+        process=arrivals,
         overlong=workload.overlong,
         num_clusters=num_clusters,
-        cv=cv,
         time_scale=workload.time_scale,
+    )
+
+
+def _family(
+    name: str,
+    tenants: int | None,
+    deployments: Deployments,
+    num_clusters: int,
+    arrivals: ArrivalProcess,
+    time_scale: float,
+) -> FamilyWorkload:
+    spec = load_family(name)
+    if tenants is not None:
+        spec = spec.model_copy(update={"tenants": tenants})
+    return FamilyWorkload(
+        Path(name).stem, spec, deployments, num_clusters=num_clusters, arrivals=arrivals, time_scale=time_scale
     )
 
 

@@ -27,8 +27,8 @@ STRIDE = 4096
 
 
 @njit
-def _pick(cdf: np.ndarray, u: float) -> int:
-    """Index of the first cumulative share above u."""
+def pick(cdf: np.ndarray, u: float) -> int:
+    """Return the index of the first cumulative share above u."""
     index = 0
     while index < len(cdf) - 1 and u >= cdf[index]:
         index += 1
@@ -108,9 +108,9 @@ def generate(
     edges = 0
     next_group = num_sys_groups
     for w in range(len(arrivals_s)):
-        application = _pick(application_cdf, hashing.uniform(key, hashing.APPLICATION, w))
+        application = pick(application_cdf, hashing.uniform(key, hashing.APPLICATION, w))
         app = applications[application]
-        tenant = _pick(tenant_cdf, hashing.uniform(key, hashing.TENANT, w))
+        tenant = pick(tenant_cdf, hashing.uniform(key, hashing.TENANT, w))
         workflow = workflows[w]
         workflow.arrival_s = arrivals_s[w]
         workflow.deadline_s = arrivals_s[w] + app.deadline_s * time_scale
@@ -144,7 +144,7 @@ def generate(
                 entity = w * STRIDE + (s - workflow.first_stage)
                 # Which deployment serves a size is the choice of the workflow's instance.
                 u = hashing.uniform(key, hashing.DEPLOYMENT, w * 8 + role.size_class)
-                model = _pick(deployment_cdf[role.size_class], u)
+                model = pick(deployment_cdf[role.size_class], u)
                 called_tool = 0
                 if hashing.uniform(key, hashing.TOOL_INTENT, entity) < step.p:
                     called_tool = 1
@@ -259,7 +259,7 @@ def count_bound(key: int, num_workflows: int, applications: np.ndarray, applicat
     num_stages = 0
     num_edges = 0
     for w in range(num_workflows):
-        app = applications[_pick(application_cdf, hashing.uniform(key, hashing.APPLICATION, w))]
+        app = applications[pick(application_cdf, hashing.uniform(key, hashing.APPLICATION, w))]
         num_stages += app.max_stages
         num_edges += app.max_stages * app.max_width
     return num_stages, num_edges

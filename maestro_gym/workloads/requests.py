@@ -12,7 +12,7 @@ from maestro_gym.config import Law, RequestsConfig
 from maestro_gym.errors import MaestroError
 from maestro_gym.jit import njit
 from maestro_gym.schema import INTERACTIVE, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
-from maestro_gym.workloads.arrivals import renewal_times_s
+from maestro_gym.workloads.arrivals import ArrivalProcess, Renewal
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.generator import draw_tokens
 from maestro_gym.workloads.graph import assemble
@@ -23,6 +23,8 @@ from maestro_gym.workloads.workload import Mix, mix_of
 # Keys of samples for statistics; negative, so that no episode has them.
 _MIX_KEY, _HISTORY_KEY = -2, -3
 _MIX_REQUESTS = 40_000
+
+POISSON = Renewal()
 
 
 class Requests(NamedTuple):
@@ -93,20 +95,25 @@ class RequestsWorkload:
     notes: tuple[str, ...] = ()
 
     def __init__(
-        self, spec: RequestsConfig, deployments: Deployments, *, cv: float = 1.0, time_scale: float = 1.0
+        self,
+        spec: RequestsConfig,
+        deployments: Deployments,
+        *,
+        arrivals: ArrivalProcess = POISSON,
+        time_scale: float = 1.0,
     ) -> None:
         """Prepare requests for a set of deployments.
 
         Args:
             spec: their laws.
             deployments: what can be asked for; each is asked for by its popularity.
-            cv: coefficient of variation of the arrival gaps; 1 is Poisson.
+            arrivals: the process by which requests arrive.
             time_scale: multiplies deadline and TTFT limit.
 
         Raises:
             MaestroError: a typical request is above a deployment's context, or a length below one token.
         """
-        self._spec, self._deployments, self._cv, self._time_scale = spec, deployments, cv, time_scale
+        self._spec, self._deployments, self._arrivals, self._time_scale = spec, deployments, arrivals, time_scale
         for name, law in (("prompt_tokens", spec.prompt_tokens), ("output_tokens", spec.output_tokens)):
             if law.median < 1:
                 raise MaestroError(f"workload.requests.{name}: {law.median:g} tokens; a request has at least one.")
@@ -129,7 +136,7 @@ class RequestsWorkload:
     ) -> Episode:
         """Make one episode; see ``Workload.episode``. The key alone keeps the splits apart."""
         del split
-        return self._make(key, renewal_times_s(key, rate_rps, horizon_s, self._cv), service)
+        return self._make(key, self._arrivals.times_s(key, rate_rps, horizon_s), service)
 
     def mix(self) -> Mix:
         """Return the statistics of 40,000 requests of a fixed key."""

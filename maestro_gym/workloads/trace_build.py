@@ -113,6 +113,8 @@ def _check_cells(table: pd.DataFrame, source: str) -> None:
     known = table["class"].isin(CLASS_NAMES).to_numpy()
     _first_error(table, ~known, "class", source, f"is no class; write {' or '.join(CLASS_NAMES)}")
     _first_error(table, (table["tool_intent"] > 1).to_numpy(), "tool_intent", source, "is neither 0 nor 1")
+    idle = ((table["tool_intent"] == 0) & (table["tool"] != "")).to_numpy()
+    _first_error(table, idle, "tool", source, "names a tool, but tool_intent is 0; write 1 there or leave this blank")
     over = (table["output_tokens"] > table["max_output_tokens"]).to_numpy()
     _first_error(table, over, "output_tokens", source, "is above max_output_tokens, which is a hard limit; raise that")
     for kind in ("sys", "ctx"):
@@ -205,6 +207,7 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
     names = {}
     for column in ("role", "model"):
         stages[column], names[column] = _number_names(table, column)
+    tools, names["tool"] = _number_names(table, "tool")
     for column in ("prompt_tokens", "max_output_tokens", "tools_available", "sys_prefix_tokens", "ctx_prefix_tokens"):
         stages[column] = table[column].to_numpy(np.int64)
     stages["sys_group"], num_sys_groups = _number_groups(table, "sys_group")
@@ -213,7 +216,8 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
     hidden["output_tokens"] = table["output_tokens"].to_numpy(np.int64)
     hidden["tool_gap_s"] = table["tool_gap_s"].to_numpy(np.float64)
     intent = table["tool_intent"].to_numpy(np.float64)
-    hidden["tool_intent"] = np.where(intent >= 0, intent, hidden["tool_gap_s"] > 0).astype(np.int64)
+    guessed = (hidden["tool_gap_s"] > 0) | (table["tool"] != "").to_numpy()
+    hidden["tool_intent"] = np.where(intent >= 0, intent, guessed).astype(np.int64)
 
     workflows["num_stages"] = np.bincount(workflow_of, minlength=num_workflows)
     workflows["first_stage"] = np.cumsum(workflows["num_stages"]) - workflows["num_stages"]
@@ -238,6 +242,8 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
         application_names=names["application"],
         role_names=names["role"],
         tenant_names=names["tenant"],
+        tools=tools,
+        tool_names=names["tool"],
         num_sys_groups=num_sys_groups,
         num_ctx_groups=num_ctx_groups,
     )

@@ -10,7 +10,18 @@ from typing import NamedTuple
 import pandas as pd
 
 from maestro_gym.errors import MaestroError
-from maestro_gym.workloads.importers import agentcgroup, azure, chatdev, mooncake, requests
+from maestro_gym.workloads.importers import (
+    agentcgroup,
+    azure,
+    burstgpt,
+    chatdev,
+    lmcache,
+    mooncake,
+    otel,
+    requests,
+    taubench,
+    who_and_when,
+)
 from maestro_gym.workloads.table_checks import require_columns
 from maestro_gym.workloads.trace_build import build_trace
 from maestro_gym.workloads.trace_format import COLUMNS, ROW, Trace
@@ -23,10 +34,12 @@ class TraceFormat(NamedTuple):
         columns: columns that a file must have, by which it is recognised.
         convert: turns its table into one of the workflow-trace format.
         never: columns that it does not have, and a format that includes its columns does.
+        origin: where such files come from.
     """
 
     columns: tuple[str, ...]
     convert: Callable[[pd.DataFrame, str], pd.DataFrame]
+    origin: str = ""
     never: tuple[str, ...] = ()
 
 
@@ -37,16 +50,24 @@ def _keep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
 
 FORMATS: dict[str, TraceFormat] = {
     "workflow": TraceFormat(tuple(name for name, column in COLUMNS.items() if column.required), _keep),
-    "azure": TraceFormat(azure.COLUMNS, azure.convert),
-    "mooncake": TraceFormat(mooncake.COLUMNS, mooncake.convert),
-    "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert),
-    "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert),
-    "requests": TraceFormat(requests.COLUMNS, requests.convert, never=("workflow_id", "call_id", "parent_ids")),
+    "azure": TraceFormat(azure.COLUMNS, azure.convert, "Azure/AzurePublicDataset (Patel et al., ISCA 2024)"),
+    "mooncake": TraceFormat(mooncake.COLUMNS, mooncake.convert, "kvcache-ai/Mooncake (Qin et al., FAST 2025)"),
+    "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert, "OpenBMB/ChatDev (Qian et al., ACL 2024)"),
+    "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert, "eunomia-bpf/agentcgroup"),
+    "lmcache": TraceFormat(lmcache.COLUMNS, lmcache.convert, "LMCache/lmcache-agent-trace"),
+    "taubench": TraceFormat(taubench.COLUMNS, taubench.convert, "sierra-research/tau-bench (Yao et al., 2024)"),
+    "who_and_when": TraceFormat(who_and_when.COLUMNS, who_and_when.convert, "ag2ai/Agents_Failure_Attribution (Zhang et al., ICML 2025)"),
+    "burstgpt": TraceFormat(burstgpt.COLUMNS, burstgpt.convert, "HPMLL/BurstGPT (Wang et al., arXiv 2401.17644)"),
+    "otel": TraceFormat(otel.COLUMNS, otel.convert),
+    "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp),
+    "requests": TraceFormat(
+        requests.COLUMNS, requests.convert, never=("workflow_id", "call_id", "parent_ids")
+    ),
 }
 
 
 def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
-    """Read and check a trace file.
+    """Read and check a trace file; see ``read_named``.
 
     Args:
         path: a CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
@@ -58,8 +79,24 @@ def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
     Raises:
         MaestroError: the file cannot be read or breaks a rule of its format.
     """
+    return read_named(path, format_name)[0]
+
+
+def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]:
+    """Read and check a trace file, and say which format it has.
+
+    Args:
+        path: a CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
+        format_name: a name of ``FORMATS``, or auto: recognised by the columns.
+
+    Returns:
+        The trace, and a name of ``FORMATS``.
+
+    Raises:
+        MaestroError: the file cannot be read or breaks a rule of its format.
+    """
     path = Path(path)
-    frame = _open(path)
+    frame = open_table(path)
     source = str(path)
     if format_name == "auto":
         format_name = _recognise(frame, source)
@@ -69,10 +106,21 @@ def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
     require_columns(frame, chosen.columns, source, format_name)
     if len(frame) == 0:
         raise MaestroError(f"{source}: holds no calls; a trace needs at least one row after its header.")
-    return build_trace(chosen.convert(frame, source), source)
+    return build_trace(chosen.convert(frame, source), source), format_name
 
 
-def _open(path: Path) -> pd.DataFrame:
+def open_table(path: Path) -> pd.DataFrame:
+    """Open a table.
+
+    Args:
+        path: a CSV (as text), Parquet or JSON-lines file.
+
+    Returns:
+        The table, with ``ROW``.
+
+    Raises:
+        MaestroError: the file cannot be read, or a column stands twice.
+    """
     if not path.is_file():
         raise MaestroError(f"workload.trace: the file `{path}` does not exist. Check the path.")
     suffix = path.suffix.lower()

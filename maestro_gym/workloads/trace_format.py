@@ -56,7 +56,10 @@ COLUMNS: dict[str, Column] = {
     "ttft_limit_s": _required("positive", "TTFT limit of one call", per_workflow=True),
     "tenant": _optional("text", "default", "who pays", per_workflow=True),
     "weight": _optional("positive", 1.0, "weight of the workflow in the reward", per_workflow=True),
-    "tool_intent": _optional("flag", -1.0, "1 if the call calls a tool, else 0; absent: whether tool_gap_s > 0"),
+    "tool_intent": _optional(
+        "flag", -1.0, "1 if the call calls a tool, else 0; absent: whether a tool is named or tool_gap_s > 0"
+    ),
+    "tool": _optional("text", "", "name of the tool called; blank: none, or not known"),
     "tools_available": _optional("tokens", 0.0, "tools that the call offers"),
     "sys_group": _optional("text", "", "prefix group of the system prompt, shared between workflows; blank: none"),
     "sys_prefix_tokens": _optional("tokens", 0.0, "leading prompt tokens that sys_group shares"),
@@ -87,5 +90,7 @@ class Trace(NamedTuple):
     application_names: tuple[str, ...]
     role_names: tuple[str, ...]
     tenant_names: tuple[str, ...]
+    tools: np.ndarray  # int64 (S,): name of the tool called, an index into tool_names
+    tool_names: tuple[str, ...]
     num_sys_groups: int
     num_ctx_groups: int

@@ -169,4 +169,5 @@ def select(trace: Trace, chosen: np.ndarray) -> Trace:
         parent_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         parents=trace.parents[edges],
         rows=trace.rows[stage_ids],
+        tools=trace.tools[stage_ids],
     )

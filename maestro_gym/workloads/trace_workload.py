@@ -11,14 +11,16 @@ import numpy as np
 from maestro_gym import hashing
 from maestro_gym.errors import MaestroError
 from maestro_gym.schema import Episode
-from maestro_gym.workloads.arrivals import renewal_times_s
+from maestro_gym.workloads.arrivals import ArrivalProcess, Renewal, stretched
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.graph import assemble
 from maestro_gym.workloads.records import unit_service
 from maestro_gym.workloads.trace_files import read_trace
+from maestro_gym.workloads.trace_format import Trace
 from maestro_gym.workloads.trace_mapping import fit_lengths, map_models, select
 from maestro_gym.workloads.workload import SPLITS, Mix, mix_of
 
+_POISSON = Renewal()
 SPLIT_SHARES = (0.6, 0.2, 0.2)
 """Shares of the workflows, in order of arrival, that train, validation and test own."""
 
@@ -49,9 +51,9 @@ class TraceWorkload:
         format_name: str = "auto",
         model_map: Mapping[str, str] | None = None,
         arrivals: str = "scaled",
+        process: ArrivalProcess = _POISSON,
         overlong: str = "error",
         num_clusters: int = 1,
-        cv: float = 1.0,
         time_scale: float = 1.0,
     ) -> None:
         """Read a trace and fit it to a set of deployments.
@@ -62,9 +64,9 @@ class TraceWorkload:
             format_name: a name of ``FORMATS``, or auto.
             model_map: model name of the trace -> deployment; see ``map_models``.
             arrivals: own, scaled or process.
+            process: what draws the times, if ``process``.
             overlong: error, clip or drop; see ``fit_lengths``.
             num_clusters: tenants are spread over so many ingress clusters.
-            cv: coefficient of variation of the gaps of ``process``.
             time_scale: multiplies deadlines, TTFT limits and tool gaps.
 
         Raises:
@@ -93,7 +95,7 @@ class TraceWorkload:
         self.tenant_names = trace.tenant_names
         self._num_models = len(deployments.names)
         self._arrivals = arrivals
-        self._cv = cv
+        self._process = process
 
     def block(self, split: str) -> range:
         """Return the workflows that a split owns.
@@ -118,7 +120,7 @@ class TraceWorkload:
         block = self.block(split)
         draw = hashing.uniform(key, hashing.TRACE_WINDOW, 0)
         if self._arrivals == "process":
-            times_s = renewal_times_s(key, rate_rps, horizon_s, self._cv)
+            times_s = self._process.times_s(key, rate_rps, horizon_s)
             places = int(draw * len(block)) + np.arange(len(times_s))
         elif self._arrivals == "own":
             places, times_s = self._own(block, draw, horizon_s)
@@ -133,7 +135,8 @@ class TraceWorkload:
             service: SERVICE, shape (num_models,).
 
         Returns:
-            An episode for looking at one trace; nothing that is learned or chosen may be judged on it.
+            An episode for looking at one trace, its workflow w being workflow w of ``trace``; nothing that is learned
+            or chosen may be judged on it.
         """
         chosen = np.arange(len(self.trace.workflows))
         return self._replay(chosen, np.zeros(len(chosen), np.int64), self.trace.workflows["arrival_s"], service)
@@ -164,30 +167,39 @@ class TraceWorkload:
     def _scaled(self, block: range, draw: float, rate_rps: float, horizon_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Stretch the block to the rate and go round it from a drawn workflow."""
         times_s = self.trace.workflows["arrival_s"][block.start : block.stop]
-        times_s = times_s - times_s[0]
-        count = len(times_s)
-        if times_s[-1] <= 0:
+        if times_s[-1] <= times_s[0]:
             raise MaestroError(
-                f"{self.trace.source}: all {count} workflows of a split arrive at the same time, which cannot be "
+                f"{self.trace.source}: all {len(times_s)} workflows of a split arrive at the same time, which cannot be "
                 "stretched to a rate. Set workload.trace_arrivals=process."
             )
-        # One mean gap separates the last workflow from the first of the next round.
-        period_s = count / rate_rps
-        scaled_s = times_s * (period_s * (count - 1) / count / times_s[-1])
-        first = int(draw * count)
-        places = first + np.arange(int(np.ceil(horizon_s / period_s) + 1) * count)
-        when_s = scaled_s[places % count] + (places // count) * period_s - scaled_s[first]
-        kept = when_s < horizon_s
-        return places[kept], when_s[kept]
+        return stretched(times_s, draw, rate_rps, horizon_s)
 
     def _replay(self, chosen: np.ndarray, rounds: np.ndarray, times_s: np.ndarray, service: np.ndarray) -> Episode:
         """Lay chosen workflows out as an episode."""
         part = select(self.trace, chosen)
-        workflows, stages = part.workflows, part.stages
-        workflows["arrival_s"] = times_s
-        workflows["deadline_s"] += times_s
-        apart = part.num_sys_groups + rounds[stages["workflow"]] * part.num_ctx_groups
-        stages["ctx_group"] = np.where(stages["ctx_group"] >= 0, stages["ctx_group"] + apart, -1)
-        counts = np.diff(part.parent_start)
-        parents = part.parents + np.repeat(workflows["first_stage"][stages["workflow"]], counts)
-        return assemble(workflows, stages, part.hidden, part.parent_start, parents, service)
+        part.workflows["arrival_s"] = times_s
+        part.workflows["deadline_s"] += times_s
+        return _lay_out(part, rounds, service)
+
+
+def trace_episode(trace: Trace) -> Episode:
+    """Lay a whole trace out as an episode, for statistics: nothing takes service time.
+
+    Args:
+        trace: the trace, ``stages.model`` any index.
+
+    Returns:
+        The episode.
+    """
+    chosen = np.arange(len(trace.workflows))
+    return _lay_out(select(trace, chosen), np.zeros(len(chosen), np.int64), unit_service(int(trace.stages["model"].max()) + 1))
+
+
+def _lay_out(part: Trace, rounds: np.ndarray, service: np.ndarray) -> Episode:
+    """Number groups and parents through; contexts of another round are others."""
+    workflows, stages = part.workflows, part.stages
+    apart = part.num_sys_groups + rounds[stages["workflow"]] * part.num_ctx_groups
+    stages["ctx_group"] = np.where(stages["ctx_group"] >= 0, stages["ctx_group"] + apart, -1)
+    counts = np.diff(part.parent_start)
+    parents = part.parents + np.repeat(workflows["first_stage"][stages["workflow"]], counts)
+    return assemble(workflows, stages, part.hidden, part.parent_start, parents, service)

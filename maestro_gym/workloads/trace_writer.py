@@ -10,7 +10,7 @@ import pandas as pd
 
 from maestro_gym.errors import MaestroError
 from maestro_gym.schema import CLASS_NAMES, Episode
-from maestro_gym.workloads.trace_format import COLUMNS
+from maestro_gym.workloads.trace_format import COLUMNS, Trace
 from maestro_gym.workloads.workload import Workload
 
 
@@ -49,6 +49,44 @@ def episode_table(episode: Episode, workload: Workload, model_names: Sequence[st
         "tenant": [workload.tenant_names[i] for i in owners["tenant"]],
         "weight": owners["weight"],
         "tool_intent": hidden["tool_intent"],
+        "tool": "",  # an episode does not know its name
+        "sys_group": ["" if g < 0 else f"sys-{g}" for g in stages["sys_group"]],
+        "ctx_group": ["" if g < 0 else f"ctx-{g}" for g in stages["ctx_group"]],
+    }
+    table |= {name: stages[name] for name in COLUMNS if name not in table}
+    return pd.DataFrame({name: table[name] for name in COLUMNS})
+
+
+def trace_table(trace: Trace) -> pd.DataFrame:
+    """Lay a trace out in the workflow-trace format, workflows and calls numbered anew.
+
+    Args:
+        trace: the trace.
+
+    Returns:
+        One row a call.
+    """
+    stages, hidden = trace.stages, trace.hidden
+    owners = trace.workflows[stages["workflow"]]
+    bounds = trace.parent_start
+    parents = ["|".join(map(str, trace.parents[bounds[s] : bounds[s + 1]])) for s in range(len(stages))]
+    table = {
+        "workflow_id": stages["workflow"],
+        "call_id": np.arange(len(stages)) - owners["first_stage"],
+        "parent_ids": parents,
+        "arrival_s": owners["arrival_s"],
+        "application": [trace.application_names[i] for i in owners["application"]],
+        "role": [trace.role_names[i] for i in stages["role"]],
+        "model": [trace.model_names[i] for i in stages["model"]],
+        "output_tokens": hidden["output_tokens"],
+        "tool_gap_s": hidden["tool_gap_s"],
+        "class": [CLASS_NAMES[i] for i in owners["cls"]],
+        "deadline_s": owners["deadline_s"],
+        "ttft_limit_s": owners["ttft_limit_s"],
+        "tenant": [trace.tenant_names[i] for i in owners["tenant"]],
+        "weight": owners["weight"],
+        "tool_intent": hidden["tool_intent"],
+        "tool": [trace.tool_names[i] for i in trace.tools],
         "sys_group": ["" if g < 0 else f"sys-{g}" for g in stages["sys_group"]],
         "ctx_group": ["" if g < 0 else f"ctx-{g}" for g in stages["ctx_group"]],
     }
@@ -68,8 +106,20 @@ def write_trace(episode: Episode, workload: Workload, model_names: Sequence[str]
     Raises:
         MaestroError: the suffix is another, or the file cannot be written.
     """
+    write_table(episode_table(episode, workload, model_names), path)
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table of the workflow-trace format.
+
+    Args:
+        table: one row a call.
+        path: a .csv or .parquet file.
+
+    Raises:
+        MaestroError: the suffix is another, or the file cannot be written.
+    """
     path = Path(path)
-    table = episode_table(episode, workload, model_names)
     try:
         if path.suffix == ".csv":
             table.to_csv(path, index=False)

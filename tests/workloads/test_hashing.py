@@ -70,13 +70,14 @@ for key in (0, 5, -9, 2**61 + 3):
         values.append(float(hashing.gamma(key, 12, entity, 0.5)).hex())
         values.append(float(hashing.gamma(key, 12, entity, 3.0)).hex())
 from maestro_gym.workloads import FamilyWorkload, episode_key, load_family, make_deployments, unit_service
-from maestro_gym.workloads import family
+from maestro_gym.workloads import drawing
+from maestro_gym.workloads.arrivals import Renewal
 from maestro_gym.predictors import OraclePredictor, NoisyPredictor, record
-family._SHAPE_WORKFLOWS = 200
+drawing._SAMPLE_WORKFLOWS = 200
 deployments = make_deployments(("a", "b", "c"), [5, 3, 1], ["small", "large", "medium"], [8192, 32768, 16384])
 service = unit_service(3)
 service["decode_s_per_token"] = 0.02
-made = FamilyWorkload("maestro", load_family("maestro"), deployments, cv=2.0)
+made = FamilyWorkload("maestro", load_family("maestro"), deployments, arrivals=Renewal(2.0))
 episode = made.episode(episode_key("test", 3, 1), 2.0, 60.0, service)
 episode = record(episode, service, NoisyPredictor(100.0, 0.9).guess(episode, service, 5))
 for part in episode:

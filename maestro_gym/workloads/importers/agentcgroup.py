@@ -26,6 +26,7 @@ COLUMNS = (
     "output_chars",
     "output_tokens_reliable",
     "n_tool_calls",
+    "tools",
     "tool_time_s",
 )
 
@@ -84,6 +85,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "max_output_tokens": client_limit(frame["_output"].to_numpy()),
             "tool_gap_s": frame["_gap_s"],
             "tool_intent": frame["_tool"],
+            # Several tools of one call: the first names it.
+            "tool": np.where(frame["_tool"] == 1, text(frame, "tools").str.split("|").str[0], ""),
             "tools_available": 1,
             "class": "batch",
             "deadline_s": DEADLINE_S,

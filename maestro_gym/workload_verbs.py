@@ -1,0 +1,281 @@
+"""``maestro-gym workload``: fit, describe, import and export workloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from maestro_gym.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.errors import MaestroError
+
+workload_app = typer.Typer(
+    name="workload",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Fit workloads to traces, look at them, bring your own.
+
+  maestro-gym workload import spans.jsonl -o mine.csv         OpenTelemetry spans as a trace
+
+  maestro-gym workload fit --family mine --trace mine.csv -o mine.yaml
+
+  maestro-gym workload describe mine.yaml --trace mine.csv    how near is it?
+
+  maestro-gym compare workload.family=./mine.yaml             schedulers under it""",
+)
+
+Traces = Annotated[
+    list[Path] | None,
+    typer.Option("--trace", "-t", metavar="FILE", help="Trace file, or a folder of them; repeat for several."),
+]
+Format = Annotated[str, typer.Option("--format", help="Format of the trace files; auto looks at their columns.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
+]
+
+
+@workload_app.command()
+def fit(
+    family: Annotated[str, typer.Option("--family", "-f", help="Name of what is fitted.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="YAML file to write.")],
+    trace: Traces = None,
+    kind: Annotated[
+        Literal["family", "arrivals", "popularity"],
+        typer.Option(
+            "--kind",
+            help="family: state machines; arrivals: clients and their day, from ServeGen's windows; popularity: shares "
+            "of models by rank, from GenTD26's requests.",
+        ),
+    ] = "family",
+    application: Annotated[
+        list[str] | None,
+        typer.Option("--application", help="Application of the traces; repeat for several.", show_default="all"),
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="ROLE=SIZE",
+            help="Size of deployment a role prefers: small, medium or large; * is all others.",
+            show_default="medium",
+        ),
+    ] = None,
+    min_calls: Annotated[
+        int, typer.Option("--min-calls", min=2, help="Rarer roles, and tools of a role, share their laws.")
+    ] = 30,
+    description: Annotated[str | None, typer.Option("--description", help="One sentence for the file.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Where the traces were published.", show_default="by format")
+    ] = None,
+    format_name: Format = "auto",
+    json_file: JsonFile = None,
+) -> None:
+    """Fit a family of state machines to traces, and write it as YAML.
+
+    States are role, phase and tool; their transitions, lengths and gaps are counted in the traces.
+
+    Example: maestro-gym workload fit --family software_team --trace chatdev_calls.csv -o software_team.yaml
+
+    Example: maestro-gym workload fit --kind arrivals --family mine --trace servegen_windows.csv -o mine.yaml
+    """
+    from maestro_gym.workloads.family_file import write_fitted
+    from maestro_gym.workloads.fit import FitOptions
+    from maestro_gym.workloads.fitting import command_line, fit_family, read_traces
+
+    sizes = _pairs(size, "--size", ("small", "medium", "large"))
+    console = output()
+    if kind != "family":
+        rows = _fit_other(kind, family, trace or [], out)
+        show_table(family, rows)
+        console.print(f"\nFile: {out}", highlight=False, soft_wrap=True)
+        write_json(json_file, {"command": "workload fit", "rows": rows})
+        return
+    console.print("reading traces", style="dim")
+    traces = read_traces(trace or [], format_name)
+    words = ["workload", "fit", "--family", family]
+    for read in traces:
+        words += ["--trace", read.path.name]
+    for name in application or ():
+        words += ["--application", name]
+    for pair in size or ():
+        words += ["--size", pair]
+    words += ["--min-calls", str(min_calls)] if min_calls != 30 else []
+    options = FitOptions(sizes=sizes, min_calls=min_calls, applications=tuple(application or ()))
+    spec = fit_family(
+        family,
+        traces,
+        options,
+        command=command_line([*words, "--out", out.name]),
+        description=description,
+        origin=source,
+    )
+    write_fitted(spec, out)
+    rows = [
+        {
+            "application": name,
+            "workflows": int(machine.share),
+            "roles": len(machine.roles),
+            "states": len(machine.states),
+            "loading_output": machine.job_effects.output,
+            "loading_prompt": machine.job_effects.prompt,
+            "continues": machine.continues.chance if machine.continues else 0.0,
+        }
+        for name, machine in spec.machines.items()
+    ]
+    show_table(family, rows, "loading: how much the calls of a workflow are alike, 0 to 1")
+    console.print(f"\nFamily: {out}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"command": "workload fit", "rows": rows})
+
+
+def _fit_other(kind: str, name: str, given: list[Path], out: Path) -> list[dict[str, Any]]:
+    """Fit arrivals or popularity, write the file and tell of it."""
+    from maestro_gym.workloads.arrival_files import fit_arrivals
+    from maestro_gym.workloads.family_file import write_fitted
+    from maestro_gym.workloads.fitting import command_line, today, trace_paths
+    from maestro_gym.workloads.popularity import fit_popularity
+
+    paths = trace_paths(given)
+    words = ["workload", "fit", "--kind", kind, "--family", name]
+    for path in paths:
+        words += ["--trace", path.name]
+    command = command_line([*words, "--out", out.name])
+    if kind == "arrivals":
+        arrivals = fit_arrivals(paths, name=name, date=today(), command=command)
+        write_fitted(arrivals, out)
+        return [
+            {"client": i + 1, "share": client.share, "cv": client.cv, "gaps": client.gaps}
+            for i, client in enumerate(arrivals.clients[:10])
+        ]
+    if len(paths) != 1:
+        raise MaestroError(f"--trace: popularity is counted in one file, {len(paths)} are given; name one.")
+    popularity = fit_popularity(paths[0], name=name, date=today(), command=command)
+    write_fitted(popularity, out)
+    total = 0.0
+    rows = []
+    for rank, share in enumerate(popularity.shares[:10], start=1):
+        total += share
+        rows.append({"rank": rank, "share": share, "up_to_here": total})
+    return rows
+
+
+def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for word in split_words(words):
+        key, equals, value = word.partition("=")
+        if not equals or not key or value not in values:
+            raise MaestroError(f"{option} {word}: write NAME=VALUE with a value of {', '.join(values)}.")
+        pairs[key] = value
+    return pairs
+
+
+@workload_app.command()
+def describe(
+    name: Annotated[str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML, or a trace.")],
+    trace: Traces = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="PNG file for the plot.", show_default="none")
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose table of this family is brought up to date.")
+    ] = None,
+    format_name: Format = "auto",
+    json_file: JsonFile = None,
+) -> None:
+    """Describe a workload, beside the traces it was fitted to: medians, p90s, distances, plots.
+
+    KS is the largest distance of the two distribution functions, W1 the Wasserstein distance.
+
+    Example: maestro-gym workload describe software_team --trace chatdev_calls.csv --out match.png
+    """
+    from maestro_gym.evaluation.workload_report import describe_workload, update_page
+
+    found = describe_workload(name, trace or [], format_name)
+    for title, rows in found.tables.items():
+        if rows:
+            show_table(title, rows)
+    console = output()
+    for note in found.notes:
+        console.print(note, highlight=False)
+    if out is not None:
+        from maestro_gym.evaluation.workload_plots import draw_match
+
+        draw_match(found.title, found.samples, out)
+        console.print(f"\nPlot: {out}", highlight=False, soft_wrap=True)
+    if docs is not None:
+        update_page(found, docs)
+    write_json(json_file, {"command": "workload describe", **found.tables, "notes": found.notes})
+
+
+@workload_app.command(name="import")
+def import_(
+    trace: Annotated[Path, typer.Argument(metavar="FILE", help="A trace in any known format.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
+    format_name: Format = "auto",
+    json_file: JsonFile = None,
+) -> None:
+    """Turn a trace of any known format into the project's own, one row a call.
+
+    Example: maestro-gym workload import spans.jsonl --out mine.csv
+    """
+    from maestro_gym.workloads import trace_table, write_table
+    from maestro_gym.workloads.trace_files import read_named
+
+    read, found = read_named(trace, format_name)
+    write_table(trace_table(read), out)
+    rows = [
+        {
+            "file": trace.name,
+            "format": found,
+            "workflows": len(read.workflows),
+            "calls": len(read.stages),
+            "applications": ", ".join(read.application_names[:6]),
+            "models": ", ".join(name or "(blank)" for name in read.model_names[:6]),
+        }
+    ]
+    show_table("imported", rows)
+    output().print(f"\nTrace: {out}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"command": "workload import", "rows": rows})
+
+
+@workload_app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.family=tool_dialogue", show_default=False),
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
+    ] = "quick",
+    split: Annotated[str, typer.Option("--split", help="Episode of train, validation or test.")] = "test",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the episode.")] = 0,
+    index: Annotated[int, typer.Option("--index", min=0, help="Number of the episode.")] = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Write an episode of a scenario's workload in the workflow-trace format.
+
+    Example: maestro-gym workload export workload.family=coding_agent --seed 3 --out episode.csv
+    """
+    from maestro_gym.sim.scenario import Scenario
+    from maestro_gym.workloads import write_trace
+
+    made = Scenario.load(scenario, dotted_overrides(overrides))
+    episode = made.episode(split, seed, index)
+    write_trace(episode, made.workload, made.model_names, out)
+    rows = [
+        {
+            "workload": made.workload.name,
+            "workflows": len(episode.workflows),
+            "calls": len(episode.stages),
+            "rate_rps": made.rate_rps,
+            "horizon_s": made.config.horizon_s,
+        }
+    ]
+    show_table("exported", rows)
+    console = output()
+    for note in made.workload.notes:
+        console.print(note, highlight=False)
+    console.print(f"\nTrace: {out}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"command": "workload export", "rows": rows})

@@ -1,0 +1,41 @@
+"""What the importers of session logs share: calls in order, each after the one before, one growing context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def parents_in_line(frame: pd.DataFrame, session: str, index: str) -> pd.Series:
+    """Name every call's predecessor in its session.
+
+    Args:
+        frame: calls, in order.
+        session: column of the session.
+        index: column of whole numbers that name a call in its session.
+
+    Returns:
+        Text, blank for the first call of a session.
+    """
+    before = frame.groupby(session, sort=False)[index].shift(1)
+    return before.map(lambda value: "" if pd.isna(value) else str(int(value)))
+
+
+def held_before(frame: pd.DataFrame, context: str, prompt: str, output: str) -> np.ndarray:
+    """Reckon what a call may reuse: prompt and output of the call before in its context.
+
+    A prompt shorter than the one before means that the context was made afresh: nothing is reused.
+
+    Args:
+        frame: calls, in order.
+        context: column of the context.
+        prompt: column of prompt tokens.
+        output: column of output tokens.
+
+    Returns:
+        float64, shape (calls,), at most the prompt.
+    """
+    contexts = frame.groupby(context, sort=False)
+    before = contexts[prompt].shift(1)
+    held = (before + contexts[output].shift(1)).where(before <= frame[prompt], 0.0).fillna(0.0)
+    return np.minimum(held, frame[prompt]).to_numpy(np.float64)
