@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from maestro_gym import __version__, predict_verbs
+from maestro_gym import __version__, live_verbs, predict_verbs, workload_verbs
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
-from maestro_gym.workload_verbs import workload_app
 
 if TYPE_CHECKING:
     from maestro_gym.evaluation.worker import Runner
@@ -74,7 +73,7 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 )
 
 app.add_typer(predict_verbs.app)
-app.add_typer(workload_app, name="workload")
+app.add_typer(workload_verbs.app)
 
 Overrides = Annotated[
     list[str] | None,
@@ -595,6 +594,9 @@ def doctor(json_file: JsonFile = None) -> None:
     write_json(json_file, {"command": "doctor", "rows": rows})
     if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(1)
+
+
+live_verbs.register(app)
 
 
 def main() -> None:

@@ -39,6 +39,7 @@ _REACHES = {
     "baselines": ("sim",),
     "envs": ("sim", "baselines"),
     "agents": ("sim", "baselines", "envs"),
+    "real_backend": ("sim", "baselines"),
 }
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")

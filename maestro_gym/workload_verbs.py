@@ -10,7 +10,7 @@ import typer
 from maestro_gym.console import dotted_overrides, output, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
 
-workload_app = typer.Typer(
+app = typer.Typer(
     name="workload",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -36,7 +36,7 @@ JsonFile = Annotated[
 ]
 
 
-@workload_app.command()
+@app.command()
 def fit(
     family: Annotated[str, typer.Option("--family", "-f", help="Name of what is fitted.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="YAML file to write.")],
@@ -170,15 +170,18 @@ def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dic
     return pairs
 
 
-@workload_app.command()
+@app.command()
 def describe(
-    name: Annotated[str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML, or a trace.")],
+    name: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML, or a trace.")
+    ],
     trace: Traces = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="PNG file for the plot.", show_default="none")
     ] = None,
     docs: Annotated[
-        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose table of this family is brought up to date.")
+        Path | None,
+        typer.Option("--docs", metavar="FILE", help="Page whose table of this family is brought up to date."),
     ] = None,
     format_name: Format = "auto",
     json_file: JsonFile = None,
@@ -208,7 +211,7 @@ def describe(
     write_json(json_file, {"command": "workload describe", **found.tables, "notes": found.notes})
 
 
-@workload_app.command(name="import")
+@app.command(name="import")
 def import_(
     trace: Annotated[Path, typer.Argument(metavar="FILE", help="A trace in any known format.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
@@ -239,12 +242,14 @@ def import_(
     write_json(json_file, {"command": "workload import", "rows": rows})
 
 
-@workload_app.command()
+@app.command()
 def export(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.family=tool_dialogue", show_default=False),
+        typer.Argument(
+            metavar="PLACE=VALUE", help="Settings to change: workload.family=tool_dialogue", show_default=False
+        ),
     ] = None,
     scenario: Annotated[
         str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")

@@ -9,7 +9,14 @@ import numpy as np
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from maestro_gym.schema import Episode
-from maestro_gym.workloads import FamilyWorkload, MachineFamilySpec, Trace, make_deployments, trace_episode, unit_service
+from maestro_gym.workloads import (
+    FamilyWorkload,
+    MachineFamilySpec,
+    Trace,
+    make_deployments,
+    trace_episode,
+    unit_service,
+)
 from maestro_gym.workloads.spec import FamilySpec
 
 SAMPLE_CALLS = 200_000
@@ -147,7 +154,7 @@ def match_rows(application: str, family: Sample, trace: Sample) -> list[Row]:
         distance = float(wasserstein_distance(ours, theirs))
         mean = float(theirs.mean())
         row |= {
-            "ks": float(ks_2samp(ours, theirs).statistic),
+            "ks": float(np.asarray(ks_2samp(ours, theirs))[0]),
             "w1": distance,
             "w1_of_mean_%": 100 * distance / mean if mean > 0 else 0.0 if distance == 0 else float("nan"),
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from maestro_gym.evaluation.palette import COLOURS, STYLE, figure
 from maestro_gym.evaluation.workload_match import QUANTITIES, Sample
@@ -31,6 +32,8 @@ def draw_match(title: str, samples: dict[str, Sample], path: Path) -> None:
             values = {label: sample.values[name] for label, sample in samples.items()}
             values = {label: part for label, part in values.items() if len(part)}
             if not values:
+                axes[column].set_visible(False)
+                axes[len(QUANTITIES) + column].set_visible(False)
                 continue
             pooled = np.concatenate(list(values.values()))
             positive = pooled[pooled > 0]
@@ -39,7 +42,8 @@ def draw_match(title: str, samples: dict[str, Sample], path: Path) -> None:
             _frequencies(axes[column], values, log)
             _functions(axes[len(QUANTITIES) + column], values, log)
             axes[column].set_title(name)
-            axes[len(QUANTITIES) + column].set_xlabel(f"{name} [{unit}]")
+            edge = ", 0 at the left edge" if log and (pooled == 0).any() else ""
+            axes[len(QUANTITIES) + column].set_xlabel(f"{name} [{unit}]{edge}")
         axes[0].set_ylabel("share of the sample")
         axes[len(QUANTITIES)].set_ylabel("share at or below")
         axes[0].legend()
@@ -65,10 +69,15 @@ def _frequencies(panel: Axes, values: dict[str, np.ndarray], log: bool) -> None:
     for index, (label, part) in enumerate(values.items()):
         share, _ = np.histogram(np.clip(part, edges[0], edges[-1]), edges)
         panel.stairs(
-            share / len(part), edges, label=label, color=COLOURS[index], fill=index == 0, alpha=0.45 if index == 0 else 1
+            share / len(part),
+            edges,
+            label=label,
+            color=COLOURS[index],
+            fill=index == 0,
+            alpha=0.45 if index == 0 else 1,
         )
     if log:
-        panel.set_xscale("log")
+        _log_axis(panel)
 
 
 def _functions(panel: Axes, values: dict[str, np.ndarray], log: bool) -> None:
@@ -81,8 +90,20 @@ def _functions(panel: Axes, values: dict[str, np.ndarray], log: bool) -> None:
             ordered,
             np.arange(1, len(ordered) + 1) / len(ordered),
             color=COLOURS[index],
+            drawstyle="steps-post",
             linestyle="-" if index == 0 else (0, (5, 2)),
         )
     if log:
-        panel.set_xscale("log")
+        _log_axis(panel)
     panel.set_ylim(0, 1.02)
+
+
+def _log_axis(panel: Axes) -> None:
+    """Scale an axis by decades; where it spans few of them, label 2 and 5 too."""
+    panel.set_xscale("log")
+    low, high = panel.get_xlim()
+    few = high < 100 * low
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    if few:
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())

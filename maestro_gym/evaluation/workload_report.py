@@ -115,7 +115,10 @@ def _trace_alone(read: ReadTrace) -> Description:
     trace = read.trace
     samples = {application: sample_trace(trace, application) for application in trace.application_names}
     rows = [row for application, sample in samples.items() for row in summary_rows(application, sample)]
-    notes = [f"{application}: {sample.reuse:.1%} of the prompt tokens could be reused." for application, sample in samples.items()]
+    notes = [
+        f"{application}: {sample.reuse:.1%} of the prompt tokens could be reused."
+        for application, sample in samples.items()
+    ]
     name = read.path.name
     return Description(read.path.stem, name, {f"{name} ({read.format})": rows}, notes, {name: sample_trace(trace)})
 
@@ -188,5 +191,5 @@ def _number(value: float) -> str:
 
 def _percent(value: float, sign: bool = True) -> str:
     if not np.isfinite(value):
-        return "–"
+        return "none"
     return f"{value:+.1f} %" if sign else f"{value:.1f} %"

@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL
+from maestro_gym.fidelity.folders import gpu_and_model
 from maestro_gym.fidelity.frames import read_table
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
@@ -16,9 +16,6 @@ from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
 ENGINE_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s")
 CHUNK_TOKENS = 8192
 """Tokens of a prefill step: the default of TensorRT-LLM's max_num_tokens."""
-HBM_SHARE = 0.9
-MARGIN_BYTES = 2.5e9
-"""Share of HBM that an engine takes, and what it needs beside weights and KV (design: KV memory)."""
 
 
 def batch_latency_s(
@@ -40,12 +37,26 @@ def batch_latency_s(
     Returns:
         Seconds.
     """
-    pool_bytes = on.gpu.usable_hbm_bytes * HBM_SHARE - architecture.weight_bytes_per_gpu(tp) - MARGIN_BYTES
-    fitting = int(pool_bytes // (architecture.kv_bytes_per_token_per_gpu(tp) * (prompt + output)))
+    fitting = int(kv_tokens(architecture, on, tp) // (prompt + output))
     at_once = max(1, min(batch, fitting))
     waves, rest = divmod(batch, at_once)
     seconds = waves * _wave_s(tables, at_once, prompt, output)
     return seconds + (_wave_s(tables, rest, prompt, output) if rest else 0.0)
+
+
+def kv_tokens(architecture: ArchitectureConfig, on: Machine, tp: int) -> float:
+    """KV tokens that fit beside the weights and the margin of an engine.
+
+    Args:
+        architecture: What runs.
+        on: What it runs on, and the limits of the engine.
+        tp: GPUs of the node.
+
+    Returns:
+        Tokens.
+    """
+    pool_bytes = on.gpu.usable_hbm_bytes * on.limits.gpu_memory_utilization - on.limits.margin_gb * 1e9
+    return (pool_bytes - architecture.weight_bytes_per_gpu(tp)) / architecture.kv_bytes_per_token_per_gpu(tp)
 
 
 def _wave_s(tables: StepTables, batch: int, prompt: int, output: int) -> float:
@@ -70,11 +81,10 @@ def _read_argonne(folder: Path, catalogue: Catalogue) -> Reading:
         table = read_table(path, numbers, ["Hardware", "Framework", "Model"])
         for key, rows in table.groups(["Hardware", "Num of Hardware", "Framework", "Model"]):
             hardware, tp, framework, model = str(key[0]), int(key[1]), str(key[2]), str(key[3])
-            gpu, architecture = catalogue.gpu(hardware), catalogue.model(model)
-            if gpu is None or architecture is None:
-                missing = f"GPU {hardware}" if gpu is None else f"model {model}"
-                reading.skip(missing, len(rows), NO_GPU if gpu is None else NO_MODEL)
+            known = gpu_and_model(hardware, model, len(rows), catalogue, reading)
+            if known is None:
                 continue
+            gpu, architecture = known
             length, batch = rows.integers("Input Output Length", "Batch Size")
             latency_s, tokens_per_s = rows.floats("Latency", "Throughput")
 
@@ -117,11 +127,10 @@ def _read_splitwise(folder: Path, catalogue: Catalogue) -> Reading:
         table = read_table(path, [*sizes, *times, "tensor_parallel"], ["model", "hardware"])
         for key, rows in table.medians([*keys, *sizes], times).groups(keys):
             model, hardware, tp = str(key[0]), str(key[1]), int(key[2])
-            gpu, architecture = catalogue.gpu(hardware), catalogue.model(model)
-            if gpu is None or architecture is None:
-                missing = f"GPU {hardware}" if gpu is None else f"model {model}"
-                reading.skip(missing, len(rows), NO_GPU if gpu is None else NO_MODEL)
+            known = gpu_and_model(hardware, model, len(rows), catalogue, reading)
+            if known is None:
                 continue
+            gpu, architecture = known
             prompt, batch, output = rows.integers(*sizes)
 
             def predict(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.points import Reading
 
@@ -52,3 +53,28 @@ def gpu_of_prefix(path: Path, rows: int, catalogue: Catalogue, reading: Reading)
     if gpu is None:
         reading.skip(f"GPU {word}: {path.name}", rows, NO_GPU)
     return gpu
+
+
+def gpu_and_model(
+    gpu: str, model: str, rows: int, catalogue: Catalogue, reading: Reading
+) -> tuple[str, ArchitectureConfig] | None:
+    """Find what a table calls its GPU and its model.
+
+    Args:
+        gpu: As the table has it.
+        model: As the table has it.
+        rows: How many rows are about them, for the count of what is skipped.
+        catalogue: Knows both.
+        reading: Where the skipped are counted.
+
+    Returns:
+        Name of the GPU in the catalogue, and the architecture; None if one is not known.
+    """
+    name, architecture = catalogue.gpu(gpu), catalogue.model(model)
+    if name is None:
+        reading.skip(f"GPU {gpu}", rows, NO_GPU)
+    elif architecture is None:
+        reading.skip(f"model {model}", rows, NO_MODEL)
+    else:
+        return name, architecture
+    return None

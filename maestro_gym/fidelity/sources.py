@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maestro_gym.errors import MaestroError
-from maestro_gym.fidelity import aiconfigurator, batches, frontier, requests, starts, vidur
+from maestro_gym.fidelity import aiconfigurator, batches, distserve, frontier, requests, starts, vidur
 from maestro_gym.fidelity.points import Source
 
 SOURCES: tuple[Source, ...] = (
@@ -16,6 +16,7 @@ SOURCES: tuple[Source, ...] = (
     aiconfigurator.SOURCE,
     starts.SLEEP,
     batches.SPLITWISE,
+    distserve.SOURCE,
     starts.LOADING,
     requests.SOURCE,
 )

@@ -93,8 +93,8 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
 
 
 @njit
-def _due_decision(state: State, e: int) -> int:
-    """The next decision due at this instant: global, then nodes by id; NO_TIER when there is none."""
+def due_decision(state: State, e: int) -> int:
+    """The next decision due at this instant, written into the clock: global, then nodes by id; NO_TIER when none is."""
     view, env = state.visible, state.core.env[e]
     if view.clock[e].stage >= 0:
         return _ask(state, e, TIER_CLUSTER, int(view.clock[e].cluster))
@@ -141,7 +141,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
     end_s = params.drain_cap_s if env.evaluation == 1 else params.horizon_s
     env.events = 0
     while env.done == DONE_NO:
-        tier = _due_decision(state, e)
+        tier = due_decision(state, e)
         if tier != NO_TIER:
             return tier
         planned = False

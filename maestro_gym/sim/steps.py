@@ -60,7 +60,7 @@ def mapped_bytes(state: State, e: int, node: int, slot: int) -> float:
 
 
 @njit
-def _finish_stage(state: State, e: int, node: int, slot: int, index: int) -> None:
+def finish_stage(state: State, e: int, node: int, slot: int, index: int) -> None:
     """A stage has its last token: memory back, context kept, answer sent."""
     view = state.visible
     stage = int(view.batch[e, node, slot, index])
@@ -115,7 +115,7 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
                     record.first_token_s = now_s + view.world.latency_s[view.world.nodes[node].cluster, ingress]
         record.generated_tokens = sequence.generated_tokens
         if sequence.generated_tokens >= state.hidden.truth[e, stage].output_tokens:
-            _finish_stage(state, e, node, slot, index)
+            finish_stage(state, e, node, slot, index)
         else:
             index += 1
     _count_stretch(state, e, node, slot, max(held_tokens(state, e, node, slot), core.held_tokens))

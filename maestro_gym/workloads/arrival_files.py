@@ -1,3 +1,5 @@
+# pandas calls every column a Series or a DataFrame, every group key a date: its own types are of no help here.
+# pyright: reportGeneralTypeIssues=false, reportIndexIssue=false
 """Arrival files of configs/arrivals: clients and a profile of the day, fitted to ServeGen's windows.
 
 ServeGen (Xiang et al., arXiv 2505.09999) describes production traffic as many clients, each with a rate that
@@ -32,14 +34,14 @@ class ClientSpec(StrictModel):
 
     share: float = Field(gt=0, description="share of the arrivals, relative to the others")
     cv: float = Field(gt=0, description="coefficient of variation of its gaps")
-    gaps: Literal["gamma", "weibull"] = Field("gamma", description="law of its gaps")
+    gaps: Literal["gamma", "weibull"] = Field(default="gamma", description="law of its gaps")
 
 
 class ArrivalFileSpec(StrictModel):
     """Clients and their day: the content of one file of configs/arrivals."""
 
     description: str = Field(description="what it models and where its numbers come from")
-    fitted: FittedSpec | None = Field(None, description="how the file was made; none: written by hand")
+    fitted: FittedSpec | None = Field(default=None, description="how the file was made; none: written by hand")
     clients: list[ClientSpec] = Field(min_length=1, description="the clients, the largest first")
     profile: list[float] = Field(default=[1.0], min_length=1, description="relative rates of equal parts of the day")
 

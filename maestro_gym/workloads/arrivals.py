@@ -41,7 +41,13 @@ class ArrivalProcess(Protocol):
 
 @njit
 def _fill(
-    key: int, first: int, rate_rps: float, shape: float, weibull: bool, from_s: float, horizon_s: float,
+    key: int,
+    first: int,
+    rate_rps: float,
+    shape: float,
+    weibull: bool,
+    from_s: float,
+    horizon_s: float,
     times_s: np.ndarray,
 ) -> int:
     """Write arrival times in [0, horizon) of a process begun at from_s; return their number, -1 if there is no room."""
@@ -69,8 +75,14 @@ def _fill(
 
 
 def _renewal(
-    key: int, rate_rps: float, horizon_s: float, shape: float, cv: float,
-    first: int = 0, weibull: bool = False, from_s: float = 0.0,
+    key: int,
+    rate_rps: float,
+    horizon_s: float,
+    shape: float,
+    cv: float,
+    first: int = 0,
+    weibull: bool = False,
+    from_s: float = 0.0,
 ) -> np.ndarray:
     expected = rate_rps * horizon_s
     capacity = int(expected + 8.0 * (1.0 + cv) * expected**0.5) + 64
@@ -234,9 +246,7 @@ class Replay:
         return stretched(self.recorded_s, draw, rate_rps, horizon_s)[1]
 
 
-def stretched(
-    recorded_s: np.ndarray, draw: float, rate_rps: float, horizon_s: float
-) -> tuple[np.ndarray, np.ndarray]:
+def stretched(recorded_s: np.ndarray, draw: float, rate_rps: float, horizon_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Stretch recorded times to a rate and go round them.
 
     Args:

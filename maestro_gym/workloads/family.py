@@ -121,6 +121,4 @@ class FamilyWorkload:
         return mix_of(sample, num_models), notes
 
     def _draw(self, key: int, arrivals_s: np.ndarray) -> Drawn:
-        return self._drawer.draw(
-            key, arrivals_s, self.choice, self._deployments, self._num_clusters, self._time_scale
-        )
+        return self._drawer.draw(key, arrivals_s, self.choice, self._deployments, self._num_clusters, self._time_scale)

@@ -1,3 +1,6 @@
+# pandas calls every column, group and sum a Series or a DataFrame: its own types are of no help here.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false
+# pyright: reportIndexIssue=false, reportOperatorIssue=false, reportReturnType=false, reportAttributeAccessIssue=false
 """Fits a state machine to the workflows of a trace."""
 
 from __future__ import annotations
@@ -90,9 +93,9 @@ def _calls(trace: Trace) -> pd.DataFrame:
         at = int(np.argmin(chained))
         broken = len(np.unique(owner[~chained]))
         raise MaestroError(
-            f"{trace.source}: row {int(trace.rows[at])}: {broken} of {len(trace.workflows)} workflows run calls side by "
-            "side; a state machine is a chain. Replay the trace itself (workload.trace=FILE), or write the family by "
-            "hand with `fan_out` steps."
+            f"{trace.source}: row {int(trace.rows[at])}: {broken} of {len(trace.workflows)} workflows run calls side "
+            "by side; a state machine is a chain. Replay the trace itself (workload.trace=FILE), or write the family "
+            "by hand with `fan_out` steps."
         )
     return pd.DataFrame(
         {
@@ -119,19 +122,20 @@ def _calls(trace: Trace) -> pd.DataFrame:
 
 def _fit_machine(trace: Trace, calls: pd.DataFrame, options: FitOptions) -> MachineSpec:
     calls = _lump(calls, options.min_calls)
+    _mark_contexts(calls)
     names = calls["role"] + np.where(calls["tool"] != "", ":" + calls["tool"], "")
     calls["state"] = names = _split(calls, names, options.min_calls)
     calls["last"] = calls["workflow"] != calls["workflow"].shift(-1)
     calls["after"] = names.shift(-1).where(~calls["last"], END)
     threads = _threads(calls)
-    contexts = _contexts(calls)
+    keep = _gains(calls)
     youth = _youth(calls)
     first = trace.workflows[calls["workflow"].iloc[0]]
     lengths = calls.groupby("workflow", sort=False).size()
     order = calls["state"].value_counts().index
     states = {}
     for name in order:
-        states[name] = _state(calls[calls["state"] == name], contexts.keep.get(name, True), calls)
+        states[name] = _state(calls[calls["state"] == name], keep.get(name, True), calls)
     starts = calls.loc[calls["place"] == 0, "state"].value_counts(normalize=True)
     roles = {}
     # Roles of one context share its model and its system prompt: the largest size asked for, the least in common.
@@ -183,7 +187,8 @@ def _split(calls: pd.DataFrame, names: pd.Series, min_calls: int) -> pd.Series:
 
     A call after one state may be another kind of call than the same role's call after another state, without
     a name of its own in the log (a planner that thinks, or hands over). It is, where the outputs after the one and
-    after all others are further apart than ``_SPLIT_DISTANCE`` (Kolmogorov-Smirnov), both with enough calls.
+    after all others are further apart than ``_SPLIT_DISTANCE`` (Kolmogorov-Smirnov), or where the chances that the
+    context is made afresh afterwards are, both with enough calls.
     """
     before = names.shift(1).where(calls["place"] > 0, "")
     split = names.copy()
@@ -195,7 +200,12 @@ def _split(calls: pd.DataFrame, names: pd.Series, min_calls: int) -> pd.Series:
             others = rest & ~after
             if previous == "" or count < min_calls or others.sum() < min_calls:
                 continue
-            if ks_2samp(output[after], output[others]).statistic > _SPLIT_DISTANCE:
+            reset = mine["shrank"].astype(float)
+            apart = max(
+                float(np.asarray(ks_2samp(output[after], output[others]))[0]),
+                abs(reset[after].mean() - reset[others].mean()),
+            )
+            if apart > _SPLIT_DISTANCE:
                 split[mine.index[after]] = f"{name} after {previous}"
                 rest = others
     return split
@@ -219,35 +229,42 @@ def _threads(calls: pd.DataFrame) -> dict[str, str | None]:
     return {role: find(role) if role in with_context else None for role in roles}
 
 
-class _Contexts(NamedTuple):
-    keep: dict[str, bool]  # state -> whether its output stays in its context
+def _mark_contexts(calls: pd.DataFrame) -> None:
+    """Add columns: the prompt that ``follows`` in the context, whether it ``shrank``, whether a call ``begins`` one.
 
-
-def _contexts(calls: pd.DataFrame) -> _Contexts:
-    """Find out how contexts grow from call to call; columns ``gain``, ``shrank`` and ``begins`` are added.
-
-    ``gain`` is what the context gained until its next call besides the output, if that is kept: NaN where
-    there is no next call or where the context shrank, which means that it was made afresh.
+    A prompt shorter than the one before means that the context was made afresh.
     """
-    grouped = calls["group"] >= 0
-    following = calls[grouped].groupby("group", sort=False)["prompt"].shift(-1).reindex(calls.index)
-    previous = calls[grouped].groupby("group", sort=False)["prompt"].shift(1).reindex(calls.index)
-    calls["shrank"] = (following < calls["prompt"]).where(following.notna())
+    contexts = calls[calls["group"] >= 0].groupby("group", sort=False)["prompt"]
+    calls["follows"] = contexts.shift(-1).reindex(calls.index)
+    previous = contexts.shift(1).reindex(calls.index)
+    calls["shrank"] = (calls["follows"] < calls["prompt"]).where(calls["follows"].notna())
     calls["begins"] = previous.isna() | (calls["prompt"] < previous)
-    change = (following - calls["prompt"]).where(following >= calls["prompt"])
+
+
+def _gains(calls: pd.DataFrame) -> dict[str, bool]:
+    """Add the column ``gain``: what a context gained until its next call, besides the output if that is kept.
+
+    It is missing where there is no next call or the context shrank.
+
+    Returns:
+        State -> whether its output stays in its context: most of its contexts grew by it at least.
+    """
+    change = (calls["follows"] - calls["prompt"]).where(calls["follows"] >= calls["prompt"])
     kept = (change >= calls["output"]).where(change.notna())
     keep = {str(name): bool(share >= 0.5) for name, share in kept.groupby(calls["state"]).mean().dropna().items()}
-    calls["gain"] = change - calls["output"] * calls["state"].map(keep).fillna(True).astype(float)
-    return _Contexts(keep)
+    calls["gain"] = change - calls["output"] * calls["state"].map(lambda name: float(keep.get(name, True)))
+    return keep
 
 
 def _youth(calls: pd.DataFrame) -> YouthSpec | None:
     """Fit how much faster contexts grow at first, and take that out of ``gain``.
 
-    Least squares of the mean gain after call n on 1 and exp(-n / calls), over a few values of ``calls``.
+    Least squares of the gain after call n, relative to the mean gains of the states it comes from, on 1 and
+    exp(-n / calls), over a few values of ``calls``.
     """
-    grown = calls[["place", "gain"]].dropna()
-    after = grown.groupby("place")["gain"].agg(["mean", "size"])
+    grown = calls[["place", "gain"]].assign(usual=calls.groupby("state")["gain"].transform("mean")).dropna()
+    after = grown.groupby("place").agg(gain=("gain", "sum"), usual=("usual", "sum"), size=("gain", "size"))
+    after = after[after["usual"] > 0].assign(mean=lambda sums: sums["gain"] / sums["usual"])
     best: tuple[float, float, float] | None = None
     for length in _YOUTHS:
         basis = np.stack([np.ones(len(after)), np.exp(-after.index.to_numpy(float) / length)], axis=1)
@@ -379,7 +396,9 @@ def _shared(workflow: pd.Series, one: pd.Series, other: pd.Series) -> float:
     """Mean product of two scores over pairs of different calls of the same workflow."""
     both = one.notna() & other.notna()
     sums = pd.DataFrame({"one": one, "other": other, "same": (one * other).where(both), "both": both.astype(float)})
-    sums = sums.groupby(workflow).agg({"one": ["sum", "count"], "other": ["sum", "count"], "same": "sum", "both": "sum"})
+    sums = sums.groupby(workflow).agg(
+        {"one": ["sum", "count"], "other": ["sum", "count"], "same": "sum", "both": "sum"}
+    )
     products = sums["one"]["sum"] * sums["other"]["sum"] - sums["same"]["sum"]
     pairs = float((sums["one"]["count"] * sums["other"]["count"] - sums["both"]["sum"]).sum())
     return float(products.sum()) / pairs if pairs > 0 else 0.0

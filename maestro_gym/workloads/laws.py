@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Self
+from itertools import pairwise
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from maestro_gym.config import StrictModel
 from maestro_gym.jit import njit
@@ -42,13 +43,19 @@ class QuantileLaw(StrictModel):
     def _consistent(self) -> Self:
         levels, values = list(self.quantiles), list(self.quantiles.values())
         if levels != sorted(levels) or levels[0] < 0 or levels[-1] > 1:
-            raise ValueError(f"the levels of a law's quantiles ascend from 0 to 1, got {levels}")
-        if any(after < before for before, after in zip(values, values[1:], strict=False)):
+            raise ValueError(f"the levels of a law's quantiles ascend within 0 to 1, got {levels}")
+        if any(after < before for before, after in pairwise(values)):
             raise ValueError(f"the values of a law's quantiles must not fall, got {values}")
         return self
 
 
-AnyLaw = Law | QuantileLaw
+def _kind_of_law(value: object) -> str:
+    return (
+        "quantiles" if isinstance(value, QuantileLaw) or (isinstance(value, dict) and "quantiles" in value) else "law"
+    )
+
+
+AnyLaw = Annotated[Annotated[Law, Tag("law")] | Annotated[QuantileLaw, Tag("quantiles")], Discriminator(_kind_of_law)]
 """What a family file may write where a law is asked for."""
 
 
@@ -148,13 +155,13 @@ def draw_law(laws: np.ndarray, levels: np.ndarray, values: np.ndarray, row: int,
     at = law.start
     end = law.start + law.count - 1
     if level <= levels[at]:
-        return values[at]
+        return float(values[at])
     while at < end and levels[at + 1] < level:
         at += 1
     if at == end:
-        return values[end]
+        return float(values[end])
     span = levels[at + 1] - levels[at]
-    return values[at] + (values[at + 1] - values[at]) * (level - levels[at]) / span
+    return float(values[at] + (values[at + 1] - values[at]) * (level - levels[at]) / span)
 
 
 def law_quantile(law: AnyLaw, level: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -27,9 +27,7 @@ that summarise their history when it no longer fits."""
 
 
 @njit
-def _next_state(
-    weights: np.ndarray, weights_at: int, onward: np.ndarray, onward_at: int, count: int, u: float
-) -> int:
+def _next_state(weights: np.ndarray, weights_at: int, onward: np.ndarray, onward_at: int, count: int, u: float) -> int:
     """Choose a state by its chance times how likely the rest of the walk is after it."""
     total = 0.0
     for j in range(count):
@@ -76,9 +74,11 @@ def draw_calls(
 
 
 @njit
-def _find_earlier(arrivals_s: np.ndarray, before_s: float, applications: np.ndarray, mine: int, held: np.ndarray) -> int:
+def _find_earlier(
+    arrivals_s: np.ndarray, before_s: float, applications: np.ndarray, mine: int, held: np.ndarray
+) -> int:
     """Find the latest workflow of an application before a time whose context nobody has gone on with; -1: none."""
-    v = np.searchsorted(arrivals_s, before_s, side="right") - 1
+    v = int(np.searchsorted(arrivals_s, before_s, side="right")) - 1
     while v >= 0:
         if applications[v] == mine and held[v] > 0:
             return v

@@ -24,10 +24,11 @@ class MachineRoleSpec(StrictModel):
 
     size: Literal["small", "medium", "large"] = Field(description="size of deployment it prefers")
     max_output_tokens: int = Field(gt=0, description="the client's limit [tokens]")
-    system_tokens: int = Field(0, ge=0, description="system prompt, shared by all calls of the role [tokens]")
-    tools: int = Field(0, ge=0, description="tools that a call offers")
+    system_tokens: int = Field(default=0, ge=0, description="system prompt, shared by all calls of the role [tokens]")
+    tools: int = Field(default=0, ge=0, description="tools that a call offers")
     thread: str | None = Field(
-        None, description="context that its calls extend; roles may share one; none: every prompt is made afresh"
+        default=None,
+        description="context that its calls extend; roles may share one; none: every prompt is made afresh",
     )
 
 
@@ -35,15 +36,16 @@ class StateSpec(StrictModel):
     """A kind of call: role, phase and tool, with the laws of its lengths and what may follow."""
 
     role: str = Field(description="the agent")
-    tool: str = Field("", description="the tool that the call calls; blank: it answers")
+    tool: str = Field(default="", description="the tool that the call calls; blank: it answers")
     output_tokens: AnyLaw = Field(description="output [tokens]")
     prompt_tokens: AnyLaw = Field(description="prompt of a call that begins its context, all of it [tokens]")
     grows_tokens: AnyLaw | None = Field(
-        None, description="what its context gains until the next call, besides the output if that is kept [tokens]"
+        default=None,
+        description="what its context gains until the next call, besides the output if that is kept [tokens]",
     )
-    keeps_output: bool = Field(True, description="whether its output stays in its context")
-    reset: float = Field(0.0, ge=0, le=1, description="chance that its context is made afresh after it")
-    gap_s: AnyLaw | None = Field(None, description="from its end until the next call may start [s]")
+    keeps_output: bool = Field(default=True, description="whether its output stays in its context")
+    reset: float = Field(default=0.0, ge=0, le=1, description="chance that its context is made afresh after it")
+    gap_s: AnyLaw | None = Field(default=None, description="from its end until the next call may start [s]")
     next: dict[str, float] = Field(min_length=1, description=f"state -> chance; `{END}`: the workflow may end here")
 
     @model_validator(mode="after")
@@ -69,12 +71,12 @@ class JobEffectsSpec(StrictModel):
     A workflow has three effects, standard normal: on its number of calls (all of it), on outputs and on prompts.
     """
 
-    output: float = Field(0.0, ge=0, lt=1, description="loading on output_tokens")
-    prompt: float = Field(0.0, ge=0, lt=1, description="loading on prompt_tokens and grows_tokens")
-    gap: float = Field(0.0, ge=0, lt=1, description="loading on gap_s")
-    calls_output: float = Field(0.0, ge=-1, le=1, description="correlation of number of calls and outputs")
-    calls_prompt: float = Field(0.0, ge=-1, le=1, description="correlation of number of calls and prompts")
-    output_prompt: float = Field(0.0, ge=-1, le=1, description="correlation of outputs and prompts")
+    output: float = Field(default=0.0, ge=0, lt=1, description="loading on output_tokens")
+    prompt: float = Field(default=0.0, ge=0, lt=1, description="loading on prompt_tokens and grows_tokens")
+    gap: float = Field(default=0.0, ge=0, lt=1, description="loading on gap_s")
+    calls_output: float = Field(default=0.0, ge=-1, le=1, description="correlation of number of calls and outputs")
+    calls_prompt: float = Field(default=0.0, ge=-1, le=1, description="correlation of number of calls and prompts")
+    output_prompt: float = Field(default=0.0, ge=-1, le=1, description="correlation of outputs and prompts")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -85,8 +87,9 @@ class JobEffectsSpec(StrictModel):
 
 
 class YouthSpec(StrictModel):
-    """Contexts that grow faster while they are young: what is gained after call n is 1 + extra * exp(-n / calls) times
-    as much as later (agents read first and work then).
+    """Contexts that grow faster while they are young: agents read first and work then.
+
+    What is gained after call n is 1 + extra * exp(-n / calls) times as much as much later.
     """
 
     extra: float = Field(gt=-1, description="how much more the first call adds, as a share")
@@ -100,13 +103,15 @@ class MachineSpec(StrictModel):
     share: float = Field(gt=0, description="share of the workflows, relative to the others")
     deadline_s: float = Field(gt=0, description="after the arrival [s]")
     ttft_limit_s: float = Field(gt=0, description="TTFT limit of one of its stages [s]")
-    weight: float = Field(1.0, gt=0, description="weight of a workflow in the reward")
+    weight: float = Field(default=1.0, gt=0, description="weight of a workflow in the reward")
     calls: AnyLaw | None = Field(
-        None, description="calls of a workflow; none: what the chances of ending make of themselves"
+        default=None, description="calls of a workflow; none: what the chances of ending make of themselves"
     )
-    job_effects: JobEffectsSpec = Field(JobEffectsSpec(), description="how much the calls of a workflow are alike")
-    youth: YouthSpec | None = Field(None, description="how much faster contexts grow at first; none: alike")
-    continues: ContinuationSpec | None = Field(None, description="workflows that go on with an earlier context")
+    job_effects: JobEffectsSpec = Field(
+        default=JobEffectsSpec.model_validate({}), description="how much the calls of a workflow are alike"
+    )
+    youth: YouthSpec | None = Field(default=None, description="how much faster contexts grow at first; none: alike")
+    continues: ContinuationSpec | None = Field(default=None, description="workflows that go on with an earlier context")
     roles: dict[str, MachineRoleSpec] = Field(min_length=1, description="its agents")
     start: dict[str, float] = Field(min_length=1, description="state -> chance that a workflow begins with it")
     states: dict[str, StateSpec] = Field(min_length=1, description="its kinds of call")
@@ -146,8 +151,8 @@ class FittedTraceSpec(StrictModel):
 
     file: str = Field(description="name of the file")
     format: str = Field(description="its format")
-    source: str = Field("", description="where it was published, at which commit")
-    workflows: int = Field(0, ge=0, description="workflows that were fitted; 0: the file holds none")
+    source: str = Field(default="", description="where it was published, at which commit")
+    workflows: int = Field(default=0, ge=0, description="workflows that were fitted; 0: the file holds none")
     rows: int = Field(ge=0, description="their calls, or the file's windows or requests")
 
 
@@ -163,10 +168,13 @@ class MachineFamilySpec(StrictModel):
     """A workload family of state machines: the content of one file of configs/workloads."""
 
     description: str = Field(description="what it models and where its numbers come from")
-    fitted: FittedSpec | None = Field(None, description="how the file was made; none: written by hand")
+    fitted: FittedSpec | None = Field(default=None, description="how the file was made; none: written by hand")
     machines: dict[str, MachineSpec] = Field(min_length=1, description="applications by name")
-    tenants: int = Field(8, gt=0, le=1024, description="tenants")
-    tenant_skew: float = Field(0.7, ge=0, description="Zipf exponent of their shares")
+    tenants: int = Field(default=8, gt=0, le=1024, description="tenants")
+    tenant_skew: float = Field(default=0.7, ge=0, description="Zipf exponent of their shares")
     size_decay: float = Field(
-        0.2, gt=0, le=1, description="how much less a role likes a deployment one size away from what it prefers"
+        default=0.2,
+        gt=0,
+        le=1,
+        description="how much less a role likes a deployment one size away from what it prefers",
     )

@@ -153,8 +153,8 @@ def _calls_chances(name: str, machine: MachineSpec) -> tuple[np.ndarray, np.ndar
         calls = np.round(law_quantile(machine.calls, (np.arange(4000) + 0.5) / 4000)).astype(int)
         if calls.min() < 1 or calls.max() > MAX_STAGES:
             raise MaestroError(
-                f"Application `{name}`: its law of `calls` reaches from {calls.min()} to {calls.max()}; a workflow runs "
-                f"1 to {MAX_STAGES} calls."
+                f"Application `{name}`: its law of `calls` reaches from {calls.min()} to {calls.max()}; a workflow "
+                f"runs 1 to {MAX_STAGES} calls."
             )
         pmf = np.bincount(calls - 1).astype(np.float64)
     onward = onward_table(moves, ends, len(pmf))

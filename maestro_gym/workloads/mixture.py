@@ -143,8 +143,6 @@ def _in_order_of_arrival(
     stages["workflow"] = new_workflow[stages["workflow"]]
     children = new_place[children[_ranges(hidden["child_start"], hidden["num_children"])]]
     hidden["child_start"] = np.cumsum(hidden["num_children"]) - hidden["num_children"]
-    # The children of a stage stay in their order, because a workflow's stages do.
-
     return Episode(workflows, stages, hidden, np.zeros(len(stages), PREDICTION), children)
 
 

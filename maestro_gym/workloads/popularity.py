@@ -25,7 +25,7 @@ class PopularitySpec(StrictModel):
     """Shares by rank: the content of one file of configs/popularity."""
 
     description: str = Field(description="what it models and where its numbers come from")
-    fitted: FittedSpec | None = Field(None, description="how the file was made; none: written by hand")
+    fitted: FittedSpec | None = Field(default=None, description="how the file was made; none: written by hand")
     shares: list[float] = Field(min_length=1, description="share of the requests, the most popular first")
 
 

@@ -56,13 +56,13 @@ FORMATS: dict[str, TraceFormat] = {
     "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert, "eunomia-bpf/agentcgroup"),
     "lmcache": TraceFormat(lmcache.COLUMNS, lmcache.convert, "LMCache/lmcache-agent-trace"),
     "taubench": TraceFormat(taubench.COLUMNS, taubench.convert, "sierra-research/tau-bench (Yao et al., 2024)"),
-    "who_and_when": TraceFormat(who_and_when.COLUMNS, who_and_when.convert, "ag2ai/Agents_Failure_Attribution (Zhang et al., ICML 2025)"),
+    "who_and_when": TraceFormat(
+        who_and_when.COLUMNS, who_and_when.convert, "ag2ai/Agents_Failure_Attribution (Zhang et al., ICML 2025)"
+    ),
     "burstgpt": TraceFormat(burstgpt.COLUMNS, burstgpt.convert, "HPMLL/BurstGPT (Wang et al., arXiv 2401.17644)"),
     "otel": TraceFormat(otel.COLUMNS, otel.convert),
     "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp),
-    "requests": TraceFormat(
-        requests.COLUMNS, requests.convert, never=("workflow_id", "call_id", "parent_ids")
-    ),
+    "requests": TraceFormat(requests.COLUMNS, requests.convert, never=("workflow_id", "call_id", "parent_ids")),
 }
 
 
@@ -156,13 +156,25 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=_without_doubles)
             except json.JSONDecodeError as error:
                 raise MaestroError(f"{path}: line {number} is no JSON ({error.msg}); mend it.") from None
+            except (KeyError, RecursionError) as error:
+                reason = f"the key {error} stands twice in one object" if isinstance(error, KeyError) else "too deep"
+                raise MaestroError(f"{path}: line {number} cannot be used ({reason}); mend it.") from None
             if not isinstance(record, dict):
                 raise MaestroError(f"{path}: line {number} is no JSON object; write one object a line.")
             records.append(record)
     return pd.DataFrame(records)
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build an object; of two values for one key json itself would drop the first in silence."""
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return built
 
 
 def _recognise(frame: pd.DataFrame, source: str) -> str:

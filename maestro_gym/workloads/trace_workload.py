@@ -169,8 +169,8 @@ class TraceWorkload:
         times_s = self.trace.workflows["arrival_s"][block.start : block.stop]
         if times_s[-1] <= times_s[0]:
             raise MaestroError(
-                f"{self.trace.source}: all {len(times_s)} workflows of a split arrive at the same time, which cannot be "
-                "stretched to a rate. Set workload.trace_arrivals=process."
+                f"{self.trace.source}: all {len(times_s)} workflows of a split arrive at the same time, which cannot "
+                "be stretched to a rate. Set workload.trace_arrivals=process."
             )
         return stretched(times_s, draw, rate_rps, horizon_s)
 
@@ -192,7 +192,9 @@ def trace_episode(trace: Trace) -> Episode:
         The episode.
     """
     chosen = np.arange(len(trace.workflows))
-    return _lay_out(select(trace, chosen), np.zeros(len(chosen), np.int64), unit_service(int(trace.stages["model"].max()) + 1))
+    return _lay_out(
+        select(trace, chosen), np.zeros(len(chosen), np.int64), unit_service(int(trace.stages["model"].max()) + 1)
+    )
 
 
 def _lay_out(part: Trace, rounds: np.ndarray, service: np.ndarray) -> Episode:

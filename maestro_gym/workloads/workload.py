@@ -35,10 +35,14 @@ class Workload(Protocol):
     """
 
     name: str
-    notes: tuple[str, ...]
     role_names: tuple[str, ...]
     application_names: tuple[str, ...]
     tenant_names: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what the reader of a result should know."""
+        ...
 
     def mix(self) -> Mix:
         """Return the workload's statistics over many workflows, the same at every call."""

@@ -80,7 +80,11 @@ service["decode_s_per_token"] = 0.02
 made = FamilyWorkload("maestro", load_family("maestro"), deployments, arrivals=Renewal(2.0))
 episode = made.episode(episode_key("test", 3, 1), 2.0, 60.0, service)
 episode = record(episode, service, NoisyPredictor(100.0, 0.9).guess(episode, service, 5))
-for part in episode:
+parts = list(episode)
+for name in ("tool_dialogue", "conversation"):
+    fitted = FamilyWorkload(name, load_family(name), deployments, arrivals=Renewal(2.0))
+    parts += fitted.episode(episode_key("test", 3, 1), 1.0, 60.0, service)
+for part in parts:
     values.append(hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest())
 print(hashlib.sha256(repr(values).encode()).hexdigest(), len(episode.stages))
 """

@@ -8,11 +8,15 @@ import pytest
 
 from maestro_gym.errors import MaestroError
 from maestro_gym.workloads import Deployments, TraceWorkload, episode_key, read_trace
+from tests.workloads.foreign_files import FILES, write_rows
 
 AZURE = "azure_llm_2023/AzureLLMInferenceTrace_conv.csv"
 MOONCAKE = "mooncake_fast25/conversation_trace.jsonl"
 CHATDEV = "chatdev_workflows/chatdev_calls.csv"
 AGENTCGROUP = "agentcgroup_sessions/agent_calls.csv"
+LMCACHE = "lmcache_agent_trace/lmcache_agent_calls.csv"
+TAUBENCH = "taubench_gpt4o/taubench_airline_calls.csv"
+WHO_AND_WHEN = "who_and_when/who_and_when_steps.csv"
 
 
 def test_azure_requests_become_single_calls(traces_dir: Path) -> None:
@@ -61,6 +65,65 @@ def test_agentcgroup_contexts_grow_and_unreliable_outputs_are_estimated(traces_d
     assert trace.hidden["output_tokens"][at] == -(-raw["output_chars"][0] // 4)
     assert trace.stages["prompt_tokens"][at] == 3 + 14_760
     assert np.median(trace.hidden["tool_gap_s"][trace.hidden["tool_intent"] == 1]) < 1.0
+
+
+def test_lmcache_sessions_become_chains_whose_gaps_leave_out_the_answer(traces_dir: Path) -> None:
+    raw = pd.read_csv(traces_dir / LMCACHE)
+    trace = read_trace(traces_dir / LMCACHE)
+    assert len(trace.workflows) == 69
+    assert len(trace.stages) == 1619
+    assert set(trace.application_names) == {"magagent", "miniswe", "taubench"}
+    total_s = trace.hidden["tool_gap_s"].sum()
+    assert 0.2 < total_s / raw["gap_from_prev_s"].sum() < 0.7
+    blank = raw["input_tokens_est"] == 0
+    known = raw.loc[(raw["app"] == "magagent") & ~blank, "input_tokens_est"].median()
+    filled = trace.stages["prompt_tokens"][np.argsort(trace.rows)][(blank & (raw["app"] == "magagent")).to_numpy()]
+    assert set(filled) == {round(known)}
+
+
+def test_taubench_dialogues_share_their_policy_and_name_their_tools(traces_dir: Path) -> None:
+    trace = read_trace(traces_dir / TAUBENCH)
+    assert len(trace.workflows) == 200
+    assert len(trace.stages) == 2454
+    assert trace.num_sys_groups == 1
+    assert 1500 < trace.stages["sys_prefix_tokens"].max() < 1560
+    tool = trace.hidden["tool_intent"] == 1
+    assert trace.hidden["output_tokens"][tool].mean() == pytest.approx(35, abs=1)
+    assert trace.hidden["output_tokens"][~tool].mean() == pytest.approx(79, abs=1)
+    assert "get_reservation_details" in trace.tool_names
+    assert np.all(trace.hidden["tool_gap_s"][tool] <= 0.3)
+
+
+def test_who_and_when_teams_extend_one_transcript(traces_dir: Path) -> None:
+    raw = pd.read_csv(traces_dir / WHO_AND_WHEN)
+    trace = read_trace(traces_dir / WHO_AND_WHEN)
+    assert len(trace.workflows) == 184
+    assert len(trace.stages) == int(raw["is_llm_call"].sum())
+    assert set(trace.application_names) == {"magentic_one", "ag2"}
+    assert "Orchestrator/instruct WebSurfer" in trace.role_names
+    assert trace.num_ctx_groups == 184
+    terminal = np.array(trace.tool_names)[trace.tools] == "Computer_terminal"
+    assert terminal.sum() > 250
+
+
+@pytest.mark.parametrize("name", [LMCACHE, TAUBENCH, WHO_AND_WHEN])
+def test_traces_without_a_clock_take_their_arrivals_from_a_process(
+    traces_dir: Path, deployments: Deployments, service: np.ndarray, name: str
+) -> None:
+    given = {"model_map": {"*": "by_popularity"}, "overlong": "clip"}
+    with pytest.raises(MaestroError, match="trace_arrivals=process"):
+        TraceWorkload(traces_dir / name, deployments, **given).episode(1, 0.5, 120.0, service)
+    made = TraceWorkload(traces_dir / name, deployments, arrivals="process", **given)
+    assert len(made.episode(1, 0.5, 120.0, service).workflows) > 20
+
+
+def test_burstgpt_requests_are_single_calls_without_the_failures(tmp_path: Path) -> None:
+    trace = read_trace(write_rows(FILES["burstgpt"].rows, tmp_path / "burst.csv"))
+    assert trace.workflows["arrival_s"].tolist() == [0.0, 1.0, 3.0]
+    assert trace.rows.tolist() == [1, 2, 4]
+    assert trace.stages["prompt_tokens"].tolist() == [400, 401, 403]
+    assert trace.application_names == ("burstgpt_conversation_log",)
+    assert trace.model_names == ("ChatGPT",)
 
 
 @pytest.mark.parametrize("name", [AZURE, MOONCAKE, CHATDEV, AGENTCGROUP])

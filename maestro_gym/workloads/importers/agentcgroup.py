@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.workloads.importers.azure import seconds_of
+from maestro_gym.workloads.importers.chains import held_before, parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.table_checks import numbers, text
 from maestro_gym.workloads.trace_format import ROW
@@ -50,10 +51,9 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     Returns:
         A table of the workflow-trace format.
     """
-    prompt = sum(
-        numbers(frame, column, source, low=0, whole=True, blank=0.0)
-        for column in ("input_tokens", "cache_creation_tokens", "cache_read_tokens")
-    )
+    prompt = numbers(frame, "input_tokens", source, low=0, whole=True)
+    for column in ("cache_creation_tokens", "cache_read_tokens"):
+        prompt = prompt + numbers(frame, column, source, low=0, whole=True, blank=0.0)
     logged = numbers(frame, "output_tokens", source, low=0, whole=True)
     estimated = np.ceil(numbers(frame, "output_chars", source, low=0, whole=True) / CHARS_PER_TOKEN)
     reliable = numbers(frame, "output_tokens_reliable", source, low=0, whole=True) == 1
@@ -66,17 +66,14 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         _tool=(numbers(frame, "n_tool_calls", source, low=0, whole=True) > 0).astype(np.int64),
     )
     frame = frame.sort_values(["_start_s", "session_id", "_index"], kind="stable").reset_index(drop=True)
-    sessions = frame.groupby("session_id", sort=False)
-    threads = frame.groupby(["session_id", "agent"], sort=False)
-    before = threads["_prompt"].shift(1)
-    held = (before + threads["_output"].shift(1)).where(before <= frame["_prompt"], 0.0).fillna(0.0)
+    frame["_context"] = frame["session_id"] + "/" + text(frame, "agent")
     return pd.DataFrame(
         {
             ROW: frame[ROW],
             "workflow_id": frame["session_id"],
             "call_id": frame["_index"].astype(str),
-            "parent_ids": sessions["_index"].shift(1).map(lambda value: "" if pd.isna(value) else str(int(value))),
-            "arrival_s": sessions["_start_s"].transform("first"),
+            "parent_ids": parents_in_line(frame, "session_id", "_index"),
+            "arrival_s": frame.groupby("session_id", sort=False)["_start_s"].transform("first"),
             "application": "coding_agent",
             "role": text(frame, "agent"),
             "model": text(frame, "model"),
@@ -91,7 +88,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "class": "batch",
             "deadline_s": DEADLINE_S,
             "ttft_limit_s": TTFT_LIMIT_S,
-            "ctx_group": frame["session_id"] + "/" + text(frame, "agent"),
-            "ctx_prefix_tokens": np.minimum(held, frame["_prompt"]),
+            "ctx_group": frame["_context"],
+            "ctx_prefix_tokens": held_before(frame, "_context", "_prompt", "_output"),
         }
     )

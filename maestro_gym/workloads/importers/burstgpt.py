@@ -43,8 +43,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     if len(wrong):
         at = int(wrong[0])
         raise MaestroError(
-            f"{place(source, int(frame[ROW].iloc[at]), 'Total tokens')}: the value {counted['Total tokens'][at]:.0f} is "
-            "not the sum of request and response tokens; mend the row."
+            f"{place(source, int(frame[ROW].iloc[at]), 'Total tokens')}: the value {counted['Total tokens'][at]:.0f} "
+            "is not the sum of request and response tokens; mend the row."
         )
     arrival_s = numbers(frame, "Timestamp", source, low=0, whole=False)
     answered = counted["Response tokens"] > 0
@@ -70,4 +70,4 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "ttft_limit_s": TTFT_LIMIT_S,
         }
     )
-    return table[answered].reset_index(drop=True)
+    return table.iloc[np.flatnonzero(answered)].reset_index(drop=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 
-def parents_in_line(frame: pd.DataFrame, session: str, index: str) -> pd.Series:
+def parents_in_line(frame: pd.DataFrame, session: str, index: str) -> list[str]:
     """Name every call's predecessor in its session.
 
     Args:
@@ -17,8 +17,8 @@ def parents_in_line(frame: pd.DataFrame, session: str, index: str) -> pd.Series:
     Returns:
         Text, blank for the first call of a session.
     """
-    before = frame.groupby(session, sort=False)[index].shift(1)
-    return before.map(lambda value: "" if pd.isna(value) else str(int(value)))
+    before = frame.groupby(session, sort=False)[index].shift(1).to_numpy(np.float64)
+    return ["" if np.isnan(value) else str(int(value)) for value in before]
 
 
 def held_before(frame: pd.DataFrame, context: str, prompt: str, output: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.workloads.importers.azure import seconds_of
+from maestro_gym.workloads.importers.chains import parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.table_checks import numbers, text
 from maestro_gym.workloads.trace_format import ROW
@@ -59,7 +60,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             ROW: frame[ROW],
             "workflow_id": frame["workflow_id"],
             "call_id": frame["_index"].astype(str),
-            "parent_ids": jobs["_index"].shift(1).map(lambda value: "" if pd.isna(value) else str(int(value))),
+            "parent_ids": parents_in_line(frame, "workflow_id", "_index"),
             "arrival_s": jobs["_start_s"].transform("first"),
             "application": "chatdev",
             "role": text(frame, "role") + np.where(phase != "", "/" + phase, ""),

@@ -48,6 +48,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         A table of the workflow-trace format.
     """
     frame = frame.assign(
+        session_id=text(frame, "session_id"),
         _index=numbers(frame, "call_index", source, low=0, whole=True).astype(np.int64),
         _time_s=numbers(frame, "t_log_s", source, low=0, whole=False),
         _prompt=numbers(frame, "input_tokens_est", source, low=0, whole=True),

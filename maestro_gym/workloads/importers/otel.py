@@ -44,6 +44,9 @@ class _Span:
     attributes: dict[str, Any]
     failed: bool
     above: list[_Span] = field(default_factory=list)  # ancestors, the root first, the span itself last
+    # With all spans below it, which may outlast it.
+    branch_start_ns: int = 0
+    branch_end_ns: int = 0
 
     @property
     def operation(self) -> str:
@@ -117,14 +120,18 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         rows += _workflow(members, source)
     if not rows:
         raise MaestroError(
-            f"{source}: no span is a model call; one says so by `gen_ai.operation.name` = {' or '.join(sorted(_CALLS))}."
+            f"{source}: no span is a model call; those have `gen_ai.operation.name` {' or '.join(sorted(_CALLS))}."
         )
     table = pd.DataFrame(rows)
-    origin_ns = int(table["_arrival_ns"].min())
+    origin_ns = min(int(value) for value in table["_arrival_ns"])
     table["arrival_s"] = [(int(value) - origin_ns) / 1e9 for value in table["_arrival_ns"]]
     limit = client_limit(table["output_tokens"].to_numpy(np.float64))
     table["max_output_tokens"] = table["max_output_tokens"].fillna(limit)
-    return table.drop(columns="_arrival_ns").sort_values(["arrival_s", "workflow_id"], kind="stable").reset_index(drop=True)
+    return (
+        table.drop(columns="_arrival_ns")
+        .sort_values(["arrival_s", "workflow_id"], kind="stable")
+        .reset_index(drop=True)
+    )
 
 
 def _span(record: Mapping[str, Any], source: str) -> _Span:
@@ -148,12 +155,16 @@ def _span(record: Mapping[str, Any], source: str) -> _Span:
             raise MaestroError(f"{place(source, row, column)}: the value {value!r} is no id; give its text.")
         names.append(value)
     parent = record.get("parentSpanId")
+    if parent is None or (isinstance(parent, float) and np.isnan(parent)):
+        parent = ""
+    if not isinstance(parent, str):
+        raise MaestroError(f"{place(source, row, 'parentSpanId')}: the value {parent!r} is no id; give its text.")
     status = record.get("status")
     return _Span(
         row=row,
         trace=names[0],
         span=names[1],
-        parent=parent if isinstance(parent, str) else "",
+        parent=parent.strip(),
         name=str(record.get("name") or ""),
         start_ns=times[0],
         end_ns=times[1],
@@ -173,7 +184,7 @@ def _attributes(given: object, row: int, source: str) -> dict[str, Any]:
     except (TypeError, KeyError, AttributeError):
         pass
     raise MaestroError(
-        f"{place(source, row, 'attributes')}: {str(given)[:40]!r} is neither a mapping nor OTLP's list of key and value."
+        f"{place(source, row, 'attributes')}: {str(given)[:40]!r} is no mapping and no list of keys as OTLP has it."
     )
 
 
@@ -182,7 +193,9 @@ def _link(members: list[_Span], source: str) -> None:
     by_id: dict[str, _Span] = {}
     for span in members:
         if span.span in by_id:
-            raise MaestroError(f"{place(source, span.row, 'spanId')}: {span.span!r} stands twice in its trace; take one out.")
+            raise MaestroError(
+                f"{place(source, span.row, 'spanId')}: {span.span!r} stands twice in its trace; take one out."
+            )
         by_id[span.span] = span
     for span in members:
         chain, at, seen = [span], span, {span.span}
@@ -190,19 +203,22 @@ def _link(members: list[_Span], source: str) -> None:
         while at.parent and at.parent in by_id:
             at = by_id[at.parent]
             if at.span in seen:
-                raise MaestroError(
-                    f"{place(source, span.row, 'parentSpanId')}: the spans are each other's parents in a circle; mend one."
-                )
+                raise MaestroError(f"{place(source, span.row, 'parentSpanId')}: the spans are parents in a circle.")
             seen.add(at.span)
             chain.append(at)
         span.above = chain[::-1]
+        span.branch_start_ns, span.branch_end_ns = span.start_ns, span.end_ns
+    for span in members:
+        for above in span.above:
+            above.branch_start_ns = min(above.branch_start_ns, span.start_ns)
+            above.branch_end_ns = max(above.branch_end_ns, span.end_ns)
 
 
 def _before(one: _Span, other: _Span) -> bool:
     """Whether a span's branch ended before another's began, below the span that both lie in."""
     for a, b in zip(one.above, other.above, strict=False):
         if a is not b:
-            return a.end_ns <= b.start_ns
+            return a.branch_end_ns <= b.branch_start_ns
     return False
 
 
@@ -283,7 +299,7 @@ def _required(span: _Span, names: tuple[str, ...], source: str) -> int:
     value = _count(span, names, source)
     if value is None:
         raise MaestroError(
-            f"{place(source, span.row, 'attributes')}: the call has no {names[0]}; let the instrumentation record token "
+            f"{place(source, span.row, 'attributes')}: the call has no {names[0]}; let the agent record token "
             "usage, or take the span out."
         )
     return value

@@ -42,6 +42,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         A table of the workflow-trace format.
     """
     frame = frame.assign(
+        session_id=text(frame, "session_id"),
         _index=numbers(frame, "call_index", source, low=0, whole=True).astype(np.int64),
         _prompt=np.maximum(numbers(frame, "input_tokens_est", source, low=0, whole=True), 1),
         _output=np.maximum(numbers(frame, "output_tokens_est", source, low=0, whole=True), 1),
@@ -50,7 +51,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     )
     frame = frame.sort_values(["session_id", "_index"], kind="stable").reset_index(drop=True)
     first = frame.groupby("session_id", sort=False)["_prompt"].first()
-    policy_tokens = int(first.min()) // BLOCK_TOKENS * BLOCK_TOKENS
+    policy_tokens = int(np.min(first.to_numpy())) // BLOCK_TOKENS * BLOCK_TOKENS
     gap_s = np.select([frame["_next"] == "tool", frame["_next"] == "user"], [TOOL_GAP_S, USER_GAP_S], 0.0)
     return pd.DataFrame(
         {
@@ -68,7 +69,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "tool_gap_s": gap_s,
             "tool_intent": frame["_tool"],
             "tool": np.where(frame["_tool"] == 1, text(frame, "tool_name"), ""),
-            "tools_available": text(frame, "tool_name").replace("", np.nan).nunique(),
+            "tools_available": len(set(text(frame, "tool_name")) - {""}),
             "class": "interactive",
             "deadline_s": DEADLINE_S,
             "ttft_limit_s": TTFT_LIMIT_S,

@@ -39,6 +39,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         MaestroError: no step is an LLM call.
     """
     frame = frame.assign(
+        session_id=text(frame, "session_id"),
         _index=numbers(frame, "step", source, low=0, whole=True).astype(np.int64),
         _prompt=np.maximum(numbers(frame, "history_tokens_est", source, low=0, whole=True), 1),
         _output=np.maximum(numbers(frame, "output_tokens_est", source, low=0, whole=True), 1),
@@ -50,10 +51,12 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     sessions = frame.groupby("session_id", sort=False)
     next_model = sessions["_llm"].shift(-1)
     frame["_tool"] = np.where(next_model.eq(False), sessions["_role"].shift(-1), "")
-    frame = frame[frame["_llm"]].reset_index(drop=True)
+    frame = frame.iloc[np.flatnonzero(frame["_llm"])].reset_index(drop=True)
     if len(frame) == 0:
         raise MaestroError(f"{source}: no row has is_llm_call 1; without a call there is nothing to replay.")
-    stage = frame["_stage"].where(~frame["_stage"].str.startswith("->"), "instruct " + frame["_stage"].str[2:].str.strip())
+    stage = frame["_stage"].where(
+        ~frame["_stage"].str.startswith("->"), "instruct " + frame["_stage"].str[2:].str.strip()
+    )
     return pd.DataFrame(
         {
             ROW: frame[ROW],

@@ -1,0 +1,1 @@
+"""Real vLLM nodes under the same policies: fleet, client, control loop, calibration, validation."""

@@ -1,0 +1,286 @@
+"""The scheduler's books of a live fleet: the simulator's own state, moved by what servers report.
+
+The simulator's arrays hold what a controller must know anyway: queues, batches, reservations, residency, prefix
+entries. Here they are moved by outside events instead of simulated steps, through the same functions, so that rules,
+masks and encoders run on them unchanged. The hidden part serves only the workload's side, which knows what to send.
+All functions are of environment 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import types
+
+from maestro_gym.jit import njit, njit_as
+from maestro_gym.schema import (
+    CPU,
+    ENGINE_ASLEEP,
+    ENGINE_AWAKE,
+    ENGINE_FREE,
+    ENGINE_LOADING,
+    LOAD_PCIE,
+    LOAD_START,
+    RUNNING,
+    SLEEPING,
+    STAGE_DELIVERY,
+    STAGE_QUEUED,
+    STAGE_RUNNING,
+    TIER_CLUSTER,
+    State,
+)
+from maestro_gym.sim.decisions import due_decision
+from maestro_gym.sim.engine import ENGINE, Engine, act, ask
+from maestro_gym.sim.estimates import load_bytes, load_room_bytes, weight_bytes
+from maestro_gym.sim.events import handle_events
+from maestro_gym.sim.heap import push
+from maestro_gym.sim.memory import give_back_memory, share_system_prompt
+from maestro_gym.sim.queues import join_global, leave_global, leave_node
+from maestro_gym.sim.reclaim import grow, leave_batch
+from maestro_gym.sim.residency import advance_load, end_engine, log_residency, take_hbm
+from maestro_gym.sim.steps import finish_stage
+
+OUTSIDE_S = 1e15
+"""Time of an event that will come from outside: before infinity, so that waiting for it is legal."""
+
+NOT_SERVED_BYTES = 1e18
+"""Weights of a model that a node has no server for: they never fit, so that no mask lets it go there."""
+
+DOWN_BYTES = 2e18
+"""Weights of a model whose server on a node is down for now: never fit either, but it may come back."""
+
+
+@njit
+def _bring_forward(state: State, stage: int) -> None:
+    """Make a stage's timed event due now."""
+    env, core = state.core.env[0], state.core
+    for i in range(env.heap_len):
+        if core.heap_stage[0, i] == stage:
+            # Nothing in the heap is before now, so from its place the event rises to the top.
+            time_s = state.visible.clock[0].now_s
+            at = i
+            while at > 0:
+                parent = (at - 1) >> 1
+                core.heap_s[0, at], core.heap_stage[0, at] = core.heap_s[0, parent], core.heap_stage[0, parent]
+                at = parent
+            core.heap_s[0, 0], core.heap_stage[0, 0] = time_s, stage
+            return
+
+
+@njit
+def _hold_events(state: State) -> None:
+    """Keep simulated loads and steps from ending by themselves, and waiting for real ones legal."""
+    view, core = state.visible, state.core
+    for node in range(view.nodes.shape[1]):
+        pending = False
+        for model in range(view.world.models.shape[0]):
+            pending = pending or weight_bytes(view, node, model) >= DOWN_BYTES
+        for slot in range(view.engines.shape[2]):
+            core.engines[0, node, slot].load_event_s = math.inf
+            core.engines[0, node, slot].event_s = math.inf
+            pending = pending or view.engines[0, node, slot].status == ENGINE_LOADING
+        core.nodes[0, node].event_s = OUTSIDE_S if pending else math.inf
+
+
+@njit
+def _index_in_batch(state: State, node: int, slot: int, stage: int) -> int:
+    for i in range(state.visible.engines[0, node, slot].running):
+        if state.visible.batch[0, node, slot, i] == stage:
+            return i
+    return -1
+
+
+@njit_as(types.int64(ENGINE, types.float64))
+def advance_to(engine: Engine, now_s: float) -> int:
+    """Let the clock stand at ``now_s``: arrivals, ends of tool gaps and of waits; the number of events."""
+    return handle_events(engine.state, 0, max(now_s, engine.state.visible.clock[0].now_s))
+
+
+@njit_as(types.int64(ENGINE))
+def next_tier(engine: Engine) -> int:
+    """The tier that must decide now, written into the clock; NO_TIER when none must."""
+    return due_decision(engine.state, 0)
+
+
+@njit_as(types.int64(ENGINE))
+def ask_rule(engine: Engine) -> int:
+    """What the rule of the pending decision's tier answers."""
+    return ask(engine, 0, int(engine.state.visible.clock[0].tier))
+
+
+@njit_as(types.boolean(ENGINE, types.int64))
+def take_action(engine: Engine, action: int) -> bool:
+    """Do an action of the pending decision in the books, an illegal one replaced; whether it was legal.
+
+    A stage is at its node at once: the wire takes its own time when the stage is sent there. Loads end when a server
+    says so.
+    """
+    state = engine.state
+    tier = int(state.visible.clock[0].tier)
+    stage = int(state.visible.clock[0].stage)
+    legal = act(engine, 0, tier, action)
+    if tier == TIER_CLUSTER:
+        _bring_forward(state, stage)
+    _hold_events(state)
+    return legal
+
+
+@njit_as(types.int64(ENGINE, types.int64, types.int64))
+def show_tokens(engine: Engine, stage: int, generated: int) -> int:
+    """A running stage has ``generated`` tokens in all; pages are mapped as it grows. The stages that were paused."""
+    state = engine.state
+    view = state.visible
+    record, sequence = view.stages[0, stage], state.core.sequences[0, stage]
+    if record.phase != STAGE_RUNNING or generated <= sequence.generated_tokens:
+        return 0
+    node = int(record.node)
+    slot = int(view.slot_of[0, node, record.model])
+    prefilled = sequence.computed_tokens >= sequence.target_tokens
+    sequence.generated_tokens = generated
+    sequence.computed_tokens = int(record.prompt_tokens) + generated - 1
+    record.generated_tokens = generated
+    if not prefilled:
+        share_system_prompt(state, 0, node, slot, stage)
+    if record.first_token_s == math.inf:
+        record.first_token_s = view.clock[0].now_s
+    before = state.core.counters[0].preemptions
+    while sequence.computed_tokens + 1 > sequence.hit_tokens + sequence.private_tokens:
+        if not grow(state, engine.oracle, 0, node, slot, stage, engine.reclaim_rule):
+            break
+    _hold_events(state)
+    return state.core.counters[0].preemptions - before
+
+
+@njit_as(types.boolean(ENGINE, types.int64, types.int64))
+def end_stage(engine: Engine, stage: int, generated: int) -> bool:
+    """A running stage has its last token and its answer is here; False when it does not run."""
+    state = engine.state
+    view = state.visible
+    record, sequence = view.stages[0, stage], state.core.sequences[0, stage]
+    if record.phase != STAGE_RUNNING:
+        return False
+    node = int(record.node)
+    slot = int(view.slot_of[0, node, record.model])
+    sequence.generated_tokens = generated
+    sequence.computed_tokens = int(record.prompt_tokens) + generated - 1
+    record.generated_tokens = generated
+    finish_stage(state, 0, node, slot, _index_in_batch(state, node, slot, stage))
+    _bring_forward(state, stage)
+    handle_events(state, 0, view.clock[0].now_s)
+    _hold_events(state)
+    return True
+
+
+@njit_as(types.boolean(ENGINE, types.int64, types.int64))
+def take_back(engine: Engine, stage: int, generated: int) -> bool:
+    """A stage comes back to the global queue with ``generated`` tokens kept; False when it was on no node."""
+    state = engine.state
+    view = state.visible
+    record, sequence = view.stages[0, stage], state.core.sequences[0, stage]
+    node = int(record.node)
+    if record.phase == STAGE_RUNNING:
+        slot = int(view.slot_of[0, node, record.model])
+        leave_batch(state, 0, node, slot, _index_in_batch(state, node, slot, stage))
+        give_back_memory(state, 0, node, slot, stage)
+        state.core.counters[0].recomputed_tokens += sequence.computed_tokens
+        record.preemptions += 1
+    elif record.phase == STAGE_QUEUED:
+        for i in range(view.nodes[0, node].queue_len):
+            if view.node_queue[0, node, i] == stage:
+                leave_node(state, 0, node, i)
+                break
+    else:
+        return False
+    sequence.computed_tokens = 0
+    sequence.scheduled_tokens = 0
+    sequence.generated_tokens = generated
+    sequence.target_tokens = int(record.prompt_tokens) + generated
+    record.generated_tokens = generated
+    record.node = -1
+    record.cluster = -1
+    state.core.nodes[0, node].due = 1
+    join_global(state, 0, stage)
+    return True
+
+
+@njit_as(types.boolean(ENGINE, types.int64, types.int64))
+def end_load(engine: Engine, node: int, model: int) -> bool:
+    """A model that was loading on a node is RUNNING; False when none was."""
+    state = engine.state
+    slot = int(state.visible.slot_of[0, node, model])
+    if slot < 0 or state.visible.engines[0, node, slot].status != ENGINE_LOADING:
+        return False
+    core = state.core.engines[0, node, slot]
+    core.load_stage = LOAD_PCIE if core.load_from == SLEEPING else LOAD_START
+    advance_load(state, 0, node, slot)
+    core.cold = 0
+    state.core.nodes[0, node].due = 1
+    state.core.env[0].global_due = 1
+    _hold_events(state)
+    return True
+
+
+@njit_as(types.boolean(ENGINE, types.int64, types.int64))
+def drop_engine(engine: Engine, node: int, model: int) -> bool:
+    """An engine is gone with its memory: it must have no running stage left; False when it was not there."""
+    state = engine.state
+    slot = int(state.visible.slot_of[0, node, model])
+    if slot < 0:
+        return False
+    record = state.visible.engines[0, node, slot]
+    if record.status == ENGINE_LOADING:
+        state.core.engines[0, node, slot].load_stage = 0
+        record.status = ENGINE_AWAKE
+    if record.status in (ENGINE_AWAKE, ENGINE_ASLEEP):
+        end_engine(state, 0, node, slot)
+    state.core.nodes[0, node].due = 1
+    state.core.env[0].global_due = 1
+    _hold_events(state)
+    return record.status == ENGINE_FREE
+
+
+@njit_as(types.boolean(ENGINE, types.int64, types.int64))
+def revive_engine(engine: Engine, node: int, model: int) -> bool:
+    """A server that was down answers again, its model RUNNING; False when its memory has been given to others."""
+    state = engine.state
+    view = state.visible
+    if view.slot_of[0, node, model] >= 0 or load_room_bytes(view, 0, node) < load_bytes(view, 0, node, model):
+        return False
+    for slot in range(view.engines.shape[2]):
+        record = view.engines[0, node, slot]
+        if record.status == ENGINE_FREE:
+            need = load_bytes(view, 0, node, model)
+            state.core.engines[0, node, slot].load_from = CPU
+            record.model = model
+            record.status = ENGINE_AWAKE
+            record.ready_s = view.clock[0].now_s
+            record.last_used_s = view.clock[0].now_s
+            view.slot_of[0, node, model] = slot
+            take_hbm(state, 0, node, slot, need)
+            log_residency(state, 0, node, model, CPU, RUNNING)
+            state.core.nodes[0, node].due = 1
+            state.core.env[0].global_due = 1
+            _hold_events(state)
+            return True
+    return False
+
+
+@njit_as(types.boolean(ENGINE, types.int64, types.int64, types.float64))
+def adopt_finished(engine: Engine, stage: int, generated: int, now_s: float) -> bool:
+    """Note a stage that an earlier controller saw finish; False when it is not waiting.
+
+    The caller has set the stage's node and times.
+    """
+    state = engine.state
+    view = state.visible
+    handle_events(state, 0, max(now_s, view.clock[0].now_s))
+    for i in range(view.clock[0].global_len):
+        if view.global_queue[0, i] == stage:
+            leave_global(state, 0, i)
+            view.stages[0, stage].phase = STAGE_DELIVERY
+            view.stages[0, stage].generated_tokens = generated
+            state.core.counters[0].output_tokens += generated
+            push(state, 0, view.clock[0].now_s, stage)
+            handle_events(state, 0, view.clock[0].now_s)
+            return True
+    return False

@@ -1,0 +1,131 @@
+"""A live run as an episode's result, with the same fields as a simulated one, and what else was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maestro_gym.baselines.result import EpisodeResult
+from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.policy import Policy
+from maestro_gym.real_backend.controller import Controller, RunSettings
+from maestro_gym.schema import DONE_NAMES
+from maestro_gym.sim.scenario import Scenario
+
+
+def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
+    """Run an episode on real servers, and leave ``events.jsonl`` and ``live.json`` in its folder.
+
+    Args:
+        settings: The run.
+        policy: Who decides.
+
+    Returns:
+        The same log that a simulated run leaves.
+
+    Raises:
+        MaestroError: See ``Controller.run``.
+    """
+    controller = Controller(settings, policy)
+    begin = time.perf_counter()
+    asyncio.run(controller.run())
+    result = _result(controller, time.perf_counter() - begin)
+    facts = live_facts(controller)
+    (settings.folder / "live.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def _result(controller: Controller, wall_s: float) -> EpisodeResult:
+    settings, scenario = controller.settings, controller.settings.scenario
+    view, _, core = controller.books.simulation.state
+    episode = controller.episode
+    return EpisodeResult(
+        policy=controller.policy.name,
+        scenario=scenario.config.name,
+        contention=scenario.config.contention or f"{scenario.rate_rps / scenario.capacity_rps:.2f}",
+        split=settings.split,
+        seed=settings.seed,
+        index=settings.index,
+        episode=episode,
+        stages=np.array(view.stages[0, : len(episode.stages)]),
+        workflows=np.array(view.workflows[0, : len(episode.workflows)]),
+        counters=core.counters[0].copy(),
+        samples=np.array(core.samples[0, : core.env[0]["samples"]]),
+        residency_log=np.array(core.residency_log[0, : core.residency_len[0]]),
+        end_s=float(view.clock[0]["now_s"]),
+        done=DONE_NAMES[core.env[0]["done"]],
+        world=scenario.world,
+        model_names=tuple(scenario.model_names),
+        node_names=tuple(scenario.node_names),
+        wall_s=wall_s,
+    )
+
+
+def live_facts(controller: Controller) -> dict[str, Any]:
+    """Tell what a result has no field for: decision latency, faults, the books held against the engines' gauges.
+
+    Args:
+        controller: After its run.
+    """
+    latencies = np.array(controller.books.deciders.latencies_s or [0.0])
+    excess = np.array(controller.kv_excess_bytes or [0.0])
+    counts = list(controller.finishes.values())
+    return {
+        "policy": controller.policy.name,
+        "decisions": len(controller.books.deciders.latencies_s),
+        "decision_latency_s": {name: float(np.quantile(latencies, q)) for name, q in _QUANTILES.items()},
+        "policy_troubles": controller.books.deciders.troubles,
+        "policy_replaced": controller.books.deciders.replaced,
+        "stages_finished": len(counts),
+        "stages_finished_twice": sum(count > 1 for count in counts),
+        "kv_gauge_over_books_bytes": {"max": float(excess.max()), "mean": float(excess.mean()), "scrapes": len(excess)},
+        "servers": [
+            {
+                "server": server.words,
+                "version": server.can.version,
+                "can": server.can.present,
+                "cannot": server.can.missing,
+                "faults": server.faults,
+            }
+            for server in controller.servers
+        ],
+    }
+
+
+_QUANTILES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+
+
+@dataclass(frozen=True)
+class LiveRunner:
+    """Runs episodes on a fleet, in the place of the simulator's driver.
+
+    Attributes:
+        fleet: The servers.
+        folder: Each run gets a folder in it.
+        label: Part of that folder's name.
+    """
+
+    fleet: LiveFleetConfig
+    folder: Path
+    label: str = "live"
+
+    def __call__(
+        self,
+        scenario: Scenario,
+        policy: Policy,
+        split: str = "test",
+        seed: int = 0,
+        index: int = 0,
+        samples: int = 1024,
+    ) -> EpisodeResult:
+        """Run one episode; arguments and result as of ``baselines.driver.run_episode``."""
+        name = "".join(c if c.isalnum() or c in "-_+" else "-" for c in policy.name)
+        folder = self.folder / f"{self.label}-{name}-{split}-{seed}"
+        settings = RunSettings(self.fleet, scenario, folder, split, seed, index, max(1024, samples))
+        return replace(run_live(settings, policy), policy=policy.name)

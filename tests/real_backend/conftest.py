@@ -1,0 +1,38 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from maestro_gym.config.live import LiveFleetConfig, load_fleet
+from tests.real_backend.stand_in import StandIn
+
+PATIENCE = {"connect_s": 1.0, "first_token_s": 5.0, "stall_s": 0.5, "control_s": 1.0, "backoff_s": 0.01}
+
+
+def fleet_of(servers: list[StandIn], **changes: Any) -> LiveFleetConfig:  # noqa: ANN401 - fields of the fleet
+    """The shipped fleet file, its engines at the addresses of stand-ins; nobody launches them."""
+    shipped = load_fleet("local_cpu")
+    document = shipped.model_dump(mode="json")
+    nodes = document["clusters"][0]["hosts"][0]["nodes"]
+    for node, server in zip(nodes, servers, strict=False):
+        node["engines"] = [{"model": server.model, "url": server.url, "launch": False}]
+    del nodes[len(servers) :]
+    document["client"] |= PATIENCE | {"scrape_s": 0.05, "backoff_max_s": 0.2, "breaker_open_s": 0.1}
+    return LiveFleetConfig.model_validate(document | changes)
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(server: StandIn) -> LiveFleetConfig:
+    return fleet_of([server])
+
+
+@pytest.fixture
+def two_servers() -> Iterator[list[StandIn]]:
+    with StandIn() as one, StandIn() as other:
+        yield [one, other]

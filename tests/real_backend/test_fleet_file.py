@@ -1,0 +1,93 @@
+"""Fleet files: what is refused, and how a fleet becomes a scenario and command lines."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from maestro_gym.config import config_names
+from maestro_gym.config.live import LiveFleetConfig, load_fleet
+from maestro_gym.errors import MaestroError
+from maestro_gym.real_backend.scenario import kv_pool_bytes, launch_words, scenario_document, write_scenario
+
+FLEETS = [name for name in config_names("live") if not name.endswith(".gpu")]
+
+
+def _written(folder: Path, change: Any) -> str:  # noqa: ANN401 - a function on the document
+    document = load_fleet("local_cpu").model_dump(mode="json")
+    change(document)
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", FLEETS)
+def test_a_shipped_fleet_makes_a_scenario(name: str, tmp_path: Path) -> None:
+    fleet = load_fleet(name)
+    config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
+    assert config.fleet.num_nodes == len(fleet.nodes)
+    assert config.limits.memory_mode == "partitioned"
+
+
+def test_plain_http_is_for_loopback_only(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["clusters"][0]["hosts"][0]["nodes"][0]["engines"][0]["url"] = "http://10.0.0.7:8000"
+
+    with pytest.raises(MaestroError, match=r"10\.0\.0\.7 is another machine: use https"):
+        load_fleet(_written(tmp_path, change))
+
+
+def test_a_key_in_an_address_is_refused(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["clusters"][0]["hosts"][0]["nodes"][0]["engines"][0]["url"] = "https://me:secret@host:8000"
+
+    with pytest.raises(MaestroError, match="api_key_env") as caught:
+        load_fleet(_written(tmp_path, change))
+    assert "`api_key_env`" in str(caught.value)
+
+
+def test_a_misspelt_key_names_its_neighbour(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match="Did you mean `link_latency_s`"):
+        load_fleet(_written(tmp_path, lambda document: document.update(link_latencys=1)))
+
+
+def test_an_engine_of_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["clusters"][0]["hosts"][0]["nodes"][0]["engines"][0]["model"] = "mit"
+
+    with pytest.raises(MaestroError, match="Did you mean `mid`"):
+        load_fleet(_written(tmp_path, change))
+
+
+def test_elastic_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match="only partitioned runs live"):
+        load_fleet(_written(tmp_path, lambda document: document["limits"].update(memory_mode="elastic")))
+
+
+def test_a_server_gets_the_memory_that_the_books_reckon_with(tmp_path: Path) -> None:
+    fleet = load_fleet("local_cpu")
+    config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
+    node = fleet.nodes[0]
+    words = launch_words(fleet, config, node, node.engines[0], "weights")
+    given = int(words[words.index("--kv-cache-memory-bytes") + 1])
+    assert given == kv_pool_bytes(config, fleet, "mid")
+    weights = config.architectures["tiny-llama-512"].weight_bytes
+    assert given + weights == pytest.approx(config.node_pool_bytes(config.host_groups[0]), rel=1e-3)
+    assert words[words.index("--max-num-seqs") + 1] == "8"
+    assert words[words.index("--scheduling-policy") + 1] == "priority"
+
+
+def test_engines_of_a_gpu_share_its_memory_by_parts(tmp_path: Path) -> None:
+    fleet = load_fleet("a100")
+    config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
+    for node in fleet.nodes:
+        for engine in node.engines:
+            words = launch_words(fleet, config, node, engine, "weights")
+            share = float(words[words.index("--gpu-memory-utilization") + 1])
+            assert share == pytest.approx(config.limits.gpu_memory_utilization / config.limits.partitions, abs=1e-3)
+
+
+def test_the_fleet_without_a_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="models"):
+        LiveFleetConfig.model_validate(load_fleet("local_cpu").model_dump(mode="json") | {"models": []})
