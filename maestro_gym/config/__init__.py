@@ -7,6 +7,7 @@ from maestro_gym.config.hardware import (
     ArchitectureConfig,
     GpuConfig,
     HostConfig,
+    MoeKernel,
     ResidencyCosts,
     StepCoefficients,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Law",
     "LimitsConfig",
     "MixturePartConfig",
+    "MoeKernel",
     "PredictorConfig",
     "RequestsConfig",
     "ResidencyCosts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,10 @@ WEIGHT_BYTES_PER_PARAMETER = 2
 """bf16."""
 KV_BYTES_PER_ELEMENT = 2
 """bf16."""
+
+MoeKernel = Literal["fused", "grouped"]
+"""How an engine computes the experts of a MoE layer: in one kernel over tokens sorted by expert, as vLLM's Triton
+``fused_moe`` does, or as grouped matrix products around which other kernels move the tokens."""
 
 
 class ArchitectureConfig(StrictModel):
@@ -85,6 +89,35 @@ class ArchitectureConfig(StrictModel):
         return self.kv_bytes_per_token * max(1.0, self.kv_heads / tp) / self.kv_heads
 
 
+class ExpertCoefficients(StrictModel):
+    """Coefficients of one kind of expert kernels."""
+
+    const_s: float = Field(ge=0, description="launches of one MoE layer, and what they do beside the products [s]")
+    bandwidth_efficiency: float = Field(gt=0, le=1, description="of HBM bandwidth")
+    flops_efficiency: float = Field(gt=0, le=1, description="of peak FLOP/s")
+    roofline_exponent: float = Field(ge=1, description="k of the smooth roofline")
+
+
+class ExpertKernels(StrictModel):
+    """Coefficients of the experts of MoE layers by the kernels that compute them; defaults fitted as the others."""
+
+    fused: ExpertCoefficients = Field(description="const_s, efficiencies and roofline_exponent of vLLM's fused kernel")
+    grouped: ExpertCoefficients = Field(
+        description="const_s, efficiencies and roofline_exponent of grouped matrix products"
+    )
+
+    def of(self, kernel: MoeKernel) -> ExpertCoefficients:
+        """Coefficients of one kind."""
+        return self.fused if kernel == "fused" else self.grouped
+
+
+_EXPERTS = ExpertKernels(
+    fused=ExpertCoefficients(const_s=44e-6, bandwidth_efficiency=0.92, flops_efficiency=0.35, roofline_exponent=1.0),
+    grouped=ExpertCoefficients(const_s=221e-6, bandwidth_efficiency=0.86, flops_efficiency=0.70, roofline_exponent=1.3),
+)
+"""Of the A100-80GB."""
+
+
 class StepCoefficients(StrictModel):
     """Coefficients of the operator-sum step model; defaults fitted to A100-80GB SXM layer timings."""
 
@@ -100,10 +133,7 @@ class StepCoefficients(StrictModel):
     wave_rounding: float = Field(
         default=0.0, ge=0, le=1, description="part of the last wave's idle multiprocessors that costs time"
     )
-    expert_const_s: float = Field(default=5.2e-6, ge=0, description="routing and launches of one MoE layer [s]")
-    expert_bandwidth_efficiency: float = Field(default=0.785, gt=0, le=1, description="of HBM bandwidth, experts")
-    expert_flops_efficiency: float = Field(default=0.739, gt=0, le=1, description="of peak FLOP/s, experts")
-    expert_exponent: float = Field(default=1.66, ge=1, description="k of the experts' smooth roofline")
+    experts: ExpertKernels = Field(default=_EXPERTS, description="experts of MoE layers, by limits.moe_kernel")
     elementwise_const_s: float = Field(
         default=2.1e-6, ge=0, description="launches of norms, rotary, activation: per layer [s]"
     )

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.hardware import MoeKernel
 
 MAX_QUEUE = 4096
 """Most places of a node's queue; also what ``inf`` stands for."""
@@ -33,6 +34,10 @@ class LimitsConfig(StrictModel):
     )
     partitions: int = Field(
         default=1, gt=0, le=64, description="equal parts of a node, if partitioned; an engine takes as many as it needs"
+    )
+    moe_kernel: MoeKernel = Field(
+        default="fused",
+        description="kernels that compute the experts of MoE models; fused is vLLM's, grouped unfused matrix products",
     )
     prefix_caching: bool = Field(default=True, description="reuse cached prefixes; vLLM's default")
     kv_virtual_cap: float = Field(

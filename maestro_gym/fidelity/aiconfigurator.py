@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from maestro_gym.config import MoeKernel
 from maestro_gym.config.catalogue import Catalogue
+from maestro_gym.fidelity.experts import add_experts, expert_constants, moe_layer, with_whole_experts
 from maestro_gym.fidelity.folders import NO_GPU
 from maestro_gym.fidelity.frames import Table, read_table
-from maestro_gym.fidelity.frontier import EXPERT_FREE, moe_layer
-from maestro_gym.fidelity.layers import add_allreduce, attention_s, with_whole_experts
+from maestro_gym.fidelity.layers import add_allreduce, attention_s
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import ALLREDUCE_FREE, DECODE_FREE, LINEAR_FREE, PREFILL_FREE
-from maestro_gym.sim.operators import ACTIVATION_BYTES, experts_s, matmul_s
+from maestro_gym.sim.operators import ACTIVATION_BYTES, matmul_s
 
+MOE_KERNEL: MoeKernel = "fused"
+"""What was timed is vLLM's ``fused_moe``, its sorting of tokens by expert included."""
 _HALF = ("bfloat16", "half", "float16")
 _HEADS = ["num_heads", "num_key_value_heads", "head_dim"]
 _MOE = ["hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
@@ -111,17 +114,10 @@ def _generation(reading: Reading, gpu: str, table: Table) -> None:
 def _moe(reading: Reading, gpu: str, table: Table) -> None:
     for key, rows in with_whole_experts(reading, table, "moe_ep_size").groups(_MOE):
         hidden, ffn, chosen, experts, tp, _ = (int(value) for value in key)
-        architecture = moe_layer(hidden, ffn, experts, chosen)
+        layer = moe_layer(hidden, ffn, experts, chosen)
         (tokens,) = rows.floats("num_tokens")
         case = f"{experts} experts of {hidden} x {ffn}, top {chosen}, tp {tp}"
-        reading.add(
-            "MoE layer",
-            case,
-            gpu,
-            _seconds(rows),
-            lambda on, a=architecture, tp=tp, n=tokens: experts_s(a, on.gpu, tp, n),
-            lambda i, n=tokens, case=case: f"{case}, {n[i]:.0f} tokens",
-        )
+        add_experts(reading, "MoE layer", case, gpu, _seconds(rows), layer, tp, tokens, MOE_KERNEL)
 
 
 def _custom_allreduce(reading: Reading, gpu: str, table: Table) -> None:
@@ -156,7 +152,7 @@ SOURCE = Source(
         "matrix product, under 1M parameters": LINEAR_FREE,
         "attention prefill": PREFILL_FREE,
         "attention decode": DECODE_FREE,
-        "MoE layer": EXPERT_FREE,
+        "MoE layer": expert_constants(MOE_KERNEL),
         "all-reduce (vLLM)": ALLREDUCE_FREE,
         "all-reduce (NCCL)": ALLREDUCE_FREE,
     },

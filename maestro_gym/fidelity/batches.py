@@ -95,7 +95,7 @@ def _read_argonne(folder: Path, catalogue: Catalogue) -> Reading:
                 b: np.ndarray = batch,
                 n: np.ndarray = length,
             ) -> np.ndarray:
-                tables = step_tables(a, on.gpu, tp, CHUNK_TOKENS, int(b.max()))
+                tables = step_tables(a, on.gpu, tp, CHUNK_TOKENS, int(b.max()), on.limits.moe_kernel)
                 pairs = zip(b, n, strict=True)
                 return np.array([batch_latency_s(a, on, tp, int(x), int(y), int(y), tables) for x, y in pairs])
 
@@ -142,7 +142,8 @@ def _read_splitwise(folder: Path, catalogue: Catalogue) -> Reading:
                 o: np.ndarray = output,
                 prefill: bool = True,
             ) -> np.ndarray:
-                tables = step_tables(a, on.gpu, tp, int((p * b).max()) if prefill else int(b.max()), int(b.max()))
+                tokens = int((p * b).max()) if prefill else int(b.max())
+                tables = step_tables(a, on.gpu, tp, tokens, int(b.max()), on.limits.moe_kernel)
                 if prefill:
                     pairs = zip(p, b, strict=True)
                     return np.array([step_time_s(tables, [(int(x), 0)] * int(y), [], int(y)) for x, y in pairs])

@@ -64,11 +64,11 @@ def _read_lines(
     measured = [_line(small if batch < threshold else large, batch * context, batch) for batch, context in pairs]
 
     def predict_prompt(on: Machine) -> np.ndarray:
-        tables = step_tables(a, on.gpu, tp, max(PROMPTS), max(BATCHES))
+        tables = step_tables(a, on.gpu, tp, max(PROMPTS), max(BATCHES), on.limits.moe_kernel)
         return np.array([step_time_s(tables, [(length, 0)], [], 1) for length in PROMPTS])
 
     def predict_token(on: Machine) -> np.ndarray:
-        tables = step_tables(a, on.gpu, tp, max(PROMPTS), max(BATCHES))
+        tables = step_tables(a, on.gpu, tp, max(PROMPTS), max(BATCHES), on.limits.moe_kernel)
         return np.array([step_time_s(tables, [], [context] * batch) for batch, context in pairs])
 
     reading.add(

@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Machine
-from maestro_gym.fidelity.frames import Table, median_columns, read_table
+from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.points import Reading
 from maestro_gym.sim.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
 from maestro_gym.sim.performance import attention_record
@@ -154,17 +154,3 @@ def add_allreduce(reading: Reading, quantity: str, gpu: str, tp: int, measured_s
         lambda on: allreduce_s(on.gpu, tp, size),
         lambda i: f"tp {tp}, {size[i]:.0f} bytes",
     )
-
-
-def with_whole_experts(reading: Reading, table: Table, column: str) -> Table:
-    """Rows of a MoE table without expert parallelism; the others are counted as skipped.
-
-    Args:
-        reading: What counts them.
-        table: The measurements.
-        column: Its degree of expert parallelism.
-    """
-    (parts,) = table.integers(column)
-    if np.any(parts != 1):
-        reading.skip("MoE with expert parallelism", int(np.sum(parts != 1)), "experts are cut, not spread")
-    return table.where(parts == 1)

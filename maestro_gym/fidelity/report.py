@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,8 @@ def _percent(errors: Errors) -> Row:
 
 
 def _short(name: str) -> str:
-    return name.rsplit(".", 1)[-1]
+    """Without the section of the machine; the kind of expert kernels stays."""
+    return re.sub(r"^(gpu\.(step|residency)|\w+)\.", "", name)
 
 
 def _points(result: Result) -> list[Row]:

@@ -57,6 +57,7 @@ def capacity_rps(
                 kind.tp,
                 limits.max_num_batched_tokens,
                 limits.max_num_seqs,
+                limits.moe_kernel,
             )
             rate_rps = node_rate_rps(tables, room_tokens, float(prompt_tokens[index]), float(output_tokens[index]))
             served += float(model_share[index])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.config import ArchitectureConfig, GpuConfig
+from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
 from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER
 
 ACTIVATION_BYTES = 2
@@ -37,7 +37,7 @@ def matmul_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray | float, out
 
 
 def linear_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:
-    """Time of one layer's linear operators: QKV, output, feed-forward or experts.
+    """Time of one layer's matrix products: QKV, output, and the feed-forward block unless it is MoE.
 
     Args:
         architecture: What runs.
@@ -51,8 +51,6 @@ def linear_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: 
     seconds = np.zeros_like(tokens)
     for inputs, outputs in linear_shapes(architecture, tp):
         seconds = seconds + matmul_s(gpu, tokens, inputs, outputs)
-    if architecture.experts:
-        seconds = seconds + experts_s(architecture, gpu, tp, tokens)
     return seconds
 
 
@@ -80,31 +78,35 @@ def linear_shapes(architecture: ArchitectureConfig, tp: int) -> list[tuple[float
     return shapes
 
 
-def experts_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:
+def experts_s(
+    architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray, kernel: MoeKernel
+) -> np.ndarray:
     """Time of one layer's router and experts.
 
     n tokens that each choose k of E experts evenly touch E*(1-(1-k/E)^n) of them in expectation; those are read,
-    and k of them are multiplied a token. The constant is the routing and sorting of tokens.
+    and k of them are multiplied a token. Kernels differ in their efficiencies and in their constant: launches, and
+    where the kernel includes them the routing and sorting of tokens.
 
     Args:
         architecture: What runs; has experts.
         gpu: What it runs on.
         tp: GPUs of the node; each expert is cut, none is left out.
         tokens: float64, any shape; tokens of the step.
+        kernel: What the engine computes experts with.
 
     Returns:
         Seconds, same shape.
     """
-    step = gpu.step
+    coefficients = gpu.step.experts.of(kernel)
     share = architecture.experts_per_token / architecture.experts
     touched = architecture.experts * (1.0 - (1.0 - share) ** tokens)
     read = (touched * architecture.ffn_parameters + architecture.router_parameters) / tp
     multiplied = tokens * (
         architecture.experts_per_token * architecture.ffn_parameters + architecture.router_parameters
     )
-    memory_s = WEIGHT_BYTES_PER_PARAMETER * read / (gpu.hbm_bytes_per_s * step.expert_bandwidth_efficiency)
-    compute_s = 2.0 * multiplied / tp / (gpu.peak_flops_per_s * step.expert_flops_efficiency)
-    return step.expert_const_s + _smooth_max(memory_s, compute_s, step.expert_exponent)
+    memory_s = WEIGHT_BYTES_PER_PARAMETER * read / (gpu.hbm_bytes_per_s * coefficients.bandwidth_efficiency)
+    compute_s = 2.0 * multiplied / tp / (gpu.peak_flops_per_s * coefficients.flops_efficiency)
+    return coefficients.const_s + _smooth_max(memory_s, compute_s, coefficients.roofline_exponent)
 
 
 def elementwise_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How long one step of an engine takes: the operator-sum model, as tables.
 
-    t_step = c_step + c_seq*S + L*(t_lin(n) + t_elt(n) + t_att_pf + t_att_dec + 2*t_ar(n*h*2B)) + t_lmhead(S)
+    t_step = c_step + c_seq*S + L*(t_lin(n) + t_moe(n) + t_elt(n) + t_att_pf + t_att_dec + 2*t_ar(n*h*2B)) + t_lmhead(S)
 
 with n tokens in the step, S sequences that sample one, L layers. What depends on n alone is ``step_s[n]``,
 what depends on S alone is ``sample_s[S]``; attention is affine in KV tokens and query-key pairs, and its
@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym.config import ArchitectureConfig, GpuConfig
+from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
 from maestro_gym.schema import PERF
 from maestro_gym.sim.operators import (
     ACTIVATION_BYTES,
     allreduce_s,
     attention_token_s,
     elementwise_s,
+    experts_s,
     linear_s,
     lmhead_s,
 )
@@ -40,7 +41,12 @@ class StepTables(NamedTuple):
 
 
 def step_tables(
-    architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, max_num_batched_tokens: int, max_num_seqs: int
+    architecture: ArchitectureConfig,
+    gpu: GpuConfig,
+    tp: int,
+    max_num_batched_tokens: int,
+    max_num_seqs: int,
+    moe_kernel: MoeKernel,
 ) -> StepTables:
     """Tabulate the step model.
 
@@ -50,6 +56,7 @@ def step_tables(
         tp: GPUs of the node.
         max_num_batched_tokens: Largest n.
         max_num_seqs: Largest S.
+        moe_kernel: What the engine computes experts with; means nothing to a dense model.
 
     Returns:
         The tables, per GPU of the node.
@@ -63,6 +70,8 @@ def step_tables(
         + attention_token_s(architecture, gpu, tp, tokens)
         + 2.0 * allreduce_s(gpu, tp, tokens * architecture.hidden * ACTIVATION_BYTES)
     )
+    if architecture.experts:
+        layer_s = layer_s + experts_s(architecture, gpu, tp, tokens, moe_kernel)
     step_s = coefficients.step_const_s + architecture.layers * layer_s
     sample_s = coefficients.sequence_s * sequences + lmhead_s(architecture, gpu, tp, sequences)
     step_s[0] = 0.0

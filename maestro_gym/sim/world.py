@@ -147,6 +147,7 @@ def _tables(config: ScenarioConfig, kind: NodeKind, architecture: str) -> StepTa
         kind.tp,
         config.limits.max_num_batched_tokens,
         config.limits.max_num_seqs,
+        config.limits.moe_kernel,
     )
 
 

@@ -29,6 +29,7 @@ MISTAKES = {
     "no equals sign": ("horizon_s", ["horizon_s", "equals sign"]),
     "bad YAML": ("seeds=[1, 2", ["seeds=[1, 2", "YAML"]),
     "impossible batch": ("limits.max_num_batched_tokens=64", ["limits", "max_num_seqs"]),
+    "unknown expert kernel": ("limits.moe_kernel=fussed", ["limits.moe_kernel", "'fused'", "'grouped'"]),
     "rho the wrong way round": ("limits.rho_min=0.5", ["limits", "rho_min", "rho_max"]),
     "cv of a Poisson process": ("workload.arrivals.cv=2", ["workload.arrivals", "gamma"]),
     "context beyond the architecture": ("models.0.max_model_len=1000000", ["models.0.max_model_len", "131072"]),

@@ -128,7 +128,7 @@ def _gpu(name: str) -> GpuConfig:
 
 @cache
 def _tables(architecture: str, gpu: str, tp: int, tokens: int, sequences: int) -> StepTables:
-    return step_tables(_architecture(architecture), _gpu(gpu), tp, tokens, sequences)
+    return step_tables(_architecture(architecture), _gpu(gpu), tp, tokens, sequences, "fused")
 
 
 def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) -> World:

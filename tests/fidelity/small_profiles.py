@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from maestro_gym.config import ArchitectureConfig
+from maestro_gym.config import ArchitectureConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.sim.load_times import start_time_s, wake_time_s
-from maestro_gym.sim.operators import elementwise_s, linear_s
+from maestro_gym.sim.operators import elementwise_s, experts_s, linear_s
 
 GPU = "A100-80GB"
 LINEAR_COLUMN = "time_stats.mlp_up_proj.median"
@@ -91,3 +91,25 @@ def write_sleep(root: Path, catalogue: Catalogue, model: str = "Qwen3-0.6B", gpu
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row | {"seconds": seconds}] * 3).to_csv(path, index=False)
     return path
+
+
+def write_experts(root: Path, catalogue: Catalogue) -> None:
+    """Write Mixtral's experts as the model has them, in the files of Frontier (grouped) and AIConfigurator (fused)."""
+    gpu, mixtral = catalogue.gpus[GPU], catalogue.model("Mixtral-8x7B")
+    assert mixtral is not None
+    tokens = np.array([1, 2, 4, 8, 16, 64, 128, 256, 512, 1000, 2048, 4096])
+
+    def milliseconds(kernel: MoeKernel) -> np.ndarray:
+        return 1e3 * experts_s(mixtral, gpu, 1, tokens.astype(float), kernel)
+
+    shape = {"num_experts": 8, "expert_parallel_size": 1, "router_topk": 2, "hidden_dim": 4096}
+    shape |= {"expert_hidden_dim": 14336, "use_gated": True, "num_tensor_parallel_workers": 1}
+    path = root / "frontier" / "a100" / "mixtral" / "moe.csv"
+    path.parent.mkdir(parents=True)
+    times = {"time_stats.moe_grouped_gemm.median": milliseconds("grouped")}
+    pd.DataFrame({"num_tokens": tokens, **shape, **times}).to_csv(path, index=False)
+    shape = {"device": "NVIDIA A100-SXM4-80GB", "moe_dtype": "bfloat16", "hidden_size": 4096, "inter_size": 14336}
+    shape |= {"topk": 2, "num_experts": 8, "moe_tp_size": 1, "moe_ep_size": 1}
+    path = root / "aiconfigurator" / "vllm_moe.csv"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"num_tokens": tokens, **shape, "latency": milliseconds("fused")}).to_csv(path, index=False)

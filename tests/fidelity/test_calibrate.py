@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from maestro_gym.config import GpuConfig, read_yaml
+from maestro_gym.config import GpuConfig, MoeKernel, read_yaml
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
+from maestro_gym.config.hardware import ExpertCoefficients, ExpertKernels
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.calibrate import calibrate, write_gpu
-from tests.fidelity.small_profiles import GPU, layer_frame, write_vidur
+from maestro_gym.fidelity.report import fitted_rows
+from tests.fidelity.small_profiles import GPU, layer_frame, write_experts, write_vidur
 
 
 def slower(catalogue: Catalogue, tmp_path: Path) -> Catalogue:
@@ -38,6 +41,24 @@ def test_a_fit_finds_the_constants_a_profile_was_made_with(tmp_path: Path, catal
     linear = next(item for item in record.fits if item.source == "vidur: linear layers")
     assert linear.median_error < 0.02
     assert "gpu.step.linear_flops_efficiency" in linear.free
+
+
+def test_each_kind_of_expert_kernel_is_fitted_to_its_own_measurements(tmp_path: Path, catalogue: Catalogue) -> None:
+    write_experts(tmp_path, catalogue)
+    true = catalogue.gpus[GPU]
+    off = {"const_s": 60e-6, "bandwidth_efficiency": 0.7, "flops_efficiency": 0.5, "roofline_exponent": 1.2}
+    experts = ExpertKernels(fused=ExpertCoefficients(**off), grouped=ExpertCoefficients(**off))
+    gpu = true.model_copy(update={"step": true.step.model_copy(update={"experts": experts})})
+    write_gpu(gpu, tmp_path / "start.yaml", "a test")
+    fitted = calibrate(tmp_path, load_catalogue(gpus=[f"{GPU}={tmp_path / 'start.yaml'}"]), GPU)
+    for kernel in get_args(MoeKernel):
+        found, wanted = fitted.step.experts.of(kernel), true.step.experts.of(kernel)
+        assert found.const_s == pytest.approx(wanted.const_s, rel=0.05)
+        assert found.bandwidth_efficiency == pytest.approx(wanted.bandwidth_efficiency, rel=0.05)
+        assert found.flops_efficiency == pytest.approx(wanted.flops_efficiency, rel=0.05)
+    free = {row["source"]: row["free"] for row in fitted_rows(fitted)}
+    assert free["frontier: MoE experts"].startswith("experts.grouped.const_s")
+    assert free["aiconfigurator: MoE layer"].startswith("experts.fused.const_s")
 
 
 def test_what_is_written_loads_again_to_the_same_gpu(tmp_path: Path, catalogue: Catalogue) -> None:

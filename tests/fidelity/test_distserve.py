@@ -27,7 +27,7 @@ def write(root: Path, lines: dict) -> None:
 def test_lines_that_the_model_itself_would_have_are_met(tmp_path: Path, catalogue: Catalogue) -> None:
     model, on = catalogue.model("Llama-2-7B"), catalogue.machine("A100-80GB")
     assert model is not None
-    tables = step_tables(model, on.gpu, 1, max(PROMPTS), max(BATCHES))
+    tables = step_tables(model, on.gpu, 1, max(PROMPTS), max(BATCHES), "fused")
     pairs = [(batch, context) for batch in BATCHES for context in CONTEXTS]
     seconds = [step_time_s(tables, [], [context] * batch) for batch, context in pairs]
     terms = np.array([[1.0, batch * context, batch] for batch, context in pairs])

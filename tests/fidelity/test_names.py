@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from maestro_gym.config import find_config, read_yaml
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
 from maestro_gym.errors import MaestroError
 
@@ -49,3 +51,12 @@ def test_mistakes_in_what_the_user_adds_are_told(tmp_path: Path) -> None:
         load_catalogue(models=[file])
     with pytest.raises(MaestroError, match="NAME=FILE"):
         load_catalogue(gpus=["a100"])
+
+
+def test_a_gpu_with_constants_of_one_kind_of_expert_kernels_is_told_which_it_lacks(tmp_path: Path) -> None:
+    gpu = read_yaml(find_config("hardware/gpus", "A100-80GB", "test"))
+    del gpu["step"]["experts"]["grouped"]
+    file = tmp_path / "half.yaml"
+    file.write_text(yaml.safe_dump(gpu))
+    with pytest.raises(MaestroError, match=r"half\.yaml: the key `step\.experts\.grouped` is missing; add it"):
+        load_catalogue(gpus=[f"mine={file}"])

@@ -28,6 +28,8 @@ def results(catalogue: Catalogue) -> dict[tuple[str, str], Result]:
         ("vidur", "attention decode", 0.10, 0.25),
         ("frontier", "linear layers", 0.10, 0.15),
         ("frontier", "element-wise", 0.10, 0.25),
+        ("frontier", "MoE experts", 0.10, 0.25),
+        ("aiconfigurator_a100_sxm", "MoE layer", 0.16, 0.50),
         ("argonne_llm_inference_bench", "latency, dense", 0.08, 0.16),
         ("vllm_startup", "cold start, total", 0.05, 0.05),
         ("vllm_sleep_mode", "wake", 0.20, 0.30),

@@ -46,7 +46,7 @@ def test_a_lone_request_waits_for_the_api_and_its_prefill_and_then_for_each_deco
     result = served(["Llama-3.1-8B"], trace(tmp_path, lines), horizon_s=121.0, prefix_caching=False, api_s=0.03).result
     model = CATALOGUE.model("Llama-3.1-8B")
     assert model is not None
-    tables = step_tables(model, MACHINE.gpu, 1, 2048, 128)
+    tables = step_tables(model, MACHINE.gpu, 1, 2048, 128, "fused")
     prefill_s = step_time_s(tables, [(700, 0)], [], sampling_prefills=1)
     decode_s = [step_time_s(tables, [], [700 + token]) for token in range(1, 5)]
     rows = latency_rows(result)

@@ -15,7 +15,7 @@ from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
 def load_tables(name: str) -> StepTables:
     architecture = ArchitectureConfig.model_validate(read_yaml(find_config("models", name, "test")))
     gpu = GpuConfig.model_validate(read_yaml(find_config("hardware/gpus", "A100-80GB", "test")))
-    return step_tables(architecture, gpu, 1, 2048, 128)
+    return step_tables(architecture, gpu, 1, 2048, 128, "fused")
 
 
 def replayed_rate_rps(tables: StepTables, kv_tokens: int, prompt: int, output: int) -> float:

@@ -6,11 +6,13 @@ import csv
 import math
 import os
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from maestro_gym.config import ArchitectureConfig, GpuConfig, find_config, read_yaml
+from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel, find_config, read_yaml
+from maestro_gym.config.hardware import ExpertCoefficients, ExpertKernels
 from maestro_gym.sim.operators import allreduce_s, elementwise_s, experts_s, linear_s, matmul_s
 from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
 
@@ -24,7 +26,7 @@ def load_architecture(name: str) -> ArchitectureConfig:
 
 
 def load_tables(name: str, gpu: str = "A100-80GB", tp: int = 1) -> StepTables:
-    return step_tables(load_architecture(name), load_gpu(gpu), tp, 2048, 128)
+    return step_tables(load_architecture(name), load_gpu(gpu), tp, 2048, 128, "fused")
 
 
 BARE = {
@@ -69,7 +71,7 @@ def test_a_decode_step_of_llama_8b_is_the_sum_computed_by_hand() -> None:
     element = ((8e-6 + sms * token_s) ** 2.5 + (n * token_s) ** 2.5) ** (1 / 2.5)
     attention = 17e-6 + 0.2e-6 * n + n * context * 4 * 8 * 128 / (2.039e12 * 0.78) + 6 * 2 * 4096 * n / 2.039e12
     expected_s = 1e-3 + 10e-6 * n + 32 * (linear + element + attention) + product(n, 4096, 128256)
-    tables = step_tables(load_architecture("Llama-3.1-8B"), load_bare(), 1, 64, 64)
+    tables = step_tables(load_architecture("Llama-3.1-8B"), load_bare(), 1, 64, 64, "fused")
     assert step_time_s(tables, [], [context] * n) == pytest.approx(expected_s, rel=1e-12)
 
 
@@ -129,11 +131,20 @@ def test_slower_memory_slows_decoding_but_not_large_prefills() -> None:
     assert slow.step_s[2048] / fast.step_s[2048] < 1.05
 
 
+def load_with_experts(**changes: float) -> GpuConfig:
+    """An A100-80GB whose two kinds of expert kernels have constants of round numbers."""
+    gpu = load_gpu()
+    fused = ExpertCoefficients(const_s=40e-6, bandwidth_efficiency=0.9, flops_efficiency=0.4, roofline_exponent=1.0)
+    grouped = ExpertCoefficients(const_s=200e-6, bandwidth_efficiency=0.8, flops_efficiency=0.7, roofline_exponent=1.5)
+    kernels = ExpertKernels(fused=fused.model_copy(update=changes), grouped=grouped)
+    return gpu.model_copy(update={"step": gpu.step.model_copy(update={"experts": kernels})})
+
+
 def test_a_moe_layer_reads_more_experts_as_tokens_grow_and_at_most_all() -> None:
     moe = load_architecture("Mixtral-8x7B")
     # So much compute that only reading takes time.
-    gpu = load_bare(expert_const_s=0.0, expert_bandwidth_efficiency=1.0).model_copy(update={"peak_flops_per_s": 1e20})
-    one, many = experts_s(moe, gpu, 1, np.array([1.0, 1000.0]))
+    gpu = load_with_experts(const_s=0.0, bandwidth_efficiency=1.0).model_copy(update={"peak_flops_per_s": 1e20})
+    one, many = experts_s(moe, gpu, 1, np.array([1.0, 1000.0]), "fused")
     assert one == pytest.approx(2 * (moe.router_parameters + 2 * moe.ffn_parameters) / 2.039e12, rel=1e-3)
     assert many == pytest.approx(2 * (moe.router_parameters + 8 * moe.ffn_parameters) / 2.039e12, rel=1e-3)
 
@@ -141,7 +152,22 @@ def test_a_moe_layer_reads_more_experts_as_tokens_grow_and_at_most_all() -> None
 def test_a_sparse_layer_costs_more_than_a_dense_one_of_one_expert() -> None:
     moe, gpu = load_architecture("Mixtral-8x7B"), load_gpu()
     dense = moe.model_copy(update={"experts": 0, "experts_per_token": 0})
-    assert linear_s(dense, gpu, 1, np.array([1.0])) < linear_s(moe, gpu, 1, np.array([1.0]))
+    one = np.array([1.0])
+    for kernel in get_args(MoeKernel):
+        assert linear_s(dense, gpu, 1, one) < linear_s(moe, gpu, 1, one) + experts_s(moe, gpu, 1, one, kernel)
+
+
+def test_each_kind_of_expert_kernel_has_its_own_roofline() -> None:
+    moe, gpu, n = load_architecture("Mixtral-8x7B"), load_with_experts(), 64.0
+    read = 8 * (1 - 0.75**n) * moe.ffn_parameters + moe.router_parameters
+    memory_s = 2 * read / 2.039e12
+    compute_s = 2 * n * (2 * moe.ffn_parameters + moe.router_parameters) / 312e12
+    fused_s = 40e-6 + memory_s / 0.9 + compute_s / 0.4
+    grouped_s = 200e-6 + ((memory_s / 0.8) ** 1.5 + (compute_s / 0.7) ** 1.5) ** (1 / 1.5)
+    assert experts_s(moe, gpu, 1, np.array([n]), "fused") == pytest.approx(fused_s, rel=1e-12)
+    assert experts_s(moe, gpu, 1, np.array([n]), "grouped") == pytest.approx(grouped_s, rel=1e-12)
+    fused, grouped = (step_tables(moe, gpu, 1, 64, 8, kernel).step_s[64] for kernel in get_args(MoeKernel))
+    assert grouped - fused == pytest.approx(moe.layers * (grouped_s - fused_s), rel=1e-9)
 
 
 def profiles_dir() -> Path:

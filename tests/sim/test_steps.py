@@ -16,7 +16,8 @@ def _tables(scenario: Scenario, model: int = 0) -> StepTables:
     config = scenario.config
     architecture = config.architectures[config.models[model].architecture]
     limits = config.limits
-    return step_tables(architecture, config.gpus["A100-80GB"], 1, limits.max_num_batched_tokens, limits.max_num_seqs)
+    sizes = limits.max_num_batched_tokens, limits.max_num_seqs
+    return step_tables(architecture, config.gpus["A100-80GB"], 1, *sizes, limits.moe_kernel)
 
 
 def _token_by_token(tables: StepTables, calls: list[Call], budget: int) -> tuple[list[float], list[float]]:

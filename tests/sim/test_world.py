@@ -43,6 +43,19 @@ def test_deployments_that_share_an_architecture_share_a_row() -> None:
     assert rows["llama-8b-chat"] == rows["llama-8b-router"] != rows["qwen3-8b-tools"]
 
 
+def test_experts_take_the_time_of_the_kernels_that_the_engine_has() -> None:
+    world = build_world(load_scenario("quick"))
+    other = build_world(load_scenario("quick", ["limits.moe_kernel=grouped"]))
+    config = load_scenario("quick")
+    sparse = np.array([config.architectures[model.architecture].experts > 0 for model in config.models])
+    rows = world.models["arch"]
+    assert sparse.any()
+    assert not sparse.all()
+    assert np.array_equal(world.step_s[:, rows[~sparse]], other.step_s[:, rows[~sparse]])
+    assert np.all(world.step_s[:, rows[sparse], 1:] != other.step_s[:, rows[sparse], 1:])
+    assert np.array_equal(world.sample_s, other.sample_s)
+
+
 def test_parameters_carry_the_limits_in_base_units() -> None:
     overrides = ["limits.gpu_sharing=mps", "limits.node_queue_limit=inf", "limits.cpu_base_s=1", "horizon_s=100"]
     config = load_scenario("quick", overrides)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from maestro_gym.config import ArchitectureConfig, GpuConfig, config_names, find_config, load_scenario, read_yaml
+from maestro_gym.config import (
+    ArchitectureConfig,
+    GpuConfig,
+    MoeKernel,
+    config_names,
+    find_config,
+    load_scenario,
+    read_yaml,
+)
 from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
 from maestro_gym.sim.scenario import Scenario
 from tests.sim.conftest import Call, make_episode, run_hand_made
 
 MODELS = config_names("models")
 GPUS = config_names("hardware/gpus")
+MOE_KERNELS: tuple[MoeKernel, ...] = get_args(MoeKernel)
 BATCHES = (1, 2, 7, 16, 64, 128)
 
 
@@ -37,8 +49,8 @@ def parameters_of(model: ArchitectureConfig, tokens: float) -> tuple[float, floa
 def test_no_step_passes_the_peak_of_its_gpu(model_name: str, gpu_name: str) -> None:
     model, gpu, context = architecture_of(model_name), gpu_of(gpu_name), 1000
     head = model.vocab * model.hidden
-    for tp in (1, 2, 4, 8):
-        tables = step_tables(model, gpu, tp, 2048, 128)
+    for tp, kernel in product((1, 2, 4, 8), MOE_KERNELS if model.experts else MOE_KERNELS[:1]):
+        tables = step_tables(model, gpu, tp, 2048, 128, kernel)
         kv_bytes = model.kv_bytes_per_token_per_gpu(tp)
         for batch in BATCHES:
             read, multiplied = parameters_of(model, batch)
@@ -60,14 +72,15 @@ def test_no_step_passes_the_peak_of_its_gpu(model_name: str, gpu_name: str) -> N
 def test_there_is_a_gap_between_steps(gpu_name: str) -> None:
     gpu = gpu_of(gpu_name)
     assert gpu.step.step_const_s > 0
-    assert np.all(step_tables(architecture_of(MODELS[0]), gpu, 1, 64, 8).step_s[1:] > gpu.step.step_const_s)
+    assert np.all(step_tables(architecture_of(MODELS[0]), gpu, 1, 64, 8, "fused").step_s[1:] > gpu.step.step_const_s)
 
 
 def tables_of(config_scenario: Scenario) -> StepTables:
     config = config_scenario.config
     model = config.architectures[config.models[0].architecture]
     limits = config.limits
-    return step_tables(model, config.gpus["A100-80GB"], 1, limits.max_num_batched_tokens, limits.max_num_seqs)
+    sizes = limits.max_num_batched_tokens, limits.max_num_seqs
+    return step_tables(model, config.gpus["A100-80GB"], 1, *sizes, limits.moe_kernel)
 
 
 def finish_times_s(bandwidth_factor: float, calls: list[Call]) -> np.ndarray:
