@@ -21,8 +21,12 @@ def command_line() -> str:
 
     runner = CliRunner()
     parts = [f"# Command line\n\n{NOTICE}"]
-    for verb in ("", *sorted(command.callback.__name__ for command in app.registered_commands if command.callback)):
-        words = [verb, "--help"] if verb else ["--help"]
+    verbs = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    for group in app.registered_groups:
+        inner = group.typer_instance.registered_commands if group.typer_instance else []
+        verbs += [f"{group.name} {command.name}" for command in inner]
+    for verb in ("", *sorted(verbs)):
+        words = [*verb.split(), "--help"]
         lines = [line.rstrip() for line in runner.invoke(app, words, prog_name="maestro-gym").output.splitlines()]
         title = f"maestro-gym {verb}".strip()
         parts.append(f"## {title}\n\n```text\n" + "\n".join(lines).strip("\n") + "\n```\n")
