@@ -12,10 +12,10 @@ RUN_DIR := $(RUN_DIR)
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format bench docs clean
+.PHONY: help install run test test-live lint format bench docs clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("maestro-gym needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -36,6 +36,9 @@ test: $(STAMP) ## run all tests on two cores
 	$(BIN)/maestro-gym doctor
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-live: $(STAMP) ## the same on real vLLM servers: install vLLM (2.5 GB, the first time), start two, test, stop them
+	MAESTRO_LIVE=1 $(BIN)/python -m pytest tests/live
+
 lint: $(STAMP) ## ruff, its formatter and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,5 +55,5 @@ bench: $(STAMP) ## measure the simulator's speed, and hold it against the refere
 docs: $(STAMP) ## write the pages of docs that the code itself can tell
 	$(BIN)/python docs/make_reference.py
 
-clean: ## remove .venv, caches and build outputs; runs/ stays
+clean: ## remove .venv, caches and build outputs; runs/ and vLLM's environment stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -295,18 +295,6 @@ def policies(json_file: JsonFile = None) -> None:
 
 
 @app.command()
-def validate() -> None:
-    """Validate a policy on live vLLM nodes (not in this version).
-
-    The verb keeps its place, so that scripts can name it; it always exits with code 2.
-    """
-    raise MaestroError(
-        f"Live validation is not part of maestro-gym {__version__}: this version drives no vLLM node. "
-        "Compare policies in the simulator with `maestro-gym compare`; CHANGELOG.md says what each version brings."
-    )
-
-
-@app.command()
 def scenarios(json_file: JsonFile = None) -> None:
     """List the scenarios that come with the package.
 
@@ -546,11 +534,21 @@ def fidelity(
 
 @app.command()
 def calibrate(
-    profiles: Annotated[Path, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")],
+    profiles: Annotated[
+        Path | None, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")
+    ] = None,
     gpu: Annotated[
-        str, typer.Option("--gpu", help="Name in the catalogue, or NAME=FILE.yaml: where the search starts.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Hardware YAML to write.")],
+        str | None, typer.Option("--gpu", help="Name in the catalogue, or NAME=FILE.yaml: where the search starts.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Hardware YAML to write.", show_default="the fleet's folder"),
+    ] = None,
+    fleet: Annotated[
+        str | None,
+        typer.Option("--fleet", "-f", help="Measure real servers in place of --profiles: a fleet file."),
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each point measured on a fleet.")] = 5,
     like: Annotated[
         str | None,
         typer.Option(
@@ -560,11 +558,22 @@ def calibrate(
     models: Annotated[
         list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
     ] = None,
+    json_file: JsonFile = None,
 ) -> None:
-    """Fit the constants of a GPU to measurements, and write them as a hardware file.
+    """Fit the constants of a GPU to measurements, published or made on real servers, and write them as a hardware file.
 
     Example: maestro-gym calibrate --profiles measurements --gpu A100-80GB --out configs/hardware/gpus/A100-80GB.yaml
+
+    Example: maestro-gym calibrate --fleet local_cpu --out my_machine.yaml
     """
+    if fleet is not None:
+        if profiles is not None or gpu is not None or like is not None or models:
+            raise MaestroError(
+                "--fleet measures real servers: --profiles, --gpu, --like and --models do not go with it."
+            )
+        return live_verbs.calibrate_fleet(fleet, out, repeats, json_file)
+    if profiles is None or gpu is None or out is None:
+        raise MaestroError("Give --profiles, --gpu and --out for published measurements, or --fleet for real servers.")
     from maestro_gym.config.catalogue import load_catalogue
     from maestro_gym.fidelity.calibrate import calibrate as fit
     from maestro_gym.fidelity.calibrate import write_gpu
@@ -574,7 +583,9 @@ def calibrate(
     catalogue = load_catalogue(models or (), [gpu] if "=" in gpu else ())
     name = gpu.partition("=")[0]
     fitted = fit(profiles, catalogue, name, like, lambda text: console.print(text, style="dim"))
-    show_table("errors in percent", fitted_rows(fitted))
+    rows = fitted_rows(fitted)
+    show_table("errors in percent", rows)
+    write_json(json_file, {"command": "calibrate", "rows": rows})
     write_gpu(fitted, out, f"maestro-gym calibrate --gpu {name}" + (f" --like {like}" if like else ""))
     console.print(f"\nHardware: {out}", highlight=False, soft_wrap=True)
 

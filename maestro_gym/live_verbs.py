@@ -8,14 +8,19 @@ from typing import Annotated
 
 import typer
 
-from maestro_gym.console import output, show_table, write_json
+from maestro_gym.console import output, seed_numbers, show_table, split_words, write_json
+
+DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
+"""What a validation runs unless told otherwise."""
 
 FleetName = Annotated[str, typer.Option("--fleet", "-f", help="Name in configs/live, or the path of a YAML file.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
 ]
 
-fleet_app = typer.Typer(no_args_is_help=True, help="Start, watch and stop the vLLM servers of a fleet file.")
+fleet_app = typer.Typer(
+    name="fleet", no_args_is_help=True, help="Start, watch and stop the vLLM servers of a fleet file."
+)
 
 
 @fleet_app.command("up")
@@ -84,6 +89,113 @@ def fleet_down(fleet: FleetName = "local_cpu") -> None:
     console.print(f"{count} stopped" if count else "nothing was running")
 
 
+def calibrate_fleet(fleet: str, out: Path | None, repeats: int, json_file: Path | None) -> None:
+    """Measure the servers of a fleet, fit the hardware to it, and write and show both.
+
+    Args:
+        fleet: Name or file.
+        out: Hardware YAML; None writes into the fleet's folder.
+        repeats: Of each point.
+        json_file: Also write what is printed.
+    """
+    from dataclasses import asdict
+
+    from maestro_gym.config.live import load_fleet
+    from maestro_gym.real_backend.benchmark import measure_fleet
+    from maestro_gym.real_backend.calibrate import fit_hardware, point_rows, write_hardware
+    from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+    from maestro_gym.real_backend.servers import fleet_folder
+
+    loaded = load_fleet(fleet)
+    console = output()
+    config = write_scenario(scenario_document(loaded), fleet_folder(loaded) / "scenario.yaml")
+    measured = measure_fleet(loaded, config, repeats, lambda line: console.print(line, style="dim"))
+    fitted = fit_hardware(config, measured)
+    path = out or fleet_folder(loaded) / "hardware.yaml"
+    write_hardware(fitted, path)
+    rows = point_rows(fitted)
+    show_table(f"fleet {loaded.name}: measured and fitted", rows, "spread: half the quartiles' distance")
+    facts = {
+        "api_s": measured.api_s,
+        "kv_tokens": measured.kv_tokens,
+        "wake_s": measured.wake_s,
+        "sharing": measured.sharing,
+        "seconds": measured.seconds,
+    }
+    show_table("beside the step times", [{"measured": name, "value": str(value)} for name, value in facts.items()])
+    console.print(f"Hardware: {path}", highlight=False, soft_wrap=True)
+    points = [asdict(point) for point in measured.points]
+    write_json(json_file, {"command": "calibrate", "rows": rows, "points": points, **facts})
+
+
+def validate(
+    fleet: FleetName = "local_cpu",
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat, or separate "
+            "by commas.",
+            show_default=",".join(DEFAULT_POLICIES),
+        ),
+    ] = None,
+    workload: Annotated[
+        str, typer.Option("--workload", "-w", help="Workload family: a name of configs/workloads or a YAML file.")
+    ] = "live",
+    load: Annotated[
+        float, typer.Option("--load", min=0.01, help="Offered load relative to the measured capacity.")
+    ] = 1.0,
+    horizon: Annotated[float, typer.Option("--horizon", min=1.0, help="Workflows arrive for so long [s].")] = 40.0,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Live runs of everything: the noise floor.")] = 2,
+    seeds: Annotated[str, typer.Option("--seeds", help="Test episodes of each round: 0,1,2 or 0-9.")] = "0",
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each measured point.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/validate/TIME")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Run policies on real servers and in the simulator calibrated to them, and say how far apart the two are.
+
+    The servers must be up. They are measured before and after every round; the noise floor is what two live rounds
+    differ by.
+
+    Example: maestro-gym fleet up && maestro-gym validate
+
+    Example: maestro-gym validate --fleet a100 -p fcfs,maestro,runs/MY_RUN --load 0.9 --rounds 3
+    """
+    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.config.live import load_fleet
+    from maestro_gym.real_backend.validate import Plan, verdict
+    from maestro_gym.real_backend.validate import validate as run_validation
+    from maestro_gym.real_backend.validation_plots import draw_validation
+
+    console = output()
+    plan = Plan(
+        fleet=load_fleet(fleet),
+        policies=split_words(policy) or list(DEFAULT_POLICIES),
+        folder=out or Path("runs") / "validate" / time.strftime("%Y%m%d-%H%M%S"),
+        workload={"family": workload},
+        load=load,
+        horizon_s=horizon,
+        seeds=seed_numbers(seeds) or [0],
+        rounds=rounds,
+        repeats=repeats,
+    )
+    found = run_validation(plan, load_any_policy, lambda line: console.print(line, style="dim", highlight=False))
+    draw_validation(found, plan.folder / "plots")
+    show_table("live and simulated", found.rows, "noise: what live rounds differ by; times in seconds")
+    sentences = verdict(found)
+    for sentence in sentences:
+        console.print(sentence, highlight=False, soft_wrap=True)
+    console.print(f"\nResults: {plan.folder}", highlight=False, soft_wrap=True)
+    write_json(
+        json_file,
+        {"command": "validate", "run": found.info, "order": found.order, "verdict": sentences, "rows": found.rows},
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the program."""
-    app.add_typer(fleet_app, name="fleet")
+    app.add_typer(fleet_app)
+    app.command()(validate)

@@ -40,8 +40,8 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert "Usage:" in result.output
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"validate"}))
-def test_every_verb_that_works_gives_an_example(verb: str) -> None:
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_gives_an_example(verb: str) -> None:
     assert f"maestro-gym {verb}" in _invoke(verb, "--help").output
 
 
@@ -61,21 +61,38 @@ def test_version_is_printed() -> None:
     assert _invoke("--version").output.strip() == f"maestro-gym {__version__}"
 
 
-def test_validate_says_that_it_is_not_in_this_version() -> None:
-    result = _invoke("validate")
+@pytest.mark.parametrize("words", [("up",), ("status",), ("down",)])
+def test_every_verb_of_a_fleet_explains_itself(words: tuple[str]) -> None:
+    result = _invoke("fleet", *words, "--help")
+    assert result.exit_code == 0
+    assert f"maestro-gym fleet {words[0]}" in result.output
+
+
+def test_validate_without_servers_says_how_to_start_them(tmp_path: Path) -> None:
+    result = _invoke("validate", "--fleet", str(_unreachable(tmp_path)), "--out", str(tmp_path / "run"))
     assert result.exit_code == 2
     assert _is_one_red_paragraph(result)
-    assert "not part of maestro-gym" in result.stderr
+    assert "fleet" in result.stderr
+
+
+def _unreachable(folder: Path) -> Path:
+    """The shipped fleet at ports that nobody listens on."""
+    shipped = ROOT / "configs" / "live"
+    text = (shipped / "local_cpu.yaml").read_text(encoding="utf-8").replace("810", "1")
+    (folder / "one-core.gpu.yaml").write_text((shipped / "one-core.gpu.yaml").read_text(encoding="utf-8"))
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    return folder / "mine.yaml"
 
 
 def test_an_unknown_verb_exits_with_2() -> None:
     assert _invoke("compere").exit_code == 2
 
 
-def test_a_root_script_is_its_verb() -> None:
-    done = subprocess.run([sys.executable, "validate.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_a_root_script_is_its_verb(tmp_path: Path) -> None:
+    words = [sys.executable, "validate.py", "--fleet", str(tmp_path / "none.yaml")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "not part of maestro-gym" in done.stderr
+    assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr
 
 

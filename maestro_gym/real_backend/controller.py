@@ -217,7 +217,10 @@ class Controller:
                 self._by_place[row, model] = server
         if any(server.engine.residency == "process" for server in self.servers):
             self._launcher = await asyncio.to_thread(make_launcher, fleet, lambda _: None)
-        await asyncio.gather(*(self._meet(server) for server in self.servers if server.wanted))
+        # Sleepers first: others may need the memory that they leave.
+        for awake in (False, True):
+            group = [server for server in self.servers if server.wanted and server.engine.awake is awake]
+            await asyncio.gather(*(self._meet(server) for server in group))
         probed = [server.can for server in self.servers if server.wanted]
         check_policy(self.policy, field_sources(probed), scenario)
         if settings.shadow is not None:

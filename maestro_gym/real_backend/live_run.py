@@ -101,7 +101,7 @@ def live_facts(controller: Controller) -> dict[str, Any]:
 _QUANTILES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiveRunner:
     """Runs episodes on a fleet, in the place of the simulator's driver.
 

@@ -59,7 +59,7 @@ class StandIn:
         *,
         port: int = 0,
         step_s: float = 0.002,
-        max_num_seqs: int = 8,
+        max_num_seqs: int = 4,
         kv_tokens: int = 3136,
         max_model_len: int = 2048,
         max_queued: int = 16,
@@ -126,8 +126,15 @@ class StandIn:
 
     # --- the engine ----------------------------------------------------------------------------
 
-    def _held(self, job: _Job) -> int:
-        return -(-(len(job.prompt) + job.made + 1) // BLOCK) * BLOCK
+    def _used(self, *more: _Job) -> int:
+        """KV tokens in use; a block of a prompt that several jobs share counts once."""
+        shared: set[int] = set()
+        own = 0
+        for job in [*self.running, *more]:
+            keys = self._keys(job.prompt)
+            shared |= set(keys)
+            own += -(-(len(job.prompt) + job.made + 1) // BLOCK) - len(keys)
+        return (len(shared) + own) * BLOCK
 
     async def _step(self) -> None:
         while True:
@@ -155,8 +162,7 @@ class StandIn:
     def _admit(self) -> None:
         order = (lambda job: (job.priority, job.number)) if self.priority else (lambda job: job.number)
         for job in sorted(self.waiting, key=order):
-            used = sum(self._held(other) for other in self.running)
-            if len(self.running) >= self.max_num_seqs or used + self._held(job) > self.kv_tokens:
+            if len(self.running) >= self.max_num_seqs or self._used(job) > self.kv_tokens:
                 return
             self.waiting.remove(job)
             self.running.append(job)
@@ -256,7 +262,7 @@ class StandIn:
 
     def _page(self) -> str:
         label = f'{{engine="0",model_name="{self.model}"}}'
-        used = sum(self._held(job) for job in self.running) / self.kv_tokens
+        used = self._used() / self.kv_tokens
         count = self.counters
         states = {"awake": not self._asleep, "weights_offloaded": self._asleep, "discard_all": False}
         lines = [

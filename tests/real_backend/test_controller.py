@@ -55,9 +55,9 @@ def test_the_books_keep_the_budget_that_the_engine_holds(server: StandIn, tmp_pa
     controller = run(controller_of(fleet_of([server]), tmp_path, rate_rps=40.0))
     unit = 8192.0
     # One block of the engine a sequence, less what the books had rounded up themselves.
-    assert max(controller.kv_excess_bytes) <= 8 * 32 * unit
+    assert max(controller.kv_excess_bytes) <= 4 * 32 * unit
     pool = controller.books.view.engines["kv_pool_bytes"][0, 0].max()
-    assert pool == (3136 - 8 * 16) * unit
+    assert pool == (3136 - 4 * 16) * unit
 
 
 def test_the_log_tells_the_whole_run(server: StandIn, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_fleet_that_does_not_answer_is_one_paragraph(server: StandIn, tmp_path
 
 
 def test_a_workload_that_no_engine_can_hold_is_refused(tmp_path: Path) -> None:
-    with StandIn(kv_tokens=256) as small, pytest.raises(MaestroError, match="has room for 128 KV tokens"):
+    with StandIn(kv_tokens=192) as small, pytest.raises(MaestroError, match="has room for 128 KV tokens"):
         run(controller_of(fleet_of([small]), tmp_path))
 
 

@@ -74,7 +74,7 @@ def test_a_server_gets_the_memory_that_the_books_reckon_with(tmp_path: Path) -> 
     assert given == kv_pool_bytes(config, fleet, "mid")
     weights = config.architectures["tiny-llama-512"].weight_bytes
     assert given + weights == pytest.approx(config.node_pool_bytes(config.host_groups[0]), rel=1e-3)
-    assert words[words.index("--max-num-seqs") + 1] == "8"
+    assert words[words.index("--max-num-seqs") + 1] == "4"
     assert words[words.index("--scheduling-policy") + 1] == "priority"
 
 

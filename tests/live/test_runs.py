@@ -1,0 +1,137 @@
+"""Runs on real vLLM servers, with real trouble: signals, cut streams, a restart. What happened is read from counters
+and from the event log, never from timing."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from maestro_gym.baselines.registry import load_policy
+from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.real_backend.client import NodeClient
+from maestro_gym.real_backend.controller import Controller, RunSettings
+from maestro_gym.real_backend.fleet import bring_up
+from maestro_gym.real_backend.live_run import live_facts
+from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.servers import ServerNote, fleet_folder, read_notes
+from maestro_gym.sim.scenario import Scenario
+from tests.real_backend.runs import assert_nothing_lost, log_of, run
+
+
+def _controller(
+    fleet: LiveFleetConfig, folder: Path, policy: str = "maestro", *, rate_rps: float = 1.0, horizon_s: float = 8.0
+) -> Controller:
+    workload = {"family": "live", "rate_rps": rate_rps}
+    document = scenario_document(fleet, workload, horizon_s=horizon_s, drain_s=240.0)
+    scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
+    return Controller(RunSettings(fleet, scenario, folder), load_policy(policy, scenario))
+
+
+def _during(controller: Controller, after_s: float, trouble: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(controller.run())
+        await asyncio.sleep(after_s)
+        assert not task.done()
+        await trouble()
+        await asyncio.wait_for(task, 280)
+
+    asyncio.run(main())
+
+
+def _note(fleet: LiveFleetConfig, node: int) -> ServerNote:
+    return read_notes(fleet_folder(fleet))[fleet.nodes[node].engines[0].url]
+
+
+async def _until_busy(controller: Controller, node: int) -> None:
+    while not controller.books.running(node):
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "maestro"])
+def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Path, policy: str) -> None:
+    controller = run(_controller(live_fleet, tmp_path, policy), 280)
+    assert_nothing_lost(controller)
+    facts = live_facts(controller)
+    assert facts["stages_finished_twice"] == 0
+    assert facts["decision_latency_s"]["p99"] < 0.05
+    # A block of the engine a sequence is what rounding may put the gauge above the books.
+    assert facts["kv_gauge_over_books_bytes"]["max"] <= 4 * 32 * 8192
+    hits = controller.books.view.stages["prefix_hit_tokens"][0]
+    assert hits.sum() > 0
+
+
+def test_streams_that_the_server_aborts_go_on_where_they_were(live_fleet: LiveFleetConfig, tmp_path: Path) -> None:
+    controller = _controller(live_fleet, tmp_path)
+
+    async def trouble() -> None:
+        for node in range(2):
+            client = NodeClient(live_fleet, live_fleet.nodes[node].engines[0])
+            await _until_busy(controller, node)
+            stages = controller.books.running(node)
+            for stage in stages:
+                attempt = controller._attempts[stage]
+                await client.abort(f"{controller._run_id}-0-{stage}-{attempt.number}")
+            await client.close()
+
+    _during(controller, 2.0, trouble)
+    assert_nothing_lost(controller)
+    events = log_of(controller)
+    assert any(e["event"] == "fault" and "aborted by the server" in e["error"] for e in events)
+    assert any(e["event"] == "send" and e.get("kept", 0) > 0 for e in events)
+
+
+def test_a_stopped_server_is_left_and_taken_back(live_fleet: LiveFleetConfig, tmp_path: Path) -> None:
+    impatient = live_fleet.client.model_copy(
+        update={"control_s": 1.0, "stall_s": 1.5, "first_token_s": 3.0, "breaker_failures": 2}
+    )
+    fleet = live_fleet.model_copy(update={"client": impatient})
+    controller = _controller(fleet, tmp_path, horizon_s=16.0)
+    pid = _note(fleet, 0).pid
+
+    async def trouble() -> None:
+        await _until_busy(controller, 0)
+        os.killpg(pid, signal.SIGSTOP)
+        await asyncio.sleep(7)
+        os.killpg(pid, signal.SIGCONT)
+
+    try:
+        _during(controller, 2.0, trouble)
+    finally:
+        os.killpg(pid, signal.SIGCONT)
+    assert_nothing_lost(controller)
+    kinds = [(e["event"], e.get("server")) for e in log_of(controller)]
+    assert ("down", "n0/mid") in kinds
+    assert ("up", "n0/mid") in kinds
+
+
+def test_a_killed_server_loses_no_workflow_and_serves_again_after_its_restart(
+    live_fleet: LiveFleetConfig, tmp_path: Path
+) -> None:
+    controller = _controller(live_fleet, tmp_path, rate_rps=0.7, horizon_s=75.0)
+
+    async def trouble() -> None:
+        await _until_busy(controller, 1)
+        os.killpg(_note(live_fleet, 1).pid, signal.SIGKILL)
+        await asyncio.to_thread(bring_up, live_fleet, print)
+
+    try:
+        _during(controller, 2.0, trouble)
+    finally:
+        bring_up(live_fleet, print)
+    assert_nothing_lost(controller)
+    events = log_of(controller)
+    back_s = next(e["time_s"] for e in events if e["event"] == "up" and e["server"] == "n1/mid")
+    later = [e for e in events if e["event"] == "finish" and e["time_s"] > back_s and e["server"] == "n1/mid"]
+    assert later
+
+    async def made() -> float:
+        client = NodeClient(live_fleet, live_fleet.nodes[1].engines[0])
+        gauges = await client.gauges()
+        await client.close()
+        return gauges.counters["vllm:generation_tokens_total"]
+
+    # The counter began anew with the process, and holds what it served since.
+    assert asyncio.run(made()) >= sum(e["tokens"] for e in later)

@@ -1,0 +1,99 @@
+"""Fitting hardware to measurements, and comparing two worlds: on numbers whose answer is known."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from maestro_gym.config import GpuConfig
+from maestro_gym.config.files import read_yaml
+from maestro_gym.config.live import load_fleet
+from maestro_gym.errors import MaestroError
+from maestro_gym.real_backend.benchmark import Measured, Point, measure_fleet
+from maestro_gym.real_backend.calibrate import _point_s, fit_hardware, write_hardware
+from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.validate import METRICS, Plan, metric_rows, order_of, validate
+from maestro_gym.sim.performance import step_tables
+from tests.real_backend.conftest import fleet_of
+from tests.real_backend.stand_in import StandIn
+
+
+def _with_seconds(point: Point, seconds: float) -> Point:
+    return Point(**{**point.__dict__, "seconds": seconds})
+
+
+@pytest.mark.parametrize("speed", [1.0, 3.0])
+def test_the_fit_finds_the_speed_of_a_slower_machine(speed: float, tmp_path: Path) -> None:
+    fleet = load_fleet("local_cpu")
+    config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
+    tables = step_tables(config.architectures["tiny-llama-512"], config.gpus["one-core"], 1, 512, 4)
+    grid = [("prefill", tokens, 1, float(tokens)) for tokens in (16, 128, 512, 1024)]
+    grid += [("decode", 32, batch, 54.0) for batch in (1, 2, 4)] + [("mixed", 256, 2, 40.0)]
+    bare = [Point("mid", *row, 1.0, 0.0, 1) for row in grid]
+    points = [_with_seconds(point, speed * _point_s(tables, point, 512)) for point in bare]
+    fitted = fit_hardware(config, Measured(points=points))
+    assert np.abs(fitted.errors).max() < 0.03
+    assert {fit.source for fit in fitted.gpu.calibration.fits} == {"live prefill", "live decode", "live mixed"}
+    write_hardware(fitted, tmp_path / "gpu.yaml")
+    assert GpuConfig.model_validate(read_yaml(tmp_path / "gpu.yaml")) == fitted.gpu
+
+
+def test_too_few_points_are_refused(tmp_path: Path) -> None:
+    config = write_scenario(scenario_document(load_fleet("local_cpu")), tmp_path / "scenario.yaml")
+    with pytest.raises(MaestroError, match="too few"):
+        fit_hardware(config, Measured(points=[]))
+
+
+def test_a_stand_in_is_measured_at_its_own_pace(tmp_path: Path) -> None:
+    with StandIn(step_s=0.01) as server:
+        fleet = fleet_of([server])
+        config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
+        found = measure_fleet(fleet, config, 2, lambda _: None)
+    gaps = [point.seconds for point in found.points if point.kind == "decode"]
+    assert min(gaps) > 0.009
+    assert np.median(gaps) < 0.02
+    assert found.kv_tokens == {"n0/mid": 3136}
+    assert set(found.wake_s) == {"n0/mid"}
+    assert found.api_s < 0.05
+
+
+def _rows(values: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame([{"policy": name, "seed": 0} | dict.fromkeys(METRICS, value) for name, value in values.items()])
+
+
+def test_errors_are_relative_and_the_noise_floor_is_what_rounds_differ_by() -> None:
+    live = [_rows({"a": 9.0, "b": 20.0}), _rows({"a": 11.0, "b": 20.0})]
+    rows = {(r["policy"], r["metric"]): r for r in metric_rows(live, _rows({"a": 12.0, "b": 10.0}))}
+    a, b = rows["a", "completion_mean_s"], rows["b", "completion_mean_s"]
+    assert a["live"] == 10.0
+    assert a["error_%"] == pytest.approx(20.0)
+    assert a["own_noise_%"] == pytest.approx(20.0)
+    assert a["noise_floor_%"] == b["noise_floor_%"] == pytest.approx(10.0)
+    assert a["within"]  # 20 % is twice the floor
+    assert b["error_%"] == pytest.approx(-50.0)
+    assert not b["within"]
+
+
+def test_attainment_is_compared_in_points() -> None:
+    live = [_rows({"a": 0.5}), _rows({"a": 0.5})]
+    row = next(r for r in metric_rows(live, _rows({"a": 0.6})) if r["metric"] == "slo_attainment")
+    assert row["error_%"] == pytest.approx(10.0)
+
+
+def test_only_pairs_above_the_noise_count_for_the_order() -> None:
+    live = [_rows({"a": 1.0, "b": 1.05, "c": 3.0}), _rows({"a": 1.1, "b": 1.0, "c": 3.1})]
+    order = order_of(live, _rows({"a": 2.0, "b": 1.0, "c": 4.0}))
+    assert order["pairs"] == 3
+    assert order["clear_pairs"] == order["clear_pairs_in_order"] == 2
+    swapped = order_of(live, _rows({"a": 2.0, "b": 1.0, "c": 0.5}))
+    assert swapped["clear_pairs_in_order"] == 0
+    assert sorted(swapped["wrong_pairs"]) == [["a", "c"], ["b", "c"]]
+    assert -1.0 <= order["kendall"] <= 1.0
+    assert math.isfinite(order["spearman"])
+
+
+def test_a_validation_of_one_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MaestroError, match="two policies"):
+        validate(Plan(load_fleet("local_cpu"), ["fcfs"], tmp_path), lambda *_: None, lambda _: None)
