@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.batches import ENGINE_FREE, kv_tokens
+from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import gpu_and_model
 from maestro_gym.fidelity.frames import read_table
 from maestro_gym.fidelity.points import Reading, Source
@@ -30,7 +30,7 @@ def _read(folder: Path, catalogue: Catalogue) -> Reading:
     for path in sorted(folder.glob("profiler-*.*.json")):
         gpu, framework = path.name.removeprefix("profiler-").split(".")[:2]
         gpus.append(gpu)
-        for model, degrees in _document(path).items():
+        for model, degrees in read_object(path, "of models by TP degree").items():
             known = gpu_and_model(gpu, model, len(degrees), catalogue, reading)
             if known is not None:
                 for tp, lines in degrees.items():
@@ -114,13 +114,6 @@ def _read_capacity(reading: Reading, path: Path, gpu_name: str, catalogue: Catal
             lambda on, a=a, degrees=degrees: np.array([kv_tokens(a, on, int(tp)) for tp in degrees]),
             lambda i, model=model, degrees=degrees: f"{model} tp {degrees[i]}",
         )
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise MaestroError(f"{path}: must be a JSON object of models by TP degree ({error}).") from None
 
 
 SOURCE = Source(

@@ -9,7 +9,7 @@ from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.experts import add_experts, expert_constants, moe_layer, with_whole_experts
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
-from maestro_gym.fidelity.layers import read_attention, read_layers
+from maestro_gym.fidelity.layers import read_models
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import DECODE_FREE, ELEMENTWISE_FREE, LINEAR_FREE, PREFILL_FREE
 
@@ -28,11 +28,7 @@ _MOE = (
 
 
 def _read(folder: Path, catalogue: Catalogue) -> Reading:
-    reading = Reading()
-    for path, gpu in by_gpu(folder, "*/*/mlp.csv", catalogue, reading):
-        read_layers(reading, path, gpu)
-    for path, gpu in by_gpu(folder, "*/*/attention.csv", catalogue, reading):
-        read_attention(reading, path, gpu)
+    reading = read_models(folder, catalogue)
     for path, gpu in by_gpu(folder, "*/*/moe.csv", catalogue, reading):
         _read_moe(reading, path, gpu)
     return reading

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
-from maestro_gym.config.catalogue import Machine
+from maestro_gym.config.catalogue import Catalogue, Machine
+from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.points import Reading
 from maestro_gym.sim.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
@@ -19,7 +20,25 @@ _SHAPE = ("n_head", "n_kv_head", "n_embd", "n_expanded_embd", "vocab_size", "use
 _TP = "num_tensor_parallel_workers"
 
 
-def read_layers(reading: Reading, path: Path, gpu: str) -> None:
+def read_models(folder: Path, catalogue: Catalogue) -> Reading:
+    """Read what is laid out as ``GPU/MODEL/mlp.csv`` and ``GPU/MODEL/attention*.csv``.
+
+    Args:
+        folder: Of the source.
+        catalogue: Knows the GPUs.
+
+    Returns:
+        What it held.
+    """
+    reading = Reading()
+    for path, gpu in by_gpu(folder, "*/*/mlp.csv", catalogue, reading):
+        _read_layers(reading, path, gpu)
+    for path, gpu in by_gpu(folder, "*/*/attention*.csv", catalogue, reading):
+        _read_attention(reading, path, gpu)
+    return reading
+
+
+def _read_layers(reading: Reading, path: Path, gpu: str) -> None:
     """Read one ``mlp.csv``: the time of one layer's operators against tokens and TP, in ms.
 
     Args:
@@ -67,7 +86,7 @@ def read_layers(reading: Reading, path: Path, gpu: str) -> None:
             )
 
 
-def read_attention(reading: Reading, path: Path, gpu: str) -> None:
+def _read_attention(reading: Reading, path: Path, gpu: str) -> None:
     """Read one ``attention.csv``: one layer's attention against cached tokens, batch and chunk, in ms.
 
     Args:

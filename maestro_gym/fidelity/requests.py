@@ -11,6 +11,7 @@ import numpy as np
 
 from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.errors import MaestroError
+from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.points import Reading, Source
@@ -34,7 +35,7 @@ def _read(folder: Path, catalogue: Catalogue) -> Reading:
 def _read_run(reading: Reading, path: Path, catalogue: Catalogue) -> None:
     rows = sorted(_lines(path), key=lambda row: row["queued_ts"])
     gpu = gpu_of_prefix(path.parent, len(rows), catalogue, reading)
-    meta = _document(path.parent / "meta.json")
+    meta = read_object(path.parent / "meta.json", "with `model` and `engine_kwargs`")
     engine = meta.get("engine_kwargs", {})
     architecture = catalogue.model(str(meta.get("model", "")))
     if architecture is None:
@@ -93,13 +94,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             raise MaestroError(f"{path}, line {number}: `{missing[0]}` is missing; every request has it.")
         rows.append(row)
     return rows
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise MaestroError(f"{path}: must be a JSON object with `model` and `engine_kwargs` ({error}).") from None
 
 
 SOURCE = Source(

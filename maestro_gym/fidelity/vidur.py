@@ -9,7 +9,7 @@ import numpy as np
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
-from maestro_gym.fidelity.layers import add_allreduce, read_attention, read_layers
+from maestro_gym.fidelity.layers import add_allreduce, read_models
 from maestro_gym.fidelity.points import Reading, Source
 
 LINEAR_FREE = (
@@ -39,11 +39,7 @@ ALLREDUCE_FREE = ("gpu.step.allreduce_const_s", "gpu.step.allreduce_bus_bytes_pe
 
 
 def _read(folder: Path, catalogue: Catalogue) -> Reading:
-    reading = Reading()
-    for path, gpu in by_gpu(folder, "*/*/mlp.csv", catalogue, reading):
-        read_layers(reading, path, gpu)
-    for path, gpu in by_gpu(folder, "*/*/attention*.csv", catalogue, reading):
-        read_attention(reading, path, gpu)
+    reading = read_models(folder, catalogue)
     for path, gpu in by_gpu(folder / "network", "*/all_reduce.csv", catalogue, reading):
         _read_allreduce(reading, path, gpu)
     sends = folder.glob("network/*/send_recv.csv")

@@ -119,3 +119,13 @@ def test_a_request_without_a_time_is_named(tmp_path: Path, catalogue: Catalogue)
     (folder / "requests.jsonl").write_text('{"input_toks": 3}\n')
     with pytest.raises(MaestroError, match=r"line 1.*queued_ts"):
         measure(tmp_path, catalogue)
+
+
+@pytest.mark.parametrize("content", ["{", "[1, 2]", "3"])
+def test_a_run_that_is_not_described_by_an_object_is_a_mistake(
+    content: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    folder = write_run(tmp_path, catalogue)
+    (folder / "meta.json").write_text(content)
+    with pytest.raises(MaestroError, match=r"meta\.json: must be a JSON object with `model` and `engine_kwargs`"):
+        measure(tmp_path, catalogue)
