@@ -227,6 +227,10 @@ def validate(
 
     Example: maestro-gym validate --fleet a100 -p fcfs,maestro,runs/MY_RUN --load 0.9 --rounds 3
     """
+    from maestro_gym.config.live import load_fleet
+
+    # A wrong name is told before what takes seconds to import.
+    servers = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
     from maestro_gym.real_backend.validate import Plan, verdict
     from maestro_gym.real_backend.validate import validate as run_validation
