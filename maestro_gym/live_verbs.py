@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from maestro_gym.console import output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.errors import MaestroError
 
 DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
 """What a validation runs unless told otherwise."""
@@ -128,6 +129,70 @@ def calibrate_fleet(fleet: str, out: Path | None, repeats: int, json_file: Path 
     write_json(json_file, {"command": "calibrate", "rows": rows, "points": points, **facts})
 
 
+def live(
+    fleet: FleetName = "local_cpu",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run.",
+            show_default="maestro",
+        ),
+    ] = None,
+    shadow: Annotated[
+        str | None, typer.Option("--shadow", help="A policy that is asked at every decision, and does not act.")
+    ] = None,
+    workload: Annotated[
+        str, typer.Option("--workload", "-w", help="Workload family: a name of configs/workloads or a YAML file.")
+    ] = "live",
+    load: Annotated[float, typer.Option("--load", min=0.01, help="Offered load relative to capacity.")] = 0.8,
+    horizon: Annotated[float, typer.Option("--horizon", min=1.0, help="Workflows arrive for so long [s].")] = 60.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test episode.")] = 0,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="DIR", help="Go on with a run whose controller died.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/live/TIME")] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Run a policy on real servers: workflows arrive, are scheduled and served; metrics as of a simulated run.
+
+    The run folder holds scenario, event log, metrics and what was seen of the servers.
+
+    Example: maestro-gym live -p maestro --shadow fcfs --horizon 30
+
+    Example: maestro-gym live --resume runs/live/MY_RUN
+    """
+    from maestro_gym.config.live import load_fleet
+
+    loaded = load_fleet(fleet)
+    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.real_backend.controller import RunSettings
+    from maestro_gym.real_backend.live_run import resumed, run_live, save_result
+    from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+    from maestro_gym.sim.scenario import Scenario
+
+    if resume is not None:
+        if policy is not None or shadow is not None or out is not None:
+            raise MaestroError("--resume goes on as the run began; leave out --policy, --shadow and --out.")
+        settings, spec = resumed(resume, loaded)
+    else:
+        folder = out or Path("runs") / "live" / time.strftime("%Y%m%d-%H%M%S")
+        document = scenario_document(
+            loaded, {"family": workload, "load": load}, horizon_s=horizon, drain_s=max(60.0, 3 * horizon)
+        )
+        scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
+        other = None if shadow is None else load_any_policy(shadow, scenario)
+        settings, spec = RunSettings(loaded, scenario, folder, seed=seed, shadow=other), policy or "maestro"
+    result = run_live(settings, load_any_policy(spec, settings.scenario))
+    row = save_result(result, settings.folder)
+    shown = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment", "unfinished")
+    about = f"{len(result.episode.workflows)} workflows, {len(result.episode.stages)} stages, {result.done}"
+    show_table(f"{result.policy} on {loaded.name}", [{name: row[name] for name in shown}], about)
+    output().print(f"\nResults: {settings.folder}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"command": "live", "folder": settings.folder, "rows": [row]})
+
+
 def validate(
     fleet: FleetName = "local_cpu",
     policy: Annotated[
@@ -164,15 +229,18 @@ def validate(
 
     Example: maestro-gym validate --fleet a100 -p fcfs,maestro,runs/MY_RUN --load 0.9 --rounds 3
     """
-    from maestro_gym.agents.load import load_any_policy
     from maestro_gym.config.live import load_fleet
+
+    # A wrong name is told before what takes seconds to import.
+    servers = load_fleet(fleet)
+    from maestro_gym.agents.load import load_any_policy
     from maestro_gym.real_backend.validate import Plan, verdict
     from maestro_gym.real_backend.validate import validate as run_validation
     from maestro_gym.real_backend.validation_plots import draw_validation
 
     console = output()
     plan = Plan(
-        fleet=load_fleet(fleet),
+        fleet=servers,
         policies=split_words(policy) or list(DEFAULT_POLICIES),
         folder=out or Path("runs") / "validate" / time.strftime("%Y%m%d-%H%M%S"),
         workload={"family": workload},
@@ -198,4 +266,5 @@ def validate(
 def register(app: typer.Typer) -> None:
     """Add the verbs to the program."""
     app.add_typer(fleet_app)
+    app.command()(live)
     app.command()(validate)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend import ledger
 from maestro_gym.real_backend.books import Books
@@ -26,6 +25,7 @@ from maestro_gym.real_backend.event_log import EventLog, read_events
 from maestro_gym.real_backend.fields import check_policy, field_sources
 from maestro_gym.real_backend.fleet import Launcher, make_launcher
 from maestro_gym.real_backend.node_error import Fault, NodeError
+from maestro_gym.real_backend.opening import catch_up, check_pool, meet
 from maestro_gym.real_backend.prompts import Prompts
 from maestro_gym.real_backend.server import Server
 from maestro_gym.real_backend.servers import read_notes, stop_server
@@ -220,7 +220,7 @@ class Controller:
         # Sleepers first: others may need the memory that they leave.
         for awake in (False, True):
             group = [server for server in self.servers if server.wanted and server.engine.awake is awake]
-            await asyncio.gather(*(self._meet(server) for server in group))
+            await asyncio.gather(*(meet(server) for server in group))
         probed = [server.can for server in self.servers if server.wanted]
         check_policy(self.policy, field_sources(probed), scenario)
         if settings.shadow is not None:
@@ -243,10 +243,13 @@ class Controller:
         self._fixed = [(s.node, s.model) for s in self.servers if s.engine.residency == "always"]
         for server in self.servers:
             if self.books.awake(server.node, server.model):
-                self._check_pool(server, self.books.set_pool(server.node, server.model, server.can))
+                self._take_pool(server)
         self._restarts = sum(event["event"] == "resume" for event in history)
         if history:
-            self._catch_up(history)
+            self._offset_s, self.finishes = catch_up(self.books, history, self._log_path)
+            self._arrived = sum(event["event"] == "arrive" for event in history)
+            self._log = EventLog(self._log_path, None)
+            self._log.write("resume", self._offset_s, finished=len(self.finishes))
         else:
             self._log = EventLog(self._log_path, self._header())
         self._began = time.monotonic()
@@ -256,6 +259,7 @@ class Controller:
         return {
             "run_id": self._run_id,
             "policy": self.policy.name,
+            "policy_spec": self.policy.spec,
             "scenario": settings.scenario.config.name,
             "split": settings.split,
             "seed": settings.seed,
@@ -266,71 +270,14 @@ class Controller:
             "servers": {server.words: server.can.present for server in self.servers},
         }
 
+    def _take_pool(self, server: Server) -> None:
+        """Reckon with the KV pool that a server says it has."""
+        tokens = self.books.set_pool(server.node, server.model, server.can)
+        check_pool(server, tokens, self.episode)
+
     @property
     def _log_path(self) -> Path:
         return self.settings.folder / "events.jsonl"
-
-    async def _meet(self, server: Server) -> None:
-        """Find out what a server can do, and bring its engine to where the run begins."""
-        try:
-            server.can = await probe(server.client)
-            if server.can.sleep and await server.client.is_sleeping() and server.engine.awake:
-                await server.client.wake()
-                server.can = await probe(server.client)
-            if server.engine.residency == "sleep" and not server.can.sleep:
-                raise MaestroError(
-                    f"{server.words} has residency `sleep` in the fleet file, but its server has no /sleep route for "
-                    "this controller. Start it with sleep mode behind the proxy of deploy/, or write another residency."
-                )
-            if server.can.reset_prefix_cache:
-                await server.client.reset_prefix_cache()
-            if server.engine.residency == "sleep" and not server.engine.awake:
-                await server.client.sleep()
-        except NodeError as error:
-            raise MaestroError(
-                f"{server.words} at {server.engine.url} does not answer as it should ({error}). `maestro-gym fleet up` "
-                "starts the servers of a fleet file, `fleet status --probe` shows what each can do."
-            ) from None
-
-    def _check_pool(self, server: Server, tokens: float) -> None:
-        """An engine must be able to hold any single stage of the workload."""
-        stages = self.episode.stages
-        own = stages[stages["model"] == server.model]
-        need = int((own["prompt_tokens"] + own["max_output_tokens"]).max(initial=0))
-        if need > tokens:
-            raise MaestroError(
-                f"{server.words} has room for {tokens:.0f} KV tokens, a stage of the workload may need {need}. Give "
-                "the engine more memory, or shorten the workload (workload.overlong, max_model_len)."
-            )
-
-    def _catch_up(self, history: list[dict[str, object]]) -> None:
-        """Take over what an earlier controller finished; everything else begins anew."""
-        header, last_s = history[0], float(str(history[-1]["time_s"]))
-        self.books.integrated_s = last_s
-        stages = self.books.view.stages
-        for event in history:
-            # Every event is a moment at which the first controller kept its books.
-            self.books.advance(float(str(event["time_s"])))
-            if event["event"] != "finish":
-                continue
-            stage, told = int(str(event["stage"])), event["times"]
-            assert isinstance(told, dict)
-            for name, value in told.items():
-                stages[name][0, stage] = value
-            at_s = float(str(event["time_s"]))
-            if not ledger.adopt_finished(self.books.engine, stage, int(str(event["tokens"])), at_s):
-                raise MaestroError(
-                    f"{self._log_path}: stage {stage} finished in the log at {at_s:g} s, but was not ready then. The "
-                    "log belongs to another workload, or is damaged."
-                )
-            self.finishes[stage] = self.finishes.get(stage, 0) + 1
-        # The wall clock tells how long nobody was there; it may have been set back, the log's own times not.
-        away_s = time.time() - float(str(header["started_unix_s"]))
-        self._offset_s = max(last_s, min(away_s, last_s + 3600.0))
-        self.books.integrated_s = self._offset_s
-        self._arrived = sum(event["event"] == "arrive" for event in history)
-        self._log = EventLog(self._log_path, None)
-        self._log.write("resume", self._offset_s, finished=len(self.finishes))
 
     # --- decisions -----------------------------------------------------------------------------
 
@@ -420,7 +367,7 @@ class Controller:
         server.up = True
         self._advance()
         if ledger.end_load(self.books.engine, server.node, server.model):
-            self._check_pool(server, self.books.set_pool(server.node, server.model, server.can))
+            self._take_pool(server)
 
     async def _demote(self, server: Server) -> None:
         if server.engine.residency == "process" and self._launcher is not None:
@@ -636,7 +583,7 @@ class Controller:
         self.books.mark_up(server.node, server.model)
         revived = ledger.revive_engine(self.books.engine, server.node, server.model)
         if revived:
-            self.books.set_pool(server.node, server.model, server.can)
+            self._take_pool(server)
         self._log.write("up", self.books.now_s, server=server.words, running=revived)
         if not revived and server.can.sleep:
             self._operate(server, "demote", self._demote)

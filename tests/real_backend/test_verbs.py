@@ -1,0 +1,87 @@
+"""The verbs for real servers, over stand-ins."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from maestro_gym.cli import app
+from maestro_gym.config import GpuConfig
+from maestro_gym.config.files import read_yaml
+from tests.real_backend.conftest import fleet_of
+from tests.real_backend.runs import SHORT
+from tests.real_backend.stand_in import StandIn
+
+
+def _invoke(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def fleet_file(two_servers: list[StandIn], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "fleet.yaml"
+    path.write_text(yaml.safe_dump(fleet_of(two_servers).model_dump(mode="json")), encoding="utf-8")
+    return path
+
+
+def test_status_shows_every_server(fleet_file: Path, two_servers: list[StandIn], tmp_path: Path) -> None:
+    two_servers[1].stop()
+    result = _invoke("fleet", "status", "--fleet", fleet_file, "--probe", "--json", tmp_path / "status.json")
+    assert result.exit_code == 0
+    rows = json.loads((tmp_path / "status.json").read_text())["rows"]
+    assert [row["residency"] for row in rows] == ["running", "down"]
+    assert "priority" in rows[0]["can"]
+
+
+def test_calibrate_writes_hardware_that_a_scenario_takes(fleet_file: Path, tmp_path: Path) -> None:
+    hardware = tmp_path / "mine.yaml"
+    result = _invoke("calibrate", "--fleet", fleet_file, "--repeats", 1, "--out", hardware)
+    assert result.exit_code == 0, result.output
+    assert GpuConfig.model_validate(read_yaml(hardware)).calibration is not None
+
+
+def test_calibrate_takes_one_source_of_measurements(fleet_file: Path) -> None:
+    result = _invoke("calibrate", "--fleet", fleet_file, "--gpu", "A100-80GB")
+    assert result.exit_code == 2
+    assert "do not go with it" in result.stderr
+    assert _invoke("calibrate").exit_code == 2
+
+
+def test_a_live_run_leaves_results_and_can_be_resumed(fleet_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ("live", "--fleet", fleet_file, "-w", SHORT, "--load", 0.3, "--horizon", 2)
+    result = _invoke(*words, "-p", "edf", "--shadow", "fcfs", "--out", folder)
+    assert result.exit_code == 0, result.output
+    row = json.loads((folder / "results.json").read_text())
+    assert row["unfinished"] == 0
+    assert row["policy"] == "edf"
+    assert pd.read_parquet(folder / "workflows.parquet")["finished"].all()
+    log = folder / "events.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
+    again = _invoke("live", "--fleet", fleet_file, "--resume", folder)
+    assert again.exit_code == 0, again.output
+    finished = [json.loads(line)["stage"] for line in log.read_text().splitlines() if '"finish"' in line]
+    assert len(finished) == len(set(finished)) == row["stages"]
+
+
+def test_a_validation_leaves_numbers_and_plots_and_a_verdict(fleet_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "validation"
+    words = ("--fleet", fleet_file, "-w", SHORT, "--load", 0.3, "--horizon", 1.5, "--repeats", 1)
+    result = _invoke("validate", *words, "-p", "fcfs,maestro", "--out", folder)
+    assert result.exit_code == 0, result.output
+    document = json.loads((folder / "validation.json").read_text())
+    assert {row["policy"] for row in document["rows"]} == {"fcfs", "maestro"}
+    assert document["order"]["pairs"] == 1
+    assert document["run"]["unfinished"] == 0
+    assert any("completion_mean_s" in sentence for sentence in document["verdict"])
+    assert {path.name for path in (folder / "plots").iterdir()} == {"worlds.png", "workflows.png", "calibration.png"}
+    for name in ("live-1", "live-2", "simulated"):
+        assert (folder / name / "results.parquet").is_file()
+    again = _invoke("validate", *words, "-p", "fcfs,maestro", "--out", folder)
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
