@@ -157,7 +157,9 @@ def _predict(config: ScenarioConfig, gpu: GpuConfig, tp: int, points: list[Point
     tables: dict[str, StepTables] = {}
     for deployment in config.models:
         architecture = config.architectures[deployment.architecture]
-        tables[deployment.name] = step_tables(architecture, gpu, tp, limits.max_num_batched_tokens, limits.max_num_seqs)
+        tables[deployment.name] = step_tables(
+            architecture, gpu, tp, limits.max_num_batched_tokens, limits.max_num_seqs, limits.moe_kernel
+        )
     return [_point_s(tables[point.model], point, limits.max_num_batched_tokens) for point in points]
 
 
