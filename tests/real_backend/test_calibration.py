@@ -28,7 +28,7 @@ def _with_seconds(point: Point, seconds: float) -> Point:
 def test_the_fit_finds_the_speed_of_a_slower_machine(speed: float, tmp_path: Path) -> None:
     fleet = load_fleet("local_cpu")
     config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
-    tables = step_tables(config.architectures["tiny-llama-512"], config.gpus["one-core"], 1, 512, 4)
+    tables = step_tables(config.architectures["tiny-llama-512"], config.gpus["one-core"], 1, 512, 4, "fused")
     grid = [("prefill", tokens, 1, float(tokens)) for tokens in (16, 128, 512, 1024)]
     grid += [("decode", 32, batch, 54.0) for batch in (1, 2, 4)] + [("mixed", 256, 2, 40.0)]
     bare = [Point("mid", *row, 1.0, 0.0, 1) for row in grid]
