@@ -124,4 +124,5 @@ def test_another_future_changes_no_action_before_it_begins(
 
 @pytest.mark.parametrize("kind", NOT_BLIND)
 def test_the_same_change_does_move_a_policy_that_is_told_the_truth(kind: str) -> None:
-    assert not all(acts_alike(kind, "srtf", key, 19.0, key) for key in range(3))
+    # Three episodes in ten are crowded enough for the order of a queue to change.
+    assert not all(acts_alike(kind, "srtf", key, 19.0, key) for key in range(10))
