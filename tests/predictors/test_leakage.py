@@ -20,7 +20,7 @@ from tests.predictors.futures import draw_progress, rewrite
 
 BLIND = ("boosted", "role_median", "constant")
 NOT_BLIND = ("oracle", "noisy")
-OVERRIDES = ("horizon_s=20", "contention=high", "predictor.history=2000")
+OVERRIDES = ("horizon_s=20", "workload.load=2.5", "predictor.history=2000")
 
 
 @cache
@@ -124,4 +124,4 @@ def test_another_future_changes_no_action_before_it_begins(
 
 @pytest.mark.parametrize("kind", NOT_BLIND)
 def test_the_same_change_does_move_a_policy_that_is_told_the_truth(kind: str) -> None:
-    assert not all(acts_alike(kind, "srtf", key, 19.0, key) for key in range(3))
+    assert not all(acts_alike(kind, "srtf", key, 19.0, key) for key in range(8))
