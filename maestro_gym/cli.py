@@ -72,8 +72,8 @@ Every verb takes --help. Settings of a scenario are changed by words at the end 
 workload.load=0.9 limits.node_queue_limit=4.""",
 )
 
-app.add_typer(predict_verbs.app)
-app.add_typer(workload_verbs.app)
+app.add_typer(predict_verbs.app, name="predict")
+app.add_typer(workload_verbs.app, name="workload")
 
 Overrides = Annotated[
     list[str] | None,

@@ -20,7 +20,7 @@ from tests.predictors.futures import draw_progress, rewrite
 
 BLIND = ("boosted", "role_median", "constant")
 NOT_BLIND = ("oracle", "noisy")
-OVERRIDES = ("horizon_s=20", "contention=high", "predictor.history=2000")
+OVERRIDES = ("horizon_s=20", "workload.load=2.5", "predictor.history=2000")
 
 
 @cache
