@@ -167,8 +167,8 @@ def live(
 
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
-    from maestro_gym.real_backend.controller import RunSettings
     from maestro_gym.real_backend.live_run import resumed, run_live, save_result
+    from maestro_gym.real_backend.run_settings import RunSettings
     from maestro_gym.real_backend.scenario import scenario_document, write_scenario
     from maestro_gym.sim.scenario import Scenario
 

@@ -11,13 +11,12 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend import ledger
+from maestro_gym.real_backend.attempt import Attempt
 from maestro_gym.real_backend.books import Books
 from maestro_gym.real_backend.capabilities import probe
 from maestro_gym.real_backend.client import Answer, NodeClient, Request
@@ -27,6 +26,7 @@ from maestro_gym.real_backend.fleet import Launcher, make_launcher
 from maestro_gym.real_backend.node_error import Fault, NodeError
 from maestro_gym.real_backend.opening import catch_up, check_pool, meet
 from maestro_gym.real_backend.prompts import Prompts
+from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.server import Server
 from maestro_gym.real_backend.servers import read_notes, stop_server
 from maestro_gym.schema import (
@@ -40,7 +40,6 @@ from maestro_gym.schema import (
     TIER_NAMES,
     TIER_NODE,
 )
-from maestro_gym.sim.scenario import Scenario
 
 TICK_S = 0.05
 """Longest that streamed tokens wait before they are in the books while anything runs."""
@@ -48,62 +47,6 @@ TICK_S = 0.05
 IDLE_S = 0.5
 _EXACT_S = 0.0005
 FALLBACK_POLICY = "fcfs"
-
-
-@dataclass
-class _Attempt:
-    """A stage on its way through a server.
-
-    Attributes:
-        stage: Id.
-        number: How many times it was sent before.
-        server: Where.
-        prompt: Token ids of its prompt.
-        kept: Output tokens of earlier attempts, which this one continues.
-        begun: Whether its first token has come.
-        answer: What has come so far.
-    """
-
-    stage: int
-    number: int
-    server: Server
-    prompt: list[int]
-    kept: list[int]
-    begun: bool = False
-    answer: Answer = field(default_factory=Answer)
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def tokens(self) -> list[int]:
-        """Output known as token ids, of all attempts."""
-        return self.kept + self.answer.token_ids
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What a live run is asked to do.
-
-    Attributes:
-        fleet: The servers.
-        scenario: The fleet as a scenario, with its workload.
-        folder: For the event log.
-        split: Split of the episode.
-        seed: Its seed.
-        index: Its number.
-        samples: Rows of the time series.
-        shadow: A policy that is asked, and does not act.
-        resume: Go on with the run whose log is in the folder.
-    """
-
-    fleet: LiveFleetConfig
-    scenario: Scenario
-    folder: Path
-    split: str = "test"
-    seed: int = 0
-    index: int = 0
-    samples: int = 1024
-    shadow: Policy | None = None
-    resume: bool = False
 
 
 class Controller:
@@ -129,7 +72,7 @@ class Controller:
         self.finishes: dict[int, int] = {}
         self.kv_excess_bytes: list[float] = []
         self._by_place: dict[tuple[int, int], Server] = {}
-        self._attempts: dict[int, _Attempt] = {}
+        self._attempts: dict[int, Attempt] = {}
         self._sent: dict[int, int] = {}
         self._num_sent = 0
         self._arrived = 0
@@ -392,7 +335,7 @@ class Controller:
 
     def _send(self, stage: int, server: Server) -> None:
         number = self._sent.get(stage, 0)
-        attempt = _Attempt(stage, number, server, self._prompts.of(stage), self._kept.pop(stage, []))
+        attempt = Attempt(stage, number, server, self._prompts.of(stage), self._kept.pop(stage, []))
         self._sent[stage] = number + 1
         self._num_sent += 1
         self._attempts[stage] = attempt
@@ -400,7 +343,7 @@ class Controller:
         self._log.write("send", self.books.now_s, stage=stage, server=server.words, attempt=number, **details)
         attempt.task = self._guard(self._serve(attempt))
 
-    async def _serve(self, attempt: _Attempt) -> None:
+    async def _serve(self, attempt: Attempt) -> None:
         stage, server = attempt.stage, attempt.server
         left = int(self.episode.hidden["output_tokens"][stage]) - len(attempt.kept)
         request = Request(
@@ -434,7 +377,7 @@ class Controller:
         attempt.answer = answer
         self._finished(attempt)
 
-    def _finished(self, attempt: _Attempt) -> None:
+    def _finished(self, attempt: Attempt) -> None:
         stage, answer, server = attempt.stage, attempt.answer, attempt.server
         self._advance()
         del self._attempts[stage]
@@ -464,7 +407,7 @@ class Controller:
             counters["cached_tokens"][0] += answer.cached_tokens - int(record["prefix_hit_tokens"])
             record["prefix_hit_tokens"] = answer.cached_tokens
 
-    def _failed(self, attempt: _Attempt, error: NodeError) -> None:
+    def _failed(self, attempt: Attempt, error: NodeError) -> None:
         """A stage's server did not do it: back to the queue with it."""
         stage, server = attempt.stage, attempt.server
         if self._attempts.get(stage) is not attempt:
@@ -480,12 +423,12 @@ class Controller:
             self._go_down(server, str(error))
         self._wake.set()
 
-    def _return(self, attempt: _Attempt, believe: bool = True) -> None:
+    def _return(self, attempt: Attempt, believe: bool = True) -> None:
         """Bring a stage back to the global queue."""
         self._cut(attempt, believe)
         ledger.take_back(self.books.engine, attempt.stage, len(self._kept[attempt.stage]))
 
-    def _cut(self, attempt: _Attempt, believe: bool = True) -> None:
+    def _cut(self, attempt: Attempt, believe: bool = True) -> None:
         """Close a stage's stream, which aborts it on the server; output known as tokens stays with the stage."""
         stage, answer = attempt.stage, attempt.answer
         self._attempts.pop(stage, None)

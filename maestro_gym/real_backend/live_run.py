@@ -18,8 +18,9 @@ from maestro_gym.evaluation.metrics import result_row
 from maestro_gym.evaluation.results import plain
 from maestro_gym.evaluation.trace import workflow_table
 from maestro_gym.policy import Policy
-from maestro_gym.real_backend.controller import Controller, RunSettings
+from maestro_gym.real_backend.controller import Controller
 from maestro_gym.real_backend.event_log import read_events
+from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.schema import DONE_NAMES
 from maestro_gym.sim.scenario import Scenario
 

@@ -48,12 +48,16 @@ def test_what_moves_engines_needs_the_controllers_key(route: str) -> None:
     assert _locations()["control"].match(f"/chat{route}")
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/chat/collective_rpc", "/chat/docs", "/chat/v1/completions/../../sleep", "/sleep", "/other/health", "/chat/"],
-)
-def test_everything_else_is_shut(path: str) -> None:
-    assert not any(pattern.match(path) for pattern in _locations().values())
+@pytest.mark.parametrize("engine", ["/chat", "", "/other"])
+@pytest.mark.parametrize("route", ["/collective_rpc", "/docs", "/v1/../sleep", "/", ""])
+def test_everything_else_is_shut(engine: str, route: str) -> None:
+    assert not any(pattern.match(engine + route) for pattern in _locations().values())
+
+
+@pytest.mark.parametrize("route", ["/sleep", "/health"])
+def test_a_route_without_a_known_engine_is_shut(route: str) -> None:
+    for path in (route, f"/other{route}"):
+        assert not any(pattern.match(path) for pattern in _locations().values())
 
 
 def _documents(name: str) -> list[dict[str, Any]]:
