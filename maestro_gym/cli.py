@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from maestro_gym import __version__, live_verbs, predict_verbs, workload_verbs
+from maestro_gym import __version__, live_verbs, machine_verbs, predict_verbs, workload_verbs
 from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
+from maestro_gym.verb_options import Contention, JsonFile, Overrides, ScenarioName
 
 if TYPE_CHECKING:
     from maestro_gym.evaluation.worker import Runner
@@ -74,21 +75,6 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 
 app.add_typer(predict_verbs.app, name="predict")
 app.add_typer(workload_verbs.app, name="workload")
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.load=0.9", show_default=False),
-]
-ScenarioName = Annotated[
-    str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
-]
-Contention = Annotated[
-    str | None,
-    typer.Option("--contention", "-c", help="low, medium or high: offered load 0.5, 0.8 or 1.1 of capacity."),
-]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -341,255 +327,6 @@ def metrics(json_file: JsonFile = None) -> None:
     write_json(json_file, {"command": "metrics", "rows": rows})
 
 
-@app.command("serve-sim")
-def serve_sim(
-    overrides: Overrides = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME[=SHARE]",
-            help="Model to serve, with its share of the requests; repeat, or separate by commas.",
-            show_default="Llama-3.1-8B",
-        ),
-    ] = None,
-    models: Annotated[
-        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
-    ] = None,
-    gpu: Annotated[str, typer.Option("--gpu", help="GPU of the catalogue, or a YAML file.")] = "A100-80GB",
-    host: Annotated[str, typer.Option("--host", help="Host of the catalogue, or a YAML file.")] = "gpu8-1152",
-    tp: Annotated[int, typer.Option("--tp", min=1, help="GPUs of the node: tensor-parallel degree.")] = 1,
-    rate: Annotated[float | None, typer.Option("--rate", "-r", help="Requests a second, of all models.")] = None,
-    load: Annotated[float | None, typer.Option("--load", help="Offered load relative to capacity: 0.8.")] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            "--trace",
-            help="Requests to replay: arrival_s, prompt_tokens, output_tokens and perhaps model, prefix_group, "
-            "prefix_tokens; or any trace that a scenario takes.",
-        ),
-    ] = None,
-    duration: Annotated[float, typer.Option("--duration", help="Drawn requests arrive for so long [s].")] = 600.0,
-    cv: Annotated[float, typer.Option("--cv", help="Variation of the arrival gaps; 1 is Poisson.")] = 1.0,
-    prompt: Annotated[
-        str, typer.Option("--prompt", metavar="LAW", help="Tokens, MEDIAN:SIGMA or MEDIAN:SIGMA:LOW:HIGH (lognormal).")
-    ] = "512",
-    output_law: Annotated[str, typer.Option("--output", metavar="LAW", help="Tokens of an answer, likewise.")] = "256",
-    prefix: Annotated[
-        str, typer.Option("--prefix", metavar="LAW", help="Leading prompt tokens that a group shares, likewise.")
-    ] = "0",
-    prefix_groups: Annotated[int, typer.Option("--prefix-groups", min=1, help="Distinct shared prefixes.")] = 1,
-    max_num_seqs: Annotated[
-        int | None, typer.Option("--max-num-seqs", help="Largest batch.", show_default="128")
-    ] = None,
-    max_num_batched_tokens: Annotated[
-        int | None, typer.Option("--max-num-batched-tokens", help="Largest step.", show_default="2048")
-    ] = None,
-    gpu_memory_utilization: Annotated[
-        float | None, typer.Option("--gpu-memory-utilization", help="Part of HBM in use.", show_default="0.9")
-    ] = None,
-    memory: Annotated[
-        str, typer.Option("--memory", help="partitioned: a KV pool an engine, as stock vLLM; elastic: one a node.")
-    ] = "partitioned",
-    partitions: Annotated[
-        int | None,
-        typer.Option("--partitions", min=1, help="Equal parts of the node, if partitioned.", show_default="models"),
-    ] = None,
-    sharing: Annotated[str, typer.Option("--sharing", help="How engines share a GPU: timeslice or mps.")] = "timeslice",
-    prefix_caching: Annotated[
-        bool, typer.Option("--prefix-caching/--no-prefix-caching", help="Reuse cached prefixes.")
-    ] = True,
-    policy: Annotated[str, typer.Option("--policy", "-p", help="A name of `maestro-gym policies`.")] = "fcfs",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the drawn requests.")] = 0,
-    json_file: JsonFile = None,
-) -> None:
-    """Serve models on one simulated node, and print latencies, throughput and memory.
-
-    It is the simulator of the environments, under a policy of the comparisons (fcfs: stock vLLM). Further settings
-    of the scenario are changed by words: limits.api_s=0.025.
-
-    Example: maestro-gym serve-sim -m Qwen2.5-7B --rate 8 --prompt 1024:0.7 --output 256:0.9
-
-    Example: maestro-gym serve-sim -m Llama-3.1-8B=3,Qwen2.5-14B --load 0.8 --memory elastic --json served.json
-
-    Example: maestro-gym serve-sim -m Llama-2-70B --tp 4 --gpu H100-80GB --trace requests.csv
-    """
-    from maestro_gym.serving.request import node_of_words
-    from maestro_gym.serving.serve import latency_rows, node_facts, serve, throughput_rows
-
-    names = split_words(model) or ["Llama-3.1-8B"]
-    config = node_of_words(
-        names,
-        gpu=gpu,
-        host=host,
-        tp=tp,
-        model_files=models or (),
-        limits={
-            "max_num_seqs": max_num_seqs,
-            "max_num_batched_tokens": max_num_batched_tokens,
-            "gpu_memory_utilization": gpu_memory_utilization,
-            "memory_mode": memory,
-            "partitions": len(names) if partitions is None else partitions,
-            "gpu_sharing": sharing,
-            "prefix_caching": prefix_caching,
-        },
-        rate_rps=rate,
-        load=load,
-        trace=trace,
-        duration_s=duration,
-        lengths={"prompt_tokens": prompt, "output_tokens": output_law, "prefix_tokens": prefix},
-        prefix_groups=prefix_groups,
-        cv=cv,
-        overrides=dotted_overrides(overrides),
-    )
-    served = serve(config, policy, seed)
-    latency, throughput, facts = latency_rows(served.result), throughput_rows(served.result), node_facts(served)
-    show_table("latency, in seconds", latency, "ttft: first token; itl: a call's mean gap; e2e: last token")
-    show_table("throughput", throughput)
-    show_table("node", [{"field": name, "value": value} for name, value in facts.items()], "bytes are of one GPU")
-    for note in served.notes:
-        output().print(note)
-    write_json(
-        json_file,
-        {
-            "command": "serve-sim",
-            "policy": policy,
-            "seed": seed,
-            "latency": latency,
-            "throughput": throughput,
-            "node": facts,
-            "notes": list(served.notes),
-            "scenario": config.model_dump(mode="json"),
-        },
-    )
-
-
-@app.command()
-def fidelity(
-    profiles: Annotated[Path, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")],
-    models: Annotated[
-        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
-    ] = None,
-    gpu: Annotated[
-        list[str] | None,
-        typer.Option("--gpu", metavar="NAME=FILE", help="What a GPU's name in the files means: YAML or catalogue."),
-    ] = None,
-    host: Annotated[str, typer.Option("--host", help="Host of the catalogue, or a YAML file.")] = "gpu8-1152",
-    split: Annotated[
-        bool,
-        typer.Option(
-            "--split/--no-split",
-            help="Also fit constants of its own to some points of each source, and score the others.",
-        ),
-    ] = True,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for CSV files, plots and fidelity.md.")
-    ] = None,
-    docs: Annotated[
-        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose tables are brought up to date.")
-    ] = None,
-    json_file: JsonFile = None,
-) -> None:
-    """Hold the performance model against measurements, and say how far it is.
-
-    Folders and columns keep the names of their public sources; docs/fidelity.md lists them.
-
-    Example: maestro-gym fidelity --profiles measurements --out runs/fidelity
-
-    Example: maestro-gym fidelity --profiles mine --models my_models.yaml --gpu b200=my_gpu.yaml
-    """
-    from maestro_gym.config.catalogue import load_catalogue
-    from maestro_gym.fidelity.measure import measure
-    from maestro_gym.fidelity.report import document, skipped_rows, summary_rows, terminal_rows
-
-    catalogue = load_catalogue(models or (), gpu or (), host)
-    console = output()
-    found = measure(profiles, catalogue, split, lambda name: console.print(f"reading {name}", style="dim"))
-    show_table(
-        "errors in percent",
-        terminal_rows(found),
-        "own: with constants fitted to other points of it",
-    )
-    for row in summary_rows(found):
-        console.print(f"worst of {row['source']}, {row['quantity']}: {row['worst_%']:+.0f} %, {row['worst_at']}")
-    if found.skipped:
-        show_table("left out", skipped_rows(found))
-    for note in found.notes:
-        console.print(note)
-    if out is not None:
-        from maestro_gym.fidelity.plots import draw
-        from maestro_gym.fidelity.report import markdown, write_csv
-
-        write_csv(found, out)
-        draw(found, out)
-        (out / "fidelity.md").write_text(markdown(found), encoding="utf-8")
-        console.print(f"\nTables, plots and page: {out}", highlight=False, soft_wrap=True)
-    if docs is not None:
-        from maestro_gym.fidelity.report import update_page
-
-        update_page(found, docs)
-    write_json(json_file, {"command": "fidelity", **document(found)})
-
-
-@app.command()
-def calibrate(
-    profiles: Annotated[
-        Path | None, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")
-    ] = None,
-    gpu: Annotated[
-        str | None, typer.Option("--gpu", help="Name in the catalogue, or NAME=FILE.yaml: where the search starts.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Hardware YAML to write.", show_default="the fleet's folder"),
-    ] = None,
-    fleet: Annotated[
-        str | None,
-        typer.Option("--fleet", "-f", help="Measure real servers in place of --profiles: a fleet file."),
-    ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each point measured on a fleet.")] = 5,
-    like: Annotated[
-        str | None,
-        typer.Option(
-            "--like", help="GPU whose efficiencies stand where this one was not measured.", show_default="its own"
-        ),
-    ] = None,
-    models: Annotated[
-        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
-    ] = None,
-    json_file: JsonFile = None,
-) -> None:
-    """Fit the constants of a GPU to measurements, published or made on real servers, and write them as a hardware file.
-
-    Example: maestro-gym calibrate --profiles measurements --gpu A100-80GB --out configs/hardware/gpus/A100-80GB.yaml
-
-    Example: maestro-gym calibrate --fleet local_cpu --out my_machine.yaml
-    """
-    if fleet is not None:
-        if profiles is not None or gpu is not None or like is not None or models:
-            raise MaestroError(
-                "--fleet measures real servers: --profiles, --gpu, --like and --models do not go with it."
-            )
-        return live_verbs.calibrate_fleet(fleet, out, repeats, json_file)
-    if profiles is None or gpu is None or out is None:
-        raise MaestroError("Give --profiles, --gpu and --out for published measurements, or --fleet for real servers.")
-    from maestro_gym.config.catalogue import load_catalogue
-    from maestro_gym.fidelity.calibrate import calibrate as fit
-    from maestro_gym.fidelity.calibrate import write_gpu
-    from maestro_gym.fidelity.report import fitted_rows
-
-    console = output()
-    catalogue = load_catalogue(models or (), [gpu] if "=" in gpu else ())
-    name = gpu.partition("=")[0]
-    fitted = fit(profiles, catalogue, name, like, lambda text: console.print(text, style="dim"))
-    rows = fitted_rows(fitted)
-    show_table("errors in percent", rows)
-    write_json(json_file, {"command": "calibrate", "rows": rows})
-    write_gpu(fitted, out, f"maestro-gym calibrate --gpu {name}" + (f" --like {like}" if like else ""))
-    console.print(f"\nHardware: {out}", highlight=False, soft_wrap=True)
-
-
 @app.command()
 def doctor(json_file: JsonFile = None) -> None:
     """Print versions, cores, threading and caches, and run a self-test of the engine.
@@ -607,6 +344,7 @@ def doctor(json_file: JsonFile = None) -> None:
         raise typer.Exit(1)
 
 
+machine_verbs.register(app)
 live_verbs.register(app)
 
 

@@ -10,14 +10,12 @@ import typer
 
 from maestro_gym.console import output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
+from maestro_gym.verb_options import JsonFile
 
 DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
 """What a validation runs unless told otherwise."""
 
 FleetName = Annotated[str, typer.Option("--fleet", "-f", help="Name in configs/live, or the path of a YAML file.")]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
-]
 
 fleet_app = typer.Typer(
     name="fleet", no_args_is_help=True, help="Start, watch and stop the vLLM servers of a fleet file."
@@ -265,6 +263,6 @@ def validate(
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the program."""
-    app.add_typer(fleet_app)
+    app.add_typer(fleet_app, name="fleet")
     app.command()(live)
     app.command()(validate)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from maestro_gym.console import dotted_overrides, output, show_table, write_json
+from maestro_gym.verb_options import JsonFile, Overrides, ScenarioName
 
 app = typer.Typer(
     name="predict",
@@ -21,17 +21,6 @@ app = typer.Typer(
 
   maestro-gym compare -p maestro --predictors oracle,boosted,role_median,constant,noisy""",
 )
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.trace=calls.csv", show_default=False),
-]
-ScenarioName = Annotated[
-    str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
-]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
-]
 
 
 @app.command()

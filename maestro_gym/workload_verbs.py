@@ -9,6 +9,7 @@ import typer
 
 from maestro_gym.console import dotted_overrides, output, show_table, split_words, write_json
 from maestro_gym.errors import MaestroError
+from maestro_gym.verb_options import JsonFile
 
 app = typer.Typer(
     name="workload",
@@ -31,9 +32,6 @@ Traces = Annotated[
     typer.Option("--trace", "-t", metavar="FILE", help="Trace file, or a folder of them; repeat for several."),
 ]
 Format = Annotated[str, typer.Option("--format", help="Format of the trace files; auto looks at their columns.")]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
-]
 
 
 @app.command()

@@ -19,7 +19,17 @@ LAYERS = (
     ("fidelity",),
     ("agents",),
     ("real_backend",),
-    ("console", "doctor", "listings", "live_verbs", "predict_verbs", "workload_verbs", "cli"),
+    (
+        "console",
+        "doctor",
+        "listings",
+        "verb_options",
+        "live_verbs",
+        "machine_verbs",
+        "predict_verbs",
+        "workload_verbs",
+        "cli",
+    ),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FOREIGN_TO_SIM = {"gymnasium", "torch", "pandas", "requests", "httpx", "aiohttp", "urllib", "http", "stable_baselines3"}

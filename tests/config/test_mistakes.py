@@ -82,7 +82,7 @@ def test_a_mistake_in_a_named_fleet_names_the_fleets_file(tmp_path: Path) -> Non
         (b"fleet: quick\n", "`models` is missing"),
         (b"extends: mine.yaml\n", "circle"),
         (b"models: 3\nfleet: quick\nworkload: {family: maestro}\n", "models"),
-        (b"extends: quick\nworkload: {trace: a.csv}\n", "give `family`, `trace` or `requests`"),
+        (b"extends: quick\nworkload: {trace: a.csv}\n", "give `family`, `mixture`, `trace` or `requests`"),
         (b"extends: quick\ncontention: high\nworkload: {load: 0.3}\n", "contention: high"),
         (b"extends: quick\nseeds: [1, 1]\n", "seeds"),
     ],

@@ -1,0 +1,23 @@
+"""Options that many verbs of the command line share, so that they are spelled and explained alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.load=0.9", show_default=False),
+]
+ScenarioName = Annotated[
+    str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
+]
+Contention = Annotated[
+    str | None,
+    typer.Option("--contention", "-c", help="low, medium or high: offered load 0.5, 0.8 or 1.1 of capacity."),
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
+]
