@@ -1,6 +1,7 @@
 """The live loop over stand-ins: the decisions of the policies, carried out, and accounts that hold."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,15 @@ def test_the_servers_get_the_lengths_and_prefixes_of_the_workload(server: StandI
     controller = run(controller_of(fleet_of([server]), tmp_path))
     episode = controller.episode
     bodies = [body for body in server.bodies if body["max_tokens"] != 2 or len(body["prompt"]) != 16]
-    assert sorted(len(body["prompt"]) for body in bodies) == sorted(episode.stages["prompt_tokens"].tolist())
-    assert sorted(body["max_tokens"] for body in bodies) == sorted(episode.hidden["output_tokens"].tolist())
-    assert server.counters["hits"] > 0
+    prompts = Counter(len(body["prompt"]) for body in bodies)
+    limits = Counter(body["max_tokens"] for body in bodies)
+    # A stage that the reclaim rule paused, as it may on a crowded machine, is sent again with what it has by then.
+    assert prompts >= Counter(episode.stages["prompt_tokens"].tolist())
+    assert limits >= Counter(episode.hidden["output_tokens"].tolist())
     hits = controller.books.view.stages["prefix_hit_tokens"][0]
-    assert hits.sum() == server.counters["hits"]
+    assert 0 < hits.sum() <= server.counters["hits"]
+    if len(bodies) == len(episode.stages):
+        assert hits.sum() == server.counters["hits"]
 
 
 def test_a_live_run_has_the_metrics_of_a_simulated_one(two_servers: list[StandIn], tmp_path: Path) -> None:
