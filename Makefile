@@ -28,7 +28,7 @@ install: $(STAMP) ## make .venv and install the project with the tested versions
 
 run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals, end with table and report
 	$(BIN)/maestro-gym train --scenario quick --contention high --out $(RUN_DIR)/learned
-	$(BIN)/maestro-gym compare --scenario quick --contention high --reference warm-jsq --out $(RUN_DIR)/compare \
+	$(BIN)/maestro-gym compare --scenario quick --contention high --seeds 10-29 --reference warm-jsq --out $(RUN_DIR)/compare \
 		--policy $(RUN_DIR)/learned,maestro,edf,srtf,warm-jsq,warm-jsq+maestro,jsq,jsq+maestro,random,random+maestro
 
 test: $(STAMP) ## run all tests on two cores
