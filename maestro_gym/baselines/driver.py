@@ -48,6 +48,54 @@ def play(
     return simulation
 
 
+def result_of(
+    simulation: Simulation,
+    scenario: Scenario,
+    policy: Policy,
+    episode: Episode,
+    split: str,
+    seed: int,
+    index: int,
+    wall_s: float,
+) -> EpisodeResult:
+    """Gather what the first environment of a simulation left behind.
+
+    Args:
+        simulation: at the end of the episode.
+        scenario: what ran.
+        policy: who decided.
+        episode: what happened.
+        split: split of the episode.
+        seed: seed of the environment.
+        index: number of the episode.
+        wall_s: seconds of real time that it took.
+
+    Returns:
+        The log of the episode.
+    """
+    view, _, core = simulation.state
+    return EpisodeResult(
+        policy=policy.name,
+        scenario=scenario.config.name,
+        contention=scenario.config.contention or f"{scenario.rate_rps / scenario.capacity_rps:.2f}",
+        split=split,
+        seed=seed,
+        index=index,
+        episode=episode,
+        stages=np.array(view.stages[0, : len(episode.stages)]),
+        workflows=np.array(view.workflows[0, : len(episode.workflows)]),
+        counters=core.counters[0].copy(),
+        samples=np.array(core.samples[0, : core.env[0]["samples"]]),
+        residency_log=np.array(core.residency_log[0, : core.residency_len[0]]),
+        end_s=float(view.clock[0]["now_s"]),
+        done=DONE_NAMES[core.env[0]["done"]],
+        world=scenario.world,
+        model_names=tuple(scenario.model_names),
+        node_names=tuple(scenario.node_names),
+        wall_s=wall_s,
+    )
+
+
 def run_episode(
     scenario: Scenario,
     policy: Policy,
@@ -80,24 +128,4 @@ def run_episode(
     begin = time.perf_counter()
     simulation = play(scenario.world, episode, policy, key=seed, warm=warm, placement=placement, samples=samples)
     wall_s = time.perf_counter() - begin
-    view, _, core = simulation.state
-    return EpisodeResult(
-        policy=policy.name,
-        scenario=scenario.config.name,
-        contention=scenario.config.contention or f"{scenario.rate_rps / scenario.capacity_rps:.2f}",
-        split=split,
-        seed=seed,
-        index=index,
-        episode=episode,
-        stages=np.array(view.stages[0, : len(episode.stages)]),
-        workflows=np.array(view.workflows[0, : len(episode.workflows)]),
-        counters=core.counters[0].copy(),
-        samples=np.array(core.samples[0, : core.env[0]["samples"]]),
-        residency_log=np.array(core.residency_log[0, : core.residency_len[0]]),
-        end_s=float(view.clock[0]["now_s"]),
-        done=DONE_NAMES[core.env[0]["done"]],
-        world=scenario.world,
-        model_names=tuple(scenario.model_names),
-        node_names=tuple(scenario.node_names),
-        wall_s=wall_s,
-    )
+    return result_of(simulation, scenario, policy, episode, split, seed, index, wall_s)

@@ -14,7 +14,7 @@ from maestro_gym.config.hardware import (
 from maestro_gym.config.law import Law
 from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.config.loading import compose_scenario, dump_config, load_scenario, load_train, scenario_names
-from maestro_gym.config.messages import config_error
+from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import (
@@ -50,7 +50,6 @@ __all__ = [
     "WorkloadConfig",
     "compose_scenario",
     "config_dir",
-    "config_error",
     "config_names",
     "dump_config",
     "find_config",
@@ -60,4 +59,5 @@ __all__ = [
     "nearest",
     "read_yaml",
     "scenario_names",
+    "validated",
 ]

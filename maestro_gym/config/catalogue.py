@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from maestro_gym.config.files import config_names, find_config, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
 from maestro_gym.config.limits import LimitsConfig
-from maestro_gym.config.messages import config_error
+from maestro_gym.config.messages import validated
 from maestro_gym.errors import MaestroError
 
 M = TypeVar("M", bound=BaseModel)
@@ -89,7 +89,7 @@ def load_catalogue(models: Sequence[Path] = (), gpus: Sequence[str] = (), host: 
         for name, keys in read_yaml(path).items():
             if not isinstance(keys, dict):
                 raise MaestroError(f"--models {path}: `{name}` holds no keys; write layers, hidden, heads and so on.")
-            known[str(name)] = _validate(ArchitectureConfig, keys, f"{path}: {name}")
+            known[str(name)] = validated(ArchitectureConfig, keys, lambda _, place=f"{path}: {name}": place)
     cards = {
         name: _read(GpuConfig, find_config("hardware/gpus", name, "gpus")) for name in config_names("hardware/gpus")
     }
@@ -123,11 +123,4 @@ def _plain(name: str) -> str:
 
 
 def _read(model: type[M], path: Path) -> M:
-    return _validate(model, read_yaml(path), str(path))
-
-
-def _validate(model: type[M], keys: dict, place: str) -> M:
-    try:
-        return model.model_validate(keys)
-    except ValidationError as error:
-        raise config_error(error, model, lambda _: place) from None
+    return validated(model, read_yaml(path), lambda _: str(path))

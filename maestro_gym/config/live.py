@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
 from maestro_gym.config.files import find_config, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
-from maestro_gym.config.messages import config_error
+from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig
 
 
@@ -196,10 +196,7 @@ def load_fleet(name_or_path: str) -> LiveFleetConfig:
     raw = read_yaml(path)
     raw.setdefault("name", path.stem)
     raw["gpus"] = {name: _gpu(value, path) for name, value in (raw.get("gpus") or {}).items()}
-    try:
-        return LiveFleetConfig.model_validate(raw)
-    except ValidationError as error:
-        raise config_error(error, LiveFleetConfig, lambda _: str(path)) from None
+    return validated(LiveFleetConfig, raw, lambda _: str(path))
 
 
 def _gpu(value: object, path: Path) -> object:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from maestro_gym.config.base import hint
 from maestro_gym.config.files import config_names, find_config, read_yaml
 from maestro_gym.config.fleet import FleetConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
-from maestro_gym.config.messages import config_error
+from maestro_gym.config.messages import validated
 from maestro_gym.config.overrides import Override, assign, parse_override
 from maestro_gym.config.scenario import ScenarioConfig
 from maestro_gym.config.training import TrainConfig
@@ -79,7 +79,7 @@ def compose_scenario(
     _resolve_references(raw, place, folder)
     _resolve_catalogue(raw, place)
     _resolve_load(raw)
-    config = _validate(ScenarioConfig, raw, _origin(place, parsed))
+    config = validated(ScenarioConfig, raw, _origin(place, parsed))
     _check_fleet(config, place)
     return config
 
@@ -97,7 +97,7 @@ def load_train(name_or_path: str) -> TrainConfig:
         MaestroError: A key is unknown, a value bad, or there is no such file.
     """
     path = find_config("train", name_or_path, "train")
-    return _validate(TrainConfig, read_yaml(path), lambda _: str(path))
+    return validated(TrainConfig, read_yaml(path), lambda _: str(path))
 
 
 def scenario_names() -> list[str]:
@@ -172,7 +172,7 @@ def _read_reference(section: str, name: str, place: str, folder: Path) -> dict[s
     directory, model = _REFERENCES[section]
     file = find_config(directory, name, place, folder)
     content = read_yaml(file)
-    _validate(model, content, lambda _: str(file))
+    validated(model, content, lambda _: str(file))
     return content
 
 
@@ -203,7 +203,7 @@ def _fetch(raw: dict[str, Any], section: str, folder: str, name: str, model: typ
         raise MaestroError(f"{place}: `{name}` is not in the catalogue configs/{folder}. {hint(name, known)}")
     file = find_config(folder, name, place)
     content = read_yaml(file)
-    _validate(model, content, lambda _: str(file))
+    validated(model, content, lambda _: str(file))
     table[name] = _merge(content, own or {})
 
 
@@ -237,13 +237,6 @@ def _origin(source: str, overrides: Sequence[Override]) -> Callable[[str], str]:
         return source
 
     return origin
-
-
-def _validate(model: type[M], raw: dict[str, Any], origin: Callable[[str], str]) -> M:
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise config_error(error, model, origin) from None
 
 
 def _check_fleet(config: ScenarioConfig, place: str) -> None:

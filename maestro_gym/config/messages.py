@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,19 +13,31 @@ from maestro_gym.config.base import hint
 from maestro_gym.errors import MaestroError
 
 Location = Sequence[int | str]
+M = TypeVar("M", bound=BaseModel)
 
 
-def config_error(error: ValidationError, model: type[BaseModel], origin: Callable[[str], str]) -> MaestroError:
-    """Tell the first mistakes of a validation.
+def validated(model: type[M], raw: Any, origin: Callable[[str], str]) -> M:  # noqa: ANN401 - raw YAML
+    """Check a raw configuration against its model.
 
     Args:
-        error: What pydantic raised.
-        model: The model that was validated.
+        model: What it must be.
+        raw: What was written.
         origin: Maps a dotted place to where it was written: a file or an override.
 
     Returns:
-        The error to raise.
+        The typed configuration.
+
+    Raises:
+        MaestroError: A key is unknown or a value bad.
     """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise _config_error(error, model, origin) from None
+
+
+def _config_error(error: ValidationError, model: type[BaseModel], origin: Callable[[str], str]) -> MaestroError:
+    """Tell the first mistakes of a validation."""
     found = error.errors(include_url=False, include_context=True)
     # A union reports each of its branches; the place is the same, so the first tells enough.
     told: dict[str, str] = {}

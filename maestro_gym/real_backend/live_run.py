@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from maestro_gym.baselines.driver import result_of
 from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.evaluation.metrics import result_row
@@ -21,7 +22,6 @@ from maestro_gym.policy import Policy
 from maestro_gym.real_backend.controller import Controller
 from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.run_settings import RunSettings
-from maestro_gym.schema import DONE_NAMES
 from maestro_gym.sim.scenario import Scenario
 
 
@@ -49,27 +49,15 @@ def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
 
 def _result(controller: Controller, wall_s: float) -> EpisodeResult:
     settings, scenario = controller.settings, controller.settings.scenario
-    view, _, core = controller.books.simulation.state
-    episode = controller.episode
-    return EpisodeResult(
-        policy=controller.policy.name,
-        scenario=scenario.config.name,
-        contention=scenario.config.contention or f"{scenario.rate_rps / scenario.capacity_rps:.2f}",
-        split=settings.split,
-        seed=settings.seed,
-        index=settings.index,
-        episode=episode,
-        stages=np.array(view.stages[0, : len(episode.stages)]),
-        workflows=np.array(view.workflows[0, : len(episode.workflows)]),
-        counters=core.counters[0].copy(),
-        samples=np.array(core.samples[0, : core.env[0]["samples"]]),
-        residency_log=np.array(core.residency_log[0, : core.residency_len[0]]),
-        end_s=float(view.clock[0]["now_s"]),
-        done=DONE_NAMES[core.env[0]["done"]],
-        world=scenario.world,
-        model_names=tuple(scenario.model_names),
-        node_names=tuple(scenario.node_names),
-        wall_s=wall_s,
+    return result_of(
+        controller.books.simulation,
+        scenario,
+        controller.policy,
+        controller.episode,
+        settings.split,
+        settings.seed,
+        settings.index,
+        wall_s,
     )
 
 

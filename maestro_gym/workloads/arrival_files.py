@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from maestro_gym.config import StrictModel, config_error, find_config, read_yaml
+from maestro_gym.config import StrictModel, find_config, read_yaml, validated
 from maestro_gym.errors import MaestroError
 from maestro_gym.workloads.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.table_checks import numbers, place, require_columns, text
@@ -60,10 +60,7 @@ def load_arrivals(name_or_path: str, place: str) -> ArrivalFileSpec:
         MaestroError: there is no such file, a key is unknown or a value bad.
     """
     path = find_config("arrivals", name_or_path, place)
-    try:
-        return ArrivalFileSpec.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise config_error(error, ArrivalFileSpec, lambda _: str(path)) from None
+    return validated(ArrivalFileSpec, read_yaml(path), lambda _: str(path))
 
 
 def fit_arrivals(paths: Sequence[Path], *, name: str, date: str, command: str) -> ArrivalFileSpec:

@@ -126,6 +126,10 @@ class Renewal:
         return renewal_times_s(key, rate_rps, horizon_s, self.cv)
 
 
+POISSON = Renewal()
+"""What arrives unless a process is named."""
+
+
 def _on_changing_clock(
     key: int, edges_s: np.ndarray, pace: np.ndarray, rate_rps: float, horizon_s: float, cv: float
 ) -> np.ndarray:

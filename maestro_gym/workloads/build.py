@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from maestro_gym.config import ScenarioConfig, WorkloadConfig, config_error, find_config, read_yaml
+from maestro_gym.config import ScenarioConfig, WorkloadConfig, find_config, read_yaml, validated
 from maestro_gym.workloads.arrivals import ArrivalProcess
 from maestro_gym.workloads.build_arrivals import build_arrivals
 from maestro_gym.workloads.deployments import Deployments, make_deployments
@@ -35,10 +33,7 @@ def load_family(name_or_path: str) -> FamilySpec | MachineFamilySpec:
     path = find_config("workloads", name_or_path, "workload.family")
     content = read_yaml(path)
     model = MachineFamilySpec if "machines" in content else FamilySpec
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise config_error(error, model, lambda _: str(path)) from None
+    return validated(model, content, lambda _: str(path))
 
 
 def deployments_of(config: ScenarioConfig) -> Deployments:

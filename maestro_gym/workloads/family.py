@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from maestro_gym.schema import Episode
-from maestro_gym.workloads.arrivals import ArrivalProcess, Renewal
+from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments, match_popularity
 from maestro_gym.workloads.drawing import Drawer, Drawn, MachineDrawer, StepDrawer
 from maestro_gym.workloads.graph import assemble
@@ -18,7 +18,6 @@ from maestro_gym.workloads.workload import Mix, mix_of
 
 # Keys of samples for statistics; negative, so that no episode has them.
 _SHAPE_KEY, _MIX_KEY, _HISTORY_KEY = -1, -2, -3
-POISSON = Renewal()
 
 
 class FamilyWorkload:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from maestro_gym.config import StrictModel, config_error, find_config, read_yaml
+from maestro_gym.config import StrictModel, find_config, read_yaml, validated
 from maestro_gym.errors import MaestroError
 from maestro_gym.workloads.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.table_checks import require_columns, text
@@ -42,10 +42,7 @@ def load_popularity(name_or_path: str) -> PopularitySpec:
         MaestroError: there is no such file, a key is unknown or a value bad.
     """
     path = find_config("popularity", name_or_path, "workload.popularity")
-    try:
-        spec = PopularitySpec.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise config_error(error, PopularitySpec, lambda _: str(path)) from None
+    spec = validated(PopularitySpec, read_yaml(path), lambda _: str(path))
     if min(spec.shares) <= 0 or any(b > a for a, b in zip(spec.shares, spec.shares[1:], strict=False)):
         raise MaestroError(f"{path}: `shares` are above 0 and never rise from rank to rank; sort them.")
     return spec

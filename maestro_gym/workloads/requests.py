@@ -12,7 +12,7 @@ from maestro_gym.config import Law, RequestsConfig
 from maestro_gym.errors import MaestroError
 from maestro_gym.jit import njit
 from maestro_gym.schema import INTERACTIVE, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
-from maestro_gym.workloads.arrivals import ArrivalProcess, Renewal
+from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.generator import draw_tokens
 from maestro_gym.workloads.graph import assemble
@@ -23,8 +23,6 @@ from maestro_gym.workloads.workload import Mix, mix_of
 # Keys of samples for statistics; negative, so that no episode has them.
 _MIX_KEY, _HISTORY_KEY = -2, -3
 _MIX_REQUESTS = 40_000
-
-POISSON = Renewal()
 
 
 class Requests(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from maestro_gym import hashing
 from maestro_gym.errors import MaestroError
 from maestro_gym.schema import Episode
-from maestro_gym.workloads.arrivals import ArrivalProcess, Renewal, stretched
+from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess, stretched
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.graph import assemble
 from maestro_gym.workloads.records import unit_service
@@ -20,7 +20,6 @@ from maestro_gym.workloads.trace_format import Trace
 from maestro_gym.workloads.trace_mapping import fit_lengths, map_models, select
 from maestro_gym.workloads.workload import SPLITS, Mix, mix_of
 
-_POISSON = Renewal()
 SPLIT_SHARES = (0.6, 0.2, 0.2)
 """Shares of the workflows, in order of arrival, that train, validation and test own."""
 
@@ -51,7 +50,7 @@ class TraceWorkload:
         format_name: str = "auto",
         model_map: Mapping[str, str] | None = None,
         arrivals: str = "scaled",
-        process: ArrivalProcess = _POISSON,
+        process: ArrivalProcess = POISSON,
         overlong: str = "error",
         num_clusters: int = 1,
         time_scale: float = 1.0,
