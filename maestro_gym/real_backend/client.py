@@ -168,7 +168,9 @@ class NodeClient:
             while True:
                 patience_s = self.settings.stall_s if answer.output_tokens else self.settings.first_token_s
                 try:
-                    event = await asyncio.wait_for(anext(events), patience_s)
+                    # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an event.
+                    async with asyncio.timeout(patience_s):
+                        event = await anext(events)
                 except StopAsyncIteration:
                     break
                 except TimeoutError:

@@ -8,6 +8,7 @@ sent, one that was paused is cut, an engine that was promoted or demoted is woke
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -126,10 +127,10 @@ class Controller:
             most_s = TICK_S if self._progress or self._attempts else IDLE_S
             pause_s = min(most_s, self.books.next_s() - self.now_s, cap_s - self.now_s)
             if pause_s > _EXACT_S:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), pause_s)
-                except TimeoutError:
-                    continue
+                # Not wait_for: before Python 3.12 it can swallow a cancellation that meets the wake-up.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._wake.wait()
             else:
                 await asyncio.sleep(0)
 

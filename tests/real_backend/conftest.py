@@ -6,7 +6,7 @@ import pytest
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from tests.real_backend.stand_in import StandIn
 
-PATIENCE = {"connect_s": 1.0, "first_token_s": 5.0, "stall_s": 0.5, "control_s": 1.0, "backoff_s": 0.01}
+PATIENCE = {"connect_s": 1.0, "first_token_s": 5.0, "stall_s": 3.0, "control_s": 1.0, "backoff_s": 0.01}
 
 
 def fleet_of(servers: list[StandIn], **changes: Any) -> LiveFleetConfig:  # noqa: ANN401 - fields of the fleet
