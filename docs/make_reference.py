@@ -39,19 +39,24 @@ def environments() -> str:
     import gymnasium
 
     import maestro_gym  # noqa: F401 - registers the ids
+    from maestro_gym.real_backend.live_envs import LiveEnv
 
     parts = [f"# Environments\n\n{NOTICE}"]
     for name, spec in gymnasium.registry.items():
-        if not name.startswith("Maestro/"):
+        if not name.startswith("Maestro/") or name.startswith("Maestro/Live-"):
             continue
         entry = spec.entry_point
         if isinstance(entry, str):
             module, _, attribute = entry.partition(":")
             entry = getattr(importlib.import_module(module), attribute)
-        # Headings of the docstring go one level below the id.
-        page = inspect.getdoc(entry) or ""
-        parts.append(f"## {name}\n\n" + page.replace("\n## ", "\n### ") + "\n")
+        parts.append(_page(name, entry))
+    parts.append(_page("Maestro/Live-Node-v0, Live-Cluster-v0, Live-Global-v0, Live-Joint-v0", LiveEnv))
     return "\n".join(parts)
+
+
+def _page(name: str, entry: object) -> str:
+    """A class docstring under a heading, its own headings one level below."""
+    return f"## {name}\n\n" + (inspect.getdoc(entry) or "").replace("\n## ", "\n### ") + "\n"
 
 
 def main() -> None:

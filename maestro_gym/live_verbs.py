@@ -261,8 +261,115 @@ def validate(
     )
 
 
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a live run, with its events.jsonl.")],
+    fleet: FleetName = "local_cpu",
+    scenario: Annotated[
+        Path | None,
+        typer.Option(
+            "--scenario",
+            "-s",
+            metavar="FILE",
+            help="The fleet calibrated, with the run's workload.",
+            show_default="of the run, or of its validation",
+        ),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Simulate the workflows of a live run: decided anew by its policy, and placed as its log says.
+
+    The first column shows what happened, the third how far the simulator's speed is off when order and places are the
+    same, the second what becomes of it when the policy decides in the simulator's own world.
+
+    Example: maestro-gym replay runs/validate/MY_RUN/live-1-maestro-test-0
+    """
+    from maestro_gym.config.live import load_fleet
+
+    loaded = load_fleet(fleet)
+    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.real_backend.event_log import read_events
+    from maestro_gym.real_backend.replay import replay as simulate_again
+    from maestro_gym.real_backend.replay import scenario_of_run
+    from maestro_gym.sim.scenario import Scenario
+
+    header = next(read_events(folder / "events.jsonl"))
+    path = scenario or scenario_of_run(folder)
+    loaded_scenario = Scenario.load(str(path))
+    rows, _ = simulate_again(folder, loaded, loaded_scenario, load_any_policy(header["policy_spec"], loaded_scenario))
+    show_table(f"{header['policy']}: live and simulated with {path}", rows, "means, seconds")
+    write_json(json_file, {"command": "replay", "folder": folder, "scenario": path, "rows": rows})
+
+
+def fine_tune(
+    policy: Annotated[Path, typer.Option("--policy", "-p", help="Folder of a training run: the policy to begin with.")],
+    fleet: FleetName = "local_cpu",
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Decisions to learn from.")] = 512,
+    rollout: Annotated[int, typer.Option("--rollout", min=8, help="Decisions between two updates.")] = 128,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0.0, help="Adam step size.")] = 1e-4,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(
+            "--scenario",
+            "-s",
+            metavar="FILE",
+            help="Of this fleet, such as simulated.yaml of a validation: workload, load, calibration.",
+            show_default="the fleet's own",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the training episodes and of sampling.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/fine-tune/TIME")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Let a trained policy learn on, on real servers, which must be up.
+
+    The policy acts and samples as in training: this is not for servers that somebody waits for. Every update leaves a
+    complete policy in the run folder, which `live`, `validate` and `compare` take.
+
+    Example: maestro-gym fine-tune -p runs/MY_RUN --steps 512
+    """
+    from maestro_gym.config.live import load_fleet
+
+    loaded = load_fleet(fleet)
+    from maestro_gym.agents.fine_tune import fine_tune as learn_on
+    from maestro_gym.agents.policy_file import read_card
+    from maestro_gym.envs.sb3 import BatchVecEnv
+    from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
+
+    console = output()
+    folder = out or Path("runs") / "fine-tune" / time.strftime("%Y%m%d-%H%M%S")
+    card = read_card(policy)
+    options = LiveEnvOptions(
+        fleet=loaded,
+        scenario=None if scenario is None else str(scenario),
+        folder=folder / "episodes",
+        companions=card.companions,
+        window=card.window,
+        information="P" if card.predictions else "N",
+    )
+    env = BatchVecEnv(LiveBatch(card.tier, options), seed)
+    rows: list[dict[str, float]] = []
+
+    def tell(row: dict[str, float]) -> None:
+        rows.append(row)
+        console.print(f"{row['steps']:.0f} of {steps} decisions", style="dim", highlight=False)
+
+    try:
+        learn_on(
+            policy, env, folder, steps=steps, rollout_steps=rollout, learning_rate=learning_rate, seed=seed, tell=tell
+        )
+    finally:
+        env.close()
+    show_table(f"learning on {loaded.name}", rows, "one row a rollout")
+    console.print(f"\nPolicy: {folder}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"command": "fine-tune", "folder": folder, "rows": rows})
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the program."""
     app.add_typer(fleet_app, name="fleet")
     app.command()(live)
     app.command()(validate)
+    app.command()(replay)
+    app.command("fine-tune")(fine_tune)

@@ -217,6 +217,7 @@ PARAMS = np.dtype(
         ("warmup_s", "f8"),  # first request after a cold start
         ("first_sleep_factor", "f8"),  # the first demotion to SLEEPING takes this times a wake (pinning memory)
         ("api_s", "f8"),  # per call
+        ("dispatch_s", "f8"),  # from admission to the engine, a place of the batch taken
         ("wait_max_s", "f8"),
         ("metrics_delay_s", "f8"),
         ("sample_period_s", "f8"),  # time series; 0 = none

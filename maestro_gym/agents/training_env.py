@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from maestro_gym.envs.batch import Batch, EnvOptions
-from maestro_gym.envs.sb3 import MaestroVecEnv, tier_of
+from maestro_gym.envs.agent_batch import EnvOptions
+from maestro_gym.envs.batch import Batch
+from maestro_gym.envs.sb3 import BatchVecEnv, tier_of
 from maestro_gym.errors import MaestroError
 from maestro_gym.schema import DONE_NO, DONE_TIME, Core, Hidden, State, View
 
@@ -36,24 +37,21 @@ class StaggeredBatch(Batch):
         self._open()
 
 
-class TrainingVecEnv(MaestroVecEnv):
-    """``MaestroVecEnv`` over a staggered batch, whose whole state can be saved and restored."""
+class TrainingVecEnv(BatchVecEnv):
+    """``BatchVecEnv`` over a staggered batch, whose whole state can be saved and restored."""
+
+    batch: StaggeredBatch
 
     def __init__(self, tier: str, num_envs: int, *, seed: int, options: EnvOptions) -> None:
         """Make the batch.
 
         Args:
-            tier: as `MaestroVecEnv` takes it.
+            tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
             num_envs: E.
             seed: environment e gets seed + e.
             options: arguments of the environments.
         """
-        super().__init__(tier, num_envs, seed=seed, **vars(options))
-        self.batch = StaggeredBatch(tier_of(tier), options, num_envs)
-
-    def own_answers(self) -> np.ndarray:
-        """What the companions' own rule would answer now; see `Batch.own_answers`."""
-        return self.batch.own_answers()
+        super().__init__(StaggeredBatch(tier_of(tier), options, num_envs), seed)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that the future depends on; the arrays themselves, to be written out before the next step."""

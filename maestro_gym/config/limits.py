@@ -77,6 +77,11 @@ class LimitsConfig(StrictModel):
         description="the first demotion to SLEEPING takes this times a wake (pinning); a modelling choice",
     )
     api_s: float = Field(default=0.03, ge=0, description="constant of a call [s]; vLLM 0.15: 25 to 40 ms")
+    dispatch_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="an admitted stage's way to its engine, its place of the batch taken [s]; 0: none",
+    )
     wait_max_s: float = Field(default=5.0, gt=0, description="a place that waits is asked again after this [s]")
     metrics_delay_s: float = Field(default=0.0, ge=0, description="age of scraped view fields [s]")
     sample_period_s: float = Field(default=1.0, ge=0, description="period of the time series [s], 0 = none")

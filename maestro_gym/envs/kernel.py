@@ -50,44 +50,56 @@ def lowest_legal(mask: np.ndarray) -> int:
     return 0
 
 
-@njit_as(types.int64(DESK, types.int64))
-def step_one(desk: Desk, e: int) -> int:
-    """Step one environment of a desk: do its action, go to the agent's next decision, write what is seen.
+@njit
+def choose(desk: Desk, e: int) -> int:
+    """The engine's code of the agent's answer, an illegal one replaced; `BEGIN` when an episode begins.
 
     Args:
-        desk: its ``buffers.actions[e]`` holds the answer.
+        desk: its ``buffers.actions[e]`` holds the answer to the decision that was shown last.
         e: environment.
-
-    Returns:
-        Why the episode is over (DONE_*), DONE_NO while it is not.
     """
-    state, layout, buffers = desk.engine.state, desk.layout, desk.buffers
+    buffers = desk.buffers
     outcome = buffers.outcome[e]
     action = int(buffers.actions[e])
     outcome.invalid = 0
     if action == BEGIN:
         for i in range(buffers.counted.shape[1]):
             buffers.counted[e, i] = 0.0
-    else:
-        if action < 0 or action >= buffers.mask.shape[1] or not buffers.mask[e, action]:
-            outcome.invalid = 1
-            state.core.counters[e].invalid_actions += 1
-            action = lowest_legal(buffers.mask[e])
-        if not act(desk.engine, e, int(outcome.tier), int(buffers.codes[e, action])):
-            outcome.invalid = 1
-    tier = advance(desk.engine, e, int(layout[0].tiers))
+        return BEGIN
+    if action < 0 or action >= buffers.mask.shape[1] or not buffers.mask[e, action]:
+        outcome.invalid = 1
+        desk.engine.state.core.counters[e].invalid_actions += 1
+        action = lowest_legal(buffers.mask[e])
+    return int(buffers.codes[e, action])
+
+
+@njit
+def show(desk: Desk, e: int, tier: int) -> int:
+    """Write what the agent sees of a decision, and what came of its last answer.
+
+    Args:
+        desk: its ``buffers.actions[e]`` still holds that answer.
+        e: environment.
+        tier: that must decide, NO_TIER at the end.
+
+    Returns:
+        Why the episode is over (DONE_*), DONE_NO while it is not.
+    """
+    state, layout, buffers = desk.engine.state, desk.layout, desk.buffers
+    outcome = buffers.outcome[e]
+    begins = buffers.actions[e] == BEGIN
     done = int(state.core.env[e].done)
     now_s = float(state.visible.clock[e].now_s)
     if done == DONE_NO and int(layout[0].evaluation) == 0 and now_s >= float(layout[0].horizon_s):
         done = DONE_TIME
-    outcome.dt_s = 0.0 if action == BEGIN else now_s - float(outcome.now_s)
+    outcome.dt_s = 0.0 if begins else now_s - float(outcome.now_s)
     outcome.now_s = now_s
     outcome.tier = tier
     outcome.place = -1 if tier == NO_TIER else int(state.visible.clock[e].place)
     outcome.done = done
     outcome.arrived = int(state.core.counters[e].arrived)
     outcome.finished = int(state.core.counters[e].finished)
-    if action != BEGIN:
+    if not begins:
         _count(state, e, buffers.counted, buffers.deltas)
     parity = int(buffers.parity[0])
     observe(
@@ -107,6 +119,36 @@ def step_one(desk: Desk, e: int) -> int:
         buffers.codes[e],
     )
     return done
+
+
+@njit_as(types.int64(DESK, types.int64))
+def step_one(desk: Desk, e: int) -> int:
+    """Step one environment of a desk: do its action, go to the agent's next decision, write what is seen.
+
+    Args:
+        desk: its ``buffers.actions[e]`` holds the answer.
+        e: environment.
+
+    Returns:
+        Why the episode is over (DONE_*), DONE_NO while it is not.
+    """
+    outcome = desk.buffers.outcome[e]
+    code = choose(desk, e)
+    if code != BEGIN and not act(desk.engine, e, int(outcome.tier), code):
+        outcome.invalid = 1
+    return show(desk, e, advance(desk.engine, e, int(desk.layout[0].tiers)))
+
+
+@njit_as(types.int64(RUNNER, types.int64))
+def choose_alone(runner: Runner, e: int) -> int:
+    """See `choose`: for an agent whose decisions are carried out elsewhere, on real servers."""
+    return choose(runner.desk, e)
+
+
+@njit_as(types.int64(RUNNER, types.int64, types.int64))
+def show_alone(runner: Runner, e: int, tier: int) -> int:
+    """See `show`: for an agent whose decisions come from elsewhere."""
+    return show(runner.desk, e, tier)
 
 
 @njit_as(types.void(RUNNER))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro_gym.envs.batch import Batch
+from maestro_gym.envs.agent_batch import AgentBatch
 from maestro_gym.schema import (
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
@@ -35,7 +35,7 @@ def memory_bar(weights: float, reserved: float, cached: float) -> str:
     return "[" + "W" * w + "K" * k + "c" * c + "." * (_BAR - w - k - c) + "]"
 
 
-def _decision(batch: Batch, e: int) -> str:
+def _decision(batch: AgentBatch, e: int) -> str:
     clock = batch.state.visible.clock[e]
     tier = int(batch.outcome[e]["tier"])
     if tier == NO_TIER:
@@ -52,7 +52,7 @@ def _decision(batch: Batch, e: int) -> str:
     return f"{TIER_NAMES[tier]} tier must decide"
 
 
-def render_text(batch: Batch, e: int) -> str:
+def render_text(batch: AgentBatch, e: int) -> str:
     """Draw one environment.
 
     Args:

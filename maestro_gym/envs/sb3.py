@@ -11,6 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from maestro_gym.envs.agent_batch import AgentBatch
 from maestro_gym.envs.batch import Batch
 from maestro_gym.envs.layout import TIER_SPECS
 from maestro_gym.envs.render import render_text
@@ -26,8 +27,8 @@ def tier_of(name: str) -> str:
     return tier
 
 
-class MaestroVecEnv(VecEnv):
-    """The batch as Stable-Baselines3 wants it.
+class BatchVecEnv(VecEnv):
+    """A batch as Stable-Baselines3 wants it.
 
     Environment e with seed s is exactly the single environment with seed s + e. Infos are filled for
     ended episodes only: ``terminal_observation``, ``TimeLimit.truncated``, and ``episode`` with its
@@ -39,16 +40,14 @@ class MaestroVecEnv(VecEnv):
         last_dt_s: float64 (E,), simulated length of the last step, for discounts by time.
     """
 
-    def __init__(self, tier: str, num_envs: int, *, seed: int | None = None, **options: Any) -> None:  # noqa: ANN401
-        """Make the batch.
+    def __init__(self, batch: AgentBatch, seed: int | None = None) -> None:
+        """Wrap a batch.
 
         Args:
-            tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
-            num_envs: E.
+            batch: the environments.
             seed: environment e gets seed + e at the first reset; None draws.
-            options: arguments of the single environment.
         """
-        self.batch = Batch(tier_of(tier), env_options(options), num_envs)
+        self.batch, num_envs = batch, batch.num_envs
         self.last_dt_s = np.zeros(num_envs)
         self._actions = np.zeros(num_envs, np.int64)
         self._returns = np.zeros(num_envs)
@@ -126,8 +125,13 @@ class MaestroVecEnv(VecEnv):
         """Legal actions of the pending decisions, bool, shape (E, A)."""
         return self.batch.buffers.mask.copy()
 
+    def own_answers(self) -> np.ndarray:
+        """What the companions' own rule would answer now; see `AgentBatch.own_answers`."""
+        return self.batch.own_answers()
+
     def close(self) -> None:
-        """Nothing is held open."""
+        """End what is under way."""
+        self.batch.close()
 
     def has_attr(self, attr_name: str) -> bool:
         """Whether every environment has an attribute: masks, and what `get_attr` answers."""
@@ -144,7 +148,7 @@ class MaestroVecEnv(VecEnv):
             return [None for _ in chosen]
         if attr_name == "last_dt_s":
             return [float(self.last_dt_s[e]) for e in chosen]
-        raise AttributeError(f"the environments of a MaestroVecEnv have no attribute {attr_name!r}")
+        raise AttributeError(f"the environments of a batch have no attribute {attr_name!r}")
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:  # noqa: ANN401 - SB3's type
         """Refused: the environments of a batch share their arguments.
@@ -152,7 +156,7 @@ class MaestroVecEnv(VecEnv):
         Raises:
             AttributeError: always.
         """
-        raise AttributeError(f"{attr_name!r} cannot be set on a MaestroVecEnv; make another with other arguments")
+        raise AttributeError(f"{attr_name!r} cannot be set on a batch; make another with other arguments")
 
     def env_method(
         self,
@@ -171,7 +175,7 @@ class MaestroVecEnv(VecEnv):
             return [self.batch.buffers.mask[e].copy() for e in chosen]
         if method_name == "render":
             return [render_text(self.batch, e) for e in chosen]
-        raise AttributeError(f"the environments of a MaestroVecEnv have no method {method_name!r}")
+        raise AttributeError(f"the environments of a batch have no method {method_name!r}")
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
         """No environment of a batch is wrapped."""
@@ -179,3 +183,18 @@ class MaestroVecEnv(VecEnv):
 
     def _chosen(self, indices: VecEnvIndices) -> Iterable[int]:
         return self._get_indices(indices)
+
+
+class MaestroVecEnv(BatchVecEnv):
+    """Simulated environments for Stable-Baselines3, see `BatchVecEnv`."""
+
+    def __init__(self, tier: str, num_envs: int, *, seed: int | None = None, **options: Any) -> None:  # noqa: ANN401
+        """Make the environments.
+
+        Args:
+            tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
+            num_envs: E.
+            seed: environment e gets seed + e at the first reset; None draws.
+            options: arguments of the single environment.
+        """
+        super().__init__(Batch(tier_of(tier), env_options(options), num_envs), seed)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from maestro_gym.envs.batch import Batch, EnvOptions
+from maestro_gym.envs.agent_batch import AgentBatch, EnvOptions
+from maestro_gym.envs.batch import Batch
 from maestro_gym.envs.layout import Layout
 from maestro_gym.envs.render import render_text
 from maestro_gym.errors import MaestroError
 from maestro_gym.schema import DONE_NO
 
 Observation = dict[str, np.ndarray]
+Options = TypeVar("Options", bound=EnvOptions)
 
 
 def observation_space_of(layout: Layout) -> spaces.Dict:
@@ -46,11 +48,14 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise MaestroError(f"render_mode={render_mode!r} does not exist; pass None or 'ansi'.")
         self.render_mode = render_mode
-        self.batch = Batch(self.tier, env_options(options), 1)
+        self.batch = self._make_batch(options)
         self.observation_space = observation_space_of(self.batch.layout)
         self.action_space = spaces.Discrete(self.batch.layout.num_actions)
         self._seeded = False
         self._over = True
+
+    def _make_batch(self, options: dict[str, Any]) -> AgentBatch:
+        return Batch(self.tier, env_options(options), 1)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -101,6 +106,10 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Queues, batches, KV and weights of every node as text, with ``render_mode="ansi"``."""
         return render_text(self.batch, 0) if self.render_mode == "ansi" else None
 
+    def close(self) -> None:
+        """End what is under way."""
+        self.batch.close()
+
     def _observation(self) -> Observation:
         return {name: array[0].copy() for name, array in self.batch.observation().items()}
 
@@ -108,16 +117,16 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         return info_of(self.batch, 0, terms)
 
 
-def env_options(given: dict[str, Any]) -> EnvOptions:
-    """Arguments of an environment as `EnvOptions`; an unknown one is an error."""
-    known = EnvOptions.__dataclass_fields__
+def env_options(given: dict[str, Any], kind: type[Options] = EnvOptions) -> Options:
+    """Arguments of an environment as `EnvOptions`, or as another kind of them; an unknown one is an error."""
+    known = kind.__dataclass_fields__
     for name in given:
         if name not in known:
             raise MaestroError(f"Maestro environments take no argument {name!r}; they take {', '.join(known)}.")
-    return EnvOptions(**given)
+    return kind(**given)
 
 
-def info_of(batch: Batch, e: int, terms: np.ndarray) -> dict[str, Any]:
+def info_of(batch: AgentBatch, e: int, terms: np.ndarray) -> dict[str, Any]:
     """Info of one environment: the same keys at every step, simulated time only.
 
     Args:

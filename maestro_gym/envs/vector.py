@@ -11,7 +11,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from maestro_gym.envs.batch import Batch, EnvOptions
+from maestro_gym.envs.agent_batch import EnvOptions
+from maestro_gym.envs.batch import Batch
 from maestro_gym.envs.render import render_text
 from maestro_gym.envs.single import env_options, info_of, observation_space_of
 from maestro_gym.errors import MaestroError

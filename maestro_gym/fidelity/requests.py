@@ -15,7 +15,7 @@ from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.fidelity.replay import one_node, replay
+from maestro_gym.serving.replay import one_node, replay
 
 SERVING_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s", "limits.api_s")
 FIT_FIRST = 100
@@ -57,8 +57,9 @@ def _read_run(reading: Reading, path: Path, catalogue: Catalogue) -> None:
         tables = kernels._replace(
             step_s=kernels.step_s + step_const_s * (tokens > 0), sample_s=kernels.sample_s + sequence_s * sequences
         )
-        to_first, to_last = replay(world, tables, queued - queued[0], prompt, output)
-        return to_first + api_s, to_last + api_s
+        arrival_s = queued - queued[0]
+        stages = replay(world, tables, arrival_s, prompt, output)
+        return stages["first_token_s"] - arrival_s + api_s, stages["finished_s"] - arrival_s + api_s
 
     def run(on: Machine) -> tuple[np.ndarray, np.ndarray]:
         return served(on.gpu.step.step_const_s, on.gpu.step.sequence_s, on.limits.api_s)

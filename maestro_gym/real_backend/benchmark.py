@@ -1,4 +1,4 @@
-"""Microbenchmarks of live servers: first tokens against prompt length, token gaps against batch and context."""
+"""Benchmarks of live servers: first tokens against prompt length, gaps against batch and context, both at work."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class Point:
     Attributes:
         model: Deployment.
         kind: ``prefill``: engine's time to the first token of a prompt alone; ``decode``: gap between tokens;
-            ``mixed``: as prefill, while a batch decodes.
-        prompt_tokens: Of each sequence; of the new one, if mixed.
+            ``mixed``: the controller's time to the first token while a batch decodes; ``served_first``,
+            ``served_gap``: means of that time and of the gap between tokens while `served_lengths` are served,
+            ``batch`` at a time.
+        prompt_tokens: Of each sequence; of the new one, if mixed; of the longest, if served.
         batch: Sequences that decode at once; 1 for a prompt alone.
         context_tokens: Mean KV tokens of a sequence while the gaps were taken.
         seconds: Median.
@@ -56,7 +58,7 @@ class Measured:
 
     Attributes:
         points: Times that a step model is fitted to.
-        api_s: Constant of a call: the controller's time to the first token less the engine's own.
+        api_s: Constant of a call: the controller's time to the first token of an idle server less the engine's own.
         kv_tokens: KV pool by server.
         wake_s: Seconds of a wake by server.
         sharing: By node with several engines awake: factor by which decoding together is slower than alone.
@@ -173,6 +175,7 @@ async def _measure(
 async def _node_samples(
     benches: Sequence[_Bench], repeats: int, tell: Callable[[str], None]
 ) -> tuple[list[Sample], list[float]]:
+    """Samples of a node's engines, and what calls cost beside the engine's own time."""
     samples: list[Sample] = []
     overheads: list[float] = []
     for bench in benches:
@@ -196,7 +199,54 @@ async def _node_samples(
         for _ in range(max(1, repeats // 2)):
             for batch, tokens in _crowds(bench):
                 samples.append(await _beside(bench, batch, tokens))
+        tell(f"{bench.node}/{bench.name}: at work")
+        for _ in range(max(1, repeats // 2)):
+            for batch in sorted({max(1, bench.batch // 2), bench.batch}):
+                samples += await _at_work(bench, batch)
     return samples, overheads
+
+
+def served_lengths(longest: int, batch: int) -> list[tuple[int, int]]:
+    """The requests of a ``served`` measurement, the same ones every time: prompt and output tokens.
+
+    Args:
+        longest: Longest prompt.
+        batch: Served at a time.
+
+    Returns:
+        Six rounds of the batch; half as many tokens in the prompt are as likely as all, outputs are short to middling.
+    """
+    rng = np.random.default_rng((20_26, batch))
+    count = 6 * batch
+    prompts = np.exp(rng.uniform(np.log(32), np.log(longest), count)).astype(int)
+    outputs = rng.integers(8, 97, count)
+    return list(zip(prompts.tolist(), outputs.tolist(), strict=True))
+
+
+def _longest_served(bench: _Bench) -> int:
+    """Prompts of half the context, or what the pool holds of a whole batch of them."""
+    room = (bench.can.kv_tokens or bench.longest * bench.batch) // bench.batch
+    return max(64, min(bench.longest // 2, room - 128))
+
+
+async def _at_work(bench: _Bench, batch: int) -> list[Sample]:
+    """Serve `served_lengths`, a next one as soon as one is done."""
+    longest = _longest_served(bench)
+    left = iter(served_lengths(longest, batch))
+    firsts: list[float] = []
+    gaps: list[float] = []
+
+    async def work() -> None:
+        for prompt_tokens, output_tokens in left:
+            answer, ttft_s = await bench.ask(prompt_tokens, output_tokens)
+            firsts.append(ttft_s)
+            gaps.append((answer.token_s[-1] - answer.token_s[0]) / (output_tokens - 1))
+
+    await asyncio.gather(*(work() for _ in range(batch)))
+    return [
+        (bench.name, "served_first", longest, batch, 0.0, float(np.mean(firsts))),
+        (bench.name, "served_gap", longest, batch, 0.0, float(np.mean(gaps))),
+    ]
 
 
 def _crowds(bench: _Bench) -> list[tuple[int, int]]:
@@ -222,13 +272,11 @@ async def _beside(bench: _Bench, batch: int, tokens: int) -> Sample:
         running.append(asyncio.create_task(bench.client.complete(request, watch(event))))
     try:
         await asyncio.gather(*(event.wait() for event in begun))
-        answer, seconds = await bench.ask(tokens, 1)
+        _, seconds = await bench.ask(tokens, 1)
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-    if answer.engine is not None and answer.engine.time_to_first_token_ms is not None:
-        seconds = answer.engine.time_to_first_token_ms / 1e3
     return bench.name, "mixed", tokens, batch, _CROWD_PROMPT + 2.0 * _SETTLE_TOKENS, seconds
 
 

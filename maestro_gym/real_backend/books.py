@@ -11,7 +11,7 @@ from maestro_gym.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend import ledger
 from maestro_gym.real_backend.capabilities import Capabilities
-from maestro_gym.real_backend.deciders import Deciders, open_deciders
+from maestro_gym.real_backend.deciders import Agent, Deciders, open_deciders
 from maestro_gym.real_backend.scenario import usable_kv_tokens
 from maestro_gym.real_backend.world import fleet_world, initial_placement, live_world
 from maestro_gym.schema import (
@@ -45,6 +45,7 @@ class Books:
         fallback: Policy,
         *,
         shadow: Policy | None = None,
+        agent: Agent | None = None,
         key: int = 0,
         samples: int = 0,
     ) -> None:
@@ -57,6 +58,7 @@ class Books:
             policy: Who acts.
             fallback: Who acts when that fails.
             shadow: Who is only asked.
+            agent: Who decides its tiers in the place of the policy.
             key: Seed of randomised rules.
             samples: Rows of the time series.
         """
@@ -77,7 +79,7 @@ class Books:
         for node, model in self._not_served(fleet):
             self.view.host_models["tier"][0, self.simulation.world.nodes["host"][node], model] = 0
         self._put_sleepers(fleet)
-        self.deciders: Deciders = open_deciders(self.simulation, policy, fallback, shadow)
+        self.deciders: Deciders = open_deciders(self.simulation, policy, fallback, shadow, agent)
         self.engine = self.deciders.books
         self.integrated_s = 0.0
 
@@ -122,8 +124,13 @@ class Books:
     def next_s(self) -> float:
         """Time of the next event that the books know of."""
         env = self.core.env[0]
-        times = [float(env["global_wait_until_s"]), float(env["next_sample_s"])]
-        times.append(float(self.core.nodes["wait_until_s"][0].min()))
+        waits_s = float(self.core.nodes["wait_until_s"][0].min())
+        return min(float(env["global_wait_until_s"]), float(env["next_sample_s"]), waits_s, self._next_change_s())
+
+    def _next_change_s(self) -> float:
+        """Time of the next arrival, or end of a tool gap."""
+        env = self.core.env[0]
+        times = [math.inf]
         if env["heap_len"] > 0:
             times.append(float(self.core.heap_s[0, 0]))
         if env["arrival_next"] < env["num_workflows"]:
@@ -193,6 +200,9 @@ class Books:
             own = engines["kv_used_bytes"] - engines["kv_cached_bytes"] - engines["kv_pinned_bytes"]
             self.core.counters["kv_used_byte_s"][0] += elapsed_s * float(np.maximum(own, 0.0).sum())
             self.integrated_s = now_s
+        # What happened meanwhile happened at its own time, not when it is noticed: waiting counts from there.
+        while (time_s := self._next_change_s()) < now_s:
+            ledger.advance_to(self.engine, time_s)
         ledger.advance_to(self.engine, now_s)
 
     def keep_still(self, fixed: list[tuple[int, int]]) -> None:

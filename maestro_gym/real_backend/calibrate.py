@@ -15,10 +15,14 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from maestro_gym import __version__
-from maestro_gym.config import GpuConfig, ScenarioConfig, dump_config
+from maestro_gym.config import ArchitectureConfig, GpuConfig, ScenarioConfig, dump_config
+from maestro_gym.config.catalogue import Machine
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.errors import MaestroError
-from maestro_gym.real_backend.benchmark import Measured, Point
+from maestro_gym.real_backend.benchmark import Measured, Point, served_lengths
+from maestro_gym.schema import World
+from maestro_gym.serving.node import DRAIN_S
+from maestro_gym.serving.replay import one_node, replay
 from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
 
 _FREE = (
@@ -27,6 +31,7 @@ _FREE = (
     "step.matmul_const_s",
     "peak_flops_per_s",
     "hbm_bytes_per_s",
+    "step.attention_prefill_const_s",
     "step.attention_prefill_flops_efficiency",
     "step.attention_decode_const_s",
     "step.attention_decode_s_per_sequence",
@@ -36,6 +41,14 @@ _PRIOR = 0.02
 """Weight of the prior: a factor e away from the start costs as much as an error of 2 % of one point."""
 
 _SMALLEST = 1e-9
+_MOST_STEPS = 100
+"""Of the fit; it settles within twenty or so where points are those of a server."""
+
+Worlds = dict[tuple[str, int, int], World]
+"""Nodes that serve alone, by model, longest prompt and batch."""
+
+KINDS = ("prefill", "decode", "mixed", "served_first", "served_gap")
+"""Of points, see `benchmark.Point`."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +99,26 @@ def fit_hardware(config: ScenarioConfig, measured: Measured) -> CalibratedGpu:
     base = np.log([max(_SMALLEST, _get(start, place)) for place in _FREE])
     measured_s = np.array([point.seconds for point in measured.points])
 
+    worlds: Worlds = {}
+
     def residuals(parameters: np.ndarray) -> np.ndarray:
-        predicted = np.array(_predict(config, _changed(start, parameters), tp, measured.points))
+        predicted = np.array(predict_points(config, _changed(start, parameters), tp, measured, worlds)) + _SMALLEST
         return np.concatenate([np.log(predicted / measured_s), _PRIOR * (parameters - base)])
 
     low = np.full(len(_FREE), -25.0)
     high = np.array([0.0 if "efficiency" in place else 45.0 for place in _FREE])
     solved = least_squares(
-        residuals, np.clip(base, low + 1e-6, high - 1e-6), bounds=(low, high), loss="soft_l1", f_scale=0.1
+        residuals,
+        np.clip(base, low + 1e-6, high - 1e-6),
+        bounds=(low, high),
+        loss="soft_l1",
+        f_scale=0.1,
+        max_nfev=_MOST_STEPS,
     )
     gpu = _changed(start, solved.x)
-    predicted = _predict(config, gpu, tp, measured.points)
+    predicted = predict_points(config, gpu, tp, measured, worlds)
     fitted = CalibratedGpu(name, gpu, measured.points, predicted)
-    fits = [_score(fitted, kind) for kind in ("prefill", "decode", "mixed")]
+    fits = [_score(fitted, kind) for kind in KINDS]
     wakes = list(measured.wake_s.values())
     residency = gpu.residency.model_copy(update={"wake_base_s": float(np.median(wakes))} if wakes else {})
     calibration = Calibration(date=time.strftime("%Y-%m-%d"), version=__version__, fits=[f for f in fits if f])
@@ -152,23 +172,71 @@ def _score(fitted: CalibratedGpu, kind: str) -> Fitted | None:
     )
 
 
-def _predict(config: ScenarioConfig, gpu: GpuConfig, tp: int, points: list[Point]) -> list[float]:
+def predict_points(
+    config: ScenarioConfig, gpu: GpuConfig, tp: int, measured: Measured, worlds: Worlds | None = None
+) -> list[float]:
+    """What the step model, and for points at work the simulator, says of measured points.
+
+    Args:
+        config: The fleet as a scenario.
+        gpu: Its hardware.
+        tp: GPUs of a node.
+        measured: The points, and the constant of a call.
+        worlds: Keeps nodes that serve alone from one call to the next.
+
+    Returns:
+        Seconds, a number a point.
+    """
     limits = config.limits
-    tables: dict[str, StepTables] = {}
-    for deployment in config.models:
-        architecture = config.architectures[deployment.architecture]
-        tables[deployment.name] = step_tables(
-            architecture, gpu, tp, limits.max_num_batched_tokens, limits.max_num_seqs, limits.moe_kernel
-        )
-    return [_point_s(tables[point.model], point, limits.max_num_batched_tokens) for point in points]
+    architectures = {item.name: config.architectures[item.architecture] for item in config.models}
+    tables = {
+        name: step_tables(architecture, gpu, tp, limits.max_num_batched_tokens, limits.max_num_seqs, limits.moe_kernel)
+        for name, architecture in architectures.items()
+    }
+    worlds = {} if worlds is None else worlds
+    served: dict[tuple[str, int, int], tuple[float, float]] = {}
+    seconds = []
+    for point in measured.points:
+        if not point.kind.startswith("served"):
+            seconds.append(_point_s(tables[point.model], point, limits.max_num_batched_tokens, measured.api_s))
+            continue
+        key = (point.model, point.prompt_tokens, point.batch)
+        if key not in served:
+            if key not in worlds:
+                worlds[key] = _serving_alone(config, gpu, tp, architectures[point.model], point.batch, measured.api_s)
+            served[key] = _served_s(worlds[key], tables[point.model], point)
+        seconds.append(served[key][point.kind == "served_gap"])
+    return seconds
 
 
-def _point_s(tables: StepTables, point: Point, budget: int) -> float:
+def _serving_alone(
+    config: ScenarioConfig, gpu: GpuConfig, tp: int, architecture: ArchitectureConfig, batch: int, api_s: float
+) -> World:
+    """A node of the fleet with one engine, ``batch`` places in it, and the way of a call to them."""
+    machine = Machine(gpu, next(iter(config.hosts.values())), config.limits)
+    limits = config.limits.model_dump(mode="json") | {"dispatch_s": api_s}
+    return one_node(architecture, machine, tp, batch, config.limits.max_num_batched_tokens, limits)
+
+
+def _served_s(world: World, tables: StepTables, point: Point) -> tuple[float, float]:
+    """Means of the time to the first token from sending, and of the gap between tokens, of `served_lengths`."""
+    prompt, output = np.array(served_lengths(point.prompt_tokens, point.batch)).T
+    fewer = tables._replace(sample_s=tables.sample_s[: point.batch + 1])
+    # All wait from the beginning, in their order, so the next one takes a place as soon as one is free.
+    stages = replay(world, fewer, 1e-6 * np.arange(len(prompt)), prompt, output)
+    # Constants that a fit tries on its way may be so slow that nothing is served within hours.
+    sent_s, first_s, last_s = (
+        np.minimum(stages[name], DRAIN_S) for name in ("admitted_s", "first_token_s", "finished_s")
+    )
+    return float((first_s - sent_s).mean()), float(((last_s - first_s) / (output - 1)).mean())
+
+
+def _point_s(tables: StepTables, point: Point, budget: int, api_s: float) -> float:
     if point.kind == "decode":
         return step_time_s(tables, [], [round(point.context_tokens)] * point.batch)
     others = [round(point.context_tokens)] * point.batch if point.kind == "mixed" else []
     # A prompt that comes beside others waits for the step under way, half of one on average.
-    total = 0.5 * step_time_s(tables, [], others) if others else 0.0
+    total = api_s + 0.5 * step_time_s(tables, [], others) if others else 0.0
     past = 0
     while past < point.prompt_tokens:
         chunk = min(budget - len(others), point.prompt_tokens - past)

@@ -1,10 +1,10 @@
-"""Who answers a decision: the policy, a safe one when it fails, and one that is only asked."""
+"""Who answers a decision: the policy, a safe one when it fails, one that is only asked, an agent outside."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,13 +25,35 @@ NO_ANSWER = -1
 """Answer that is never legal: the books then take the lowest legal action."""
 
 
+class Agent(Protocol):
+    """Who decides some tiers from outside, such as the user of a Gymnasium environment; it is waited for.
+
+    Attributes:
+        tiers: Bit t is set when it decides for tier t.
+    """
+
+    tiers: int
+
+    def open(self, engine: Any, state: State) -> None:  # noqa: ANN401 - a box
+        """The books of a run are open: their boxed engine and arrays."""
+        ...
+
+    def decide(self, tier: int) -> int:
+        """Answer the pending decision with the action code of its tier."""
+        ...
+
+    def refused(self) -> None:
+        """The last answer was illegal, the lowest legal action was taken."""
+        ...
+
+
 @dataclass(frozen=True)
 class Answer:
     """What was decided.
 
     Attributes:
         action: Action code of the decision's tier.
-        by: ``policy``, or ``fallback``.
+        by: ``policy``, ``fallback`` or ``agent``.
         latency_s: Real time that the rule took.
         shadow: What the policy in the shadow would have done, None when there is none.
         trouble: Why the fallback had to answer, empty when it had not.
@@ -50,6 +72,7 @@ class Deciders:
 
     Attributes:
         books: Boxed engine of the acting policy, which all functions of ``ledger`` take.
+        agent: Who decides its tiers in the place of the policy.
         latencies_s: Of every decision.
         troubles: Late, failed and illegal answers of the acting policy.
     """
@@ -57,6 +80,7 @@ class Deciders:
     books: Any
     _fallback: Any
     _shadow: Any
+    agent: Agent | None = None
     latencies_s: list[float] = field(default_factory=list)
     troubles: int = 0
 
@@ -65,9 +89,18 @@ class Deciders:
         """Whether the safe policy has taken over."""
         return self.troubles >= MOST_TROUBLE
 
-    def answer(self) -> Answer:
-        """Ask for the pending decision."""
+    def answer(self, tier: int) -> Answer:
+        """Ask for the pending decision.
+
+        Args:
+            tier: That must decide.
+        """
         shadow = None if self._shadow is None else _quietly(self._shadow)
+        if self.agent is not None and self.agent.tiers >> tier & 1:
+            begin = time.perf_counter()
+            action = self.agent.decide(tier)
+            self.latencies_s.append(time.perf_counter() - begin)
+            return Answer(action, "agent", self.latencies_s[-1], shadow)
         if self.replaced:
             return Answer(_quietly(self._fallback), "fallback", 0.0, shadow, "policy replaced")
         begin = time.perf_counter()
@@ -86,8 +119,17 @@ class Deciders:
             return Answer(action, "policy", latency_s, shadow, "late")
         return Answer(action, "policy", latency_s, shadow)
 
+    def refused(self, answer: Answer) -> None:
+        """An answer was illegal: the lowest legal action was taken in its place."""
+        if answer.by == "policy":
+            self.troubles += 1
+        elif self.agent is not None and answer.by == "agent":
+            self.agent.refused()
 
-def open_deciders(simulation: Simulation, policy: Policy, fallback: Policy, shadow: Policy | None) -> Deciders:
+
+def open_deciders(
+    simulation: Simulation, policy: Policy, fallback: Policy, shadow: Policy | None, agent: Agent | None
+) -> Deciders:
     """Join the books with the policies.
 
     Args:
@@ -95,6 +137,7 @@ def open_deciders(simulation: Simulation, policy: Policy, fallback: Policy, shad
         policy: Who acts.
         fallback: Who acts when that fails.
         shadow: Who is only asked.
+        agent: Who decides its tiers in the place of the policy.
 
     Returns:
         The deciders, their rules compiled: what compiling takes must not look like a late answer.
@@ -102,7 +145,9 @@ def open_deciders(simulation: Simulation, policy: Policy, fallback: Policy, shad
     state = simulation.state
     boxes = [_engine(state, policy, own_notes=False), _engine(state, fallback)]
     boxes.append(None if shadow is None else _engine(state, shadow))
-    return Deciders(*boxes)
+    if agent is not None:
+        agent.open(boxes[0], state)
+    return Deciders(*boxes, agent=agent)
 
 
 def _engine(state: State, policy: Policy, *, own_notes: bool = True) -> Any:  # noqa: ANN401 - a box

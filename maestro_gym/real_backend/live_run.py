@@ -68,8 +68,8 @@ def live_facts(controller: Controller) -> dict[str, Any]:
         controller: After its run.
     """
     latencies = np.array(controller.books.deciders.latencies_s or [0.0])
-    excess = np.array(controller.kv_excess_bytes or [0.0])
-    counts = list(controller.finishes.values())
+    excess = np.array(controller.engines.kv_excess_bytes or [0.0])
+    counts = list(controller.traffic.finishes.values())
     return {
         "policy": controller.policy.name,
         "decisions": len(controller.books.deciders.latencies_s),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,21 +14,27 @@ from maestro_gym.real_backend.books import Books
 from maestro_gym.real_backend.capabilities import probe
 from maestro_gym.real_backend.node_error import NodeError
 from maestro_gym.real_backend.server import Server
-from maestro_gym.schema import Episode
 
 _LONGEST_AWAY_S = 3600.0
 """A controller that was away for longer goes on as if it had been so long: deadlines are over then anyway."""
 
 
-async def meet(server: Server) -> None:
-    """Find out what a server can do, and bring its engine to where the run begins.
+async def meet_all(servers: Sequence[Server]) -> None:
+    """Find out what the servers can do, and bring their engines to where the run begins.
 
     Args:
-        server: Its capabilities are filled in.
+        servers: Their capabilities are filled in; those that shall have no process yet are left alone.
 
     Raises:
-        MaestroError: It does not answer, serves another model, or cannot sleep although the fleet file says so.
+        MaestroError: One does not answer, serves another model, or cannot sleep although the fleet file says so.
     """
+    # Sleepers first: others may need the memory that they leave.
+    for awake in (False, True):
+        group = [server for server in servers if server.wanted and server.engine.awake is awake]
+        await asyncio.gather(*(_meet(server) for server in group))
+
+
+async def _meet(server: Server) -> None:
     try:
         server.can = await probe(server.client)
         if server.can.sleep and server.engine.awake and await server.client.is_sleeping():
@@ -49,18 +56,18 @@ async def meet(server: Server) -> None:
         ) from None
 
 
-def check_pool(server: Server, tokens: float, episode: Episode) -> None:
-    """See that an engine can hold any single stage of the workload.
+def take_pool(books: Books, server: Server) -> None:
+    """Reckon with the KV pool that a server says it has, and see that it can hold any single stage of the workload.
 
     Args:
-        server: The engine's.
-        tokens: KV tokens that may be reserved in it.
-        episode: The workload.
+        books: The accounts.
+        server: Its engine is RUNNING in them.
 
     Raises:
         MaestroError: It cannot: that stage would wait for ever.
     """
-    stages = episode.stages[episode.stages["model"] == server.model]
+    tokens = books.set_pool(server.node, server.model, server.can)
+    stages = books.episode.stages[books.episode.stages["model"] == server.model]
     need = int((stages["prompt_tokens"] + stages["max_output_tokens"]).max(initial=0))
     if need > tokens:
         raise MaestroError(

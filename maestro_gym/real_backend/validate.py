@@ -20,8 +20,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, spearmanr
 
-from maestro_gym.baselines.driver import run_episode
-from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.errors import MaestroError
@@ -35,7 +33,7 @@ from maestro_gym.real_backend.benchmark import Measured, measure_fleet
 from maestro_gym.real_backend.calibrate import CalibratedGpu, fit_hardware, point_rows, write_hardware
 from maestro_gym.real_backend.live_run import LiveRunner
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-from maestro_gym.real_backend.world import fleet_world
+from maestro_gym.real_backend.twin import SimulatedTwin
 from maestro_gym.sim.scenario import Scenario
 
 METRICS = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment")
@@ -45,26 +43,6 @@ AIM = 0.15
 """Relative error that is aimed at, unless twice the noise floor is larger."""
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class SimulatedTwin:
-    """Runs episodes in the simulator, on the fleet as its file says.
-
-    Attributes:
-        fleet: Which engines are where.
-    """
-
-    fleet: LiveFleetConfig
-
-    def __call__(self, scenario: Scenario, policy: Policy, **settings: Any) -> EpisodeResult:  # noqa: ANN401 - passed on
-        """Run one episode; arguments and result as of ``baselines.driver.run_episode``."""
-        world = scenario.world
-        scenario.world = fleet_world(world, self.fleet)
-        try:
-            return replace(run_episode(scenario, policy, **settings), world=world)
-        finally:
-            scenario.world = world
 
 
 @dataclass
@@ -331,7 +309,12 @@ def _write_calibrated(
     plan: Plan, fitted: CalibratedGpu, measured: list[Measured], rate_rps: float | None, path: Path
 ) -> ScenarioConfig:
     fleet = plan.fleet
-    limits = fleet.limits | {"api_s": _api_s(measured), "metrics_delay_s": fleet.client.scrape_s}
+    # The controller's books have a stage running from the moment that it is sent.
+    limits = fleet.limits | {
+        "api_s": 0.0,
+        "dispatch_s": _api_s(measured),
+        "metrics_delay_s": fleet.client.scrape_s,
+    }
     sharing = [value for one in measured for value in one.sharing.values()]
     if sharing:
         # Two busy engines are each slowed by the sum of their shares.
@@ -348,7 +331,7 @@ def _api_s(measured: list[Measured]) -> float:
 
 def _pool(measured: list[Measured]) -> Measured:
     points = [point for one in measured for point in one.points]
-    return replace(measured[0], points=points)
+    return replace(measured[0], points=points, api_s=_api_s(measured))
 
 
 def _drift(measured: list[Measured]) -> dict[str, float]:

@@ -49,7 +49,7 @@ def live_world(world: World, scrape_s: float) -> World:
         The world of the controller's books.
     """
     params = world.params.copy()
-    params["api_s"] = 0.0
+    params["api_s"] = params["dispatch_s"] = 0.0
     params["metrics_delay_s"] = scrape_s
     return world._replace(params=params)
 

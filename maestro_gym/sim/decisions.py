@@ -250,7 +250,7 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     take_memory(state, e, node, slot, stage, reserve_tokens(view, e, node, stage, level))
     sequence = state.core.sequences[e, stage]
     sequence.computed_tokens = sequence.hit_tokens
-    sequence.start_s = now_s + delay_s
+    sequence.start_s = now_s + delay_s + view.world.params[0].dispatch_s
     record.admitted_s = now_s
     record.phase = STAGE_RUNNING
     engine = view.engines[e, node, slot]

@@ -233,6 +233,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "warmup_s": float(rng.choice([0.0, 0.7])),
         "first_sleep_factor": 2.0,
         "api_s": float(rng.choice([0.0, 0.03])),
+        "dispatch_s": float(rng.choice([0.0, 0.02])),
         "wait_max_s": rng.uniform(1.0, 5.0),
         "metrics_delay_s": 0.0,
         "sample_period_s": 0.0,

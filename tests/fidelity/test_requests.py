@@ -13,7 +13,7 @@ from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.errors import MaestroError
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.measure import measure
-from maestro_gym.fidelity.replay import one_node, replay
+from maestro_gym.serving.replay import one_node, replay
 from maestro_gym.sim.performance import StepTables, step_time_s
 
 SEQS, BUDGET = 8, 256
@@ -63,11 +63,11 @@ def test_a_lone_request_takes_its_prefill_and_its_decode_steps(tmp_path: Path, c
     tables, model = tables_of(tmp_path / "run", catalogue), catalogue.model("Llama-3.1-8B")
     assert model is not None
     world = one_node(model, catalogue.machine("A100-80GB"), 1, SEQS, BUDGET)
-    to_first, to_last = replay(world, tables, np.zeros(1), np.array([100]), np.array([11]))
+    (stage,) = replay(world, tables, np.zeros(1), np.array([100]), np.array([11]))
     first_s = step_time_s(tables, [(100, 0)], [], sampling_prefills=1)
-    assert to_first[0] == pytest.approx(first_s, rel=1e-6)
+    assert stage["first_token_s"] == pytest.approx(first_s, rel=1e-6)
     decode_s = sum(step_time_s(tables, [], [100 + i]) for i in range(1, 11))
-    assert to_last[0] - to_first[0] == pytest.approx(decode_s, rel=1e-3)
+    assert stage["finished_s"] - stage["first_token_s"] == pytest.approx(decode_s, rel=1e-3)
 
 
 def write_run(root: Path, catalogue: Catalogue) -> Path:
@@ -82,7 +82,8 @@ def write_run(root: Path, catalogue: Catalogue) -> Path:
     arrival_s = np.concatenate([[0.0], np.cumsum(rng.exponential(0.2, 159))])
     prompt, output = rng.integers(20, 400, 160), rng.integers(2, 120, 160)
     world = one_node(model, catalogue.machine("RTX-PRO-6000-96GB"), 1, SEQS, BUDGET)
-    to_first, to_last = replay(world, tables._replace(step_s=step_s), arrival_s, prompt, output)
+    stages = replay(world, tables._replace(step_s=step_s), arrival_s, prompt, output)
+    to_first, to_last = stages["first_token_s"] - arrival_s, stages["finished_s"] - arrival_s
     rows = [
         {
             "input_toks": int(prompt[i]),

@@ -4,7 +4,6 @@ and from the event log, never from timing."""
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.servers import ServerNote, fleet_folder, read_notes
 from maestro_gym.sim.scenario import Scenario
-from tests.real_backend.runs import assert_nothing_lost, log_of, run
+from tests.real_backend.runs import assert_nothing_lost, during, log_of, run
 
 
 def _controller(
@@ -29,17 +28,6 @@ def _controller(
     document = scenario_document(fleet, workload, horizon_s=horizon_s, drain_s=240.0)
     scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
     return Controller(RunSettings(fleet, scenario, folder), load_policy(policy, scenario))
-
-
-def _during(controller: Controller, after_s: float, trouble: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        task = asyncio.create_task(controller.run())
-        await asyncio.sleep(after_s)
-        assert not task.done()
-        await trouble()
-        await asyncio.wait_for(task, 280)
-
-    asyncio.run(main())
 
 
 def _note(fleet: LiveFleetConfig, node: int) -> ServerNote:
@@ -57,7 +45,6 @@ def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Pat
     assert_nothing_lost(controller)
     facts = live_facts(controller)
     assert facts["stages_finished_twice"] == 0
-    assert facts["decision_latency_s"]["p99"] < 0.05
     # A block of the engine a sequence is what rounding may put the gauge above the books.
     assert facts["kv_gauge_over_books_bytes"]["p90"] <= 4 * 32 * 8192
     hits = controller.books.view.stages["prefix_hit_tokens"][0]
@@ -73,11 +60,11 @@ def test_streams_that_the_server_aborts_go_on_where_they_were(live_fleet: LiveFl
             await _until_busy(controller, node)
             # Some may end by themselves before their turn comes.
             for stage in controller.books.running(node):
-                if attempt := controller._attempts.get(stage):
-                    await client.abort(f"{controller._run_id}-0-{stage}-{attempt.number}")
+                if attempt := controller.traffic.attempts.get(stage):
+                    await client.abort(controller.traffic.request_id(attempt))
             await client.close()
 
-    _during(controller, 2.0, trouble)
+    during(controller, trouble, 280)
     assert_nothing_lost(controller)
     events = log_of(controller)
     assert any(e["event"] == "fault" and "aborted by the server" in e["error"] for e in events)
@@ -89,17 +76,18 @@ def test_a_stopped_server_is_left_and_taken_back(live_fleet: LiveFleetConfig, tm
         update={"control_s": 1.0, "stall_s": 1.5, "first_token_s": 3.0, "breaker_failures": 2}
     )
     fleet = live_fleet.model_copy(update={"client": impatient})
-    controller = _controller(fleet, tmp_path, horizon_s=16.0)
+    controller = _controller(fleet, tmp_path, horizon_s=20.0)
     pid = _note(fleet, 0).pid
 
     async def trouble() -> None:
         await _until_busy(controller, 0)
         os.killpg(pid, signal.SIGSTOP)
-        await asyncio.sleep(7)
+        while controller.servers[0].up:
+            await asyncio.sleep(0.05)
         os.killpg(pid, signal.SIGCONT)
 
     try:
-        _during(controller, 2.0, trouble)
+        during(controller, trouble, 280)
     finally:
         os.killpg(pid, signal.SIGCONT)
     assert_nothing_lost(controller)
@@ -111,7 +99,8 @@ def test_a_stopped_server_is_left_and_taken_back(live_fleet: LiveFleetConfig, tm
 def test_a_killed_server_loses_no_workflow_and_serves_again_after_its_restart(
     live_fleet: LiveFleetConfig, tmp_path: Path
 ) -> None:
-    controller = _controller(live_fleet, tmp_path, rate_rps=0.7, horizon_s=75.0)
+    # Long enough for a restart on a machine that has much else to do.
+    controller = _controller(live_fleet, tmp_path, rate_rps=0.5, horizon_s=140.0)
 
     async def trouble() -> None:
         await _until_busy(controller, 1)
@@ -119,7 +108,7 @@ def test_a_killed_server_loses_no_workflow_and_serves_again_after_its_restart(
         await asyncio.to_thread(bring_up, live_fleet, print)
 
     try:
-        _during(controller, 2.0, trouble)
+        during(controller, trouble, 500)
     finally:
         bring_up(live_fleet, print)
     assert_nothing_lost(controller)

@@ -1,6 +1,7 @@
 """Live runs over stand-ins, as the tests of the controller need them, and what must hold of every one."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,34 @@ def run(controller: Controller, limit_s: float = 60.0) -> Controller:
     return controller
 
 
+async def in_the_midst(controller: Controller, task: asyncio.Task[None]) -> None:
+    """Wait until some stages are finished and others are not: by count, because no second is sure on a busy machine."""
+    while not task.done() and (not controller.begun or len(controller.traffic.finishes) < 5):
+        await asyncio.sleep(0.002)
+    assert not task.done()
+    assert len(controller.traffic.finishes) < len(controller.episode.stages)
+
+
+def during(controller: Controller, trouble: Callable[[], Awaitable[None]], limit_s: float = 60.0) -> Controller:
+    """Run, and make trouble in the midst of it."""
+
+    async def main() -> None:
+        task = asyncio.create_task(controller.run())
+        await in_the_midst(controller, task)
+        await trouble()
+        await asyncio.wait_for(task, limit_s)
+
+    asyncio.run(main())
+    return controller
+
+
 def assert_nothing_lost(controller: Controller) -> None:
     """Every workflow is finished once, in the order of its graph, and the books are empty."""
     episode = controller.episode
     view, _, core = controller.books.simulation.state
     stages = view.stages[0, : len(episode.stages)]
     assert controller.books.drained
-    assert controller.finishes == dict.fromkeys(range(len(episode.stages)), 1)
+    assert controller.traffic.finishes == dict.fromkeys(range(len(episode.stages)), 1)
     assert (stages["phase"] == STAGE_FINISHED).all()
     assert (stages["generated_tokens"] == episode.hidden["output_tokens"]).all()
     for name in ("ready_s", "sent_s", "queued_s", "admitted_s", "first_token_s", "finished_s"):

@@ -33,6 +33,7 @@ class Faults:
     metrics: bool = True
     metrics_body: bytes | None = None
     health_hangs: bool = False
+    clock_ahead_s: float = 0.0
 
 
 @dataclass
@@ -288,6 +289,8 @@ class StandIn:
             ("admission_rejections", count["rejections"]),
         ):
             lines += [f"# TYPE vllm:{name} counter", f"vllm:{name}_total{label} {float(value)}"]
+            lines += [f"# TYPE vllm:{name}_created gauge"]
+            lines += [f"vllm:{name}_created{label} {time.time() + self.faults.clock_ahead_s}"]
         return "\n".join(lines) + "\n"
 
     async def _complete(
@@ -346,7 +349,8 @@ class StandIn:
             token, reason = wait.result()
             usage["completion_tokens"] = index + (0 if token < 0 else 2 if fault == "lie" else 1)
             piece = {"index": 0, "text": "x", "finish_reason": reason, "token_ids": [token] if token >= 0 else []}
-            await _event(send, {"id": f"cmpl-{job.request_id}", "choices": [piece], "usage": usage})
+            created = int(time.time() + self.faults.clock_ahead_s)
+            await _event(send, {"id": f"cmpl-{job.request_id}", "created": created, "choices": [piece], "usage": usage})
             if reason is not None:
                 break
         now_s = time.monotonic()

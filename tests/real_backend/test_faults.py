@@ -1,8 +1,8 @@
 """Servers that die, hang, lie and refuse, and a controller that is killed: no workflow is lost or finished twice."""
 
 import asyncio
+import json
 import random
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -10,34 +10,13 @@ import pytest
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.real_backend.controller import Controller
 from tests.real_backend.conftest import fleet_of
-from tests.real_backend.runs import assert_nothing_lost, controller_of, log_of, run
+from tests.real_backend.runs import assert_nothing_lost, controller_of, during, in_the_midst, log_of, run
 from tests.real_backend.stand_in import StandIn
-
-
-async def in_the_midst(controller: Controller, task: asyncio.Task[None]) -> None:
-    """Wait until some stages are finished and others are not: by count, because no second is sure on a busy machine."""
-    while len(controller.finishes) < 5 and not task.done():
-        await asyncio.sleep(0.002)
-    assert not task.done()
-    assert len(controller.finishes) < len(controller.episode.stages)
 
 
 def impatient(fleet: LiveFleetConfig, **client: float) -> LiveFleetConfig:
     """The fleet with a client that waits less long."""
     return fleet.model_copy(update={"client": fleet.client.model_copy(update=client)})
-
-
-def _during(controller: Controller, trouble: Callable[[], Awaitable[None]], limit_s: float = 60.0) -> Controller:
-    """Run, and make trouble in the midst of it."""
-
-    async def main() -> None:
-        task = asyncio.create_task(controller.run())
-        await in_the_midst(controller, task)
-        await trouble()
-        await asyncio.wait_for(task, limit_s)
-
-    asyncio.run(main())
-    return controller
 
 
 @pytest.mark.parametrize("kind", ["drop", "garbage", "hang", "lie", "error", "busy"])
@@ -60,7 +39,7 @@ def test_a_node_that_dies_and_comes_back(two_servers: list[StandIn], tmp_path: P
             await asyncio.sleep(0.01)
         await asyncio.to_thread(two_servers[0].start)
 
-    _during(controller, trouble)
+    during(controller, trouble)
     assert_nothing_lost(controller)
     events = log_of(controller)
     kinds = [(event["event"], event.get("server")) for event in events]
@@ -75,7 +54,7 @@ def test_a_node_that_dies_for_good_leaves_its_work_to_the_other(two_servers: lis
     async def trouble() -> None:
         await asyncio.to_thread(two_servers[1].stop)
 
-    controller = _during(controller_of(fleet_of(two_servers), tmp_path), trouble)
+    controller = during(controller_of(fleet_of(two_servers), tmp_path), trouble)
     assert_nothing_lost(controller)
     down_s = next(event["time_s"] for event in log_of(controller) if event["event"] == "down")
     later = [e for e in log_of(controller) if e["event"] == "finish" and e["time_s"] > down_s]
@@ -86,7 +65,7 @@ def test_metrics_that_vanish_stop_nothing(two_servers: list[StandIn], tmp_path: 
     async def trouble() -> None:
         two_servers[0].faults.metrics = False
 
-    controller = _during(controller_of(fleet_of(two_servers), tmp_path), trouble)
+    controller = during(controller_of(fleet_of(two_servers), tmp_path), trouble)
     assert_nothing_lost(controller)
     assert [e["server"] for e in log_of(controller) if e["event"] == "metrics_lost"] == ["n0/mid"]
     assert not [e for e in log_of(controller) if e["event"] == "down"]
@@ -99,7 +78,7 @@ def test_a_server_that_comes_back_with_another_model_is_not_used(two_servers: li
         two_servers[0].finished_ids.clear()
         await asyncio.to_thread(two_servers[0].start)
 
-    controller = _during(controller_of(fleet_of(two_servers), tmp_path), trouble)
+    controller = during(controller_of(fleet_of(two_servers), tmp_path), trouble)
     assert_nothing_lost(controller)
     assert not [e for e in log_of(controller) if e["event"] == "up"]
     assert two_servers[0].finished_ids == []
@@ -113,22 +92,81 @@ def test_a_hung_health_page_takes_the_node_out(two_servers: list[StandIn], tmp_p
             server.faults.plan = lambda _: ("hang", 0)
 
     fleet = impatient(fleet_of(two_servers), control_s=0.2, first_token_s=1.0)
-    controller = _during(controller_of(fleet, tmp_path), trouble)
+    controller = during(controller_of(fleet, tmp_path), trouble)
     assert_nothing_lost(controller)
 
 
-def test_a_killed_controller_goes_on_from_its_log(two_servers: list[StandIn], tmp_path: Path) -> None:
-    fleet = fleet_of(two_servers)
-    first = controller_of(fleet, tmp_path, horizon_s=3.0)
+def test_a_node_that_turns_slow_gets_less_to_do(two_servers: list[StandIn], tmp_path: Path) -> None:
+    async def trouble() -> None:
+        two_servers[0].step_s *= 25
 
-    async def killed() -> None:
-        task = asyncio.create_task(first.run())
-        await in_the_midst(first, task)
+    controller = during(controller_of(fleet_of(two_servers), tmp_path, "jsq", rate_rps=10.0, horizon_s=3.0), trouble)
+    assert_nothing_lost(controller)
+    finishes = [event["server"] for event in log_of(controller) if event["event"] == "finish"]
+    # The first few came while both were fast.
+    assert finishes.count("n0/mid") < finishes.count("n1/mid")
+
+
+def test_a_storm_of_refusals_is_waited_out(two_servers: list[StandIn], tmp_path: Path) -> None:
+    storm = [True]
+
+    async def trouble() -> None:
+        for server in two_servers:
+            server.faults.plan = lambda request_id: ("busy", 0) if storm[0] else None
+        while sum(server.counters["rejections"] for server in two_servers) < 50:
+            await asyncio.sleep(0.01)
+        storm[0] = False
+
+    controller = during(controller_of(fleet_of(two_servers), tmp_path), trouble)
+    assert_nothing_lost(controller)
+
+
+@pytest.mark.parametrize("ahead_s", [86_400.0, -86_400.0])
+def test_clocks_of_servers_mean_nothing(two_servers: list[StandIn], tmp_path: Path, ahead_s: float) -> None:
+    two_servers[0].faults.clock_ahead_s = ahead_s
+    controller = run(controller_of(fleet_of(two_servers), tmp_path))
+    assert_nothing_lost(controller)
+    end_s = log_of(controller)[-1]["time_s"]
+    stages = controller.books.view.stages[0, : len(controller.episode.stages)]
+    for name in ("ready_s", "sent_s", "admitted_s", "first_token_s", "finished_s"):
+        assert (stages[name] >= 0.0).all()
+        assert (stages[name] <= end_s).all()
+
+
+@pytest.mark.parametrize("ahead_s", [7_200.0, -7_200.0])
+def test_a_wall_clock_that_was_set_between_two_controllers_moves_no_time_back(
+    two_servers: list[StandIn], tmp_path: Path, ahead_s: float
+) -> None:
+    fleet = fleet_of(two_servers)
+    killed(controller_of(fleet, tmp_path, horizon_s=3.0))
+    log = tmp_path / "events.jsonl"
+    header, *events = log.read_text(encoding="utf-8").splitlines()
+    first = json.loads(header)
+    first["started_unix_s"] += ahead_s
+    log.write_text("\n".join([json.dumps(first), *events]) + "\n", encoding="utf-8")
+    second = run(controller_of(fleet, tmp_path, horizon_s=3.0, resume=True))
+    assert_nothing_lost(second)
+    times = [event["time_s"] for event in log_of(second)]
+    assert times == sorted(times)
+
+
+def killed(controller: Controller) -> Controller:
+    """Run, and cancel the run in the midst of it."""
+
+    async def main() -> None:
+        task = asyncio.create_task(controller.run())
+        await in_the_midst(controller, task)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(killed())
+    asyncio.run(main())
+    return controller
+
+
+def test_a_killed_controller_goes_on_from_its_log(two_servers: list[StandIn], tmp_path: Path) -> None:
+    fleet = fleet_of(two_servers)
+    first = killed(controller_of(fleet, tmp_path, horizon_s=3.0))
     log = tmp_path / "events.jsonl"
     before = sum(event["event"] == "finish" for event in log_of(first))
     assert 0 < before < len(first.episode.stages)
@@ -166,7 +204,7 @@ def test_a_thousand_stages_under_random_faults(tmp_path: Path) -> None:
                 await asyncio.to_thread(victim.start)
                 await asyncio.sleep(0.7)
 
-        _during(controller, trouble, limit_s=120.0)
+        during(controller, trouble, limit_s=120.0)
     assert_nothing_lost(controller)
     faults = [event for event in log_of(controller) if event["event"] == "fault"]
     assert len(faults) > 50

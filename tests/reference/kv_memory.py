@@ -83,7 +83,7 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
         hit=hit,
         private=reserve_tokens(node, stage, level) - hit,
         prefix=prefix,
-        start_s=state.now_s + delay_s,
+        start_s=state.now_s + delay_s + state.fleet.limits["dispatch_s"],
         admitted_s=state.now_s,
         computed=hit,
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
 import numpy as np
 
 from maestro_gym.baselines.driver import play
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config import ArchitectureConfig, PredictorConfig
 from maestro_gym.config.catalogue import Machine
+from maestro_gym.policy import Policy
 from maestro_gym.predictors import annotate
 from maestro_gym.schema import World
 from maestro_gym.serving.node import DRAIN_S, Deployed, node_scenario
@@ -19,7 +24,12 @@ _FAR_S = 1e6
 
 
 def one_node(
-    architecture: ArchitectureConfig, on: Machine, tp: int, max_num_seqs: int, max_num_batched_tokens: int
+    architecture: ArchitectureConfig,
+    on: Machine,
+    tp: int,
+    max_num_seqs: int,
+    max_num_batched_tokens: int,
+    limits: Mapping[str, Any] | None = None,
 ) -> World:
     """The world of one node that serves one model, as stock vLLM does.
 
@@ -29,11 +39,13 @@ def one_node(
         tp: GPUs of the node.
         max_num_seqs: Largest batch.
         max_num_batched_tokens: Largest step.
+        limits: Further ones, keys of ``LimitsConfig``.
 
     Returns:
         The world.
     """
-    limits = {
+    all_limits = {
+        **(limits or {}),
         "max_num_seqs": max_num_seqs,
         "max_num_batched_tokens": max_num_batched_tokens,
         "memory_mode": "partitioned",
@@ -43,12 +55,18 @@ def one_node(
     # What arrives is put in later; the world does not depend on it.
     workload = {"requests": {"prompt_tokens": 1, "output_tokens": 1}, "rate_rps": 1.0}
     models = [Deployed("replayed", architecture)]
-    return build_world(node_scenario(models, on, tp=tp, limits=limits, workload=workload, horizon_s=DRAIN_S))
+    return build_world(node_scenario(models, on, tp=tp, limits=all_limits, workload=workload, horizon_s=DRAIN_S))
+
+
+@cache
+def _first_come() -> Policy:
+    # Once a process: loading compiled rules takes longer than serving a hundred requests.
+    return load_policy("fcfs")
 
 
 def replay(
     world: World, tables: StepTables, arrival_s: np.ndarray, prompt_tokens: np.ndarray, output_tokens: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """Serve requests first come, first served.
 
     Args:
@@ -59,7 +77,7 @@ def replay(
         output_tokens: int64, shape (requests,).
 
     Returns:
-        Time to the first token and to the last, from arrival [s]: float64, shape (requests,) each.
+        STAGE_VIEW, shape (requests,): when each was admitted, had its first token, and was finished.
     """
     served = world._replace(
         perf=np.full(world.perf.shape, tables.perf).view(np.recarray),
@@ -70,5 +88,4 @@ def replay(
     requests = Requests(arrival_s, nothing, prompt_tokens, output_tokens, output_tokens, nobody, nothing)
     episode = request_episode(requests, _FAR_S, _FAR_S, world.service)
     known = annotate(episode, world.service, PredictorConfig(kind="oracle"), key=0)
-    stages = play(served, known, load_policy("fcfs")).state.visible.stages[0, : len(arrival_s)]
-    return np.array(stages["first_token_s"]) - arrival_s, np.array(stages["finished_s"]) - arrival_s
+    return play(served, known, _first_come()).state.visible.stages[0, : len(arrival_s)]
