@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -118,6 +119,7 @@ def calibrate_fleet(fleet: str, out: Path | None, repeats: int, json_file: Path 
         "api_s": measured.api_s,
         "kv_tokens": measured.kv_tokens,
         "wake_s": measured.wake_s,
+        "load_s": measured.load_s,
         "sharing": measured.sharing,
         "seconds": measured.seconds,
     }
@@ -187,8 +189,16 @@ def live(
     shown = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment", "unfinished")
     about = f"{len(result.episode.workflows)} workflows, {len(result.episode.stages)} stages, {result.done}"
     show_table(f"{result.policy} on {loaded.name}", [{name: row[name] for name in shown}], about)
+    facts = json.loads((settings.folder / "live.json").read_text(encoding="utf-8"))
+    show_table("servers", [_server_row(server) for server in facts["servers"]])
     output().print(f"\nResults: {settings.folder}", highlight=False, soft_wrap=True)
-    write_json(json_file, {"command": "live", "folder": settings.folder, "rows": [row]})
+    write_json(json_file, {"command": "live", "folder": settings.folder, "rows": [row], "live": facts})
+
+
+def _server_row(server: dict[str, Any]) -> dict[str, Any]:
+    faults = ", ".join(f"{count} {kind}" for kind, count in server["faults"].items())
+    names = ("server", "version", "finished", "times_down")
+    return {name: server[name] for name in names} | {"faults": faults or "none"}
 
 
 def validate(

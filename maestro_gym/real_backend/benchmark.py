@@ -16,6 +16,7 @@ from maestro_gym.errors import MaestroError
 from maestro_gym.real_backend.capabilities import Capabilities, probe
 from maestro_gym.real_backend.client import Answer, NodeClient, Request
 from maestro_gym.real_backend.node_error import NodeError
+from maestro_gym.real_backend.servers import fleet_folder, read_notes
 from maestro_gym.real_backend.tiny_model import FIRST_TEXT_TOKEN
 
 OUTPUT_TOKENS = 40
@@ -61,6 +62,7 @@ class Measured:
         api_s: Constant of a call: the controller's time to the first token of an idle server less the engine's own.
         kv_tokens: KV pool by server.
         wake_s: Seconds of a wake by server.
+        load_s: Seconds from the start of a process to its first answer, by server that this machine started.
         sharing: By node with several engines awake: factor by which decoding together is slower than alone.
         seconds: How long it took.
     """
@@ -69,6 +71,7 @@ class Measured:
     api_s: float = 0.0
     kv_tokens: dict[str, int] = field(default_factory=dict)
     wake_s: dict[str, float] = field(default_factory=dict)
+    load_s: dict[str, float] = field(default_factory=dict)
     sharing: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -168,6 +171,9 @@ async def _measure(
     finally:
         for bench in benches:
             await bench.client.close()
+    for note in read_notes(fleet_folder(fleet)).values():
+        if note.ready_after_s is not None:
+            found.load_s[f"{note.node}/{note.model}"] = note.ready_after_s
     found.seconds = time.monotonic() - begin
     return found
 

@@ -119,11 +119,27 @@ def fit_hardware(config: ScenarioConfig, measured: Measured) -> CalibratedGpu:
     predicted = predict_points(config, gpu, tp, measured, worlds)
     fitted = CalibratedGpu(name, gpu, measured.points, predicted)
     fits = [_score(fitted, kind) for kind in KINDS]
-    wakes = list(measured.wake_s.values())
-    residency = gpu.residency.model_copy(update={"wake_base_s": float(np.median(wakes))} if wakes else {})
+    residency = gpu.residency.model_copy(update=_residency(config, gpu, tp, measured))
     calibration = Calibration(date=time.strftime("%Y-%m-%d"), version=__version__, fits=[f for f in fits if f])
     final = gpu.model_copy(update={"calibration": calibration, "residency": residency})
     return CalibratedGpu(name, final, measured.points, predicted)
+
+
+def _residency(config: ScenarioConfig, gpu: GpuConfig, tp: int, measured: Measured) -> dict[str, float]:
+    """Constants of promotions that were measured; what a start takes a layer and a byte stays as it is."""
+    found: dict[str, float] = {}
+    if measured.wake_s:
+        found["wake_base_s"] = float(np.median(list(measured.wake_s.values())))
+    bases = []
+    for server, seconds in measured.load_s.items():
+        name = server.partition("/")[2]
+        architecture = config.architectures[next(item.architecture for item in config.models if item.name == name)]
+        weights_gb = architecture.weight_bytes_per_gpu(tp) / 1e9
+        costs = gpu.residency
+        bases.append(seconds - costs.cpu_s_per_layer * architecture.layers - costs.cpu_s_per_gb * weights_gb)
+    if bases:
+        found["cpu_base_s"] = max(0.0, float(np.median(bases)))
+    return found
 
 
 def write_hardware(fitted: CalibratedGpu, path: Path) -> None:

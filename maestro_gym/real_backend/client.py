@@ -42,12 +42,14 @@ class Request:
         prompt_ids: Token ids.
         output_tokens: Tokens to make, exactly.
         priority: Lower goes first, where the server schedules by priority.
+        adapter: Name of a loaded LoRA adapter that answers; empty for the model itself.
     """
 
     request_id: str
     prompt_ids: Sequence[int]
     output_tokens: int
     priority: int = 0
+    adapter: str = ""
 
 
 @dataclass
@@ -149,7 +151,7 @@ class NodeClient:
 
     async def _stream(self, request: Request, answer: Answer, on_progress: OnProgress | None) -> None:
         body = {
-            "model": self.engine.model,
+            "model": request.adapter or self.engine.model,
             "prompt": list(request.prompt_ids),
             "max_tokens": request.output_tokens,
             "min_tokens": request.output_tokens,

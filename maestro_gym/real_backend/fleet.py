@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,7 @@ from maestro_gym.real_backend.servers import (
     read_notes,
     start_server,
     stop_server,
+    write_note,
 )
 from maestro_gym.real_backend.tiny_model import write_tiny_model
 from maestro_gym.real_backend.vllm_venv import vllm_program
@@ -103,6 +104,8 @@ class Launcher:
                 said = now
                 tell(f"{note.node}: {note.model} is starting, {now - begin:.0f} s")
             time.sleep(_POLL_S)
+        if note.ready_after_s is None and note.started_unix_s > 0.0:
+            write_note(self.folder, replace(note, ready_after_s=time.time() - note.started_unix_s))
         return time.monotonic() - begin
 
 

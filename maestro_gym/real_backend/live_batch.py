@@ -79,6 +79,7 @@ class LiveBatch(AgentBatch):
         _check_names(self.fleet, self.scenario.node_names, self.scenario.model_names)
         self.controller: Controller | None = None
         self._seat: _Seat | None = None
+        self._runs = 0
 
     @property
     def state(self) -> State:
@@ -103,7 +104,9 @@ class LiveBatch(AgentBatch):
             self.episodes[e] = -1
         self.episodes[e] += 1
         index = int(self.episodes[e])
-        folder = self.folder / f"seed-{int(self.seeds[e])}-episode-{index}"
+        # Numbered, because a seed may be begun again.
+        self._runs += 1
+        folder = self.folder / f"{self._runs:04d}-seed-{int(self.seeds[e])}-episode-{index}"
         settings = RunSettings(self.fleet, self.scenario, folder, self.options.split, int(self.seeds[e]), index)
         self.buffers.actions[e] = BEGIN
         self._seat = _Seat(self)

@@ -87,6 +87,8 @@ def live_facts(controller: Controller) -> dict[str, Any]:
                 "version": server.can.version,
                 "can": server.can.present,
                 "cannot": server.can.missing,
+                "finished": server.finished,
+                "times_down": server.times_down,
                 "faults": server.faults,
             }
             for server in controller.servers

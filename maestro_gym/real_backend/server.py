@@ -31,6 +31,8 @@ class Server:
         scraped_s: When, on the monotonic clock.
         metrics_lost: Whether its metrics page has vanished.
         faults: Troubles by kind.
+        finished: Stages that it finished.
+        times_down: How often it was lost.
     """
 
     node: int
@@ -45,6 +47,8 @@ class Server:
     scraped_s: float = 0.0
     metrics_lost: bool = False
     faults: dict[str, int] = field(default_factory=dict)
+    finished: int = 0
+    times_down: int = 0
     _hold_s: float = 0.0
     _held_until_s: float = 0.0
 
@@ -58,12 +62,14 @@ class Server:
         self.faults[error.fault] = self.faults.get(error.fault, 0) + 1
 
     def hold_off(self) -> None:
-        """Stay away for longer each time it goes down without having finished anything in between."""
+        """It went down: stay away for longer each time that it has finished nothing in between."""
+        self.times_down += 1
         self._hold_s = min(_HOLD_MAX_S, max(self.client.settings.breaker_open_s, 2.0 * self._hold_s))
         self._held_until_s = time.monotonic() + self._hold_s
 
     def did_well(self) -> None:
         """It finished a stage: forget earlier trouble."""
+        self.finished += 1
         self._hold_s = 0.0
 
     async def look(self) -> None:

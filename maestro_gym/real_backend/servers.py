@@ -32,6 +32,8 @@ class ServerNote:
         started_ticks: Kernel's start time of the process, so that a reused pid is never taken for it; -1 unknown.
         log: File of its output.
         command: Words that started it.
+        started_unix_s: Wall clock then.
+        ready_after_s: Seconds until it answered, None before.
     """
 
     url: str
@@ -41,6 +43,8 @@ class ServerNote:
     started_ticks: int
     log: str
     command: list[str]
+    started_unix_s: float = 0.0
+    ready_after_s: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -133,7 +137,7 @@ def start_server(
         raise MaestroError(f"{command[0]}: cannot be started ({error.strerror}); see `launch` of the fleet.") from None
     if usable:
         os.sched_setaffinity(process.pid, usable)
-    note = ServerNote(url, node, model, process.pid, _process(process.pid)[1], str(log), list(command))
+    note = ServerNote(url, node, model, process.pid, _process(process.pid)[1], str(log), list(command), time.time())
     write_note(folder, note)
     return note
 

@@ -18,6 +18,7 @@ from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.servers import ServerNote, fleet_folder, read_notes
 from maestro_gym.sim.scenario import Scenario
+from tests.live.proxy import Wire
 from tests.real_backend.runs import assert_nothing_lost, during, log_of, run
 
 
@@ -69,6 +70,28 @@ def test_streams_that_the_server_aborts_go_on_where_they_were(live_fleet: LiveFl
     events = log_of(controller)
     assert any(e["event"] == "fault" and "aborted by the server" in e["error"] for e in events)
     assert any(e["event"] == "send" and e.get("kept", 0) > 0 for e in events)
+
+
+def test_cut_connections_lose_no_workflow(live_fleet: LiveFleetConfig, tmp_path: Path) -> None:
+    ports = [node.engines[0].port for node in live_fleet.nodes]
+    with Wire(ports[0]) as one, Wire(ports[1]) as two:
+        document = live_fleet.model_dump(mode="json")
+        for node, wire in zip(document["clusters"][0]["hosts"][0]["nodes"], (one, two), strict=True):
+            node["engines"][0] |= {"url": f"http://127.0.0.1:{wire.port}", "launch": False}
+        controller = _controller(LiveFleetConfig.model_validate(document), tmp_path, rate_rps=2.0)
+
+        async def trouble() -> None:
+            for node, wire in enumerate((one, two)):
+                # A stream that has brought nothing yet is begun again without a word.
+                while not controller.servers[node].faults:
+                    await _until_busy(controller, node)
+                    wire.cut()
+                    await asyncio.sleep(0.1)
+
+        during(controller, trouble, 280)
+    assert_nothing_lost(controller)
+    faults = [event for event in log_of(controller) if event["event"] == "fault"]
+    assert {event["server"] for event in faults} == {"n0/mid", "n1/mid"}
 
 
 def test_a_stopped_server_is_left_and_taken_back(live_fleet: LiveFleetConfig, tmp_path: Path) -> None:

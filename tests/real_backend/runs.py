@@ -61,7 +61,7 @@ def during(controller: Controller, trouble: Callable[[], Awaitable[None]], limit
     async def main() -> None:
         task = asyncio.create_task(controller.run())
         await in_the_midst(controller, task)
-        await trouble()
+        await asyncio.wait_for(trouble(), limit_s)
         await asyncio.wait_for(task, limit_s)
 
     asyncio.run(main())
