@@ -72,7 +72,7 @@ class Launcher:
             cores=node.cores,
         )
 
-    def wait_ready(self, note: ServerNote, tell: Tell | None = None) -> float:
+    def wait_ready(self, note: ServerNote, tell: Tell | None = None) -> ServerNote:
         """Wait until a server answers.
 
         Args:
@@ -80,7 +80,7 @@ class Launcher:
             tell: Gets a line now and then.
 
         Returns:
-            Seconds it took.
+            The note, with the seconds that it took to answer.
 
         Raises:
             MaestroError: It ended, or took too long; the message holds the last errors of its log.
@@ -104,9 +104,10 @@ class Launcher:
                 said = now
                 tell(f"{note.node}: {note.model} is starting, {now - begin:.0f} s")
             time.sleep(_POLL_S)
-        if note.ready_after_s is None and note.started_unix_s > 0.0:
-            write_note(self.folder, replace(note, ready_after_s=time.time() - note.started_unix_s))
-        return time.monotonic() - begin
+        if note.ready_after_s is None:
+            note = replace(note, ready_after_s=time.time() - note.started_unix_s)
+            write_note(self.folder, note)
+        return note
 
 
 def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
@@ -169,14 +170,14 @@ def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
                 note = launcher.start(node, engine)
                 tell(f"{node.name}: starting {engine.model} at {engine.url}, pid {note.pid}, log {note.log}")
                 started.append(note)
-        for note in [*running, *started]:
-            seconds = launcher.wait_ready(note, tell)
-            tell(f"{note.node}: {note.model} is ready after {seconds:.0f} s")
+        ready = [launcher.wait_ready(note, tell) for note in [*running, *started]]
     except BaseException:
         for note in started:
             stop_server(launcher.folder, note)
         raise
-    return running + started
+    for note in ready:
+        tell(f"{note.node}: {note.model} is ready, it took {note.ready_after_s:.0f} s to start")
+    return ready
 
 
 def bring_down(fleet: LiveFleetConfig, tell: Tell) -> int:

@@ -43,7 +43,7 @@ class ServerNote:
     started_ticks: int
     log: str
     command: list[str]
-    started_unix_s: float = 0.0
+    started_unix_s: float
     ready_after_s: float | None = None
 
     @property

@@ -65,7 +65,7 @@ def test_a_server_that_ended_by_itself_is_not_alive(tmp_path: Path) -> None:
 
 def test_a_process_that_got_the_same_number_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SLEEPER], start_new_session=True) as stranger:
-        note = ServerNote("http://127.0.0.1:1", "n0", "m", stranger.pid, 1, str(tmp_path / "log"), [])
+        note = ServerNote("http://127.0.0.1:1", "n0", "m", stranger.pid, 1, str(tmp_path / "log"), [], 0.0)
         write_note(tmp_path, note)
         assert not note.alive
         stop_server(tmp_path, note)
