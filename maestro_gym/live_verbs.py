@@ -315,7 +315,7 @@ def fine_tune(
     fleet: FleetName = "local_cpu",
     steps: Annotated[int, typer.Option("--steps", min=1, help="Decisions to learn from.")] = 512,
     rollout: Annotated[int, typer.Option("--rollout", min=8, help="Decisions between two updates.")] = 128,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", min=0.0, help="Adam step size.")] = 1e-4,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=1e-8, help="Adam step size.")] = 1e-4,
     scenario: Annotated[
         Path | None,
         typer.Option(

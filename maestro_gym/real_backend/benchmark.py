@@ -171,8 +171,9 @@ async def _measure(
     finally:
         for bench in benches:
             await bench.client.close()
-    for note in read_notes(fleet_folder(fleet)).values():
-        if note.ready_after_s is not None:
+    addresses = {engine.url for node in fleet.nodes for engine in node.engines}
+    for url, note in read_notes(fleet_folder(fleet)).items():
+        if url in addresses and note.ready_after_s is not None:
             found.load_s[f"{note.node}/{note.model}"] = note.ready_after_s
     found.seconds = time.monotonic() - begin
     return found
