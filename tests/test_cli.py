@@ -1,6 +1,7 @@
 """The command line: help that teaches, and mistakes that cost one paragraph."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,7 +80,8 @@ def _unreachable(folder: Path) -> Path:
     """The shipped fleet at ports that nobody listens on."""
     shipped = ROOT / "configs" / "live"
     text = (shipped / "local_cpu.yaml").read_text(encoding="utf-8").replace("810", "1")
-    (folder / "one-core.gpu.yaml").write_text((shipped / "one-core.gpu.yaml").read_text(encoding="utf-8"))
+    (folder / "gpus").mkdir()
+    shutil.copy(shipped / "gpus" / "one-core.yaml", folder / "gpus")
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
     return folder / "mine.yaml"
 
