@@ -116,8 +116,9 @@ def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: T
     bare = write_scenario(scenario_document(fleet, plan.workload | {"load": plan.load}), folder / "uncalibrated.yaml")
     tell("measuring the servers")
     measured = [measure_fleet(fleet, bare, plan.repeats, lambda _: None)]
-    rate_rps = _rate_rps(plan, fit_hardware(bare, measured[0]), measured)
-    _write_calibrated(plan, fit_hardware(bare, measured[0]), measured, rate_rps, folder / "scenario.yaml")
+    fitted = fit_hardware(bare, measured[0])
+    rate_rps = _rate_rps(plan, fitted, measured)
+    _write_calibrated(plan, fitted, measured, rate_rps, folder / "scenario.yaml")
     live, loads = [], [os.getloadavg()[0]]
     for number in range(1, plan.rounds + 1):
         tell(f"round {number} of {plan.rounds} on the servers: {len(plan.policies)} policies")
