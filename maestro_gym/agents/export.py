@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 
-import numba
 import numpy as np
 
 from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard
+from maestro_gym.baselines.user_rules import compile_rule
 from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observe import observe
 from maestro_gym.errors import MaestroError
-from maestro_gym.jit import INTERPRETED, njit
+from maestro_gym.jit import njit
 from maestro_gym.policy import Rule, RuleFunction
 from maestro_gym.schema import TIER_NAMES, Hidden, View, World
 
@@ -133,5 +133,4 @@ def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFu
         best = best_candidate(kind, weights, layers, candidates, context, mask, np.zeros((4, width), np.float32))
         return codes[best] if best >= 0 else 0
 
-    # Not cached on disk: weights are part of the code.
-    return decide if INTERPRETED else numba.njit(nogil=True, error_model="numpy")(decide)
+    return compile_rule(decide)

@@ -40,11 +40,14 @@ def _load_module(path: Path) -> ModuleType:
     return module
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a plain function; what already is a dispatcher stays as it is."""
+def compile_rule(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a plain function without a cache on disk; what already is a dispatcher stays as it is.
+
+    For rules that a cache would serve stale: numba does not see edits to what a user's file calls, nor the arrays that
+    a rule has frozen into it.
+    """
     if hasattr(function, "py_func") or INTERPRETED:
         return function
-    # Not cached: numba would not see edits to what the file calls.
     return numba.njit(nogil=True, error_model="numpy")(function)
 
 
@@ -100,4 +103,4 @@ def _from_class(source: Any, name: str, path: Path) -> Rule:  # noqa: ANN401 - w
     description = (
         getattr(source, "description", None) or (inspect.getdoc(source) or "a rule of the user's").splitlines()[0]
     )
-    return Rule(name, tier, information, description, str(path), "", _compiled(decide))
+    return Rule(name, tier, information, description, str(path), "", compile_rule(decide))

@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
 from maestro_gym.baselines.registry import with_rule
 from maestro_gym.baselines.result import EpisodeResult
+from maestro_gym.baselines.user_rules import compile_rule
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.errors import MaestroError
-from maestro_gym.jit import INTERPRETED
 from maestro_gym.policy import Policy, Rule, RuleFunction
 from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.twin import SimulatedTwin
@@ -140,14 +139,9 @@ def _placed_as_logged(policy: Policy, live: dict[str, np.ndarray]) -> Policy:
     """The policy with the order and the places of a log; its node tier is its own."""
     rank = np.argsort(np.argsort(live["sent_s"], kind="stable"), kind="stable")
     for tier, function in (("global", _order_rule(rank, live["node"])), ("cluster", _place_rule(live["node"]))):
-        rule = Rule(f"logged-{tier}", tier, "N", "what a live run did", "an event log", "", _compiled(function))
+        rule = Rule(f"logged-{tier}", tier, "N", "what a live run did", "an event log", "", compile_rule(function))
         policy = with_rule(policy, rule, policy.name, "")
     return policy
-
-
-def _compiled(function: RuleFunction) -> RuleFunction:
-    # Not cached on disk: the log is part of the code.
-    return function if INTERPRETED else numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def _order_rule(rank: np.ndarray, place: np.ndarray) -> RuleFunction:
