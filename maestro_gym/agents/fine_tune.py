@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from maestro_gym.agents.callbacks import EpisodeTerms
 from maestro_gym.agents.logs import STEP_COLUMN, CsvLog, open_logger
-from maestro_gym.agents.policy_file import PolicyCard, load_network, save_policy
+from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, load_network, read_card, save_policy
 from maestro_gym.agents.run_folder import note_run
 from maestro_gym.agents.trainer import build_model
 from maestro_gym.config import TrainConfig
@@ -69,7 +69,7 @@ def fine_tune(
     """
     card, network = load_network(start)
     check_fit(card, env, start)
-    if (out / "policy.json").exists():
+    if (out / CARD_FILE).exists():
         raise MaestroError(f"{out} already holds a policy; name another folder.")
     out.mkdir(parents=True, exist_ok=True)
     train = TrainConfig(
@@ -100,26 +100,19 @@ def fine_tune(
         rows.append(row)
         tell(row)
 
-    _, callback = model._setup_learn(steps, [_Rollouts(told), EpisodeTerms(CsvLog(out / "episodes.csv"))])
-    callback.on_training_start(locals(), globals())
-    tuned = card
+    def save() -> None:
+        # Scores of the simulator are those of other weights.
+        learned = card.steps + model.num_timesteps
+        tuned = replace(card, steps=learned, reward_divisor=model.reward_scale.divisor, validation={})
+        save_policy(out, tuned, policy.mlp_extractor)
+
     note_run(out, {"fine_tuned_from": str(start), "seed": seed, "state": "running"})
     try:
-        while model.num_timesteps < steps:
-            model.collect_rollouts(env, callback, model.rollout_buffer, rollout_steps)
-            model._update_current_progress_remaining(model.num_timesteps, steps)
-            model.train()
-            model.logger.dump(model.num_timesteps)
-            # Scores of the simulator are those of other weights.
-            tuned = replace(
-                card, steps=card.steps + model.num_timesteps, reward_divisor=model.reward_scale.divisor, validation={}
-            )
-            save_policy(out, tuned, policy.mlp_extractor)
+        model.learn_until(steps, steps, [_Rollouts(told), EpisodeTerms(CsvLog(out / "episodes.csv"))], save)
     finally:
         model.logger.close()
-    callback.on_training_end()
     note_run(out, {"fine_tuned_from": str(start), "seed": seed, "state": "finished", "steps": int(model.num_timesteps)})
-    return tuned
+    return read_card(out)
 
 
 def check_fit(card: PolicyCard, env: BatchVecEnv, start: Path) -> None:

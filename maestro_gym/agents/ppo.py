@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,37 @@ class ContinuousTimePPO(MaskablePPO):
             imitate(self)
         else:
             super().train()
+
+    def learn_until(
+        self, steps: int, total: int, callbacks: list[BaseCallback], after_update: Callable[[], None]
+    ) -> None:
+        """Rollouts and updates; the learning rate's schedule always spans the whole training.
+
+        Args:
+            steps: Decisions after which to stop, those before this call included.
+            total: Decisions of the whole training.
+            callbacks: told of every step and rollout.
+            after_update: called after every update, before its numbers are written.
+        """
+        if self.num_timesteps >= steps:
+            return
+        env = self.env
+        assert env is not None
+        first = self.num_timesteps == 0
+        _, callback = self._setup_learn(
+            total - self.num_timesteps,
+            callbacks,  # type: ignore[arg-type] - a list is what Stable-Baselines3 makes one callback of
+            reset_num_timesteps=first,
+            tb_log_name="learning",
+        )
+        callback.on_training_start(locals(), globals())
+        while self.num_timesteps < steps:
+            self.collect_rollouts(env, callback, self.rollout_buffer, self.n_steps)
+            self._update_current_progress_remaining(self.num_timesteps, total)
+            self.train()
+            after_update()
+            self.logger.dump(self.num_timesteps)
+        callback.on_training_end()
 
     def _terminal_values(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
         """Values of the last observations of episodes that were cut off, 0 for all others."""

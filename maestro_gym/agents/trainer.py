@@ -130,29 +130,14 @@ class Trainer:
         if not done:
             self._evaluate(0, None)
         try:
-            self._learn(callbacks, min(train.total_steps, stop_at_steps or train.total_steps))
+            until = min(train.total_steps, stop_at_steps or train.total_steps)
+            model.learn_until(
+                until, train.total_steps, callbacks, lambda: self._average.update_parameters(self._network)
+            )
         finally:
             if bar:
                 bar.close()
             model.logger.close()
-
-    def _learn(self, callbacks: list[Any], until: int) -> None:
-        """Rollouts and updates; the learning rate's schedule always spans the whole training."""
-        model, total = self.model, self._train.total_steps
-        if model.num_timesteps >= until:
-            return
-        first = model.num_timesteps == 0
-        _, callback = model._setup_learn(
-            total - model.num_timesteps, callbacks, reset_num_timesteps=first, tb_log_name="learning"
-        )
-        callback.on_training_start(locals(), globals())
-        while model.num_timesteps < until:
-            model.collect_rollouts(self._env, callback, model.rollout_buffer, model.n_steps)
-            model._update_current_progress_remaining(model.num_timesteps, total)
-            model.train()
-            self._average.update_parameters(self._network)
-            model.logger.dump(model.num_timesteps)
-        callback.on_training_end()
 
     @property
     def _network(self) -> Any:  # noqa: ANN401 - a CandidateScorer or a SlotMlp
