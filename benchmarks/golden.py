@@ -58,7 +58,13 @@ def trained_digest(folder: Path) -> str:
 
     run = folder / "train"
     settings = ("num_envs=16", "rollout_steps=32", "batch_size=256", "total_steps=4096", "imitation_steps=1024")
-    settings += ("eval_every_steps=2048", "eval_episodes=2", "checkpoint_every_steps=4096", "horizon_s=60", "torch_threads=1")
+    settings += (
+        "eval_every_steps=2048",
+        "eval_episodes=2",
+        "checkpoint_every_steps=4096",
+        "horizon_s=60",
+        "torch_threads=1",
+    )
     words = [f"train.{setting}" for setting in settings]
     _maestro_gym("train", "--scenario", "toy", "--seed", "3", "--out", str(run), *words)
     digest = hashlib.sha256()

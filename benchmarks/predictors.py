@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 from machine import machine, machine_line, summary
 
-from maestro_gym.console import output, show_table, write_json
+from maestro_gym.cli.console import output, show_table, write_json
 from maestro_gym.predictors import BoostedPredictor, samples_of
 from maestro_gym.predictors.samples import MOST_CALLS
 from maestro_gym.predictors.store import boosted

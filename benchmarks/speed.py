@@ -40,7 +40,7 @@ _ARGUMENTS = _arguments()
 import cells  # noqa: E402
 from machine import machine, machine_line, summary  # noqa: E402
 
-from maestro_gym.console import output, show_table, write_json  # noqa: E402
+from maestro_gym.cli.console import output, show_table, write_json  # noqa: E402
 
 _IMPORTED_S = perf_counter() - _BEGAN
 _HIGH = ("contention=high",)

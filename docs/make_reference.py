@@ -17,7 +17,7 @@ def command_line() -> str:
     os.environ.update(COLUMNS="100", NO_COLOR="1")
     from typer.testing import CliRunner
 
-    from maestro_gym.cli import app
+    from maestro_gym.cli.app import app
 
     runner = CliRunner()
     parts = [f"# Command line\n\n{NOTICE}"]

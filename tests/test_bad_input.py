@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from maestro_gym.cli import app
+from maestro_gym.cli.app import app
 
 
 def _refused(*words: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numba import types
 
-from maestro_gym.boxed import Handle, box
-from maestro_gym.jit import INTERPRETED, njit
+from maestro_gym.core.boxed import Handle, box
+from maestro_gym.core.compile import INTERPRETED, njit
 
 
 class Inner(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from maestro_gym.cli import app
-from maestro_gym.console import seed_numbers, write_json
+from maestro_gym.cli.app import app
+from maestro_gym.cli.console import seed_numbers, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -48,7 +48,7 @@ def test_every_verb_gives_an_example(verb: str) -> None:
 
 def test_help_does_not_import_what_only_the_verbs_need() -> None:
     code = (
-        "import sys, maestro_gym.cli;"
+        "import sys, maestro_gym.cli.app;"
         "heavy = {'torch', 'numba', 'pandas', 'matplotlib', 'stable_baselines3', 'scipy', 'pyarrow'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

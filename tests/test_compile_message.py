@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from maestro_gym import jit
+from maestro_gym.core import compile as compiler
 
 
 def kernel() -> None:
@@ -16,24 +16,24 @@ def kernel() -> None:
 def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAESTRO_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("MAESTRO_QUIET", raising=False)
-    monkeypatch.setattr(jit, "INTERPRETED", False)
-    monkeypatch.setattr(jit, "_told", threading.Event())
+    monkeypatch.setattr(compiler, "INTERPRETED", False)
+    monkeypatch.setattr(compiler, "_told", threading.Event())
 
 
 def test_compiling_is_announced_once_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    jit._tell(kernel, "tests")
-    jit._tell(kernel, "tests")
+    compiler._tell(kernel, "tests")
+    compiler._tell(kernel, "tests")
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("Compiling the simulator") == 1
 
 
 def test_nothing_is_said_when_the_kernel_is_cached(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = jit.cache_dir("tests") / "tests_0123"
+    folder = compiler.cache_dir("tests") / "tests_0123"
     folder.mkdir(parents=True)
     module = kernel.__module__.rpartition(".")[2]
     (folder / f"{module}.kernel-11.py311.nbi").touch()
-    jit._tell(kernel, "tests")
+    compiler._tell(kernel, "tests")
     assert capsys.readouterr().err == ""
 
 
@@ -41,9 +41,9 @@ def test_nothing_is_said_when_quiet_or_interpreted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAESTRO_QUIET", "1")
-    jit._tell(kernel, "tests")
+    compiler._tell(kernel, "tests")
     monkeypatch.delenv("MAESTRO_QUIET")
-    monkeypatch.setattr(jit, "_told", threading.Event())
-    monkeypatch.setattr(jit, "INTERPRETED", True)
-    jit._tell(kernel, "tests")
+    monkeypatch.setattr(compiler, "_told", threading.Event())
+    monkeypatch.setattr(compiler, "INTERPRETED", True)
+    compiler._tell(kernel, "tests")
     assert capsys.readouterr().err == ""

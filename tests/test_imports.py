@@ -7,7 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "maestro_gym"
 LAYERS = (
-    ("errors", "schema", "hashing", "jit", "boxed"),
+    ("core",),
+    ("schema",),
     ("config", "policy"),
     ("workloads",),
     ("predictors",),
@@ -19,17 +20,7 @@ LAYERS = (
     ("fidelity",),
     ("agents",),
     ("real_backend",),
-    (
-        "console",
-        "doctor",
-        "listings",
-        "verb_options",
-        "live_verbs",
-        "machine_verbs",
-        "predict_verbs",
-        "workload_verbs",
-        "cli",
-    ),
+    ("cli",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FOREIGN_TO_SIM = {"gymnasium", "torch", "pandas", "requests", "httpx", "aiohttp", "urllib", "http", "stable_baselines3"}

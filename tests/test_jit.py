@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 
 
 def _add(amount: int) -> Callable[[int], int]:

@@ -103,7 +103,7 @@ def test_modules_stay_small_enough_to_hold_one_idea() -> None:
 
 
 def test_the_readme_names_only_verbs_that_exist() -> None:
-    from maestro_gym.cli import app
+    from maestro_gym.cli.app import app
 
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     verbs |= {str(group.name) for group in app.registered_groups}

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from maestro_gym.agents.ppo import ContinuousTimePPO
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 FOLDER = "checkpoint"
 _ENV, _OBSERVATION, _STARTS = "env/", "observation/", "episode_starts"

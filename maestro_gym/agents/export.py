@@ -15,10 +15,10 @@ from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard
 from maestro_gym.baselines.user_rules import compile_rule
+from maestro_gym.core.compile import njit
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observe import observe
-from maestro_gym.errors import MaestroError
-from maestro_gym.jit import njit
 from maestro_gym.policy import Rule, RuleFunction
 from maestro_gym.schema import TIER_NAMES, Hidden, View, World
 

@@ -15,8 +15,8 @@ from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, load_network, 
 from maestro_gym.agents.run_folder import note_run
 from maestro_gym.agents.trainer import build_model
 from maestro_gym.config import TrainConfig
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.sb3 import BatchVecEnv
-from maestro_gym.errors import MaestroError
 
 
 class _Rollouts(BaseCallback):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 
 SCORER, MLP = 0, 1
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 STEP_COLUMN = "steps"
 

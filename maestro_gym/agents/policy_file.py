@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp, build_network
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 WEIGHTS_FILE = "policy.pt"
 CARD_FILE = "policy.json"

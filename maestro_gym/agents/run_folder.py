@@ -11,7 +11,7 @@ from typing import Any
 from maestro_gym.agents.checkpoint import FOLDER as CHECKPOINT
 from maestro_gym.agents.policy_file import CARD_FILE
 from maestro_gym.config import ScenarioConfig, dump_config, load_scenario
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 
 CONFIG_FILE = "config.yaml"

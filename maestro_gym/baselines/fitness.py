@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.gates import is_expected, is_open
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import INTERACTIVE, View
 from maestro_gym.sim.estimates import NOMINAL_BATCH, prefix_hit_tokens, ready_time_s, reclaim_harm_s
 

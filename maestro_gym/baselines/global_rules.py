@@ -12,7 +12,7 @@ from maestro_gym.baselines.fitness import FitnessScale, fittest_node
 from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, NUM_GATES, is_expected, is_open
 from maestro_gym.baselines.keys import is_sooner, order_band, order_key
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.policy import RuleFunction
 from maestro_gym.schema import Hidden, View
 from maestro_gym.sim.actions import WAIT, send_code

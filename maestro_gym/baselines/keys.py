@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from maestro_gym.hashing import RULE, uniform
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
+from maestro_gym.core.hashing import RULE, uniform
 from maestro_gym.schema import Hidden, View
 from maestro_gym.sim.estimates import stage_service_s
 

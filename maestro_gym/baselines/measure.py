@@ -13,7 +13,7 @@ from numba import types
 
 from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.jit import njit_as
+from maestro_gym.core.compile import njit_as
 from maestro_gym.schema import NO_TIER, TIER_CLUSTER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, advance, open_engine

@@ -20,7 +20,7 @@ from maestro_gym.baselines.room import (
     next_step,
     start_time_s,
 )
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.policy import RuleFunction
 from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, Hidden, View
 from maestro_gym.sim.actions import WAIT, admit_code, demote_code, promote_code

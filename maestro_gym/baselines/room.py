@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, View
 from maestro_gym.sim.estimates import (
     admit_bytes,

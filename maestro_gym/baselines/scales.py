@@ -6,7 +6,7 @@ from pydantic import Field
 
 from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.config import StrictModel, config_dir, read_yaml
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 
 class ScaleConfig(StrictModel):

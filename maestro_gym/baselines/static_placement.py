@@ -9,7 +9,7 @@ the rival itself presumes a node for every model).
 
 from __future__ import annotations
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import View
 
 

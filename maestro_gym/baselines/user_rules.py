@@ -14,8 +14,8 @@ from typing import Any
 import numba
 
 from maestro_gym.config import hint
-from maestro_gym.errors import MaestroError
-from maestro_gym.jit import INTERPRETED
+from maestro_gym.core.compile import INTERPRETED
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.policy import INFORMATION_CLASSES, RULE_TIERS, Rule
 
 _EXAMPLE = "A rule is a class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`."

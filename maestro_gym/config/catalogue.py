@@ -13,7 +13,7 @@ from maestro_gym.config.files import config_names, find_config, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
 from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.config.messages import validated
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 M = TypeVar("M", bound=BaseModel)
 

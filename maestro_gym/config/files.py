@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from maestro_gym.config.base import hint
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

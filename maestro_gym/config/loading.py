@@ -18,7 +18,7 @@ from maestro_gym.config.overrides import Override, assign, parse_override
 from maestro_gym.config.scenario import ScenarioConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import CONTENTION_LOADS
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from maestro_gym.config.base import hint
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 Location = Sequence[int | str]
 M = TypeVar("M", bound=BaseModel)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 _PART = re.compile(r'"([^"]+)"|([^."=\s]+)')
 

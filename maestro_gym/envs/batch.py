@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.desk import BEGIN, open_desk
 from maestro_gym.envs.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
 from maestro_gym.envs.own_rule import own_answers
 from maestro_gym.envs.scenario_source import companions_of
-from maestro_gym.errors import MaestroError
 from maestro_gym.schema import DONE_NO, State, World
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine

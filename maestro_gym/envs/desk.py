@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
-from maestro_gym.boxed import Handle, box
+from maestro_gym.core.boxed import Handle, box
 from maestro_gym.envs.layout import LAYOUT, Layout
 from maestro_gym.schema import Hidden
 from maestro_gym.sim.batch import records

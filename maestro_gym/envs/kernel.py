@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import prange, types
 
+from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.envs.desk import BEGIN, DESK, RUNNER, Desk, Runner
 from maestro_gym.envs.observe import observe
-from maestro_gym.jit import njit, njit_as
 from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, State
 from maestro_gym.sim.engine import act, advance
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.envs.columns import BLOCKS, Column
-from maestro_gym.jit import INTERPRETED
 from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     TIER_CLUSTER,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from maestro_gym.core.compile import njit
 from maestro_gym.envs.scales import of_count, of_latency, of_share, of_time
-from maestro_gym.jit import njit
 from maestro_gym.schema import (
     CPU,
     DISK,

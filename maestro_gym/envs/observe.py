@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from maestro_gym.core.compile import njit
 from maestro_gym.envs.fleet_features import write_cluster, write_fleet
 from maestro_gym.envs.node_features import write_model, write_node, write_pair
 from maestro_gym.envs.scales import of_share, of_time
 from maestro_gym.envs.stage_features import write_stage
 from maestro_gym.envs.window import fill_window
-from maestro_gym.jit import njit
 from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     RESERVE_MAX,

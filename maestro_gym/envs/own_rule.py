@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
+from maestro_gym.core.compile import njit_as
 from maestro_gym.envs.desk import DESK, RUNNER, Desk, Runner
-from maestro_gym.jit import njit_as
 from maestro_gym.schema import NO_TIER
 from maestro_gym.sim.engine import ask
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 
 COUNT_TOP: Final = 1e4
 """Stages, workflows or calls at which a count's feature is 1: log1p(x) / log1p(1e4)."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from maestro_gym.baselines import load_policy
 from maestro_gym.config import ScenarioConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.sim.scenario import Scenario
 

@@ -11,11 +11,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.agent_batch import EnvOptions
 from maestro_gym.envs.batch import Batch
 from maestro_gym.envs.render import render_text
 from maestro_gym.envs.single import env_options, info_of, observation_space_of
-from maestro_gym.errors import MaestroError
 
 Observation = dict[str, np.ndarray]
 

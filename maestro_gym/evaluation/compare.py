@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from maestro_gym.config import dump_config
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.comparison import Comparison, Setting
 from maestro_gym.evaluation.entrants import Entrant, enter
 from maestro_gym.evaluation.metrics import IDENTITY, metric_columns

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple, get_args
 
 from maestro_gym.config import PredictorConfig, hint
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.comparison import PolicyLabel
 from maestro_gym.evaluation.worker import Runner, label_of, policy_of
 

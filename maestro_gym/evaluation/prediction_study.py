@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS, Quality, quality_of
 from maestro_gym.evaluation.prediction_rivals import RIVALS, Predict, without
 from maestro_gym.evaluation.statistics import Interval

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.outcome import Outcome
 from maestro_gym.schema import CLASS_NAMES
 

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.comparison import Comparison
 from maestro_gym.evaluation.metrics import METRICS, metric_columns
 from maestro_gym.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.workload_match import (
     Row,
     Sample,

@@ -13,7 +13,7 @@ from maestro_gym import __version__
 from maestro_gym.config import GpuConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.config.hardware import Calibration, Fitted
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.measure import errors_of
 from maestro_gym.fidelity.points import Batch
 from maestro_gym.fidelity.refit import fit

@@ -9,7 +9,7 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.batches import ENGINE_FREE, kv_tokens
 from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import gpu_and_model

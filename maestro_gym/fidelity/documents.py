@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 
 def read_object(path: Path, holds: str) -> dict[str, Any]:

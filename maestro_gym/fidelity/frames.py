@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config import hint
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 
 class Table:

@@ -12,7 +12,7 @@ import numpy as np
 
 from maestro_gym import __version__
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.points import Batch, Skipped, Source
 from maestro_gym.fidelity.refit import fit
 from maestro_gym.fidelity.sources import find_folders

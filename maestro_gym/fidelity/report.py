@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_gym.config import GpuConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.measure import Errors, Fidelity, Result, errors_of
 
 Row = dict[str, Any]

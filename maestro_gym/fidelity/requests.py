@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.kernel_tables import kernel_tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity import aiconfigurator, batches, distserve, frontier, requests, starts, vidur
 from maestro_gym.fidelity.points import Source
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.points import Reading, Source

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from maestro_gym.config import PredictorConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors.constant import ConstantPredictor
 from maestro_gym.predictors.noisy import NoisyPredictor
 from maestro_gym.predictors.oracle import OraclePredictor

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors.boosting import OWN, SHARED, fit_classifier, fit_isotonic, fit_quantile
 from maestro_gym.predictors.conditional import ConditionalTable, known_quantile, stage_keys, tabulate
 from maestro_gym.predictors.features import CATEGORICAL, COLUMN, FEATURES, GROUPS, NAMES, stage_features

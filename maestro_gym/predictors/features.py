@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import Episode
 from maestro_gym.workloads import by_name
 

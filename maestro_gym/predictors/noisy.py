@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
-from maestro_gym import hashing
-from maestro_gym.jit import njit
+from maestro_gym.core import hashing
+from maestro_gym.core.compile import njit
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.truth import true_guess
 from maestro_gym.schema import Episode

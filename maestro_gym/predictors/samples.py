@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors.features import stage_features
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.truth import true_guess

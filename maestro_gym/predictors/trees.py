@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.workloads import by_name
 
 LEAF, NUMBER, CATEGORY = range(3)

@@ -12,7 +12,7 @@ import numpy as np
 
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.capabilities import Capabilities, probe
 from maestro_gym.real_backend.client import Answer, NodeClient, Request
 from maestro_gym.real_backend.node_error import NodeError

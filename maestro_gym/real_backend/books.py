@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend import ledger
 from maestro_gym.real_backend.capabilities import Capabilities

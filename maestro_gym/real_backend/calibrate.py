@@ -18,7 +18,7 @@ from maestro_gym import __version__
 from maestro_gym.config import ArchitectureConfig, GpuConfig, ScenarioConfig, dump_config
 from maestro_gym.config.catalogue import Machine
 from maestro_gym.config.hardware import Calibration, Fitted
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.benchmark import Measured, Point, served_lengths
 from maestro_gym.schema import World
 from maestro_gym.serving.node import DRAIN_S

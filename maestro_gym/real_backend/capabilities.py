@@ -6,7 +6,7 @@ import json
 import uuid
 from dataclasses import dataclass, field, fields
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.client import NodeClient, Request
 from maestro_gym.real_backend.node_error import Fault, NodeError
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from maestro_gym.config.live import ClientConfig, LiveEngineConfig, LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.breaker import Breaker
 from maestro_gym.real_backend.metrics_page import EngineGauges, read_metrics
 from maestro_gym.real_backend.node_error import Fault, NodeError

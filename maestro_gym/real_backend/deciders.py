@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from maestro_gym.boxed import box
+from maestro_gym.core.boxed import box
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend.ledger import ask_rule
 from maestro_gym.schema import State

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 VERSION = 1
 

@@ -8,7 +8,7 @@ field does not run live.
 from __future__ import annotations
 
 from maestro_gym import schema
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend.capabilities import Capabilities
 from maestro_gym.real_backend.sensitivity import heeded_fields

@@ -11,7 +11,7 @@ import httpx
 
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.scenario import launch_words, scenario_document, write_scenario
 from maestro_gym.real_backend.servers import (
     ServerNote,

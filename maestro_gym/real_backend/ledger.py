@@ -12,7 +12,7 @@ import math
 
 from numba import types
 
-from maestro_gym.jit import njit, njit_as
+from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.schema import (
     CPU,
     ENGINE_ASLEEP,

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.desk import BEGIN, open_desk
 from maestro_gym.envs.kernel import choose_alone, show_alone, step_one
 from maestro_gym.envs.own_rule import own_answers
 from maestro_gym.envs.scenario_source import ScenarioLike
-from maestro_gym.errors import MaestroError
 from maestro_gym.real_backend.controller import Controller
 from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend import ledger
 from maestro_gym.real_backend.books import Books
 from maestro_gym.real_backend.capabilities import probe

@@ -16,7 +16,7 @@ from maestro_gym.baselines.registry import with_rule
 from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.baselines.user_rules import compile_rule
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.policy import Policy, Rule, RuleFunction
 from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.twin import SimulatedTwin

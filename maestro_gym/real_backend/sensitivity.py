@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import types
 
-from maestro_gym.jit import njit_as
+from maestro_gym.core.compile import njit_as
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend.ledger import ask_rule
 from maestro_gym.schema import NO_TIER

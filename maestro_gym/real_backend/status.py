@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.capabilities import probe
 from maestro_gym.real_backend.client import NodeClient
 from maestro_gym.real_backend.node_error import Fault, NodeError

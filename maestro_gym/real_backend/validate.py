@@ -22,7 +22,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.comparison import Comparison
 from maestro_gym.evaluation.results import plain, write_results

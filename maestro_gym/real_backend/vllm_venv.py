@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from maestro_gym.config.live import LaunchConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 PROGRAM_VARIABLE = "MAESTRO_VLLM"
 """Environment variable that names a ``vllm`` program to use in place of the virtual environment's."""

@@ -11,7 +11,7 @@ from maestro_gym.baselines.driver import run_episode
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.config import ScenarioConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import STAGE_FINISHED
 from maestro_gym.sim.placement import all_fit
 from maestro_gym.sim.scenario import Scenario

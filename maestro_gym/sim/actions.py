@@ -7,7 +7,7 @@ place to admit it, M to promote a model, M to demote one.
 
 from __future__ import annotations
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import NUM_RESERVE_LEVELS, View
 
 WAIT = 0

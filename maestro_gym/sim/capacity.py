@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.config import ScenarioConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.sim.performance import StepTables, step_tables
 from maestro_gym.sim.world import node_kinds
 

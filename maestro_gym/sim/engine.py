@@ -12,8 +12,8 @@ import numpy as np
 from numba import types
 
 from maestro_gym import schema
-from maestro_gym.boxed import Handle, box
-from maestro_gym.jit import njit, njit_as
+from maestro_gym.core.boxed import Handle, box
+from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.policy import Policy
 from maestro_gym.schema import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, Core, Hidden, State, View, World
 from maestro_gym.sim.actions import admit_code, promote_code, send_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import (
     ENGINE_AWAKE,
     INTERACTIVE,

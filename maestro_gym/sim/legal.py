@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
 from maestro_gym.sim.estimates import (
     admit_bytes,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import BLOCK_TOKENS, State
 from maestro_gym.sim.estimates import best_prefix, find_prefix, kv_bytes, usable_tokens
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.schema import (
     BLOCK_TOKENS,
     ENGINE_ASLEEP,

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import Field
 
 from maestro_gym.config import StrictModel, find_config, read_yaml, validated
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.table_checks import numbers, place, require_columns, text
 from maestro_gym.workloads.trace_files import open_table

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from maestro_gym import hashing
-from maestro_gym.jit import njit
+from maestro_gym.core import hashing
+from maestro_gym.core.compile import njit
 
 _CLIENT_ENTITIES = 1 << 32
 """Gaps that a client may draw."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.config import ArrivalsConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.arrival_files import load_arrivals
 from maestro_gym.workloads.arrivals import ArrivalProcess, Client, Clients, Diurnal, MarkovModulated, Renewal, Replay
 from maestro_gym.workloads.trace_files import read_trace

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.spec import SIZE_CLASSES
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 
 def write_fitted(spec: BaseModel, path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.fit import FitOptions, fit_machines
 from maestro_gym.workloads.machine_spec import FittedSpec, FittedTraceSpec, MachineFamilySpec, MachineSpec
 from maestro_gym.workloads.trace_files import FORMATS, read_named

@@ -18,8 +18,8 @@ import math
 
 import numpy as np
 
-from maestro_gym import hashing
-from maestro_gym.jit import njit
+from maestro_gym.core import hashing
+from maestro_gym.core.compile import njit
 from maestro_gym.workloads.tables import AGAIN, BRANCH, CALL, END, FORK, JOIN, JUMP, LOOP, MAX_ARMS, MAX_COUNTERS
 
 STRIDE = 4096

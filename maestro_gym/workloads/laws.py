@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from maestro_gym.config import StrictModel
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 from maestro_gym.workloads.spec import Law
 
 LAW_ROW = np.dtype(

@@ -16,8 +16,8 @@ import math
 
 import numpy as np
 
-from maestro_gym import hashing
-from maestro_gym.jit import njit
+from maestro_gym.core import hashing
+from maestro_gym.core.compile import njit
 from maestro_gym.workloads.generator import STRIDE, pick
 from maestro_gym.workloads.laws import draw_law
 

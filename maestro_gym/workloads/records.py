@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.jit import INTERPRETED
+from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.schema import SERVICE
 
 

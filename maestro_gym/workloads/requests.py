@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym import hashing
 from maestro_gym.config import Law, RequestsConfig
-from maestro_gym.errors import MaestroError
-from maestro_gym.jit import njit
+from maestro_gym.core import hashing
+from maestro_gym.core.compile import njit
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import INTERACTIVE, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
 from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config import nearest
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.trace_format import ROW
 
 MOST = 1e12

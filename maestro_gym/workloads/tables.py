@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import BATCH, INTERACTIVE
 from maestro_gym.workloads.spec import SIZE_CLASSES, ApplicationSpec, FamilySpec, Law, RoleSpec, StepSpec
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config import nearest
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import CLASS_NAMES, STAGE, STAGE_HIDDEN, WORKFLOW
 from maestro_gym.workloads.table_checks import numbers, place, require_columns, text
 from maestro_gym.workloads.trace_format import COLUMNS, ROW, Trace

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers import (
     agentcgroup,
     azure,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from maestro_gym import hashing
 from maestro_gym.config import hint
-from maestro_gym.errors import MaestroError
+from maestro_gym.core import hashing
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.tables import cumulative
 from maestro_gym.workloads.trace_format import Trace

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from maestro_gym import hashing
-from maestro_gym.errors import MaestroError
+from maestro_gym.core import hashing
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import Episode
 from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess, stretched
 from maestro_gym.workloads.deployments import Deployments

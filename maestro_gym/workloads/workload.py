@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from maestro_gym import hashing
-from maestro_gym.errors import MaestroError
+from maestro_gym.core import hashing
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import INTERACTIVE, Episode
 
 SPLITS = ("train", "validation", "test")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from maestro_gym.agents.policy_file import CARD_FILE, WEIGHTS_FILE, PolicyCard, load_network, save_policy
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 CARD = PolicyCard("cluster", "scorer", 5, 3, 4, (8, 8), steps=7)
 

@@ -13,7 +13,7 @@ from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard, load_network, read_card
 from maestro_gym.agents.trainer import Trainer
 from maestro_gym.config import TrainConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from tests.agents.stand_in import CANDIDATES, CONTEXT, FEATURES, StandInVecEnv, share_of_best
 
 ENVS, ROLLOUT = 16, 16

@@ -10,7 +10,7 @@ from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.baselines.baseline_docs import baselines_markdown
 from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.baselines.scales import frozen_scales, scale_for
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from tests.baselines.hand import Hand, ask
 
 REPO = Path(__file__).resolve().parents[2]

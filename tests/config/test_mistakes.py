@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from maestro_gym.config import dump_config, load_scenario
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 MISTAKES = {
     "unknown key": ("limits.max_num_seq=3", ["limits.max_num_seq", "`max_num_seqs`"]),

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.boxed import box
+from maestro_gym.core.boxed import box
 from maestro_gym.schema import DONE_NAMES, NO_TIER, NUM_RESERVE_LEVELS, RESIDENCY_NAMES, TIER_NAMES, TIER_NODE
 from maestro_gym.sim.actions import admit_code, demote_code, promote_code, send_code
 from maestro_gym.sim.batch import Simulation

@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import maestro_gym
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs import ActionMaskObservation
-from maestro_gym.errors import MaestroError
 from maestro_gym.registration import env_id
 from tests.envs.walks import SMALL, TIERS, make, random_legal, walk
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from tests.envs.walks import TIERS, make, make_vec, random_legal
 
 

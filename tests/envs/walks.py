@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gymnasium
 import numpy as np
 
-from maestro_gym.boxed import box
+from maestro_gym.core.boxed import box
 from maestro_gym.policy import Rule
 from maestro_gym.registration import TIERS, env_id
 from maestro_gym.schema import View

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation import compare as compare_module
 from maestro_gym.evaluation import worker
 from maestro_gym.evaluation.compare import compare, run_compare

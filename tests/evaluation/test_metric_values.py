@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.blocking import blocked_s
 from maestro_gym.evaluation.metrics import METRICS, metric_columns, metric_of, result_row
 from maestro_gym.evaluation.outcome import outcome_of

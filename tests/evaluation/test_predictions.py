@@ -10,8 +10,8 @@ import pytest
 from sklearn.metrics import brier_score_loss, mean_absolute_error, mean_pinball_loss, r2_score, roc_auc_score
 from typer.testing import CliRunner
 
-from maestro_gym.cli import app
-from maestro_gym.errors import MaestroError
+from maestro_gym.cli.app import app
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS, Quality, quality_of
 from maestro_gym.evaluation.prediction_rivals import RIVALS
 from maestro_gym.evaluation.prediction_study import ablation_rows, difference_rows, make_trial, run_study

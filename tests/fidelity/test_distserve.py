@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.config.catalogue import Catalogue
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.distserve import BATCHES, CONTEXTS, PROMPTS
 from maestro_gym.fidelity.measure import measure
 from maestro_gym.sim.performance import step_tables, step_time_s

@@ -9,7 +9,7 @@ import yaml
 
 from maestro_gym.config import find_config, read_yaml
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from maestro_gym.config.catalogue import Catalogue
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.measure import measure
 from maestro_gym.serving.replay import one_node, replay

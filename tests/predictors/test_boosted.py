@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors import BoostedPredictor, Design, RoleMedianPredictor, Samples, samples_of
 from maestro_gym.predictors.boosting import SHARED, _as_arrays, fit_quantile
 from maestro_gym.predictors.features import COLUMN

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from maestro_gym.config import PredictorConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors import OraclePredictor, RoleMedianPredictor, annotate, record, samples_of
 from maestro_gym.schema import Episode
 

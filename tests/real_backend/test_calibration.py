@@ -10,7 +10,7 @@ import pytest
 from maestro_gym.config import GpuConfig
 from maestro_gym.config.files import read_yaml
 from maestro_gym.config.live import load_fleet
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.benchmark import Measured, Point, measure_fleet
 from maestro_gym.real_backend.calibrate import KINDS, fit_hardware, predict_points, write_hardware
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario

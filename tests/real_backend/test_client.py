@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.breaker import Breaker
 from maestro_gym.real_backend.capabilities import probe
 from maestro_gym.real_backend.client import Answer, NodeClient

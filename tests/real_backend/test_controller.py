@@ -9,7 +9,7 @@ import pytest
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.metrics import result_row
 from maestro_gym.real_backend.live_run import LiveRunner
 from tests.real_backend.conftest import fleet_of

@@ -6,7 +6,7 @@ import pytest
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import load_fleet
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.capabilities import Capabilities
 from maestro_gym.real_backend.fields import PLAIN, RECORDS, check_policy, field_sources
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario

@@ -12,9 +12,9 @@ import torch
 from maestro_gym.agents.fine_tune import fine_tune
 from maestro_gym.agents.load import load_any_policy
 from maestro_gym.agents.policy_file import PolicyCard, load_network, save_policy
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.own_rule import NO_ANSWER
 from maestro_gym.envs.sb3 import BatchVecEnv
-from maestro_gym.errors import MaestroError
 from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
 from maestro_gym.registration import env_id
 from maestro_gym.schema import DONE_DRAINED, DONE_TIME

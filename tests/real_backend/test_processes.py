@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.fleet import bring_down, bring_up
 from maestro_gym.real_backend.servers import fleet_folder, group_alive, read_notes
 from maestro_gym.real_backend.status import fleet_rows

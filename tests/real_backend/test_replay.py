@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.cli import app
+from maestro_gym.cli.app import app
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.policy import Policy
 from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.live_run import LiveRunner

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maestro_gym.config.live import load_fleet
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.servers import (
     ServerNote,
     group_alive,

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from maestro_gym.cli import app
+from maestro_gym.cli.app import app
 from maestro_gym.config import GpuConfig
 from maestro_gym.config.files import read_yaml
 from tests.real_backend.conftest import fleet_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from maestro_gym.cli import app
+from maestro_gym.cli.app import app
 from maestro_gym.config.catalogue import load_catalogue
 from maestro_gym.schema import STAGE_FINISHED
 from maestro_gym.serving.node import Deployed, node_scenario

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from maestro_gym.config import load_scenario
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import renewal_times_s
 from maestro_gym.workloads.arrivals import Client, Clients, Diurnal, MarkovModulated, Renewal, Replay, weibull_shape
 from maestro_gym.workloads.build_arrivals import build_arrivals

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import read_trace
 from maestro_gym.workloads.arrival_files import fit_arrivals
 from maestro_gym.workloads.popularity import fit_popularity

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import load_family
 
 

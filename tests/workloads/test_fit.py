@@ -10,9 +10,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from maestro_gym.cli import app
+from maestro_gym.cli.app import app
 from maestro_gym.config import config_dir
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.workload_report import describe_workload, update_page
 from maestro_gym.workloads import (
     FamilyWorkload,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from maestro_gym import hashing
+from maestro_gym.core import hashing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ SCRIPT = """
 import hashlib, warnings
 warnings.simplefilter("error")
 import numpy as np
-from maestro_gym import hashing
+from maestro_gym.core import hashing
 values = []
 for key in (0, 5, -9, 2**61 + 3):
     for entity in (0, np.int64(7), 2**40 + 1):

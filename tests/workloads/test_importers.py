@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import Deployments, TraceWorkload, episode_key, read_trace
 from tests.workloads.foreign_files import FILES, write_rows
 

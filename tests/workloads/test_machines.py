@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import Episode
 from maestro_gym.workloads import (
     FamilyWorkload,

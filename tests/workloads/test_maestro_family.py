@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import BATCH, INTERACTIVE, Episode
 from maestro_gym.workloads import (
     SPLITS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.config import load_scenario
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import Episode
 from maestro_gym.workloads import Deployments, FamilyWorkload, load_family, make_deployments
 from maestro_gym.workloads.build import build_workload, deployments_of, scenario_workload
@@ -44,7 +44,7 @@ def test_workflows_come_in_order_and_parts_have_their_shares(mixed: MixtureWorkl
 def test_every_part_is_what_it_would_be_alone(
     parts: list[Part], mixed: MixtureWorkload, episode: Episode, service: np.ndarray
 ) -> None:
-    from maestro_gym import hashing
+    from maestro_gym.core import hashing
 
     alone = parts[1].workload.episode(int(hashing.mix(11, hashing.MIXTURE, 1)), 0.5, 500.0, service)
     own = np.flatnonzero([mixed.application_names[i].startswith("tool") for i in episode.workflows["application"]])

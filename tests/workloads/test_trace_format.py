@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import Deployments, FamilyWorkload, TraceWorkload, read_trace, write_trace
 from maestro_gym.workloads.trace_format import COLUMNS
 

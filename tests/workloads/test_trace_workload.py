@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import (
     SPLITS,
     Deployments,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.table_checks import numbers, place
 from maestro_gym.workloads.trace_format import ROW

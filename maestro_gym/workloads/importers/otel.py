@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.table_checks import MOST, place
 from maestro_gym.workloads.trace_format import ROW

@@ -31,7 +31,7 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parents[1]
 # What compiled code of a package may call, besides itself.
 _REACHES = {
     "workloads": (),
@@ -43,7 +43,7 @@ _REACHES = {
 }
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
-_COMMON = ("schema.py", "hashing.py", "jit.py", "boxed.py")
+_COMMON = ("core",)
 _lock = threading.RLock()
 _told = threading.Event()
 _NUMBA_OPTIONS = vars(DefaultOptions)
@@ -52,13 +52,11 @@ _NUMBA_OPTIONS = vars(DefaultOptions)
 @cache
 def _sources_digest(package: str) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    folders = (*_REACHES.get(package, ()), package)
-    files = [_ROOT / name for name in _COMMON]
-    for folder in folders:
-        files += sorted((_ROOT / folder).glob("*.py"))
+    files = [_ROOT / "schema.py"]
+    for folder in (*_COMMON, *_REACHES.get(package, ()), package):
+        files += sorted((_ROOT / folder).rglob("*.py"))
     for file in files:
-        if file.exists():
-            digest.update(file.name.encode() + file.read_bytes())
+        digest.update(file.relative_to(_ROOT).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -30,7 +30,7 @@ from numba.extending import (
     unbox,
 )
 
-from maestro_gym.jit import INTERPRETED, njit_as
+from maestro_gym.core.compile import INTERPRETED, njit_as
 
 _POINTER = ir.IntType(8).as_pointer()
 _WORD_BYTES = 8

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maestro_gym import __version__
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _packages() -> list[dict[str, str]]:
 
 
 def _threading() -> list[dict[str, str]]:
-    from maestro_gym.jit import cache_dir  # before numba: its import sets the wait policy
+    from maestro_gym.core.compile import cache_dir  # before numba: its import sets the wait policy
 
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return [_row("compiler", "NUMBA_DISABLE_JIT is set: everything runs interpreted, slowly", "note")]

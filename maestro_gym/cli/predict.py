@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from maestro_gym.console import dotted_overrides, output, show_table, write_json
-from maestro_gym.verb_options import JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.console import dotted_overrides, output, show_table, write_json
+from maestro_gym.cli.options import JsonFile, Overrides, ScenarioName
 
 app = typer.Typer(
     name="predict",

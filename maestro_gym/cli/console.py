@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maestro_gym.errors import MaestroError
+from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from maestro_gym import __version__, live_verbs, machine_verbs, predict_verbs, workload_verbs
-from maestro_gym.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
-from maestro_gym.errors import MaestroError
-from maestro_gym.verb_options import Contention, JsonFile, Overrides, ScenarioName
+from maestro_gym import __version__
+from maestro_gym.cli import live, machine, predict, workload
+from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName
+from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
     from maestro_gym.evaluation.worker import Runner
@@ -73,8 +74,8 @@ Every verb takes --help. Settings of a scenario are changed by words at the end 
 workload.load=0.9 limits.node_queue_limit=4.""",
 )
 
-app.add_typer(predict_verbs.app, name="predict")
-app.add_typer(workload_verbs.app, name="workload")
+app.add_typer(predict.app, name="predict")
+app.add_typer(workload.app, name="workload")
 
 
 @app.callback(invoke_without_command=True)
@@ -273,7 +274,7 @@ def policies(json_file: JsonFile = None) -> None:
 
     Example: maestro-gym policies --json policies.json
     """
-    from maestro_gym.listings import policy_rows
+    from maestro_gym.cli.listings import policy_rows
 
     rows = policy_rows()
     show_table("policies", rows, "N: past and present, P: predictions too, O: the true future")
@@ -286,7 +287,7 @@ def scenarios(json_file: JsonFile = None) -> None:
 
     Example: maestro-gym scenarios
     """
-    from maestro_gym.listings import scenario_rows
+    from maestro_gym.cli.listings import scenario_rows
 
     rows = scenario_rows()
     show_table("scenarios", rows, "each at low, medium and high contention; `maestro-gym describe` shows one whole")
@@ -306,7 +307,7 @@ def describe(
 
     Example: maestro-gym describe workload.load=0.95
     """
-    from maestro_gym.listings import scenario_tables
+    from maestro_gym.cli.listings import scenario_tables
 
     tables = scenario_tables(scenario, _overrides(overrides, contention))
     for title, rows in tables.items():
@@ -320,7 +321,7 @@ def metrics(json_file: JsonFile = None) -> None:
 
     Example: maestro-gym metrics --json metrics.json
     """
-    from maestro_gym.listings import metric_rows
+    from maestro_gym.cli.listings import metric_rows
 
     rows = metric_rows()
     show_table("metrics", rows, "per_class: also given for interactive and batch workflows alone")
@@ -335,7 +336,7 @@ def doctor(json_file: JsonFile = None) -> None:
 
     Example: maestro-gym doctor --json doctor.json
     """
-    from maestro_gym.doctor import examine
+    from maestro_gym.cli.doctor import examine
 
     rows = examine()
     show_table("maestro-gym doctor", rows)
@@ -344,8 +345,8 @@ def doctor(json_file: JsonFile = None) -> None:
         raise typer.Exit(1)
 
 
-machine_verbs.register(app)
-live_verbs.register(app)
+machine.register(app)
+live.register(app)
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from maestro_gym.console import dotted_overrides, output, show_table, split_words, write_json
-from maestro_gym.errors import MaestroError
-from maestro_gym.verb_options import JsonFile
+from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.cli.options import JsonFile
+from maestro_gym.core.errors import MaestroError
 
 app = typer.Typer(
     name="workload",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.jit import njit
+from maestro_gym.core.compile import njit
 
 # Purposes keep draws of different meaning independent. Numbers are part of the seed's meaning:
 # never reuse one, never renumber. 1..63 workloads, 64..95 predictors, 96..127 simulator,

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from maestro_gym import live_verbs
-from maestro_gym.console import dotted_overrides, output, show_table, split_words, write_json
-from maestro_gym.errors import MaestroError
-from maestro_gym.verb_options import JsonFile, Overrides
+from maestro_gym.cli import live
+from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.cli.options import JsonFile, Overrides
+from maestro_gym.core.errors import MaestroError
 
 
 def serve_sim(
@@ -240,7 +240,7 @@ def calibrate(
             raise MaestroError(
                 "--fleet measures real servers: --profiles, --gpu, --like and --models do not go with it."
             )
-        return live_verbs.calibrate_fleet(fleet, out, repeats, json_file)
+        return live.calibrate_fleet(fleet, out, repeats, json_file)
     if profiles is None or gpu is None or out is None:
         raise MaestroError("Give --profiles, --gpu and --out for published measurements, or --fleet for real servers.")
     from maestro_gym.config.catalogue import load_catalogue

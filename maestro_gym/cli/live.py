@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from maestro_gym.console import output, seed_numbers, show_table, split_words, write_json
-from maestro_gym.errors import MaestroError
-from maestro_gym.verb_options import JsonFile
+from maestro_gym.cli.console import output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.options import JsonFile
+from maestro_gym.core.errors import MaestroError
 
 DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
 """What a validation runs unless told otherwise."""
