@@ -17,10 +17,10 @@ import numpy as np
 
 import maestro_gym  # noqa: F401 - registers the environments
 from maestro_gym.baselines import load_policy
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.registration import env_id
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
-from maestro_gym.sim.scenario import Scenario
 
 SEED = 0
 _NOISE_ROWS = 64

@@ -19,10 +19,10 @@ import numpy as np
 from machine import machine, machine_line, summary
 
 from maestro_gym.cli.console import output, show_table, write_json
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.predictors import BoostedPredictor, samples_of
 from maestro_gym.predictors.samples import MOST_CALLS
 from maestro_gym.predictors.store import boosted
-from maestro_gym.sim.scenario import Scenario
 
 PREDICTED = 1_000_000
 

@@ -19,7 +19,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observe import observe
-from maestro_gym.policy import Rule, RuleFunction
+from maestro_gym.scheduling.policy import Rule, RuleFunction
 from maestro_gym.schema import TIER_NAMES, Hidden, View, World
 
 

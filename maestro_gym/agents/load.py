@@ -9,8 +9,8 @@ from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard, load_network
 from maestro_gym.baselines.registry import TABLE, load_policy, with_rule
 from maestro_gym.baselines.user_rules import is_user_spec
-from maestro_gym.policy import Policy
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 
 def is_run_spec(spec: str) -> bool:

@@ -21,8 +21,8 @@ from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
 from maestro_gym.config import ScenarioConfig, config_names, load_scenario
 from maestro_gym.envs import EnvOptions, RewardConfig
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.run_info import usable_cores, versions
-from maestro_gym.sim.scenario import Scenario
 
 _SEED_STRIDE = 1 << 16
 """Between the environments of two training seeds: no batch is wider, so they share no episode."""

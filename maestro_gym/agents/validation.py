@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from maestro_gym.baselines.driver import run_episode
-from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.envs import RewardConfig
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.metrics import result_row
-from maestro_gym.policy import Policy
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import CLASS_NAMES
-from maestro_gym.sim.scenario import Scenario
 
 METRICS = ("slo_attainment", "completion_mean_s", "completion_p95_s", "ttft_mean_s", "slowdown_mean")
 """Metrics of an evaluation, overall and per class."""

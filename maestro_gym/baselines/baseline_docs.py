@@ -47,7 +47,7 @@ One Python file, completed with Maestro's rules on the other tiers; `--policy my
 The file is executed: use only what you trust.
 
 ```python
-from maestro_gym.sim.legal import can_route
+from maestro_gym.scheduling.legal import can_route
 
 
 class FewestRunning:

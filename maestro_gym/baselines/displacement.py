@@ -14,9 +14,10 @@ import math
 from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, is_warm, takes_newcomer
 from maestro_gym.baselines.room import needed_bytes
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.estimates import ready_time_s, reuse_likelihood
+from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
 from maestro_gym.schema import ENGINE_AWAKE, RESERVE_PROMPT, View
-from maestro_gym.sim.estimates import load_room_bytes, ready_time_s, reuse_likelihood, sleep_frees_bytes
-from maestro_gym.sim.legal import can_route
 
 
 @njit

@@ -13,10 +13,10 @@ from maestro_gym.baselines.gates import GATE_FLEET, GATE_NONE, NUM_GATES, is_exp
 from maestro_gym.baselines.keys import is_sooner, order_band, order_key
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of
 from maestro_gym.core.compile import njit
-from maestro_gym.policy import RuleFunction
+from maestro_gym.scheduling.actions import WAIT, send_code
+from maestro_gym.scheduling.legal import can_send, stage_fits
+from maestro_gym.scheduling.policy import RuleFunction
 from maestro_gym.schema import Hidden, View
-from maestro_gym.sim.actions import WAIT, send_code
-from maestro_gym.sim.legal import can_send, stage_fits
 
 _TURN_NOTE = 0
 """Place of the round-robin turn in ``view.memory``: one more than the cluster chosen last."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from maestro_gym.core.compile import njit
 from maestro_gym.core.hashing import RULE, uniform
+from maestro_gym.scheduling.estimates import stage_service_s
 from maestro_gym.schema import Hidden, View
-from maestro_gym.sim.estimates import stage_service_s
 
 (
     ORDER_FCFS,

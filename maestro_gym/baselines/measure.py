@@ -14,11 +14,11 @@ from numba import types
 from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.compile import njit_as
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.legal import can_route
 from maestro_gym.schema import NO_TIER, TIER_CLUSTER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, advance, open_engine
-from maestro_gym.sim.legal import can_route
-from maestro_gym.sim.scenario import Scenario
 
 POLICY = "maestro-raw"
 """Whose decisions the terms are taken at: it needs no percentiles itself."""

@@ -15,7 +15,7 @@ from maestro_gym.baselines.scales import scale_for
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_rule
 from maestro_gym.config import hint
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.policy import Policy, Rule
+from maestro_gym.scheduling.policy import Policy, Rule
 
 
 class _Config(Protocol):

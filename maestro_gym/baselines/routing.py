@@ -14,9 +14,10 @@ from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.gates import GATE_FLEET, GATE_HOME, GATE_NONE, is_expected, is_open, is_warm
 from maestro_gym.core.compile import njit
 from maestro_gym.core.hashing import RULE, uniform
+from maestro_gym.scheduling.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s
+from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.sizes import kv_bytes
 from maestro_gym.schema import BLOCK_TOKENS, View
-from maestro_gym.sim.estimates import kv_bytes, prefix_hit_tokens, queue_wait_s, ready_time_s
-from maestro_gym.sim.legal import can_route
 
 (
     ROUTE_RANDOM,

@@ -16,7 +16,7 @@ import numba
 from maestro_gym.config import hint
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.policy import INFORMATION_CLASSES, RULE_TIERS, Rule
+from maestro_gym.scheduling.policy import INFORMATION_CLASSES, RULE_TIERS, Rule
 
 _EXAMPLE = "A rule is a class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`."
 

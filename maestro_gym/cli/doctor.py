@@ -16,7 +16,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.schema import STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP
 
 if TYPE_CHECKING:
-    from maestro_gym.baselines.result import EpisodeResult
+    from maestro_gym.episodes.result import EpisodeResult
 
 PACKAGES = (
     "numpy",
@@ -97,9 +97,9 @@ def _threading() -> list[dict[str, str]]:
 
 def _self_test() -> list[dict[str, str]]:
     """Run a short episode twice under Maestro and check that nothing is lost and both are equal."""
-    from maestro_gym.baselines.driver import run_episode
     from maestro_gym.baselines.registry import load_policy
-    from maestro_gym.sim.scenario import Scenario
+    from maestro_gym.episodes.run import run_episode
+    from maestro_gym.episodes.scenario import Scenario
 
     began_s = time.perf_counter()
     try:

@@ -46,7 +46,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
     Raises:
         MaestroError: The scenario or an override is wrong.
     """
-    from maestro_gym.sim.scenario import Scenario
+    from maestro_gym.episodes.scenario import Scenario
 
     scenario = Scenario.load(name, overrides)
     config = scenario.config

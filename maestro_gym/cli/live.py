@@ -167,10 +167,10 @@ def live(
 
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.real_backend.live_run import resumed, run_live, save_result
     from maestro_gym.real_backend.run_settings import RunSettings
     from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-    from maestro_gym.sim.scenario import Scenario
 
     if resume is not None:
         if policy is not None or shadow is not None or out is not None:
@@ -297,10 +297,10 @@ def replay(
 
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.real_backend.event_log import read_events
     from maestro_gym.real_backend.replay import replay as simulate_again
     from maestro_gym.real_backend.replay import scenario_of_run
-    from maestro_gym.sim.scenario import Scenario
 
     header = next(read_events(folder / "events.jsonl"))
     path = scenario or scenario_of_run(folder)

@@ -79,6 +79,7 @@ def evaluate(
 
     Example: maestro-gym predict evaluate --split time workload.trace=calls.csv
     """
+    from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS
     from maestro_gym.evaluation.prediction_study import (
         PAPER,
@@ -88,7 +89,6 @@ def evaluate(
         quality_rows,
         run_study,
     )
-    from maestro_gym.sim.scenario import Scenario
 
     # The study fits its own; the scenario's predictor would only cost time.
     words = [*dotted_overrides(overrides), "predictor.kind=constant"]

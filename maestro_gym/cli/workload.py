@@ -261,7 +261,7 @@ def export(
 
     Example: maestro-gym workload export workload.family=coding_agent --seed 3 --out episode.csv
     """
-    from maestro_gym.sim.scenario import Scenario
+    from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.workloads import write_trace
 
     made = Scenario.load(scenario, dotted_overrides(overrides))

@@ -34,12 +34,15 @@ R = TypeVar("R")
 _ROOT = Path(__file__).parents[1]
 # What compiled code of a package may call, besides itself.
 _REACHES = {
+    "core": (),
+    "scheduling": (),
     "workloads": (),
-    "sim": (),
-    "baselines": ("sim",),
-    "envs": ("sim", "baselines"),
-    "agents": ("sim", "baselines", "envs"),
-    "real_backend": ("sim", "baselines"),
+    "predictors": (),
+    "sim": ("scheduling",),
+    "baselines": ("scheduling", "sim"),
+    "envs": ("scheduling", "sim", "baselines"),
+    "agents": ("scheduling", "sim", "baselines", "envs"),
+    "real_backend": ("scheduling", "sim", "baselines"),
 }
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
@@ -106,6 +109,11 @@ def njit_as(
         A decorator.
     """
     return lambda function: _compile(function, signature, parallel=parallel, nrt=allocates or parallel)
+
+
+def interpreted(function: Callable[P, R]) -> Callable[P, R]:
+    """The plain Python of a compiled function, for a single call from Python that is not worth compiling it alone."""
+    return getattr(function, "py_func", function)
 
 
 def _tell(function: Callable[..., Any], package: str) -> None:

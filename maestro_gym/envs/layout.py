@@ -8,8 +8,8 @@ import numpy as np
 
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.envs.columns import BLOCKS, Column
+from maestro_gym.scheduling.actions import num_global_actions, num_node_actions
 from maestro_gym.schema import (
-    NUM_RESERVE_LEVELS,
     TIER_CLUSTER,
     TIER_GLOBAL,
     TIER_NODE,
@@ -106,10 +106,10 @@ def num_actions(world: World, tier: int, window: int, queue: int) -> int:
         ``1 + K * C`` global, the most nodes of a cluster, or ``1 + Q * R + 2 * M`` node actions.
     """
     if tier == TIER_GLOBAL:
-        return 1 + window * len(world.latency_s)
+        return num_global_actions(window, len(world.latency_s))
     if tier == TIER_CLUSTER:
         return int(np.bincount(world.nodes["cluster"]).max())
-    return 1 + queue * NUM_RESERVE_LEVELS + 2 * len(world.models)
+    return num_node_actions(queue, len(world.models))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.scales import of_count, of_latency, of_share, of_time
+from maestro_gym.scheduling.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.sizes import admit_bytes, weight_bytes
 from maestro_gym.schema import (
     CPU,
     DISK,
@@ -14,14 +16,6 @@ from maestro_gym.schema import (
     ENGINE_LOADING,
     RESERVE_ADAPTIVE,
     View,
-)
-from maestro_gym.sim.estimates import (
-    admit_bytes,
-    prefix_hit_tokens,
-    queue_wait_s,
-    ready_time_s,
-    reclaim_harm_s,
-    weight_bytes,
 )
 
 

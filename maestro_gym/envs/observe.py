@@ -13,6 +13,9 @@ from maestro_gym.envs.node_features import write_model, write_node, write_pair
 from maestro_gym.envs.scales import of_share, of_time
 from maestro_gym.envs.stage_features import write_stage
 from maestro_gym.envs.window import fill_window
+from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code, send_code
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
+from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
 from maestro_gym.schema import (
     NUM_RESERVE_LEVELS,
     RESERVE_MAX,
@@ -23,9 +26,6 @@ from maestro_gym.schema import (
     Hidden,
     View,
 )
-from maestro_gym.sim.actions import WAIT, admit_code, demote_code, promote_code, send_code
-from maestro_gym.sim.estimates import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
-from maestro_gym.sim.legal import can_admit, can_demote, can_promote, can_route, can_send
 
 KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE = range(6)
 _LEGAL = 0

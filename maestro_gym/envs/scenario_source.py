@@ -8,8 +8,8 @@ from functools import lru_cache
 from maestro_gym.baselines import load_policy
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.policy import Policy
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 ScenarioLike = str | Scenario | ScenarioConfig
 """What environments take as their scenario: a name, a path, a configuration or the scenario itself."""

@@ -16,7 +16,7 @@ from maestro_gym.evaluation.registry import METRICS, Metric, metric_of
 from maestro_gym.schema import CLASS_NAMES
 
 if TYPE_CHECKING:
-    from maestro_gym.baselines.result import EpisodeResult
+    from maestro_gym.episodes.result import EpisodeResult
 
 __all__ = ["IDENTITY", "METRICS", "Metric", "metric_columns", "metric_of", "metrics_of", "result_row"]
 

@@ -11,7 +11,7 @@ from maestro_gym.evaluation.blocking import blocked_s
 from maestro_gym.schema import STAGE_FINISHED, STAGE_READY
 
 if TYPE_CHECKING:
-    from maestro_gym.baselines.result import EpisodeResult
+    from maestro_gym.episodes.result import EpisodeResult
 
 _WORKFLOW_ARRAYS = ("workflow_cls", "tenant", "arrival_s", "deadline_s", "workflow_finished_s", "nominal_s")
 _STAGE_ARRAYS = (

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.config import load_scenario
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.predictors import BoostedPredictor
 from maestro_gym.predictors.features import COLUMN
 from maestro_gym.predictors.store import store_path
-from maestro_gym.sim.scenario import Scenario
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS, Quality, quality_of
 from maestro_gym.evaluation.prediction_rivals import RIVALS, Predict, without
 from maestro_gym.evaluation.statistics import Interval
@@ -16,7 +17,6 @@ from maestro_gym.predictors import Guess, Samples, record, samples_of
 from maestro_gym.predictors.features import GROUPS
 from maestro_gym.predictors.samples import MOST_CALLS
 from maestro_gym.schema import Episode
-from maestro_gym.sim.scenario import Scenario
 from maestro_gym.workloads import TraceWorkload, episode_key
 
 SPLIT_KINDS = ("workflow", "time")

@@ -12,7 +12,7 @@ from maestro_gym.evaluation.outcome import outcome_of
 from maestro_gym.schema import CLASS_NAMES
 
 if TYPE_CHECKING:
-    from maestro_gym.baselines.result import EpisodeResult
+    from maestro_gym.episodes.result import EpisodeResult
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from maestro_gym.evaluation.metrics import result_row
 from maestro_gym.evaluation.trace import Trace, trace_of, workflow_table
 
 if TYPE_CHECKING:
-    from maestro_gym.baselines.result import EpisodeResult
-    from maestro_gym.policy import Policy
-    from maestro_gym.sim.scenario import Scenario
+    from maestro_gym.episodes.result import EpisodeResult
+    from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.scheduling.policy import Policy
 
 TIME_SERIES_POINTS = 4096
 """Most samples of an episode that is drawn; their spacing is the scenario's."""
@@ -31,7 +31,7 @@ def _load_policy(spec: str, scenario: Scenario) -> Policy:
 
 
 def _run_episode(scenario: Scenario, policy: Policy, **settings: Any) -> EpisodeResult:  # noqa: ANN401 - passed on
-    from maestro_gym.baselines.driver import run_episode
+    from maestro_gym.episodes.run import run_episode
 
     return run_episode(scenario, policy, **settings)
 
@@ -95,7 +95,7 @@ def be_quiet_on_interrupt() -> None:
 @lru_cache(maxsize=16)
 def scenario_of(name: str, overrides: tuple[str, ...]) -> Scenario:
     """The scenario of a configuration, built once a process."""
-    from maestro_gym.sim.scenario import Scenario
+    from maestro_gym.episodes.scenario import Scenario
 
     return Scenario.load(name, overrides)
 

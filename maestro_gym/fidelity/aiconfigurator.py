@@ -15,7 +15,7 @@ from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.layers import add_allreduce, attention_s
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import ALLREDUCE_FREE, DECODE_FREE, LINEAR_FREE, PREFILL_FREE
-from maestro_gym.sim.operators import ACTIVATION_BYTES, matmul_s
+from maestro_gym.performance.operators import ACTIVATION_BYTES, matmul_s
 
 MOE_KERNEL: MoeKernel = "fused"
 """What was timed is vLLM's ``fused_moe``, its sorting of tokens by expert included."""

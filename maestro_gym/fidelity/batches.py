@@ -11,7 +11,7 @@ from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.fidelity.folders import gpu_and_model
 from maestro_gym.fidelity.frames import read_table
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
+from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 
 ENGINE_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s")
 CHUNK_TOKENS = 8192

@@ -15,7 +15,7 @@ from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import gpu_and_model
 from maestro_gym.fidelity.frames import read_table
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.sim.performance import step_tables, step_time_s
+from maestro_gym.performance.step_tables import step_tables, step_time_s
 
 PROMPTS = (128, 256, 512, 1024, 1536, 2048)
 """Lengths at which the prefill line is read: one prompt, within the context of the models that were profiled."""

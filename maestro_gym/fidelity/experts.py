@@ -8,7 +8,7 @@ from maestro_gym.config import ArchitectureConfig, MoeKernel
 from maestro_gym.config.hardware import ExpertCoefficients
 from maestro_gym.fidelity.frames import Table
 from maestro_gym.fidelity.points import Reading
-from maestro_gym.sim.operators import experts_s
+from maestro_gym.performance.operators import experts_s
 
 
 def expert_constants(kernel: MoeKernel) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.points import Reading
-from maestro_gym.sim.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
-from maestro_gym.sim.performance import attention_record
+from maestro_gym.performance.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
+from maestro_gym.performance.step_tables import attention_record
 
 LINEAR = ("attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj")
 ELEMENTWISE = ("input_layernorm", "post_attention_layernorm", "attn_rope", "mlp_act", "add")

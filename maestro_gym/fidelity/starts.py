@@ -13,7 +13,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.sim.load_times import read_time_s, start_time_s, wake_time_s
+from maestro_gym.scheduling.load_times import read_time_s, start_time_s, wake_time_s
 
 START_FREE = ("gpu.residency.cpu_base_s", "gpu.residency.cpu_s_per_gb", "gpu.residency.cpu_s_per_layer")
 WAKE_FREE = ("gpu.residency.wake_base_s", "gpu.pcie_bytes_per_s")

@@ -7,24 +7,26 @@ import math
 import numpy as np
 
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.core.compile import interpreted
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.policy import Policy
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend import ledger
 from maestro_gym.real_backend.capabilities import Capabilities
 from maestro_gym.real_backend.deciders import Agent, Deciders, open_deciders
 from maestro_gym.real_backend.scenario import usable_kv_tokens
 from maestro_gym.real_backend.world import fleet_world, initial_placement, live_world
+from maestro_gym.scheduling.actions import ACT_ADMIT, ACT_NAMES, ACT_WAIT, WAIT, node_act, sent_cluster, sent_stage
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import (
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
     ENGINE_FREE,
-    NUM_RESERVE_LEVELS,
     STAGE_RUNNING,
-    TIER_NODE,
+    TIER_CLUSTER,
+    TIER_GLOBAL,
     Episode,
 )
 from maestro_gym.sim.batch import Simulation
-from maestro_gym.sim.scenario import Scenario
 
 
 class Books:
@@ -171,19 +173,16 @@ class Books:
 
     def action_words(self, tier: int, action: int) -> str:
         """An action as words, for the log."""
-        if action == 0 and tier != 1:
-            return "wait"
-        clusters = len(self.simulation.world.latency_s)
-        if tier == 0:
-            return f"send stage {(action - 1) // clusters} to cluster {(action - 1) % clusters}"
-        if tier != TIER_NODE:
+        if action == WAIT and tier != TIER_CLUSTER:
+            return ACT_NAMES[ACT_WAIT]
+        if tier == TIER_GLOBAL:
+            stage, cluster = (interpreted(part)(self.view, action) for part in (sent_stage, sent_cluster))
+            return f"send stage {stage} to cluster {cluster}"
+        if tier == TIER_CLUSTER:
             return f"node {action}"
-        admits = self.view.node_queue.shape[2] * NUM_RESERVE_LEVELS
-        models = len(self.simulation.world.models)
-        if action <= admits:
-            return f"admit place {(action - 1) // NUM_RESERVE_LEVELS} at level {(action - 1) % NUM_RESERVE_LEVELS}"
-        kind = "promote" if action <= admits + models else "demote"
-        return f"{kind} model {(action - 1 - admits) % models}"
+        kind, subject, level = interpreted(node_act)(self.view, action)
+        what = f"place {subject} at level {level}" if kind == ACT_ADMIT else f"model {subject}"
+        return f"{ACT_NAMES[kind]} {what}"
 
     # --- changes -------------------------------------------------------------------------------
 

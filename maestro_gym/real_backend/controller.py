@@ -15,7 +15,6 @@ import uuid
 from pathlib import Path
 
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.policy import Policy
 from maestro_gym.real_backend import ledger
 from maestro_gym.real_backend.books import Books
 from maestro_gym.real_backend.client import NodeClient
@@ -30,6 +29,7 @@ from maestro_gym.real_backend.prompts import Prompts
 from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.server import Server
 from maestro_gym.real_backend.traffic import Traffic
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import DONE_DRAINED, DONE_TIME, NO_TIER, TIER_NAMES, TIER_NODE
 
 TICK_S = 0.05

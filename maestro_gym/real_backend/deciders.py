@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from maestro_gym.core.boxed import box
-from maestro_gym.policy import Policy
 from maestro_gym.real_backend.ledger import ask_rule
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import State
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, blank_hidden

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from maestro_gym import schema
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.policy import Policy
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.capabilities import Capabilities
 from maestro_gym.real_backend.sensitivity import heeded_fields
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 RECORDS = {
     "clock": schema.CLOCK,

@@ -13,6 +13,7 @@ import math
 from numba import types
 
 from maestro_gym.core.compile import njit, njit_as
+from maestro_gym.scheduling.sizes import load_bytes, load_room_bytes, weight_bytes
 from maestro_gym.schema import (
     CPU,
     ENGINE_ASLEEP,
@@ -31,7 +32,6 @@ from maestro_gym.schema import (
 )
 from maestro_gym.sim.decisions import due_decision
 from maestro_gym.sim.engine import ENGINE, Engine, act, ask
-from maestro_gym.sim.estimates import load_bytes, load_room_bytes, weight_bytes
 from maestro_gym.sim.events import handle_events
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.memory import give_back_memory, share_system_prompt

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maestro_gym.baselines.driver import result_of
-from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.run import result_of
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.metrics import result_row
 from maestro_gym.evaluation.results import plain
 from maestro_gym.evaluation.trace import workflow_table
-from maestro_gym.policy import Policy
 from maestro_gym.real_backend.controller import Controller
 from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.run_settings import RunSettings
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 
 def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.baselines.registry import with_rule
-from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.baselines.user_rules import compile_rule
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.policy import Policy, Rule, RuleFunction
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.twin import SimulatedTwin
+from maestro_gym.scheduling.actions import WAIT, send_code
+from maestro_gym.scheduling.legal import can_route, can_send
+from maestro_gym.scheduling.policy import Policy, Rule, RuleFunction
 from maestro_gym.schema import Hidden, View
-from maestro_gym.sim.actions import WAIT, send_code
-from maestro_gym.sim.legal import can_route, can_send
-from maestro_gym.sim.scenario import Scenario
 
 TIMES = ("ready_s", "sent_s", "admitted_s", "first_token_s", "finished_s")
 _BESIDE = ("simulated.yaml", "scenario.yaml")

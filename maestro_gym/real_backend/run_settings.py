@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.policy import Policy
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 from numba import types
 
 from maestro_gym.core.compile import njit_as
-from maestro_gym.policy import Policy
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.ledger import ask_rule
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import NO_TIER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, open_engine, run_until
-from maestro_gym.sim.scenario import Scenario
 
 ALL_TIERS = 0b111
 DECISIONS = 400

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from maestro_gym.baselines.driver import run_episode
-from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.policy import Policy
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.world import fleet_world, initial_placement
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 
 @dataclass(frozen=True, eq=False)

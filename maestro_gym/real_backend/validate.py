@@ -23,18 +23,18 @@ from scipy.stats import kendalltau, spearmanr
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.comparison import Comparison
 from maestro_gym.evaluation.results import plain, write_results
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 from maestro_gym.evaluation.worker import Runner
-from maestro_gym.policy import Policy
 from maestro_gym.real_backend.benchmark import Measured, measure_fleet
 from maestro_gym.real_backend.calibrate import CalibratedGpu, fit_hardware, point_rows, write_hardware
 from maestro_gym.real_backend.live_run import LiveRunner
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.twin import SimulatedTwin
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 
 METRICS = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment")
 """What is compared; the first decides the order of the policies."""

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from maestro_gym.baselines.driver import play
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config import ArchitectureConfig, PredictorConfig
 from maestro_gym.config.catalogue import Machine
-from maestro_gym.policy import Policy
+from maestro_gym.episodes.run import play
+from maestro_gym.episodes.world import build_world
+from maestro_gym.performance.step_tables import StepTables
 from maestro_gym.predictors import annotate
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import World
 from maestro_gym.serving.node import DRAIN_S, Deployed, node_scenario
-from maestro_gym.sim.performance import StepTables
-from maestro_gym.sim.world import build_world
 from maestro_gym.workloads import Requests, request_episode
 
 _FAR_S = 1e6

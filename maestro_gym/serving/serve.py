@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from maestro_gym.baselines.driver import run_episode
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.baselines.result import EpisodeResult
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.schema import STAGE_FINISHED
 from maestro_gym.sim.placement import all_fit
-from maestro_gym.sim.scenario import Scenario
 from maestro_gym.workloads import TraceWorkload
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

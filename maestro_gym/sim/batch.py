@@ -11,8 +11,8 @@ from maestro_gym import schema
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.hashing import mix
+from maestro_gym.scheduling.sizes import load_bytes
 from maestro_gym.schema import Core, Episode, Hidden, State, View, World
-from maestro_gym.sim.estimates import load_bytes
 from maestro_gym.sim.placement import host_tiers, warm_placement
 from maestro_gym.sim.residency import take_hbm
 

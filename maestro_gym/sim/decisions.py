@@ -5,6 +5,20 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.actions import (
+    ACT_ADMIT,
+    ACT_DEMOTE,
+    ACT_NONE,
+    ACT_PROMOTE,
+    ACT_WAIT,
+    WAIT,
+    node_act,
+    sent_cluster,
+    sent_stage,
+)
+from maestro_gym.scheduling.estimates import stage_service_s
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send, node_has_room
+from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.schema import (
     DONE_BUDGET,
     DONE_DRAINED,
@@ -13,7 +27,6 @@ from maestro_gym.schema import (
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
     NO_TIER,
-    NUM_RESERVE_LEVELS,
     RESERVE_PROMPT,
     STAGE_RUNNING,
     TIER_CLUSTER,
@@ -22,10 +35,8 @@ from maestro_gym.schema import (
     Hidden,
     State,
 )
-from maestro_gym.sim.estimates import admit_bytes, load_bytes, reserve_tokens, stage_service_s
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_metrics, refresh_node
 from maestro_gym.sim.heap import push
-from maestro_gym.sim.legal import can_admit, can_demote, can_promote, can_route, can_send, node_has_room
 from maestro_gym.sim.memory import take_memory
 from maestro_gym.sim.queues import leave_global, leave_node, set_out
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
@@ -173,14 +184,13 @@ def apply_global(state: State, e: int, action: int) -> bool:
     """Do a global action (codes of `actions`); False when it is not legal, then nothing happens."""
     view, env = state.visible, state.core.env[e]
     clock = view.clock[e]
-    if action == 0:
+    if action == WAIT:
         if clock.wait_legal == 0:
             return False
         env.global_due = 0
         env.global_wait_until_s = clock.now_s + view.world.params[0].wait_max_s
         return True
-    stage = (action - 1) // view.world.latency_s.shape[0]
-    cluster = (action - 1) % view.world.latency_s.shape[0]
+    stage, cluster = sent_stage(view, action), sent_cluster(view, action)
     at = -1
     for i in range(clock.global_len):
         if view.global_queue[e, i] == stage:
@@ -274,37 +284,31 @@ def apply_node(state: State, oracle: Hidden, e: int, action: int, reclaim: Rule)
     view = state.visible
     node = int(view.clock[e].place)
     core = state.core.nodes[e, node]
-    wait = action == 0
-    num_admits = view.node_queue.shape[2] * NUM_RESERVE_LEVELS
-    num_models = view.world.models.shape[0]
-    if wait and view.clock[e].wait_legal == 0:
+    kind, subject, level = node_act(view, action)
+    wait = kind == ACT_WAIT
+    if kind == ACT_NONE or (wait and view.clock[e].wait_legal == 0):
         return False
-    if 0 < action <= num_admits:
-        index, level = (action - 1) // NUM_RESERVE_LEVELS, (action - 1) % NUM_RESERVE_LEVELS
-        if not can_admit(view, e, node, index, level):
+    if kind == ACT_ADMIT:
+        if not can_admit(view, e, node, subject, level):
             return False
-        wait = not _admit(state, oracle, e, node, index, level, reclaim)
-    elif num_admits < action <= num_admits + num_models:
-        model = action - 1 - num_admits
-        if not can_promote(view, e, node, model):
+        wait = not _admit(state, oracle, e, node, subject, level, reclaim)
+    elif kind == ACT_PROMOTE:
+        if not can_promote(view, e, node, subject):
             return False
-        slot = view.slot_of[e, node, model]
-        delay_s = make_room(state, oracle, e, node, slot, load_bytes(view, e, node, model), FOR_LOAD, reclaim)
+        slot = view.slot_of[e, node, subject]
+        delay_s = make_room(state, oracle, e, node, slot, load_bytes(view, e, node, subject), FOR_LOAD, reclaim)
         if delay_s < 0.0:
             wait = True
         else:
-            start_load(state, e, node, model, delay_s)
-    elif num_admits + num_models < action <= num_admits + 2 * num_models:
-        model = action - 1 - num_admits - num_models
-        if not can_demote(view, e, node, model):
+            start_load(state, e, node, subject, delay_s)
+    elif kind == ACT_DEMOTE:
+        if not can_demote(view, e, node, subject):
             return False
-        slot = view.slot_of[e, node, model]
+        slot = view.slot_of[e, node, subject]
         if view.engines[e, node, slot].status == ENGINE_AWAKE:
             sleep_engine(state, e, node, slot)
         else:
             end_engine(state, e, node, slot)
-    elif not wait:
-        return False
     core.due = 1
     if wait:
         core.due = 0

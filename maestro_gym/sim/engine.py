@@ -14,12 +14,12 @@ from numba import types
 from maestro_gym import schema
 from maestro_gym.core.boxed import Handle, box
 from maestro_gym.core.compile import njit, njit_as
-from maestro_gym.policy import Policy
+from maestro_gym.scheduling.actions import admit_code, promote_code, send_code
+from maestro_gym.scheduling.legal import can_admit, can_promote, can_route, can_send
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, Core, Hidden, State, View, World
-from maestro_gym.sim.actions import admit_code, promote_code, send_code
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
-from maestro_gym.sim.legal import can_admit, can_promote, can_route, can_send
 from maestro_gym.sim.reclaim import Rule
 
 

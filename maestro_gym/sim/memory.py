@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, usable_tokens
 from maestro_gym.schema import BLOCK_TOKENS, State
-from maestro_gym.sim.estimates import best_prefix, find_prefix, kv_bytes, usable_tokens
 
 
 @njit

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.estimates import demote_harm_s, service_time_s, sleep_harm_s, stage_service_s
+from maestro_gym.scheduling.load_times import wake_s
+from maestro_gym.scheduling.sizes import blocks_up, free_kv_bytes, kv_bytes, load_room_bytes, sleep_frees_bytes
 from maestro_gym.schema import (
     BLOCK_TOKENS,
     ENGINE_ASLEEP,
@@ -19,18 +22,6 @@ from maestro_gym.schema import (
     Hidden,
     State,
     View,
-)
-from maestro_gym.sim.estimates import (
-    blocks_up,
-    demote_harm_s,
-    free_kv_bytes,
-    kv_bytes,
-    load_room_bytes,
-    service_time_s,
-    sleep_frees_bytes,
-    sleep_harm_s,
-    stage_service_s,
-    wake_s,
 )
 from maestro_gym.sim.memory import evict, give_back_memory, resize
 from maestro_gym.sim.queues import join_global, rejoin_node

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.load_times import load_s, start_s, wake_s
+from maestro_gym.scheduling.sizes import load_bytes, weight_bytes
 from maestro_gym.schema import (
     CPU,
     DISK,
@@ -28,7 +30,6 @@ from maestro_gym.schema import (
     SLEEPING,
     State,
 )
-from maestro_gym.sim.estimates import load_bytes, load_s, start_s, wake_s, weight_bytes
 from maestro_gym.sim.memory import add_weights, evict, forget_prefixes
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.sizes import blocks_up, kv_bytes
 from maestro_gym.schema import (
     ENGINE_AWAKE,
     PHASE_DECODE,
@@ -19,7 +20,6 @@ from maestro_gym.schema import (
     Hidden,
     State,
 )
-from maestro_gym.sim.estimates import blocks_up, kv_bytes
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
 from maestro_gym.sim.reclaim import Rule, grow, leave_batch

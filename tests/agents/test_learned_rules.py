@@ -16,13 +16,13 @@ from maestro_gym.agents.train import run_train
 from maestro_gym.agents.training_env import TrainingVecEnv
 from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.driver import run_episode
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs import EnvOptions, RewardConfig
 from maestro_gym.envs.layout import TIER_SPECS
 from maestro_gym.envs.sb3 import MaestroVecEnv
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.schema import TIER_NAMES
-from maestro_gym.sim.scenario import Scenario
 
 OVERRIDES = ("contention=high", "horizon_s=20", "drain_s=60")
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from maestro_gym.core.boxed import box
-from maestro_gym.policy import Rule
+from maestro_gym.scheduling.policy import Rule
 from maestro_gym.schema import (
     CLOCK,
     CPU,

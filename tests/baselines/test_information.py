@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.baselines import TABLE, load_policy
-from maestro_gym.policy import Policy
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
 from tests.baselines.hand import STAGES, Hand, ask, make_oracle
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, find_config, read_yaml
+from maestro_gym.performance.step_tables import StepTables, step_tables
 from maestro_gym.schema import (
     HOST_SPEC,
     MODEL_SPEC,
@@ -26,7 +27,6 @@ from maestro_gym.schema import (
     Episode,
     World,
 )
-from maestro_gym.sim.performance import StepTables, step_tables
 from tests.reference.choosing import Temper
 
 ARCHITECTURES = ("Llama-3.2-3B", "Llama-3.1-8B", "Qwen2.5-14B", "Qwen3-30B-A3B")

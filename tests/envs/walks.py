@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 
 from maestro_gym.core.boxed import box
-from maestro_gym.policy import Rule
 from maestro_gym.registration import TIERS, env_id
+from maestro_gym.scheduling.policy import Rule
 from maestro_gym.schema import View
 from maestro_gym.sim.engine import HIDDEN, VIEW, blank_hidden
 

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from maestro_gym.baselines.driver import run_episode
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.baselines.result import EpisodeResult
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare, run_compare
 from maestro_gym.evaluation.metrics import metric_columns, result_row
 from maestro_gym.evaluation.outcome import outcome_of
 from maestro_gym.schema import INTERACTIVE
-from maestro_gym.sim.scenario import Scenario
 
 SHORT = ("contention=low", "horizon_s=40", "drain_s=120")
 

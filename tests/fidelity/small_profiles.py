@@ -9,8 +9,8 @@ import pandas as pd
 
 from maestro_gym.config import ArchitectureConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
-from maestro_gym.sim.load_times import start_time_s, wake_time_s
-from maestro_gym.sim.operators import elementwise_s, experts_s, linear_s
+from maestro_gym.performance.operators import elementwise_s, experts_s, linear_s
+from maestro_gym.scheduling.load_times import start_time_s, wake_time_s
 
 GPU = "A100-80GB"
 LINEAR_COLUMN = "time_stats.mlp_up_proj.median"

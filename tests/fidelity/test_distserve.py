@@ -12,7 +12,7 @@ from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.distserve import BATCHES, CONTEXTS, PROMPTS
 from maestro_gym.fidelity.measure import measure
-from maestro_gym.sim.performance import step_tables, step_time_s
+from maestro_gym.performance.step_tables import step_tables, step_time_s
 
 
 def write(root: Path, lines: dict) -> None:

@@ -10,12 +10,12 @@ from maestro_gym.agents.fine_tune import fine_tune
 from maestro_gym.agents.policy_file import load_network
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.envs.sb3 import BatchVecEnv
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.client import NodeClient
 from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
 from maestro_gym.real_backend.metrics_page import EngineGauges
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.schema import DONE_TIME
-from maestro_gym.sim.scenario import Scenario
 from tests.real_backend.policies import untrained_policy
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.client import NodeClient
 from maestro_gym.real_backend.controller import Controller
 from maestro_gym.real_backend.fleet import bring_up
@@ -17,7 +18,6 @@ from maestro_gym.real_backend.live_run import live_facts
 from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.servers import ServerNote, fleet_folder, read_notes
-from maestro_gym.sim.scenario import Scenario
 from tests.live.proxy import Wire
 from tests.real_backend.runs import assert_nothing_lost, during, log_of, run
 

@@ -8,8 +8,8 @@ import pytest
 from maestro_gym.config import find_config, load_scenario, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.sim.capacity import capacity_rps, node_rate_rps
-from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
+from maestro_gym.episodes.capacity import capacity_rps, node_rate_rps
+from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 
 
 def load_tables(name: str) -> StepTables:

@@ -13,8 +13,8 @@ import pytest
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel, find_config, read_yaml
 from maestro_gym.config.hardware import ExpertCoefficients, ExpertKernels
-from maestro_gym.sim.operators import allreduce_s, elementwise_s, experts_s, linear_s, matmul_s
-from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
+from maestro_gym.performance.operators import allreduce_s, elementwise_s, experts_s, linear_s, matmul_s
+from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 
 
 def load_gpu(name: str = "A100-80GB") -> GpuConfig:

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.episodes.scenario import Scenario
 
 SHORT = ["horizon_s=60"]
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from maestro_gym.sim.performance import StepTables, step_tables, step_time_s
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from tests.sim.conftest import Call, make_episode, run_hand_made
 
 

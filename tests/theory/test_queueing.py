@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from maestro_gym.baselines.registry import load_policy
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
-from maestro_gym.sim.scenario import Scenario
 from tests.sim.conftest import Call, make_episode
 
 TOKEN_S = 0.01

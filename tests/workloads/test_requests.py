@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.sim.scenario import Scenario
+from maestro_gym.episodes.scenario import Scenario
 
 LAWS = (
     "workload.requests={prompt_tokens: {median: 900, sigma: 1.5}, output_tokens: {median: 200, sigma: 1.5}, "

@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 
-from maestro_gym.baselines.result import EpisodeResult
-from maestro_gym.policy import Policy
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.schema import DONE_NAMES, Episode, World
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
-from maestro_gym.sim.scenario import Scenario
 
 NO_AGENT = 0
 

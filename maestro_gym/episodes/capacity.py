@@ -13,8 +13,8 @@ import numpy as np
 
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.sim.performance import StepTables, step_tables
-from maestro_gym.sim.world import node_kinds
+from maestro_gym.episodes.world import node_kinds
+from maestro_gym.performance.step_tables import StepTables, step_tables
 
 
 def capacity_rps(

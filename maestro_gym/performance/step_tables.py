@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
-from maestro_gym.schema import PERF
-from maestro_gym.sim.operators import (
+from maestro_gym.performance.operators import (
     ACTIVATION_BYTES,
     allreduce_s,
     attention_token_s,
@@ -24,6 +23,7 @@ from maestro_gym.sim.operators import (
     linear_s,
     lmhead_s,
 )
+from maestro_gym.schema import PERF
 
 
 class StepTables(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.sizes import weight_bytes
+from maestro_gym.schema import DISK, View
 
 
 @njit
@@ -53,3 +55,37 @@ def read_time_s(num_bytes: float, bytes_per_s: float) -> float:
         Seconds.
     """
     return num_bytes / bytes_per_s
+
+
+@njit
+def wake_s(view: View, node: int, model: int) -> float:
+    """Seconds to wake a SLEEPING model, nothing else loading: 0.2 + GB/21 (design 6.3)."""
+    world = view.world
+    host = world.hosts[world.nodes[node].host]
+    rate = min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
+    return wake_time_s(world.params[0].wake_base_s, weight_bytes(view, node, model), rate)
+
+
+@njit
+def start_s(view: View, node: int, model: int) -> float:
+    """Seconds to start an engine whose weights are in the page cache (design 6.3)."""
+    world = view.world
+    perf = world.perf[world.nodes[node].hardware, world.models[model].arch]
+    params = world.params[0]
+    return start_time_s(
+        params.cpu_base_s, params.cpu_s_per_byte, perf.weight_bytes, params.cpu_s_per_layer, perf.layers
+    )
+
+
+@njit
+def load_s(view: View, node: int, model: int, tier: int) -> float:
+    """Seconds to load a model from CPU, DISK or REMOTE, nothing else loading (design 6.3)."""
+    world = view.world
+    host = world.hosts[world.nodes[node].host]
+    total_bytes = weight_bytes(view, node, model) * host.gpus_per_node
+    seconds = start_s(view, node, model)
+    if tier <= DISK:
+        seconds += read_time_s(total_bytes, host.nvme_bytes_per_s)
+    if tier < DISK:
+        seconds += read_time_s(total_bytes, host.nic_bytes_per_s)
+    return seconds

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
-from maestro_gym.sim.estimates import (
+from maestro_gym.scheduling.sizes import (
     admit_bytes,
     blocks_up,
     free_kv_bytes,
@@ -14,6 +13,7 @@ from maestro_gym.sim.estimates import (
     load_room_bytes,
     weight_bytes,
 )
+from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
 
 
 @njit

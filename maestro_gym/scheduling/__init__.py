@@ -1,0 +1,1 @@
+"""The contract between physics and schedulers: what a rule may read, which actions exist, which are legal."""

@@ -1,0 +1,86 @@
+"""Integer codes of the actions of the three tiers: the one place that makes and reads them.
+
+Global: ``0`` waits, ``1 + stage * C + cluster`` sends a stage to a cluster, with C clusters. Cluster: the node id.
+Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
+stage, M codes promote a model, M codes demote one.
+"""
+
+from __future__ import annotations
+
+from maestro_gym.core.compile import njit
+from maestro_gym.schema import NUM_RESERVE_LEVELS, View
+
+WAIT = 0
+"""Action of the global and of the node tier that does nothing for now."""
+
+ACT_NONE, ACT_WAIT, ACT_ADMIT, ACT_PROMOTE, ACT_DEMOTE = range(5)
+"""Kinds of node action; ``ACT_NONE`` is a number that no action has."""
+
+ACT_NAMES = ("none", "wait", "admit", "promote", "demote")
+
+
+@njit
+def send_code(view: View, stage: int, cluster: int) -> int:
+    """Global action that sends ``stage`` to ``cluster``."""
+    return 1 + stage * view.world.latency_s.shape[0] + cluster
+
+
+@njit
+def sent_stage(view: View, code: int) -> int:
+    """Stage that a global action sends; the action must not be ``WAIT``."""
+    return (code - 1) // view.world.latency_s.shape[0]
+
+
+@njit
+def sent_cluster(view: View, code: int) -> int:
+    """Cluster that a global action sends its stage to; the action must not be ``WAIT``."""
+    return (code - 1) % view.world.latency_s.shape[0]
+
+
+@njit
+def admit_code(view: View, queue_index: int, level: int) -> int:
+    """Node action that admits the stage at ``queue_index`` at reservation level ``level``."""
+    return 1 + queue_index * NUM_RESERVE_LEVELS + level
+
+
+@njit
+def promote_code(view: View, model: int) -> int:
+    """Node action that makes ``model`` RUNNING on the node."""
+    return 1 + view.node_queue.shape[2] * NUM_RESERVE_LEVELS + model
+
+
+@njit
+def demote_code(view: View, model: int) -> int:
+    """Node action that moves ``model`` one residency tier down."""
+    return 1 + view.node_queue.shape[2] * NUM_RESERVE_LEVELS + view.world.models.shape[0] + model
+
+
+@njit
+def node_act(view: View, code: int) -> tuple[int, int, int]:
+    """What a node action does.
+
+    Returns:
+        ``(kind, subject, level)``: one of ``ACT_*``; the queue place of an admission or the model of a promotion or
+        demotion, -1 otherwise; the reservation level of an admission, -1 otherwise.
+    """
+    admits = view.node_queue.shape[2] * NUM_RESERVE_LEVELS
+    models = view.world.models.shape[0]
+    if code == WAIT:
+        return ACT_WAIT, -1, -1
+    if code < 0 or code > admits + 2 * models:
+        return ACT_NONE, -1, -1
+    if code <= admits:
+        return ACT_ADMIT, (code - 1) // NUM_RESERVE_LEVELS, (code - 1) % NUM_RESERVE_LEVELS
+    if code <= admits + models:
+        return ACT_PROMOTE, code - 1 - admits, -1
+    return ACT_DEMOTE, code - 1 - admits - models, -1
+
+
+def num_global_actions(window: int, clusters: int) -> int:
+    """Actions of a global tier that is shown ``window`` stages: to wait, or to send one of them to a cluster."""
+    return 1 + window * clusters
+
+
+def num_node_actions(queue_places: int, models: int) -> int:
+    """Number of node action codes: to wait, to admit a queue place at a level, to promote or demote a model."""
+    return 1 + queue_places * NUM_RESERVE_LEVELS + 2 * models
