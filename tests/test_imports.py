@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "maestro_gym"
 LAYERS = (
     ("core",),
-    ("schema",),
+    ("state",),
     ("config",),
     ("scheduling",),
     ("performance",),

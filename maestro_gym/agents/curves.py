@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from maestro_gym.agents.logs import STEP_COLUMN
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 
 _PANELS = (
     ("SLO attainment", "slo_attainment", "share of workflows by their deadline"),

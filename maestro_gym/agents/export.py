@@ -20,7 +20,8 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observe import observe
 from maestro_gym.scheduling.policy import Rule, RuleFunction
-from maestro_gym.schema import TIER_NAMES, Hidden, View, World
+from maestro_gym.scheduling.tiers import TIER_NAMES
+from maestro_gym.state import Hidden, View, World
 
 
 def encoder_fingerprint(tier: str, *, predictions: bool) -> str:

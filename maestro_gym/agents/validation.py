@@ -14,7 +14,7 @@ from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.metrics import result_row
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 
 METRICS = ("slo_attainment", "completion_mean_s", "completion_p95_s", "ttft_mean_s", "slowdown_mean")
 """Metrics of an evaluation, overall and per class."""

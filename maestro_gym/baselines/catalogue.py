@@ -47,7 +47,7 @@ from maestro_gym.baselines.routing import (
     ROUTE_WARM_JSQ,
 )
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
-from maestro_gym.schema import RESERVE_ADAPTIVE, RESERVE_MAX, RESERVE_PROMPT
+from maestro_gym.state import RESERVE_ADAPTIVE, RESERVE_MAX, RESERVE_PROMPT
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, GATE_NONE
 from maestro_gym.baselines.routing import ROUTE_ROUND_ROBIN, best_node, gate_of, next_in_turn
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.policy import RuleFunction
-from maestro_gym.schema import Hidden, View
+from maestro_gym.state import Hidden, View
 
 _NOTES = 32
 """First place of the cluster rules in ``view.memory``; they have 32."""

@@ -17,7 +17,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s, reuse_likelihood
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
-from maestro_gym.schema import ENGINE_AWAKE, RESERVE_PROMPT, View
+from maestro_gym.state import ENGINE_AWAKE, RESERVE_PROMPT, View
 
 
 @njit

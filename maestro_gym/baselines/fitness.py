@@ -15,7 +15,7 @@ from maestro_gym.baselines.displacement import displacement_node
 from maestro_gym.baselines.gates import is_expected, is_open
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import NOMINAL_BATCH, prefix_hit_tokens, ready_time_s, reclaim_harm_s
-from maestro_gym.schema import INTERACTIVE, View
+from maestro_gym.state import INTERACTIVE, View
 
 LAMBDA: Final = 1.0
 """Weight of T_ready (F2)."""

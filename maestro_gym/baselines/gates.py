@@ -15,7 +15,7 @@ from maestro_gym.baselines.room import can_start, is_overdue, start_time_s
 from maestro_gym.baselines.static_placement import is_home
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_route
-from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
 
 GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
 NUM_GATES = 4

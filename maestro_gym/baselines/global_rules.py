@@ -16,7 +16,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.legal import can_send, stage_fits
 from maestro_gym.scheduling.policy import RuleFunction
-from maestro_gym.schema import Hidden, View
+from maestro_gym.state import Hidden, View
 
 _TURN_NOTE = 0
 """Place of the round-robin turn in ``view.memory``: one more than the cluster chosen last."""

@@ -11,7 +11,7 @@ from typing import Final
 from maestro_gym.core.compile import njit
 from maestro_gym.core.hashing import RULE, uniform
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.schema import Hidden, View
+from maestro_gym.state import Hidden, View
 
 (
     ORDER_FCFS,

@@ -16,7 +16,7 @@ from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.compile import njit_as
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.legal import can_route
-from maestro_gym.schema import NO_TIER, TIER_CLUSTER
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, advance, open_engine
 

@@ -24,7 +24,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote
 from maestro_gym.scheduling.policy import RuleFunction
-from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, Hidden, View
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, Hidden, View
 
 
 @njit

@@ -12,7 +12,7 @@ from maestro_gym.baselines.keys import is_sooner
 from maestro_gym.baselines.room import oldest_waiting_s
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.policy import RuleFunction
-from maestro_gym.schema import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM, Hidden, View
+from maestro_gym.state import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM, Hidden, View
 
 RECLAIM_BY_HARM, RECLAIM_BY_AGE, RECLAIM_LAST_ADMITTED = range(3)
 

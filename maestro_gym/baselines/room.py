@@ -17,7 +17,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.legal import can_admit, can_promote
 from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes, sleep_frees_bytes
-from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, View
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, View
 
 PATIENCE_S: Final = 2.0
 """Least patience of a stage; else as long as its model takes to be ready (modelling choice)."""

@@ -17,7 +17,7 @@ from maestro_gym.core.hashing import RULE, uniform
 from maestro_gym.scheduling.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.sizes import kv_bytes
-from maestro_gym.schema import BLOCK_TOKENS, View
+from maestro_gym.state import BLOCK_TOKENS, View
 
 (
     ROUTE_RANDOM,

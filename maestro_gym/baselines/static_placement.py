@@ -10,7 +10,7 @@ the rival itself presumes a node for every model).
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import View
+from maestro_gym.state import View
 
 
 @njit

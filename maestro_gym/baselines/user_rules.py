@@ -16,7 +16,8 @@ import numba
 from maestro_gym.config import hint
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.scheduling.policy import INFORMATION_CLASSES, RULE_TIERS, Rule
+from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule
+from maestro_gym.scheduling.tiers import RULE_TIERS
 
 _EXAMPLE = "A rule is a class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`."
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from maestro_gym import __version__
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP
+from maestro_gym.state import STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult

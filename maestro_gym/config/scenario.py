@@ -13,7 +13,7 @@ from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfi
 from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import CONTENTION_LOADS, PredictorConfig, WorkloadConfig
-from maestro_gym.schema import BLOCK_TOKENS
+from maestro_gym.state import BLOCK_TOKENS
 
 SizeClass = Literal["small", "medium", "large"]
 

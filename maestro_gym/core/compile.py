@@ -46,7 +46,7 @@ _REACHES = {
 }
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
-_COMMON = ("core",)
+_COMMON = ("core", "state")
 _lock = threading.RLock()
 _told = threading.Event()
 _NUMBA_OPTIONS = vars(DefaultOptions)
@@ -55,7 +55,7 @@ _NUMBA_OPTIONS = vars(DefaultOptions)
 @cache
 def _sources_digest(package: str) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    files = [_ROOT / "schema.py"]
+    files: list[Path] = []
     for folder in (*_COMMON, *_REACHES.get(package, ()), package):
         files += sorted((_ROOT / folder).rglob("*.py"))
     for file in files:

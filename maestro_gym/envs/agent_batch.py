@@ -15,7 +15,7 @@ from maestro_gym.envs.reward import LinearReward, Reward, RewardConfig
 from maestro_gym.envs.scenario_source import ScenarioLike, companions_of, scenario_of
 from maestro_gym.envs.window import NUM_ORDERS
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import DONE_BUDGET, DONE_DRAINED, DONE_NO, State
+from maestro_gym.state import DONE_BUDGET, DONE_DRAINED, DONE_NO, State
 from maestro_gym.workloads import SPLITS
 
 

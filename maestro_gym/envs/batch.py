@@ -12,9 +12,9 @@ from maestro_gym.envs.desk import BEGIN, open_desk
 from maestro_gym.envs.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
 from maestro_gym.envs.own_rule import own_answers
 from maestro_gym.envs.scenario_source import companions_of
-from maestro_gym.schema import DONE_NO, State, World
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine
+from maestro_gym.state import DONE_NO, State, World
 
 END_SLACK_S = 30.0
 """The engine runs this much beyond the horizon, so that an episode ends at a decision, not between two."""

@@ -11,9 +11,10 @@ from numba.np.numpy_support import from_dtype
 
 from maestro_gym.core.boxed import Handle, box
 from maestro_gym.envs.layout import LAYOUT, Layout
-from maestro_gym.schema import Hidden
-from maestro_gym.sim.batch import records
-from maestro_gym.sim.engine import ENGINE, HIDDEN, Engine, blank_hidden
+from maestro_gym.sim.engine import ENGINE, Engine
+from maestro_gym.state import Hidden
+from maestro_gym.state.allocate import records
+from maestro_gym.state.types import HIDDEN, blank_hidden
 
 REWARD_COUNTERS = (
     "weighted_residence",

@@ -10,7 +10,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.envs.scales import of_count, of_share, of_time
 from maestro_gym.scheduling.estimates import queue_wait_s, ready_time_s
 from maestro_gym.scheduling.legal import can_route, node_has_room
-from maestro_gym.schema import ENGINE_AWAKE, ENGINE_LOADING, View
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
 
 @njit

@@ -12,8 +12,9 @@ from numba import prange, types
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.envs.desk import BEGIN, DESK, RUNNER, Desk, Runner
 from maestro_gym.envs.observe import observe
-from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, State
+from maestro_gym.scheduling.tiers import NO_TIER
 from maestro_gym.sim.engine import act, advance
+from maestro_gym.state import DONE_NO, DONE_TIME, State
 
 PARALLEL_FROM = 32
 """Environments from which the parallel kernel pays (below, its threads cost more than they do)."""

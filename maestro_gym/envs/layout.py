@@ -9,12 +9,8 @@ import numpy as np
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.envs.columns import BLOCKS, Column
 from maestro_gym.scheduling.actions import num_global_actions, num_node_actions
-from maestro_gym.schema import (
-    TIER_CLUSTER,
-    TIER_GLOBAL,
-    TIER_NODE,
-    World,
-)
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.state import World
 
 ABSENT = -1
 """Place of a block that an observation does not have."""

@@ -8,7 +8,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.envs.scales import of_count, of_latency, of_share, of_time
 from maestro_gym.scheduling.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s
 from maestro_gym.scheduling.sizes import admit_bytes, weight_bytes
-from maestro_gym.schema import (
+from maestro_gym.state import (
     CPU,
     DISK,
     ENGINE_ASLEEP,

@@ -16,16 +16,8 @@ from maestro_gym.envs.window import fill_window
 from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
 from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
-from maestro_gym.schema import (
-    NUM_RESERVE_LEVELS,
-    RESERVE_MAX,
-    RESERVE_PROMPT,
-    TIER_CLUSTER,
-    TIER_GLOBAL,
-    TIER_NODE,
-    Hidden,
-    View,
-)
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.state import NUM_RESERVE_LEVELS, RESERVE_MAX, RESERVE_PROMPT, Hidden, View
 
 KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE = range(6)
 _LEGAL = 0

@@ -9,7 +9,7 @@ from numba import prange, types
 
 from maestro_gym.core.compile import njit_as
 from maestro_gym.envs.desk import DESK, RUNNER, Desk, Runner
-from maestro_gym.schema import NO_TIER
+from maestro_gym.scheduling.tiers import NO_TIER
 from maestro_gym.sim.engine import ask
 
 NO_ANSWER = -1

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from maestro_gym.envs.agent_batch import AgentBatch
-from maestro_gym.schema import (
-    ENGINE_ASLEEP,
-    ENGINE_AWAKE,
-    ENGINE_FREE,
-    ENGINE_LOADING,
-    NO_TIER,
-    TIER_CLUSTER,
-    TIER_NAMES,
-    TIER_NODE,
-)
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_NAMES, TIER_NODE
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
 
 _BAR = 24
 _MARK = {ENGINE_AWAKE: "*", ENGINE_LOADING: "+", ENGINE_ASLEEP: "z"}

@@ -13,7 +13,7 @@ from maestro_gym.envs.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch import Batch
 from maestro_gym.envs.layout import Layout
 from maestro_gym.envs.render import render_text
-from maestro_gym.schema import DONE_NO
+from maestro_gym.state import DONE_NO
 
 Observation = dict[str, np.ndarray]
 Options = TypeVar("Options", bound=EnvOptions)

@@ -8,7 +8,7 @@ from maestro_gym.baselines.keys import AGING_PER_S, is_protected
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.scales import of_count, of_share, of_signed_time, of_time, of_tokens
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.schema import INTERACTIVE, View
+from maestro_gym.state import INTERACTIVE, View
 
 
 @njit

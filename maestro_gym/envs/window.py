@@ -11,7 +11,7 @@ import numpy as np
 from maestro_gym.baselines.keys import ORDER_EDF, ORDER_MAESTRO, is_sooner, order_band, order_key
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_route
-from maestro_gym.schema import Hidden, View
+from maestro_gym.state import Hidden, View
 
 NUM_ORDERS = 3
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maestro_gym.schema import Episode, World
+from maestro_gym.state import Episode, World
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import DONE_NAMES, Episode, World
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import DONE_NAMES, Episode, World
 
 NO_AGENT = 0
 

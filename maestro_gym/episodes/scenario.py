@@ -10,7 +10,7 @@ from maestro_gym.config import ScenarioConfig, load_scenario
 from maestro_gym.episodes.capacity import capacity_rps
 from maestro_gym.episodes.world import build_world, world_names
 from maestro_gym.predictors import Predictor, build_predictor, history_workflows, record
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import episode_key, scenario_workload
 
 _CACHED_EPISODES = 8

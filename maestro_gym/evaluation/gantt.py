@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from maestro_gym.evaluation.palette import COLOURS, GREY, figure
 from maestro_gym.evaluation.trace import Trace
-from maestro_gym.schema import DISK, RUNNING, SLEEPING
+from maestro_gym.state import DISK, RUNNING, SLEEPING
 
 MAX_NODES = 8
 _ASLEEP = "#555555"

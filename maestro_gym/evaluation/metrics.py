@@ -13,7 +13,7 @@ from maestro_gym.evaluation import fleet_metrics  # noqa: F401
 # isort: on
 from maestro_gym.evaluation.outcome import Outcome, outcome_of
 from maestro_gym.evaluation.registry import METRICS, Metric, metric_of
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult

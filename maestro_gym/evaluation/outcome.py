@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maestro_gym.evaluation.blocking import blocked_s
-from maestro_gym.schema import STAGE_FINISHED, STAGE_READY
+from maestro_gym.state import STAGE_FINISHED, STAGE_READY
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult

@@ -17,7 +17,7 @@ from maestro_gym.evaluation.gantt import draw_gantt
 from maestro_gym.evaluation.palette import COLOURS, GREY, STYLE, figure, legend_below, look
 from maestro_gym.evaluation.results import file_stem
 from maestro_gym.evaluation.trace import Trace
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 
 MAX_GANTTS = 4
 DASHED = (0, (5, 2))

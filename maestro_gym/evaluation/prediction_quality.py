@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.evaluation.statistics import Interval, expanded_level
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 RESAMPLES = 2000
 _BATCH = 50

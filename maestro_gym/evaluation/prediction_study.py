@@ -16,7 +16,7 @@ from maestro_gym.evaluation.statistics import Interval
 from maestro_gym.predictors import Guess, Samples, record, samples_of
 from maestro_gym.predictors.features import GROUPS
 from maestro_gym.predictors.samples import MOST_CALLS
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import TraceWorkload, episode_key
 
 SPLIT_KINDS = ("workflow", "time")

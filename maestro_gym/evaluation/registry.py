@@ -10,7 +10,7 @@ import numpy as np
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.outcome import Outcome
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 
 Better = Literal["higher", "lower", "neither"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from maestro_gym.evaluation.outcome import Outcome
 from maestro_gym.evaluation.registry import define, define_distribution, share
-from maestro_gym.schema import INTERACTIVE
+from maestro_gym.state import INTERACTIVE
 
 
 def _ttft_attainment(outcome: Outcome) -> float:

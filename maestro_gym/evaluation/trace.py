@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.evaluation.outcome import outcome_of
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import ks_2samp, wasserstein_distance
 
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import (
     FamilyWorkload,
     MachineFamilySpec,

@@ -10,7 +10,7 @@ from scipy.optimize import least_squares, nnls
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.performance.step_tables import StepTables
-from maestro_gym.schema import PERF
+from maestro_gym.state import PERF
 
 _PER_LAYER = {
     "layernorm": 2,

@@ -23,7 +23,7 @@ from maestro_gym.performance.operators import (
     linear_s,
     lmhead_s,
 )
-from maestro_gym.schema import PERF
+from maestro_gym.state import PERF
 
 
 class StepTables(NamedTuple):

@@ -15,7 +15,7 @@ from maestro_gym.predictors.predictor import Predictor, record
 from maestro_gym.predictors.role_median import RoleMedianPredictor
 from maestro_gym.predictors.samples import MOST_CALLS, samples_of
 from maestro_gym.predictors.store import boosted
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 LEARNERS = ("role_median", "boosted")
 """Kinds that learn from past workflows."""

@@ -21,7 +21,7 @@ from maestro_gym.predictors.features import CATEGORICAL, COLUMN, FEATURES, GROUP
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.samples import Samples, samples_of
 from maestro_gym.predictors.trees import CODES, Ensemble, constant, mean
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 ROLE_SAMPLES = 50
 """A role with so many samples has regressors of its own (the Maestro paper's threshold)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.predictors.predictor import Guess
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 
 class ConstantPredictor:

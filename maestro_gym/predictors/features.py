@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import by_name
 
 

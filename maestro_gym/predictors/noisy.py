@@ -9,7 +9,7 @@ from maestro_gym.core import hashing
 from maestro_gym.core.compile import njit
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.truth import true_guess
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 _Q90 = float(ndtri(0.9))
 _MAX_SIGMA = 4.0

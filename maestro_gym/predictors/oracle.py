@@ -6,7 +6,7 @@ import numpy as np
 
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.truth import true_guess
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 
 class OraclePredictor:

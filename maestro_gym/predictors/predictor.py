@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from maestro_gym.schema import PREDICTION, Episode
+from maestro_gym.state import PREDICTION, Episode
 
 
 class Guess(NamedTuple):

@@ -10,7 +10,7 @@ from maestro_gym.predictors.conditional import known_quantile, stage_keys, tabul
 from maestro_gym.predictors.features import COLUMN, stage_features
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.samples import Samples, samples_of
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 
 class RoleMedianPredictor:

@@ -12,7 +12,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors.features import stage_features
 from maestro_gym.predictors.predictor import Guess
 from maestro_gym.predictors.truth import true_guess
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 MOST_CALLS = 40_000
 """Stages that a history holds (the Maestro paper trained on about 40,000)."""

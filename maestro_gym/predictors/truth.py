@@ -6,7 +6,7 @@ import numpy as np
 
 from maestro_gym.core.compile import njit
 from maestro_gym.predictors.predictor import Guess, nominal_s
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import by_name
 
 

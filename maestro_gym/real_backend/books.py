@@ -17,16 +17,9 @@ from maestro_gym.real_backend.scenario import usable_kv_tokens
 from maestro_gym.real_backend.world import fleet_world, initial_placement, live_world
 from maestro_gym.scheduling.actions import ACT_ADMIT, ACT_NAMES, ACT_WAIT, WAIT, node_act, sent_cluster, sent_stage
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import (
-    ENGINE_ASLEEP,
-    ENGINE_AWAKE,
-    ENGINE_FREE,
-    STAGE_RUNNING,
-    TIER_CLUSTER,
-    TIER_GLOBAL,
-    Episode,
-)
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL
 from maestro_gym.sim.batch import Simulation
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, STAGE_RUNNING, Episode
 
 
 class Books:

@@ -30,7 +30,8 @@ from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.server import Server
 from maestro_gym.real_backend.traffic import Traffic
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import DONE_DRAINED, DONE_TIME, NO_TIER, TIER_NAMES, TIER_NODE
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE
+from maestro_gym.state import DONE_DRAINED, DONE_TIME
 
 TICK_S = 0.05
 """Longest that streamed tokens wait before they are in the books while anything runs."""

@@ -11,9 +11,10 @@ import numpy as np
 from maestro_gym.core.boxed import box
 from maestro_gym.real_backend.ledger import ask_rule
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import State
 from maestro_gym.sim.batch import Simulation
-from maestro_gym.sim.engine import ENGINE, Engine, blank_hidden
+from maestro_gym.sim.engine import ENGINE, Engine
+from maestro_gym.state import State
+from maestro_gym.state.types import blank_hidden
 
 LATE_S = 0.25
 """A decision that takes longer is late."""

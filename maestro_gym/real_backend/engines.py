@@ -15,7 +15,7 @@ from maestro_gym.real_backend.opening import take_pool
 from maestro_gym.real_backend.server import Server
 from maestro_gym.real_backend.servers import read_notes, stop_server
 from maestro_gym.real_backend.traffic import Traffic
-from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
 
 
 class Engines:

@@ -14,7 +14,17 @@ from numba import types
 
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.sizes import load_bytes, load_room_bytes, weight_bytes
-from maestro_gym.schema import (
+from maestro_gym.scheduling.tiers import TIER_CLUSTER
+from maestro_gym.sim.decisions import due_decision
+from maestro_gym.sim.engine import ENGINE, Engine, act, ask
+from maestro_gym.sim.events import handle_events
+from maestro_gym.sim.heap import push
+from maestro_gym.sim.memory import give_back_memory, share_system_prompt
+from maestro_gym.sim.queues import join_global, leave_global, leave_node
+from maestro_gym.sim.reclaim import grow, leave_batch
+from maestro_gym.sim.residency import advance_load, end_engine, log_residency, take_hbm
+from maestro_gym.sim.steps import finish_stage
+from maestro_gym.state import (
     CPU,
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
@@ -27,18 +37,8 @@ from maestro_gym.schema import (
     STAGE_DELIVERY,
     STAGE_QUEUED,
     STAGE_RUNNING,
-    TIER_CLUSTER,
     State,
 )
-from maestro_gym.sim.decisions import due_decision
-from maestro_gym.sim.engine import ENGINE, Engine, act, ask
-from maestro_gym.sim.events import handle_events
-from maestro_gym.sim.heap import push
-from maestro_gym.sim.memory import give_back_memory, share_system_prompt
-from maestro_gym.sim.queues import join_global, leave_global, leave_node
-from maestro_gym.sim.reclaim import grow, leave_batch
-from maestro_gym.sim.residency import advance_load, end_engine, log_residency, take_hbm
-from maestro_gym.sim.steps import finish_stage
 
 OUTSIDE_S = 1e15
 """Time of an event that will come from outside: before infinity, so that waiting for it is legal."""

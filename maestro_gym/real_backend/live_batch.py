@@ -28,7 +28,8 @@ from maestro_gym.envs.scenario_source import ScenarioLike
 from maestro_gym.real_backend.controller import Controller
 from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-from maestro_gym.schema import DONE_NO, DONE_TIME, NO_TIER, State
+from maestro_gym.scheduling.tiers import NO_TIER
+from maestro_gym.state import DONE_NO, DONE_TIME, State
 
 _STOP = object()
 _NOT_BEGUN = "No episode has begun on these servers: call reset()."

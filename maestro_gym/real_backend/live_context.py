@@ -11,7 +11,7 @@ from maestro_gym.real_backend.books import Books
 from maestro_gym.real_backend.event_log import EventLog
 from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.server import Server
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 
 @dataclass(eq=False)

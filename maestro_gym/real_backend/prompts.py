@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.real_backend.tiny_model import FIRST_TEXT_TOKEN
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 _SYSTEM, _CONTEXT, _OWN = range(3)
 

@@ -23,7 +23,7 @@ from maestro_gym.real_backend.twin import SimulatedTwin
 from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.legal import can_route, can_send
 from maestro_gym.scheduling.policy import Policy, Rule, RuleFunction
-from maestro_gym.schema import Hidden, View
+from maestro_gym.state import Hidden, View
 
 TIMES = ("ready_s", "sent_s", "admitted_s", "first_token_s", "finished_s")
 _BESIDE = ("simulated.yaml", "scenario.yaml")

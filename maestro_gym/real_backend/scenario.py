@@ -10,7 +10,7 @@ import yaml
 
 from maestro_gym.config import ScenarioConfig, load_scenario
 from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
-from maestro_gym.schema import BLOCK_TOKENS
+from maestro_gym.state import BLOCK_TOKENS
 
 DEFAULT_WORKLOAD: dict[str, Any] = {"family": "live", "load": 0.8}
 

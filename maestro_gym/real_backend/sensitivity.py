@@ -14,7 +14,7 @@ from maestro_gym.core.compile import njit_as
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.ledger import ask_rule
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import NO_TIER
+from maestro_gym.scheduling.tiers import NO_TIER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, open_engine, run_until
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.real_backend.ledger import NOT_SERVED_BYTES
-from maestro_gym.schema import World
+from maestro_gym.state import World
 
 
 def fleet_world(world: World, fleet: LiveFleetConfig) -> World:

@@ -8,7 +8,7 @@ stage, M codes promote a model, M codes demote one.
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import NUM_RESERVE_LEVELS, View
+from maestro_gym.state import NUM_RESERVE_LEVELS, View
 
 WAIT = 0
 """Action of the global and of the node tier that does nothing for now."""

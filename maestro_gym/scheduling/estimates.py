@@ -20,7 +20,7 @@ from maestro_gym.scheduling.sizes import (
     sleep_frees_bytes,
     usable_tokens,
 )
-from maestro_gym.schema import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
+from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
 
 NOMINAL_BATCH = 16.0
 """Sequences that a node serves at once at the nominal speeds of ``World.service``."""

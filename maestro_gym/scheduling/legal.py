@@ -13,7 +13,7 @@ from maestro_gym.scheduling.sizes import (
     load_room_bytes,
     weight_bytes,
 )
-from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
 
 
 @njit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import weight_bytes
-from maestro_gym.schema import DISK, View
+from maestro_gym.state import DISK, View
 
 
 @njit

@@ -10,12 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from numba import types
+
+from maestro_gym.scheduling.tiers import RULE_TIERS
+from maestro_gym.state.types import HIDDEN, VIEW
+
 INFORMATION_CLASSES = ("N", "P", "O")
 """N reads past and present only, P predictions too, O the true future."""
 
 INFORMATION_NAMES = {"N": "past and present", "P": "predictions", "O": "oracle"}
 
-RULE_TIERS = ("global", "cluster", "node", "reclaim")
+RULE_TYPE = types.FunctionType(types.int64(VIEW, HIDDEN, types.int64))
+"""Type of a compiled rule: (View, Hidden, e) -> int64."""
 
 RuleFunction = Callable[[Any, Any, int], int]
 """``(view: View, oracle: Hidden, e: int) -> int``; compiled by numba unless it is switched off."""

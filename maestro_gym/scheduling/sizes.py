@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import (
+from maestro_gym.state import (
     BLOCK_TOKENS,
     ENGINE_ASLEEP,
     ENGINE_AWAKE,

@@ -13,8 +13,8 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import STAGE_FINISHED
 from maestro_gym.sim.placement import all_fit
+from maestro_gym.state import STAGE_FINISHED
 from maestro_gym.workloads import TraceWorkload
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

@@ -1,7 +1,7 @@
 """The simulator: state arrays in, state arrays out. It asks at every decision and never chooses.
 
-Start with ``engine.py`` (the loop that asks rules), ``decisions.py`` (when a decision falls due, and what an action does)
-and ``events.py`` (how time goes on). ``steps.py`` is an engine's batch, ``memory.py`` its KV, ``residency.py`` where its
-weights are, ``reclaim.py`` who gives way. New physics is a field of the state and a function here, held against the slow reference
-of ``tests/reference``; docs/physics.md gives every formula with its source.
+Start with ``engine.py`` (the loop that asks rules), ``decisions.py`` (when a decision falls due, and what an action
+does) and ``events.py`` (how time goes on). ``steps.py`` is an engine's batch, ``memory.py`` its KV, ``residency.py``
+where its weights are, ``reclaim.py`` who gives way. New physics is a field of the state and a function here, held
+against the slow reference of ``tests/reference``; docs/physics.md gives every formula with its source.
 """

@@ -7,14 +7,14 @@ from copy import deepcopy
 
 import numpy as np
 
-from maestro_gym import schema
-from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.hashing import mix
 from maestro_gym.scheduling.sizes import load_bytes
-from maestro_gym.schema import Core, Episode, Hidden, State, View, World
 from maestro_gym.sim.placement import host_tiers, warm_placement
 from maestro_gym.sim.residency import take_hbm
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, MEMORY, Core, Episode, Hidden, State, View, World
+from maestro_gym.state.allocate import allocate, by_name, set_blank
+from maestro_gym.state.fields import arrays_of
 
 PREFIX_ENTRIES = 64
 """Prefix groups that one engine can tell apart; the least recently used makes way."""
@@ -29,18 +29,11 @@ RESIDENCY_LOG = 4096
 _POLICY_PURPOSE = 901
 
 
-def records(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Zeroed structured array whose fields read as attributes, compiled or interpreted."""
-    array = np.zeros(shape, dtype)
-    return array.view(np.recarray) if INTERPRETED else array
-
-
 def _native(array: np.ndarray) -> np.ndarray:
-    """The same array as `records` would have made it."""
+    """The same array as `allocate` would have made it."""
     if array.dtype.names is None:
         return array
-    plain = np.ascontiguousarray(array).view(np.dtype(array.dtype.descr), np.ndarray)
-    return plain.view(np.recarray) if INTERPRETED else plain
+    return by_name(np.ascontiguousarray(array).view(np.dtype(array.dtype.descr), np.ndarray))
 
 
 class Simulation:
@@ -49,7 +42,7 @@ class Simulation:
     Attributes:
         world: the fleet and its tables, shared by the batch.
         num_envs: E.
-        state: all arrays, see `schema.State`. Replaced when an episode needs larger ones.
+        state: all arrays, see `state.State`. Replaced when an episode needs larger ones.
     """
 
     def __init__(
@@ -102,51 +95,25 @@ class Simulation:
     def _allocate(self, workflows: int, stages: int, edges: int) -> State:
         world, envs = self.world, self.num_envs
         params = world.params[0]
-        nodes, slots, models, hosts = len(world.nodes), self._num_slots, len(world.models), len(world.hosts)
-        queue = int(params["node_queue_limit"])
-        view = View(
-            clock=records((envs,), schema.CLOCK),
-            workflows=records((envs, workflows), schema.WORKFLOW_VIEW),
-            stages=records((envs, stages), schema.STAGE_VIEW),
-            nodes=records((envs, nodes), schema.NODE_VIEW),
-            engines=records((envs, nodes, slots), schema.ENGINE_VIEW),
-            models=records((envs, models), schema.MODEL_VIEW),
-            waiting=np.zeros((envs, nodes, models), np.int64),
-            slot_of=np.zeros((envs, nodes, models), np.int64),
-            changed_s=np.zeros((envs, nodes, models)),
-            host_models=records((envs, hosts, models), schema.HOST_MODEL),
-            global_queue=np.zeros((envs, stages), np.int32),
-            node_queue=np.zeros((envs, nodes, queue), np.int32),
-            batch=np.zeros((envs, nodes, slots, int(params["max_num_seqs"])), np.int32),
-            prefixes=records((envs, nodes, slots, PREFIX_ENTRIES), schema.PREFIX),
-            prefix_groups=np.zeros((envs, nodes, slots, PREFIX_ENTRIES), np.int32),
-            reclaim=records((envs, 3 * slots), schema.RECLAIM),
-            reclaim_len=np.zeros(envs, np.int64),
-            memory=np.zeros((envs, schema.MEMORY)),
-            model_memory=np.zeros((envs, models)),
-            world=world,
-        )
-        hidden = Hidden(
-            workflows=records((envs, workflows), schema.WORKFLOW),
-            stages=records((envs, stages), schema.STAGE),
-            truth=records((envs, stages), schema.STAGE_HIDDEN),
-            predictions=records((envs, stages), schema.PREDICTION),
-            children=np.zeros((envs, edges), np.int64),
-        )
-        core = Core(
-            env=records((envs,), schema.ENV_CORE),
-            sequences=records((envs, stages), schema.SEQUENCE),
-            engines=records((envs, nodes, slots), schema.ENGINE_CORE),
-            nodes=records((envs, nodes), schema.NODE_CORE),
-            workflows_left=np.zeros((envs, workflows), np.int64),
-            heap_s=np.zeros((envs, stages)),
-            heap_stage=np.zeros((envs, stages), np.int64),
-            counters=records((envs,), schema.COUNTERS),
-            samples=records((envs, self._num_samples), schema.SAMPLE),
-            residency_log=records((envs, self._num_log), schema.RESIDENCY_EVENT),
-            residency_len=np.zeros(envs, np.int64),
-        )
-        return State(view, hidden, core)
+        slots = self._num_slots
+        sizes = {
+            "E": envs,
+            "W": workflows,
+            "S": stages,
+            "J": edges,
+            "N": len(world.nodes),
+            "H": len(world.hosts),
+            "M": len(world.models),
+            "K": slots,
+            "Q": int(params["node_queue_limit"]),
+            "B": int(params["max_num_seqs"]),
+            "X": PREFIX_ENTRIES,
+            "R": 3 * slots,
+            "P": MEMORY,
+            "T": self._num_samples,
+            "L": self._num_log,
+        }
+        return State(allocate(View, sizes, world=world), allocate(Hidden, sizes), allocate(Core, sizes))
 
     def _grow(self, episode: Episode) -> None:
         """Replace the arrays by larger ones when an episode does not fit, with all that they hold."""
@@ -158,9 +125,9 @@ class Simulation:
         self._sizes = (sizes[0], sizes[1], sizes[2])
         old, self.state = self.state, self._allocate(*self._sizes)
         for part, fresh in zip(old, self.state, strict=True):
-            for name, array in part._asdict().items():
-                if name != "world":
-                    getattr(fresh, name)[tuple(slice(0, n) for n in array.shape)] = array
+            for name in arrays_of(type(part)):
+                array = getattr(part, name)
+                getattr(fresh, name)[tuple(slice(0, n) for n in array.shape)] = array
 
     def load(self, e: int, episode: Episode, key: int = 0) -> None:
         """Put an episode into environment ``e`` and set it to its beginning.
@@ -173,44 +140,18 @@ class Simulation:
         self._grow(episode)
         view, hidden, core = self.state
         for part in (view, core):
-            for name, array in part._asdict().items():
-                if name != "world":
-                    array[e] = np.zeros((), array.dtype)
+            set_blank(part, e)
         for array, values in zip(hidden, episode, strict=True):
             array[e, : len(values)] = values
-        view.workflows[e]["arrival_s"] = math.inf
-        view.workflows[e]["finished_s"] = math.inf
-        view.workflows[e]["last_preempted_s"] = -math.inf
-        view.workflows[e]["last_node"] = -1
-        stages = view.stages[e]
-        for name in ("ready_s", "sent_s", "queued_s", "admitted_s", "first_token_s", "finished_s"):
-            stages[name] = math.inf
-        for name in ("node", "cluster", "workflow", "sys_group", "ctx_group"):
-            stages[name] = -1
-        view.clock[e]["tier"] = schema.NO_TIER
-        view.clock[e]["stage"] = -1
-        view.clock[e]["cluster"] = -1
         view.clock[e]["key"] = mix(key, _POLICY_PURPOSE, 0)
         view.nodes[e]["kv_pool_bytes"] = (
             0.0 if self.world.params[0]["partitioned"] else self.world.nodes["hbm_pool_bytes"]
         )
         view.nodes[e]["rho"] = self.world.params[0]["rho_min"]
-        view.engines[e]["model"] = -1
-        view.slot_of[e] = -1
-        view.changed_s[e] = -math.inf
-        view.prefix_groups[e] = -1
-        view.prefixes[e]["base_entry"] = -1
         view.host_models[e]["tier"] = self._tiers
-        core.sequences[e]["ref_entry"] = -1
-        core.engines[e]["event_s"] = math.inf
-        core.engines[e]["load_event_s"] = math.inf
-        core.engines[e]["factor"] = 1.0
-        core.nodes[e]["event_s"] = math.inf
-        core.nodes[e]["wait_until_s"] = math.inf
         env = core.env[e]
         params = self.world.params[0]
         env["num_workflows"] = len(episode.workflows)
-        env["global_wait_until_s"] = math.inf
         env["event_budget"] = EVENT_BUDGET
         env["evaluation"] = int(self._evaluation)
         env["next_sample_s"] = (
@@ -223,11 +164,11 @@ class Simulation:
         """Make the models of the initial placement RUNNING, without any load time."""
         view = self.state.visible
         for node, model in np.argwhere(self._placement):
-            slot = int((view.engines[e, node]["status"] != schema.ENGINE_FREE).sum())
+            slot = int((view.engines[e, node]["status"] != ENGINE_FREE).sum())
             engine = view.engines[e, node, slot]
             need = load_bytes(view, e, int(node), int(model))
             engine["model"] = model
-            engine["status"] = schema.ENGINE_AWAKE
+            engine["status"] = ENGINE_AWAKE
             view.slot_of[e, node, model] = slot
             take_hbm(self.state, e, int(node), slot, need)
 

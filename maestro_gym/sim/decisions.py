@@ -19,22 +19,7 @@ from maestro_gym.scheduling.actions import (
 from maestro_gym.scheduling.estimates import stage_service_s
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send, node_has_room
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
-from maestro_gym.schema import (
-    DONE_BUDGET,
-    DONE_DRAINED,
-    DONE_NO,
-    DONE_TIME,
-    ENGINE_ASLEEP,
-    ENGINE_AWAKE,
-    NO_TIER,
-    RESERVE_PROMPT,
-    STAGE_RUNNING,
-    TIER_CLUSTER,
-    TIER_GLOBAL,
-    TIER_NODE,
-    Hidden,
-    State,
-)
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_metrics, refresh_node
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.memory import take_memory
@@ -43,6 +28,18 @@ from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
 from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
+from maestro_gym.state import (
+    DONE_BUDGET,
+    DONE_DRAINED,
+    DONE_NO,
+    DONE_TIME,
+    ENGINE_ASLEEP,
+    ENGINE_AWAKE,
+    RESERVE_PROMPT,
+    STAGE_RUNNING,
+    Hidden,
+    State,
+)
 
 BYTES_PER_TOKEN = 4.0
 """Size of one prompt token on the network: its text, about four characters."""

@@ -7,96 +7,19 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
-import numpy as np
 from numba import types
 
-from maestro_gym import schema
 from maestro_gym.core.boxed import Handle, box
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.actions import admit_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_promote, can_route, can_send
-from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, Core, Hidden, State, View, World
+from maestro_gym.scheduling.policy import RULE_TYPE, Policy
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
 from maestro_gym.sim.reclaim import Rule
-
-
-def _blank_state() -> State:
-    """The smallest state, from which the types of the arrays are taken."""
-
-    def array(dtype: np.dtype | str, dims: int) -> np.ndarray:
-        return np.zeros((1,) * dims, dtype)
-
-    world = World(
-        array(schema.NODE_SPEC, 1),
-        array(schema.HOST_SPEC, 1),
-        array(schema.MODEL_SPEC, 1),
-        array(schema.PERF, 2),
-        array("f8", 3),
-        array("f8", 3),
-        array("f8", 2),
-        array("f8", 2),
-        array(schema.SERVICE, 1),
-        array(schema.PARAMS, 1),
-    )
-    view = View(
-        array(schema.CLOCK, 1),
-        array(schema.WORKFLOW_VIEW, 2),
-        array(schema.STAGE_VIEW, 2),
-        array(schema.NODE_VIEW, 2),
-        array(schema.ENGINE_VIEW, 3),
-        array(schema.MODEL_VIEW, 2),
-        array("i8", 3),
-        array("i8", 3),
-        array("f8", 3),
-        array(schema.HOST_MODEL, 3),
-        array("i4", 2),
-        array("i4", 3),
-        array("i4", 4),
-        array(schema.PREFIX, 4),
-        array("i4", 4),
-        array(schema.RECLAIM, 2),
-        array("i8", 1),
-        array("f8", 2),
-        array("f8", 2),
-        world,
-    )
-    hidden = blank_hidden()
-    core = Core(
-        array(schema.ENV_CORE, 1),
-        array(schema.SEQUENCE, 2),
-        array(schema.ENGINE_CORE, 3),
-        array(schema.NODE_CORE, 2),
-        array("i8", 2),
-        array("f8", 2),
-        array("i8", 2),
-        array(schema.COUNTERS, 1),
-        array(schema.SAMPLE, 2),
-        array(schema.RESIDENCY_EVENT, 2),
-        array("i8", 1),
-    )
-    return State(view, hidden, core)
-
-
-def blank_hidden() -> Hidden:
-    """What a rule of class N or P gets in place of the truth: nothing."""
-    return Hidden(
-        np.zeros((0, 0), schema.WORKFLOW),
-        np.zeros((0, 0), schema.STAGE),
-        np.zeros((0, 0), schema.STAGE_HIDDEN),
-        np.zeros((0, 0), schema.PREDICTION),
-        np.zeros((0, 0), np.int64),
-    )
-
-
-_STATE = numba.typeof(_blank_state())
-VIEW, HIDDEN = Handle(_STATE.types[0]), Handle(_STATE.types[1])
-"""Types of what a compiled rule reads."""
-
-RULE = types.FunctionType(types.int64(VIEW, HIDDEN, types.int64))
-"""Type of a compiled rule: (View, Hidden, e) -> int64."""
+from maestro_gym.state import NUM_RESERVE_LEVELS, Hidden, State
+from maestro_gym.state.types import HIDDEN, STATE, blank_hidden
 
 
 class Engine(NamedTuple):
@@ -119,7 +42,7 @@ class Engine(NamedTuple):
     reclaim_rule: Rule
 
 
-ENGINE = Handle(types.NamedTuple((_STATE, HIDDEN.layout, RULE, RULE, RULE, RULE), Engine))
+ENGINE = Handle(types.NamedTuple((STATE, HIDDEN.layout, RULE_TYPE, RULE_TYPE, RULE_TYPE, RULE_TYPE), Engine))
 """Type of a boxed engine in compiled code."""
 
 
@@ -157,7 +80,7 @@ def fallback_action(state: State, e: int, tier: int) -> int:
         return 0
     node = int(clock.place)
     for i in range(view.nodes[e, node].queue_len):
-        for level in range(schema.NUM_RESERVE_LEVELS):
+        for level in range(NUM_RESERVE_LEVELS):
             if can_admit(view, e, node, i, level):
                 return admit_code(view, i, level)
     for model in range(view.world.models.shape[0]):

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import (
+from maestro_gym.sim.heap import pop, push
+from maestro_gym.sim.queues import join_global, join_node
+from maestro_gym.sim.residency import advance_load
+from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
+from maestro_gym.sim.stretch import TIE_S
+from maestro_gym.state import (
     ENGINE_AWAKE,
     INTERACTIVE,
     STAGE_DELIVERY,
@@ -14,11 +19,6 @@ from maestro_gym.schema import (
     STAGE_TRANSIT,
     State,
 )
-from maestro_gym.sim.heap import pop, push
-from maestro_gym.sim.queues import join_global, join_node
-from maestro_gym.sim.residency import advance_load
-from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
-from maestro_gym.sim.stretch import TIE_S
 
 
 @njit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import State
+from maestro_gym.state import State
 
 
 @njit

@@ -10,7 +10,7 @@ import math
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, usable_tokens
-from maestro_gym.schema import BLOCK_TOKENS, State
+from maestro_gym.state import BLOCK_TOKENS, State
 
 
 @njit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.schema import CPU, DISK, REMOTE, World
+from maestro_gym.state import CPU, DISK, REMOTE, World
 
 WEIGHT_SHARE = 0.6
 """Warm placement fills at most this share of a node's HBM pool with weights; the rest is for KV."""

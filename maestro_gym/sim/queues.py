@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.schema import STAGE_QUEUED, STAGE_READY, STAGE_TRANSIT, State
+from maestro_gym.state import STAGE_QUEUED, STAGE_READY, STAGE_TRANSIT, State
 
 
 @njit

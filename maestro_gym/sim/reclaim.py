@@ -11,7 +11,11 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import demote_harm_s, service_time_s, sleep_harm_s, stage_service_s
 from maestro_gym.scheduling.load_times import wake_s
 from maestro_gym.scheduling.sizes import blocks_up, free_kv_bytes, kv_bytes, load_room_bytes, sleep_frees_bytes
-from maestro_gym.schema import (
+from maestro_gym.sim.memory import evict, give_back_memory, resize
+from maestro_gym.sim.queues import join_global, rejoin_node
+from maestro_gym.sim.residency import end_engine, sleep_engine
+from maestro_gym.sim.stretch import cut, steps_done
+from maestro_gym.state import (
     BLOCK_TOKENS,
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
@@ -23,10 +27,6 @@ from maestro_gym.schema import (
     State,
     View,
 )
-from maestro_gym.sim.memory import evict, give_back_memory, resize
-from maestro_gym.sim.queues import join_global, rejoin_node
-from maestro_gym.sim.residency import end_engine, sleep_engine
-from maestro_gym.sim.stretch import cut, steps_done
 
 Rule = Callable[[View, Hidden, int], int]
 

@@ -12,7 +12,8 @@ import math
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_times import load_s, start_s, wake_s
 from maestro_gym.scheduling.sizes import load_bytes, weight_bytes
-from maestro_gym.schema import (
+from maestro_gym.sim.memory import add_weights, evict, forget_prefixes
+from maestro_gym.state import (
     CPU,
     DISK,
     ENGINE_ASLEEP,
@@ -30,7 +31,6 @@ from maestro_gym.schema import (
     SLEEPING,
     State,
 )
-from maestro_gym.sim.memory import add_weights, evict, forget_prefixes
 
 
 @njit

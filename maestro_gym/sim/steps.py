@@ -11,7 +11,11 @@ import math
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import blocks_up, kv_bytes
-from maestro_gym.schema import (
+from maestro_gym.sim.heap import push
+from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
+from maestro_gym.sim.reclaim import Rule, grow, leave_batch
+from maestro_gym.sim.stretch import TIE_S, boundary_at_or_after, cut, steps_done, stretch_s
+from maestro_gym.state import (
     ENGINE_AWAKE,
     PHASE_DECODE,
     PHASE_IDLE,
@@ -20,10 +24,6 @@ from maestro_gym.schema import (
     Hidden,
     State,
 )
-from maestro_gym.sim.heap import push
-from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
-from maestro_gym.sim.reclaim import Rule, grow, leave_batch
-from maestro_gym.sim.stretch import TIE_S, boundary_at_or_after, cut, steps_done, stretch_s
 
 
 @njit

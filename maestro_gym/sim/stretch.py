@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import State
+from maestro_gym.state import State
 
 TIE_S = 1e-9
 """Events closer than this are simultaneous (design 6.6)."""

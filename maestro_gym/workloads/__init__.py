@@ -1,11 +1,12 @@
 """Workloads: applications, arrival processes and traces, as Episode arrays."""
 
+from maestro_gym.state.allocate import by_name
 from maestro_gym.workloads.arrivals import ArrivalProcess, renewal_times_s
 from maestro_gym.workloads.build import build_workload, deployments_of, load_family, scenario_workload
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
 from maestro_gym.workloads.machine_spec import MachineFamilySpec
-from maestro_gym.workloads.records import by_name, unit_service
+from maestro_gym.workloads.records import unit_service
 from maestro_gym.workloads.requests import Requests, RequestsWorkload, request_episode
 from maestro_gym.workloads.spec import SIZE_CLASSES, FamilySpec
 from maestro_gym.workloads.trace_files import FORMATS, read_trace

@@ -6,13 +6,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from maestro_gym.schema import STAGE, STAGE_HIDDEN, WORKFLOW
+from maestro_gym.state import STAGE, STAGE_HIDDEN, WORKFLOW
+from maestro_gym.state.allocate import by_name
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.generator import count_bound, generate
 from maestro_gym.workloads.machine_generator import draw_calls, generate_machines
 from maestro_gym.workloads.machine_spec import MachineFamilySpec
 from maestro_gym.workloads.machine_tables import compile_machines
-from maestro_gym.workloads.records import by_name
 from maestro_gym.workloads.spec import FamilySpec
 from maestro_gym.workloads.tables import compile_family, cumulative
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments, match_popularity
 from maestro_gym.workloads.drawing import Drawer, Drawn, MachineDrawer, StepDrawer

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from scipy.stats import ks_2samp, rankdata
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES
 from maestro_gym.workloads.laws import fit_quantiles
 from maestro_gym.workloads.machine_spec import (
     END,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.core.compile import njit
-from maestro_gym.schema import PREDICTION, Episode
-from maestro_gym.workloads.records import by_name
+from maestro_gym.state import PREDICTION, Episode
+from maestro_gym.state.allocate import by_name
 
 
 @njit

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import BATCH, INTERACTIVE
+from maestro_gym.state import BATCH, INTERACTIVE
 from maestro_gym.workloads.laws import LawTables, law_quantile
 from maestro_gym.workloads.machine_spec import END, JobEffectsSpec, MachineFamilySpec, MachineSpec
 from maestro_gym.workloads.spec import SIZE_CLASSES

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.core import hashing
-from maestro_gym.schema import PREDICTION, Episode
+from maestro_gym.state import PREDICTION, Episode
 from maestro_gym.workloads.workload import Mix, Workload
 
 

@@ -4,20 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.core.compile import INTERPRETED
-from maestro_gym.schema import SERVICE
-
-
-def by_name(records: np.ndarray) -> np.ndarray:
-    """Let ``records[i].field`` work where the compiler is switched off.
-
-    Args:
-        records: a structured array.
-
-    Returns:
-        The same memory; a recarray when interpreted, the array itself when compiled.
-    """
-    return records.view(np.recarray) if INTERPRETED else records
+from maestro_gym.state import SERVICE
 
 
 def unit_service(num_models: int, max_model_len: int = 1 << 20) -> np.ndarray:

@@ -11,12 +11,13 @@ from maestro_gym.config import Law, RequestsConfig
 from maestro_gym.core import hashing
 from maestro_gym.core.compile import njit
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import INTERACTIVE, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
+from maestro_gym.state import INTERACTIVE, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
+from maestro_gym.state.allocate import by_name
 from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.generator import draw_tokens
 from maestro_gym.workloads.graph import assemble
-from maestro_gym.workloads.records import by_name, unit_service
+from maestro_gym.workloads.records import unit_service
 from maestro_gym.workloads.tables import LAW, cumulative, law_row
 from maestro_gym.workloads.workload import Mix, mix_of
 

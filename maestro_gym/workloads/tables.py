@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import BATCH, INTERACTIVE
+from maestro_gym.state import BATCH, INTERACTIVE
 from maestro_gym.workloads.spec import SIZE_CLASSES, ApplicationSpec, FamilySpec, Law, RoleSpec, StepSpec
 
 LAW = np.dtype([("median", "f8"), ("sigma", "f8"), ("low", "f8"), ("high", "f8")])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from maestro_gym.config import nearest
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import CLASS_NAMES, STAGE, STAGE_HIDDEN, WORKFLOW
+from maestro_gym.state import CLASS_NAMES, STAGE, STAGE_HIDDEN, WORKFLOW
 from maestro_gym.workloads.table_checks import numbers, place, require_columns, text
 from maestro_gym.workloads.trace_format import COLUMNS, ROW, Trace
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from maestro_gym.core import hashing
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess, stretched
 from maestro_gym.workloads.deployments import Deployments
 from maestro_gym.workloads.graph import assemble

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import CLASS_NAMES, Episode
+from maestro_gym.state import CLASS_NAMES, Episode
 from maestro_gym.workloads.trace_format import COLUMNS, Trace
 from maestro_gym.workloads.workload import Workload
 

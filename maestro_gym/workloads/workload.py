@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.core import hashing
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import INTERACTIVE, Episode
+from maestro_gym.state import INTERACTIVE, Episode
 
 SPLITS = ("train", "validation", "test")
 

@@ -22,7 +22,7 @@ from maestro_gym.envs.layout import TIER_SPECS
 from maestro_gym.envs.sb3 import MaestroVecEnv
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import TIER_NAMES
+from maestro_gym.scheduling.tiers import TIER_NAMES
 
 OVERRIDES = ("contention=high", "horizon_s=20", "drain_s=60")
 

@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.policy import Rule
-from maestro_gym.schema import (
-    CLOCK,
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.state import (
     CPU,
     ENGINE_AWAKE,
     ENGINE_LOADING,
-    ENGINE_VIEW,
-    HOST_MODEL,
-    HOST_SPEC,
     MEMORY,
-    MODEL_SPEC,
-    MODEL_VIEW,
-    NODE_SPEC,
-    NODE_VIEW,
-    PARAMS,
-    PERF,
-    PREDICTION,
-    PREFIX,
-    RECLAIM,
-    SERVICE,
-    STAGE,
-    STAGE_HIDDEN,
-    STAGE_VIEW,
-    TIER_CLUSTER,
-    TIER_GLOBAL,
-    TIER_NODE,
-    WORKFLOW,
-    WORKFLOW_VIEW,
     Hidden,
     View,
     World,
 )
-from maestro_gym.sim.engine import HIDDEN, VIEW
+from maestro_gym.state.allocate import allocate, set_blank
+from maestro_gym.state.types import HIDDEN, VIEW
 
 GB = 1e9
 NOW_S = 100.0
 STAGES = 12
-NO_ORACLE_SHAPE = (0, 0)
+
+Part = TypeVar("Part", bound=tuple)
 
 
-def _records(dtype: np.dtype, *shape: int) -> np.ndarray:
-    return np.zeros(shape, dtype).view(np.recarray)
+def by_attribute(part: Part) -> Part:
+    """The same arrays, fields of records read and written as attributes."""
+    return type(part)(
+        *(field.view(np.recarray) if getattr(field, "dtype", None) and field.dtype.names else field for field in part)
+    )
 
 
 def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int) -> World:
     """One host and GPU a node of 72 GB, models of 16 GB and 0.1 MB a token, 10 ms between clusters."""
     num_nodes = num_clusters * nodes_per_cluster
-    nodes = _records(NODE_SPEC, num_nodes)
+    sizes = {"N": num_nodes, "H": num_nodes, "M": num_models, "C": num_clusters, "D": num_clusters}
+    world = allocate(World, sizes | {"G": 1, "A": 1, "T": 64, "S": 64, "I": 1})
+    nodes, hosts, models, perf, service, params = (
+        getattr(world, name).view(np.recarray) for name in ("nodes", "hosts", "models", "perf", "service", "params")
+    )
     nodes.cluster = np.repeat(np.arange(num_clusters), nodes_per_cluster)
     nodes.host = np.arange(num_nodes)
     nodes.hbm_pool_bytes = 72 * GB
-    hosts = _records(HOST_SPEC, num_nodes)
     hosts.dram_bytes = 1e12
     hosts.nvme_bytes = 1e13
     hosts.pcie_gpu_bytes_per_s = 20 * GB
@@ -66,18 +54,14 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int) -> Wo
     hosts.nvme_bytes_per_s = 4 * GB
     hosts.nic_bytes_per_s = 1 * GB
     hosts.gpus_per_node = 1.0
-    models = _records(MODEL_SPEC, num_models)
     models.max_model_len = 32768
     models.popularity = np.arange(num_models, 0, -1)
-    perf = _records(PERF, 1, 1)
     perf.weight_bytes = 16 * GB
     perf.kv_bytes_per_token = 1e5
     perf.layers = 32
-    service = _records(SERVICE, num_models)
     service.prefill_s_per_token = 1e-4
     service.decode_s_per_token = 0.01
     service.max_model_len = 32768
-    params = _records(PARAMS, 1)
     params.max_num_seqs = 8
     params.node_queue_limit = 8
     params.kv_virtual_cap = 3.0
@@ -88,10 +72,10 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int) -> Wo
     params.wake_base_s = 0.2
     params.cpu_base_s = 22.0
     params.rho_min = 0.1
-    latency_s = np.full((num_clusters, num_clusters), 0.01)
-    np.fill_diagonal(latency_s, 0.0)
-    steps = np.zeros((1, 1, 64))
-    return World(nodes, hosts, models, perf, steps, steps, latency_s, np.full_like(latency_s, 1e9), service, params)
+    world.latency_s[:] = 0.01
+    np.fill_diagonal(world.latency_s, 0.0)
+    world.bytes_per_s[:] = 1e9
+    return by_attribute(world)
 
 
 class Hand:
@@ -100,46 +84,16 @@ class Hand:
     def __init__(self, num_clusters: int = 1, nodes_per_cluster: int = 2, num_models: int = 3) -> None:
         self.world = make_world(num_clusters, nodes_per_cluster, num_models)
         num_nodes = num_clusters * nodes_per_cluster
-        workflows = _records(WORKFLOW_VIEW, 1, STAGES)
-        workflows.arrival_s = np.inf
-        workflows.finished_s = np.inf
-        workflows.last_preempted_s = -np.inf
-        workflows.last_node = -1
-        nodes = _records(NODE_VIEW, 1, num_nodes)
-        nodes.kv_pool_bytes = 72 * GB
-        nodes.rho = 0.1
-        engines = _records(ENGINE_VIEW, 1, num_nodes, 4)
-        engines.model = -1
-        host_models = _records(HOST_MODEL, 1, num_nodes, num_models)
-        host_models.tier = CPU
-        prefixes = _records(PREFIX, 1, num_nodes, 4, 4)
-
-        clock = _records(CLOCK, 1)
-        clock.now_s = NOW_S
-        clock.key = 7
-        clock.wait_legal = 1
-        self.view = View(
-            clock=clock,
-            workflows=workflows,
-            stages=_records(STAGE_VIEW, 1, STAGES),
-            nodes=nodes,
-            engines=engines,
-            models=_records(MODEL_VIEW, 1, num_models),
-            waiting=np.zeros((1, num_nodes, num_models), np.int64),
-            slot_of=np.full((1, num_nodes, num_models), -1, np.int64),
-            changed_s=np.full((1, num_nodes, num_models), -np.inf),
-            host_models=host_models,
-            global_queue=np.zeros((1, STAGES), np.int32),
-            node_queue=np.zeros((1, num_nodes, 8), np.int32),
-            batch=np.zeros((1, num_nodes, 4, 8), np.int32),
-            prefixes=prefixes,
-            prefix_groups=np.full((1, num_nodes, 4, 4), -1, np.int32),
-            reclaim=_records(RECLAIM, 1, 8),
-            reclaim_len=np.zeros(1, np.int64),
-            memory=np.zeros((1, MEMORY)),
-            model_memory=np.zeros((1, num_models)),
-            world=self.world,
-        )
+        sizes = {"E": 1, "W": STAGES, "S": STAGES, "N": num_nodes, "H": num_nodes, "M": num_models, "P": MEMORY}
+        view = allocate(View, sizes | {"K": 4, "Q": 8, "B": 8, "X": 4, "R": 8}, world=self.world)
+        set_blank(view, 0)
+        self.view = by_attribute(view)
+        self.view.nodes.kv_pool_bytes = 72 * GB
+        self.view.nodes.rho = 0.1
+        self.view.host_models.tier = CPU
+        self.view.clock.now_s = NOW_S
+        self.view.clock.key = 7
+        self.view.clock.wait_legal = 1
         self.oracle = make_oracle(0)
         self._stages = 0
 
@@ -250,10 +204,4 @@ def ask(rule: Rule, hand: Hand) -> int:
 
 def make_oracle(num_stages: int) -> Hidden:
     """The hidden truth, blank; with no stages it is what a rule without oracle rights receives."""
-    return Hidden(
-        workflows=_records(WORKFLOW, 1, num_stages),
-        stages=_records(STAGE, 1, num_stages),
-        truth=_records(STAGE_HIDDEN, 1, num_stages),
-        predictions=_records(PREDICTION, 1, num_stages),
-        children=np.zeros((1, num_stages), np.int64),
-    )
+    return by_attribute(allocate(Hidden, dict.fromkeys("WSJ", num_stages) | {"E": 1}))

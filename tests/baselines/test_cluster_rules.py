@@ -6,7 +6,7 @@ import pytest
 
 from maestro_gym.baselines.catalogue import cluster_rule, global_rule
 from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
-from maestro_gym.schema import ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
 from tests.baselines.hand import GB, Hand, ask
 
 

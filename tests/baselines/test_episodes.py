@@ -8,9 +8,9 @@ import pytest
 from maestro_gym.baselines import load_policy
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import STAGE_RUNNING
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import STAGE_RUNNING
 
 SHORT = ["contention=high", "horizon_s=20", "drain_s=100"]
 CUT_S = 8.0

@@ -7,7 +7,7 @@ import pytest
 from maestro_gym.baselines import load_policy
 from maestro_gym.baselines.catalogue import global_rule
 from maestro_gym.baselines.fitness import FitnessScale
-from maestro_gym.schema import BATCH, INTERACTIVE
+from maestro_gym.state import BATCH, INTERACTIVE
 from tests.baselines.hand import NOW_S, STAGES, Hand, ask, make_oracle
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
+from maestro_gym.state import RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
 from tests.baselines.hand import STAGES, Hand, ask, make_oracle
 
 PREDICTED = (

@@ -6,7 +6,7 @@ import pytest
 
 from maestro_gym.baselines.catalogue import node_rule
 from maestro_gym.baselines.fitness import FitnessScale
-from maestro_gym.schema import (
+from maestro_gym.state import (
     BATCH,
     ENGINE_ASLEEP,
     ENGINE_LOADING,

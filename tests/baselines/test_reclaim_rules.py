@@ -6,7 +6,7 @@ import pytest
 
 from maestro_gym.baselines.catalogue import reclaim_rule
 from maestro_gym.baselines.fitness import FitnessScale
-from maestro_gym.schema import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
+from maestro_gym.state import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
 from tests.baselines.hand import Hand, ask
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, find_config, read_yaml
 from maestro_gym.performance.step_tables import StepTables, step_tables
-from maestro_gym.schema import (
+from maestro_gym.state import (
     HOST_SPEC,
     MODEL_SPEC,
     NODE_SPEC,

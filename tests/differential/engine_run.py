@@ -11,10 +11,12 @@ from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.actions import admit_code, demote_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
-from maestro_gym.schema import DONE_NAMES, NO_TIER, NUM_RESERVE_LEVELS, RESIDENCY_NAMES, TIER_NAMES, TIER_NODE
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE
 from maestro_gym.sim.batch import Simulation
-from maestro_gym.sim.engine import VIEW, act, open_engine, run_until
+from maestro_gym.sim.engine import act, open_engine, run_until
 from maestro_gym.sim.placement import host_tiers
+from maestro_gym.state import DONE_NAMES, NUM_RESERVE_LEVELS, RESIDENCY_NAMES
+from maestro_gym.state.types import VIEW
 from tests.differential.cases import Case
 from tests.reference.choosing import Action, Asked, choose
 from tests.reference.simulator import Record, Start

@@ -14,7 +14,8 @@ from maestro_gym.envs.columns import BLOCKS
 from maestro_gym.envs.layout import TIER_SPECS
 from maestro_gym.envs.scales import of_count, of_latency, of_share, of_signed_time, of_time, of_tokens
 from maestro_gym.envs.tables import observation_tables
-from maestro_gym.schema import DONE_NO, TIER_NAMES
+from maestro_gym.scheduling.tiers import TIER_NAMES
+from maestro_gym.state import DONE_NO
 from tests.envs.walks import TIERS, ask, make, random_legal, walk
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from maestro_gym.schema import STAGE_PHASE_NAMES, STAGE_QUEUED, STAGE_READY, STAGE_RUNNING, STAGE_TRANSIT
+from maestro_gym.state import STAGE_PHASE_NAMES, STAGE_QUEUED, STAGE_READY, STAGE_RUNNING, STAGE_TRANSIT
 from tests.envs.walks import TIERS, make, random_legal
 
 _SCENARIOS = st.fixed_dictionaries(

@@ -8,8 +8,8 @@ import numpy as np
 from maestro_gym.core.boxed import box
 from maestro_gym.registration import TIERS, env_id
 from maestro_gym.scheduling.policy import Rule
-from maestro_gym.schema import View
-from maestro_gym.sim.engine import HIDDEN, VIEW, blank_hidden
+from maestro_gym.state import View
+from maestro_gym.state.types import HIDDEN, VIEW, blank_hidden
 
 __all__ = ["SMALL", "TIERS", "ask", "make", "make_vec", "random_legal", "walk"]
 

@@ -4,41 +4,41 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from maestro_gym import schema
+from maestro_gym import state
 
 GB = 1e9
 INF = np.inf
 
 
 def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
-    nodes = np.zeros(2, schema.NODE_SPEC)
+    nodes = np.zeros(2, state.NODE_SPEC)
     nodes["hbm_pool_bytes"] = 50 * GB
-    service = np.zeros(2, schema.SERVICE)
+    service = np.zeros(2, state.SERVICE)
     service["prefill_base_s"], service["decode_s_per_token"] = 0.1, 0.05
-    params = np.zeros(1, schema.PARAMS)
+    params = np.zeros(1, state.PARAMS)
     params["horizon_s"], params["drain_cap_s"] = horizon_s, cap_s
     return SimpleNamespace(nodes=nodes, service=service, params=params)
 
 
-def episode() -> schema.Episode:
+def episode() -> state.Episode:
     """Two interactive workflows (a chain of two stages, a single stage) and a batch chain of two."""
-    workflows = np.zeros(3, schema.WORKFLOW)
+    workflows = np.zeros(3, state.WORKFLOW)
     workflows["arrival_s"] = 0.0, 1.0, 2.0
     workflows["deadline_s"] = 10.0, 6.0, 50.0
     workflows["ttft_limit_s"] = 2.5, 4.0, 1.0
-    workflows["cls"] = schema.INTERACTIVE, schema.INTERACTIVE, schema.BATCH
+    workflows["cls"] = state.INTERACTIVE, state.INTERACTIVE, state.BATCH
     workflows["tenant"] = 0, 1, 0
     workflows["first_stage"], workflows["num_stages"] = (0, 2, 3), (2, 1, 2)
-    stages = np.zeros(5, schema.STAGE)
+    stages = np.zeros(5, state.STAGE)
     stages["workflow"], stages["model"] = (0, 0, 1, 2, 2), (0, 1, 0, 1, 1)
-    hidden = np.zeros(5, schema.STAGE_HIDDEN)
+    hidden = np.zeros(5, state.STAGE_HIDDEN)
     hidden["output_tokens"] = 5, 2, 11, 20, 20
     hidden["remaining_s"] = 4.5, 2.0, 2.0, 49.0, 20.0
-    return schema.Episode(workflows, stages, hidden, np.zeros(5, schema.PREDICTION), np.array([1, 4]))
+    return state.Episode(workflows, stages, hidden, np.zeros(5, state.PREDICTION), np.array([1, 4]))
 
 
 def stage_views() -> np.ndarray:
-    stages = np.zeros(5, schema.STAGE_VIEW)
+    stages = np.zeros(5, state.STAGE_VIEW)
     stages["ready_s"] = 0.0, 5.0, 1.0, 2.0, INF
     stages["queued_s"] = 0.5, 5.0, 1.0, 2.0, INF
     stages["admitted_s"] = 1.0, 6.0, 3.0, 40.0, INF  # stage 3 was paused after its first token
@@ -47,14 +47,14 @@ def stage_views() -> np.ndarray:
     stages["generated_tokens"] = 5, 2, 11, 7, 0
     stages["node"] = 0, 0, 1, 1, -1
     stages["model"] = 0, 1, 0, 1, 0
-    finished, running, future = schema.STAGE_FINISHED, schema.STAGE_RUNNING, schema.STAGE_FUTURE
+    finished, running, future = state.STAGE_FINISHED, state.STAGE_RUNNING, state.STAGE_FUTURE
     stages["phase"] = finished, finished, finished, running, future
     stages["preemptions"] = 0, 0, 0, 1, 0
     return stages
 
 
 def counters() -> np.void:
-    record = np.zeros(1, schema.COUNTERS)
+    record = np.zeros(1, state.COUNTERS)
     record["kv_reserved_byte_s"], record["kv_used_byte_s"], record["kv_virtual_byte_s"] = 400 * GB, 300 * GB, 1000 * GB
     record["weights_byte_s"], record["busy_s"] = 2200 * GB, 50.0
     record["prompt_tokens"], record["cached_tokens"] = 1000, 250
@@ -64,7 +64,7 @@ def counters() -> np.void:
 
 
 def samples() -> np.ndarray:
-    table = np.zeros(4, schema.SAMPLE)
+    table = np.zeros(4, state.SAMPLE)
     table["time_s"] = 0.0, 30.0, 60.0, 90.0
     table["kv_reserved_bytes"], table["kv_used_bytes"] = (0, 20 * GB, 30 * GB, 5 * GB), (0, 9 * GB, 25 * GB, 5 * GB)
     table["kv_virtual_bytes"], table["kv_pool_bytes"] = (0, 60 * GB, 90 * GB, 9 * GB), 70 * GB
@@ -72,10 +72,10 @@ def samples() -> np.ndarray:
 
 
 def residency() -> np.ndarray:
-    log = np.zeros(3, schema.RESIDENCY_EVENT)
+    log = np.zeros(3, state.RESIDENCY_EVENT)
     log["time_s"], log["node"], log["model"] = (0.0, 20.0, 60.0), (1, 1, 0), (1, 0, 0)
-    log["source"] = schema.CPU, schema.RUNNING, schema.RUNNING
-    log["target"] = schema.RUNNING, schema.SLEEPING, schema.CPU
+    log["source"] = state.CPU, state.RUNNING, state.RUNNING
+    log["target"] = state.RUNNING, state.SLEEPING, state.CPU
     return log
 
 
@@ -83,7 +83,7 @@ def make_result(policy: str = "fcfs", seed: int = 0, contention: str = "high", d
     """The hand-made result; ``delay_s`` puts off the ends of all finished stages and workflows."""
     stages = stage_views()
     stages["finished_s"] += delay_s
-    workflows = np.zeros(3, schema.WORKFLOW_VIEW)
+    workflows = np.zeros(3, state.WORKFLOW_VIEW)
     workflows["finished_s"] = 9.0 + delay_s, 7.0 + delay_s, INF
     return SimpleNamespace(
         policy=policy,

@@ -15,7 +15,7 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare, run_compare
 from maestro_gym.evaluation.metrics import metric_columns, result_row
 from maestro_gym.evaluation.outcome import outcome_of
-from maestro_gym.schema import INTERACTIVE
+from maestro_gym.state import INTERACTIVE
 
 SHORT = ("contention=low", "horizon_s=40", "drain_s=120")
 

@@ -16,7 +16,7 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS, Quality, quality_of
 from maestro_gym.evaluation.prediction_rivals import RIVALS
 from maestro_gym.evaluation.prediction_study import ablation_rows, difference_rows, make_trial, run_study
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 SMALL = ("predictor.kind=constant", "predictor.history=300")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maestro_gym import schema
+from maestro_gym import state
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
 from maestro_gym.evaluation.gantt import draw_gantt, residency_spans
 from maestro_gym.evaluation.metrics import METRICS, result_row
@@ -64,11 +64,11 @@ def test_names_cannot_inject_markup(page: str) -> None:
 def test_residency_spans_follow_the_log_and_what_came_before_it() -> None:
     result = make_result()
     log = result.residency_log = schema_log(
-        (10.0, 0, 1, schema.CPU, schema.CPU),  # a load starts
-        (40.0, 0, 1, schema.CPU, schema.RUNNING),  # and ends
-        (60.0, 0, 1, schema.RUNNING, schema.SLEEPING),
-        (80.0, 0, 1, schema.SLEEPING, schema.CPU),
-        (30.0, 1, 0, schema.RUNNING, schema.SLEEPING),
+        (10.0, 0, 1, state.CPU, state.CPU),  # a load starts
+        (40.0, 0, 1, state.CPU, state.RUNNING),  # and ends
+        (60.0, 0, 1, state.RUNNING, state.SLEEPING),
+        (80.0, 0, 1, state.SLEEPING, state.CPU),
+        (30.0, 1, 0, state.RUNNING, state.SLEEPING),
     )
     assert len(log) == 5
     trace = trace_of(result)
@@ -84,4 +84,4 @@ def test_a_schedule_without_a_single_stage_can_be_drawn() -> None:
 
 
 def schema_log(*events: tuple) -> object:
-    return np.array(sorted(events), schema.RESIDENCY_EVENT)
+    return np.array(sorted(events), state.RESIDENCY_EVENT)

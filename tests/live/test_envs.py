@@ -15,7 +15,7 @@ from maestro_gym.real_backend.client import NodeClient
 from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
 from maestro_gym.real_backend.metrics_page import EngineGauges
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-from maestro_gym.schema import DONE_TIME
+from maestro_gym.state import DONE_TIME
 from tests.real_backend.policies import untrained_policy
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.predictors import Samples, samples_of
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import FamilyWorkload, load_family, make_deployments, unit_service
 
 NAMES = tuple(f"model-{i}" for i in range(6))

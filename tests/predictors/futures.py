@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads.graph import assemble
 
 PERTURBED = ("prompt_tokens", "role", "invocation_index", "tools_available", "model")

@@ -13,7 +13,7 @@ from maestro_gym.predictors import BoostedPredictor, Design, RoleMedianPredictor
 from maestro_gym.predictors.boosting import SHARED, _as_arrays, fit_quantile
 from maestro_gym.predictors.features import COLUMN
 from maestro_gym.predictors.predictor import Guess
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import FamilyWorkload
 
 

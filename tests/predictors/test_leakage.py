@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from maestro_gym.baselines import load_policy
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.predictors import Predictor, record
-from maestro_gym.schema import Episode
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import Episode
 from tests.predictors.futures import draw_progress, rewrite
 
 BLIND = ("boosted", "role_median", "constant")

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from maestro_gym.config import PredictorConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.predictors import OraclePredictor, RoleMedianPredictor, annotate, record, samples_of
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 
 KINDS = ("oracle", "boosted", "role_median", "constant", "noisy")
 

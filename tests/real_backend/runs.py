@@ -15,7 +15,7 @@ from maestro_gym.real_backend.event_log import read_events
 from maestro_gym.real_backend.run_settings import RunSettings
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.schema import STAGE_FINISHED
+from maestro_gym.state import STAGE_FINISHED
 
 SHORT = str(Path(__file__).with_name("short.yaml"))
 

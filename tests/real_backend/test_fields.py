@@ -12,7 +12,7 @@ from maestro_gym.real_backend.capabilities import Capabilities
 from maestro_gym.real_backend.fields import PLAIN, RECORDS, check_policy, field_sources
 from maestro_gym.real_backend.scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.sensitivity import heeded_fields
-from maestro_gym.schema import View
+from maestro_gym.state import View
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import controller_of, run
 from tests.real_backend.stand_in import StandIn

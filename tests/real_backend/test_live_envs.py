@@ -17,7 +17,7 @@ from maestro_gym.envs.own_rule import NO_ANSWER
 from maestro_gym.envs.sb3 import BatchVecEnv
 from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
 from maestro_gym.registration import env_id
-from maestro_gym.schema import DONE_DRAINED, DONE_TIME
+from maestro_gym.state import DONE_DRAINED, DONE_TIME
 from tests.envs.walks import TIERS, random_legal
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.policies import untrained_policy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from maestro_gym.schema import Episode, World
+from maestro_gym.state import Episode, World
 
 BLOCK = 16
 """Tokens of a KV block."""

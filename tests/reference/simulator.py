@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from maestro_gym.schema import Episode, World
+from maestro_gym.state import Episode, World
 from tests.reference import legality
 from tests.reference.batching import count_unfinished, end_step, plan_node
 from tests.reference.choosing import Action, Asked

@@ -9,9 +9,9 @@ import pytest
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import PREDICTION, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import PREDICTION, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
 
 
 class Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.schema import (
+from maestro_gym.state import (
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
     ENGINE_FREE,

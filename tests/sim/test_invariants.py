@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import Episode
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import Episode
 from tests.sim.invariants import check_state
 
 POLICIES = ("fcfs", "maestro", "static-max", "random", "no-colocation")

@@ -9,9 +9,9 @@ import pytest
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import BLOCK_TOKENS
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import BLOCK_TOKENS
 from tests.sim.conftest import Call, make_episode, run_hand_made
 
 LLAMA_KV_BYTES = 2 * 32 * 8 * 128 * 2

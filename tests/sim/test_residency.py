@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.schema import CPU, DISK, REMOTE, RUNNING, SLEEPING
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.placement import host_tiers, warm_placement
+from maestro_gym.state import CPU, DISK, REMOTE, RUNNING, SLEEPING
 from tests.sim.conftest import Call, make_episode, run_hand_made
 
 

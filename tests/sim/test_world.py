@@ -10,7 +10,7 @@ import pytest
 from maestro_gym.config import load_scenario
 from maestro_gym.config.limits import MAX_QUEUE
 from maestro_gym.episodes.world import NOMINAL_CONTEXT_TOKENS, build_world, world_names
-from maestro_gym.schema import PARAMS
+from maestro_gym.state import PARAMS
 
 
 def test_nodes_belong_to_their_hosts_and_clusters() -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import (
     FamilyWorkload,
     MachineFamilySpec,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import BATCH, INTERACTIVE, Episode
+from maestro_gym.state import BATCH, INTERACTIVE, Episode
 from maestro_gym.workloads import (
     SPLITS,
     Deployments,

@@ -7,7 +7,7 @@ import pytest
 
 from maestro_gym.config import load_scenario
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.schema import Episode
+from maestro_gym.state import Episode
 from maestro_gym.workloads import Deployments, FamilyWorkload, load_family, make_deployments
 from maestro_gym.workloads.build import build_workload, deployments_of, scenario_workload
 from maestro_gym.workloads.mixture import MixtureWorkload, Part

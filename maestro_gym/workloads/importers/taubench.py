@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from maestro_gym.schema import BLOCK_TOKENS
+from maestro_gym.state import BLOCK_TOKENS
 from maestro_gym.workloads.importers.chains import held_before, parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.table_checks import numbers, text

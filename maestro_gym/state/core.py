@@ -1,0 +1,154 @@
+"""What the simulator keeps for itself: event times, exact token counts, integrals. No scheduler reads it."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from maestro_gym.state.episode import Hidden
+from maestro_gym.state.fields import INF, Field, of, plain, record
+from maestro_gym.state.view import View
+
+SEQUENCE = record(
+    Field("computed_tokens", "i8", "tokens", "KV present, shared prefix included"),
+    Field("target_tokens", "i8", "tokens", "to prefill: prompt, and what was generated before a pause"),
+    Field("generated_tokens", "i8", "tokens", "of the answer so far"),
+    Field("private_tokens", "i8", "tokens", "reserved for itself, whole blocks"),
+    Field("hit_tokens", "i8", "tokens", "of shared blocks that it reads, whole blocks"),
+    Field("ref_entry", "i8", "index", "prefix entry it refers to, -1 = none", blank=-1),
+    Field("virtual_bytes", "f8", "bytes", "address space granted to it"),
+    Field("start_s", "f8", "s", "not before: memory freed for it by a sleep must have arrived"),
+    Field("parents_left", "i8", "stages", "not yet delivered"),
+    Field("scheduled_tokens", "i8", "tokens", "of the step under way"),
+    Field("passed_over", "i8", "flag", "1 once a later stage of another workflow was sent before it"),
+)
+
+ENGINE_CORE = record(
+    Field("event_s", "f8", "s", "end of the stretch under way, inf = none", blank=INF),
+    Field("begin_s", "f8", "s", "of the stretch, after the overhead that its first step pays"),
+    Field("steps", "i8", "steps", "of the stretch (1 with prefill, 0 = only waiting for memory to arrive)"),
+    Field("base_s", "f8", "s", "first step's time, slowdown included"),
+    Field("slope_s", "f8", "s", "by which every further step is longer"),
+    Field("phase", "i8", "code", "PHASE_*"),
+    Field("overhead_s", "f8", "s", "owed by the next step: page mapping, warm-up"),
+    Field("factor", "f8", "1", "slowdown by neighbours, frozen at the start of the stretch", blank=1),
+    Field("seen_steps", "i8", "steps", "already shown in the view"),
+    Field("held_tokens", "i8", "tokens", "private ones of its whole batch at the beginning"),
+    Field("dirty", "i8", "flag", "must be planned before time goes on"),
+    Field("cold", "i8", "flag", "no request served since the start"),
+    Field("load_stage", "i8", "code", "LOAD_*"),
+    Field("load_event_s", "f8", "s", "end of that part of the load, inf = none", blank=INF),
+    Field("load_bytes", "f8", "bytes", "left to transfer in it"),
+    Field("load_rate", "f8", "bytes/s", "at which they move now"),
+    Field("load_updated_s", "f8", "s", "time up to which load_bytes is right"),
+    Field("load_from", "i8", "code", "residency it started from"),
+    Field("load_delay_s", "f8", "s", "until room is made for it"),
+)
+
+NODE_CORE = record(
+    Field("event_s", "f8", "s", "earliest event of its engines", blank=INF),
+    Field("due", "i8", "flag", "its rule must be asked"),
+    Field("wait_until_s", "f8", "s", "when it is asked again", blank=INF),
+    Field("dirty", "i8", "flag", "one of its engines is"),
+)
+
+ENV_CORE = record(
+    Field("arrival_next", "i8", "id", "first workflow not yet arrived"),
+    Field("num_workflows", "i8", "workflows", "of the episode"),
+    Field("heap_len", "i8", "events", "in the heap"),
+    Field("global_due", "i8", "flag", "the global rule must be asked"),
+    Field("global_wait_until_s", "f8", "s", "when it is asked again", blank=INF),
+    Field("done", "i8", "code", "DONE_*"),
+    Field("events", "i8", "events", "since the last decision"),
+    Field("event_budget", "i8", "events", "between two decisions"),
+    Field("next_sample_s", "f8", "s", "of the time series"),
+    Field("samples", "i8", "rows", "written"),
+    Field("next_scrape_s", "f8", "s", "when metric fields are refreshed"),
+    Field("integrated_s", "f8", "s", "time up to which the integrals run"),
+    Field("kv_reserved_bytes", "f8", "bytes", "total of the fleet, whose integral the counters hold"),
+    Field("kv_virtual_bytes", "f8", "bytes", "total of the fleet"),
+    Field("kv_shared_bytes", "f8", "bytes", "prefix blocks of the fleet, pinned and cached"),
+    Field("weights_bytes", "f8", "bytes", "total of the fleet"),
+    Field("evaluation", "i8", "flag", "1: drain after the horizon, 0: truncate at it"),
+)
+
+# Integrals and counts of one environment, from the start of its episode.
+COUNTERS = record(
+    Field("arrived", "i8", "workflows", "that arrived"),
+    Field("finished", "i8", "workflows", "that finished"),
+    Field("weight_in_system", "f8", "1", "of workflows present"),
+    Field("weighted_residence", "f8", "s", "integral of it: sum_w weight * residence"),
+    Field("slo_met_weight", "f8", "1", "workflows that finished by their deadline"),
+    Field("slo_missed_weight", "f8", "1", "workflows that finished later"),
+    Field("ttft_met_weight", "f8", "1", "interactive stages under their TTFT limit"),
+    Field("ttft_missed_weight", "f8", "1", "interactive stages above it"),
+    Field("stages_finished", "i8", "stages", "that finished"),
+    Field("prompt_tokens", "i8", "tokens", "of admitted stages"),
+    Field("cached_tokens", "i8", "tokens", "of them served from the prefix cache"),
+    Field("output_tokens", "i8", "tokens", "of finished stages"),
+    Field("recomputed_tokens", "i8", "tokens", "thrown away by pauses"),
+    Field("cold_starts", "i8", "loads", "from CPU, DISK or REMOTE"),
+    Field("wakes", "i8", "loads", "from SLEEPING"),
+    Field("sleeps", "i8", "demotions", "to SLEEPING"),
+    Field("demotions", "i8", "demotions", "to CPU or below"),
+    Field("preemptions", "i8", "pauses", "of running stages"),
+    Field("boundary_preemptions", "i8", "stages", "of a begun workflow passed over for another workflow"),
+    Field("oom_events", "i8", "failures", "of page maps that forced a pause"),
+    Field("growths", "i8", "growths", "of reservations"),
+    Field("invalid_actions", "i8", "actions", "that were illegal and replaced"),
+    Field("kv_reserved_byte_s", "f8", "byte s", "integral of reserved KV"),
+    Field("kv_used_byte_s", "f8", "byte s", "integral of mapped KV"),
+    Field("kv_virtual_byte_s", "f8", "byte s", "integral of granted address space"),
+    Field("weights_byte_s", "f8", "byte s", "integral of weights, margins and sleepers' residue in HBM"),
+    Field("busy_s", "f8", "s", "engines' time in steps without the slowdown by neighbours, summed"),
+)
+
+SAMPLE = record(
+    Field("time_s", "f8", "s", "of the sample"),
+    Field("kv_reserved_bytes", "f8", "bytes", "of the fleet"),
+    Field("kv_used_bytes", "f8", "bytes", "of the fleet"),
+    Field("kv_virtual_bytes", "f8", "bytes", "of the fleet"),
+    Field("kv_pool_bytes", "f8", "bytes", "of the fleet"),
+    Field("weights_bytes", "f8", "bytes", "of the fleet"),
+    Field("ready", "i8", "stages", "in the global queue"),
+    Field("queued", "i8", "stages", "in node queues and on the way"),
+    Field("running", "i8", "stages", "admitted"),
+    Field("workflows", "i8", "workflows", "in the system"),
+)
+
+# One promotion or demotion, for the Gantt view and the logs.
+RESIDENCY_EVENT = record(
+    Field("time_s", "f8", "s", "of the change"),
+    Field("node", "i4", "id", "where"),
+    Field("model", "i4", "id", "which"),
+    Field("source", "i4", "code", "residency before"),
+    Field("target", "i4", "code", "residency after"),
+)
+
+
+class Core(NamedTuple):
+    """The simulator's own accounts. Axes as in `View`; T rows of the time series, L of the residency log."""
+
+    env: Annotated[np.ndarray, of("E", ENV_CORE)]
+    sequences: Annotated[np.ndarray, of("ES", SEQUENCE)]
+    engines: Annotated[np.ndarray, of("ENK", ENGINE_CORE)]
+    nodes: Annotated[np.ndarray, of("EN", NODE_CORE)]
+    workflows_left: Annotated[np.ndarray, plain("EW", "i8", "stages", "not yet finished")]
+    heap_s: Annotated[np.ndarray, plain("ES", "f8", "s", "timed stage events")]
+    heap_stage: Annotated[np.ndarray, plain("ES", "i8", "id", "their stages")]
+    counters: Annotated[np.ndarray, of("E", COUNTERS)]
+    samples: Annotated[np.ndarray, of("ET", SAMPLE)]
+    residency_log: Annotated[np.ndarray, of("EL", RESIDENCY_EVENT)]
+    residency_len: Annotated[np.ndarray, plain("E", "i8", "rows", "of the residency log written")]
+
+
+class State(NamedTuple):
+    """Everything about a batch of environments.
+
+    The first field cannot be called ``view``: numba takes that for numpy's method.
+    """
+
+    visible: View
+    hidden: Hidden
+    core: Core

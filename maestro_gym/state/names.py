@@ -1,0 +1,48 @@
+"""Enumerations, as plain integers that compiled code reads as constants, and their names."""
+
+from __future__ import annotations
+
+INTERACTIVE, BATCH = 0, 1
+CLASS_NAMES = ("interactive", "batch")
+
+# Where a stage is in its life.
+(
+    STAGE_FUTURE,  # not ready, and invisible
+    STAGE_READY,  # in the global queue
+    STAGE_TRANSIT,  # on its way to a node
+    STAGE_QUEUED,  # waits at its node
+    STAGE_RUNNING,  # admitted
+    STAGE_DELIVERY,  # its answer is on its way back
+    STAGE_GAP,  # delivered; its tool runs
+    STAGE_FINISHED,
+) = range(8)
+STAGE_PHASE_NAMES = ("future", "ready", "transit", "queued", "running", "delivery", "gap", "finished")
+
+# Where the weights of a model are, worst to best.
+REMOTE, DISK, CPU, SLEEPING, RUNNING = range(5)
+RESIDENCY_NAMES = ("remote", "disk", "cpu", "sleeping", "running")
+
+# What an admission sets aside for the output of a stage.
+RESERVE_ADAPTIVE, RESERVE_Q90, RESERVE_MAX, RESERVE_PROMPT = range(4)
+RESERVE_NAMES = ("adaptive", "q90", "max_output", "prompt")
+NUM_RESERVE_LEVELS = 4
+
+# State of one engine slot of a node. A slot holds one model that is RUNNING, loading or SLEEPING.
+ENGINE_FREE, ENGINE_LOADING, ENGINE_AWAKE, ENGINE_ASLEEP = range(4)
+
+# Atomic reclaim actions, offered to the reclaim rule with an estimate of their harm.
+RECLAIM_TRIM, RECLAIM_SLEEP, RECLAIM_DEMOTE, RECLAIM_PAUSE = range(4)
+RECLAIM_NAMES = ("trim", "sleep", "demote", "pause")
+
+# What an engine's batch does in its present step.
+PHASE_IDLE, PHASE_DECODE, PHASE_PREFILL = range(3)
+
+# Parts of a load, in order; the first for making room, three transfers, one of fixed length.
+LOAD_NONE, LOAD_ROOM, LOAD_NIC, LOAD_NVME, LOAD_START, LOAD_PCIE = range(6)
+
+# Why an episode is over.
+DONE_NO, DONE_DRAINED, DONE_TIME, DONE_BUDGET = range(4)
+DONE_NAMES = ("running", "drained", "time limit", "event budget")
+
+BLOCK_TOKENS = 16
+"""Tokens of one KV block (vLLM's default on GPUs)."""

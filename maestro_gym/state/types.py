@@ -1,0 +1,40 @@
+"""Types of the state in compiled code, made from the field table."""
+
+from __future__ import annotations
+
+import string
+
+import numba
+import numpy as np
+
+from maestro_gym.core.boxed import Handle
+from maestro_gym.state.allocate import allocate
+from maestro_gym.state.core import Core, State
+from maestro_gym.state.episode import Hidden
+from maestro_gym.state.view import View
+from maestro_gym.state.world import World
+
+_ONE = dict.fromkeys(string.ascii_uppercase, 1)
+
+
+def _smallest() -> State:
+    """The smallest state: plain arrays, for their types are those of compiled code also when it is interpreted."""
+    world = allocate(World, _ONE)
+    parts = (allocate(View, _ONE, world=world), allocate(Hidden, _ONE), allocate(Core, _ONE))
+    return State(*(_plain(part) for part in parts))
+
+
+def _plain(part: tuple) -> tuple:
+    return type(part)(*(field.view(np.ndarray) if isinstance(field, np.ndarray) else _plain(field) for field in part))
+
+
+STATE = numba.typeof(_smallest())
+"""Type of a whole state."""
+
+VIEW, HIDDEN = Handle(STATE.types[0]), Handle(STATE.types[1])
+"""Types of what a compiled rule reads."""
+
+
+def blank_hidden() -> Hidden:
+    """What a rule of class N or P gets in place of the truth: nothing."""
+    return allocate(Hidden, dict.fromkeys(string.ascii_uppercase, 0))
