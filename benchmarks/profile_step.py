@@ -21,8 +21,8 @@ from numba import types
 
 from maestro_gym.cli.console import output, show_table, write_json
 from maestro_gym.core.compile import INTERPRETED
-from maestro_gym.envs.desk import RUNNER, Runner
-from maestro_gym.envs.observe import observe
+from maestro_gym.envs.batch.buffers import RUNNER, Runner
+from maestro_gym.envs.observation.observe import observe
 from maestro_gym.sim.events import next_event_s, refresh_metrics
 
 OBSERVE, GLOBAL_RULE, METRICS, NEXT_EVENT = range(4)

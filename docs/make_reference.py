@@ -39,7 +39,7 @@ def environments() -> str:
     import gymnasium
 
     import maestro_gym  # noqa: F401 - registers the ids
-    from maestro_gym.real_backend.live_envs import LiveEnv
+    from maestro_gym.real_backend.envs.live_envs import LiveEnv
 
     parts = [f"# Environments\n\n{NOTICE}"]
     for name, spec in gymnasium.registry.items():
@@ -62,7 +62,7 @@ def _page(name: str, entry: object) -> str:
 def main() -> None:
     """Write all pages."""
     from maestro_gym.baselines.baseline_docs import baselines_markdown
-    from maestro_gym.evaluation.metric_docs import metrics_markdown
+    from maestro_gym.evaluation.metrics.page import metrics_markdown
 
     pages = {
         "baselines.md": baselines_markdown(),

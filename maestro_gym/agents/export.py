@@ -17,8 +17,8 @@ from maestro_gym.agents.policy_file import PolicyCard
 from maestro_gym.baselines.user_rules import compile_rule
 from maestro_gym.core.compile import njit
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.layout import TIER_SPECS, Layout, make_layout
-from maestro_gym.envs.observe import observe
+from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, make_layout
+from maestro_gym.envs.observation.observe import observe
 from maestro_gym.scheduling.policy import Rule, RuleFunction
 from maestro_gym.scheduling.tiers import TIER_NAMES
 from maestro_gym.state import Hidden, View, World

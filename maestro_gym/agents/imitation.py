@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from maestro_gym.envs.own_rule import NO_ANSWER
+from maestro_gym.envs.batch.own_rule import NO_ANSWER
 
 if TYPE_CHECKING:
     from maestro_gym.agents.ppo import ContinuousTimePPO

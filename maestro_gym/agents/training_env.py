@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.agent_batch import EnvOptions
-from maestro_gym.envs.batch import Batch
+from maestro_gym.envs.batch.agent_batch import EnvOptions
+from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.sb3 import BatchVecEnv, tier_of
 from maestro_gym.state import DONE_NO, DONE_TIME, Core, Hidden, State, View
 

@@ -130,7 +130,7 @@ def metric_rows() -> list[Row]:
     Returns:
         One row a metric: name, unit, which way is better, whether it is also given per class, formula.
     """
-    from maestro_gym.evaluation.metrics import METRICS
+    from maestro_gym.evaluation.metrics.row import METRICS
 
     return [
         {

@@ -34,8 +34,8 @@ def fleet_up(fleet: FleetName = "local_cpu", json_file: JsonFile = None) -> None
     Example: maestro-gym fleet up --fleet my_fleet.yaml
     """
     from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.fleet import bring_up
-    from maestro_gym.real_backend.status import fleet_rows
+    from maestro_gym.real_backend.fleet.local import bring_up
+    from maestro_gym.real_backend.fleet.status import fleet_rows
 
     loaded = load_fleet(fleet)
     console = output()
@@ -61,7 +61,7 @@ def fleet_status(
     Example: maestro-gym fleet status --watch 2
     """
     from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.status import fleet_rows
+    from maestro_gym.real_backend.fleet.status import fleet_rows
 
     loaded = load_fleet(fleet)
     while True:
@@ -82,7 +82,7 @@ def fleet_down(fleet: FleetName = "local_cpu") -> None:
     Example: maestro-gym fleet down
     """
     from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.fleet import bring_down
+    from maestro_gym.real_backend.fleet.local import bring_down
 
     console = output()
     count = bring_down(load_fleet(fleet), lambda line: console.print(line, style="dim", highlight=False))
@@ -101,10 +101,10 @@ def calibrate_fleet(fleet: str, out: Path | None, repeats: int, json_file: Path 
     from dataclasses import asdict
 
     from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.benchmark import measure_fleet
-    from maestro_gym.real_backend.calibrate import fit_hardware, point_rows, write_hardware
-    from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-    from maestro_gym.real_backend.servers import fleet_folder
+    from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
+    from maestro_gym.real_backend.fleet.processes import fleet_folder
+    from maestro_gym.real_backend.validation.calibrate_fleet import fit_hardware, point_rows, write_hardware
+    from maestro_gym.real_backend.validation.measure_servers import measure_fleet
 
     loaded = load_fleet(fleet)
     console = output()
@@ -168,9 +168,9 @@ def live(
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
     from maestro_gym.episodes.scenario import Scenario
-    from maestro_gym.real_backend.live_run import resumed, run_live, save_result
-    from maestro_gym.real_backend.run_settings import RunSettings
-    from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+    from maestro_gym.real_backend.control.run import resumed, run_live, save_result
+    from maestro_gym.real_backend.control.settings import RunSettings
+    from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 
     if resume is not None:
         if policy is not None or shadow is not None or out is not None:
@@ -242,9 +242,9 @@ def validate(
     # A wrong name is told before what takes seconds to import.
     servers = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
-    from maestro_gym.real_backend.validate import Plan, verdict
-    from maestro_gym.real_backend.validate import validate as run_validation
-    from maestro_gym.real_backend.validation_plots import draw_validation
+    from maestro_gym.real_backend.validation.figures import draw_validation
+    from maestro_gym.real_backend.validation.validate import Plan, verdict
+    from maestro_gym.real_backend.validation.validate import validate as run_validation
 
     console = output()
     plan = Plan(
@@ -298,9 +298,9 @@ def replay(
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
     from maestro_gym.episodes.scenario import Scenario
-    from maestro_gym.real_backend.event_log import read_events
-    from maestro_gym.real_backend.replay import replay as simulate_again
-    from maestro_gym.real_backend.replay import scenario_of_run
+    from maestro_gym.real_backend.control.event_log import read_events
+    from maestro_gym.real_backend.validation.replay_run import replay as simulate_again
+    from maestro_gym.real_backend.validation.replay_run import scenario_of_run
 
     header = next(read_events(folder / "events.jsonl"))
     path = scenario or scenario_of_run(folder)
@@ -345,7 +345,7 @@ def fine_tune(
     from maestro_gym.agents.fine_tune import fine_tune as learn_on
     from maestro_gym.agents.policy_file import read_card
     from maestro_gym.envs.sb3 import BatchVecEnv
-    from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
+    from maestro_gym.real_backend.envs.live_batch import LiveBatch, LiveEnvOptions
 
     console = output()
     folder = out or Path("runs") / "fine-tune" / time.strftime("%Y%m%d-%H%M%S")

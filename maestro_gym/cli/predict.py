@@ -31,7 +31,7 @@ def fit(overrides: Overrides = None, scenario: ScenarioName = "quick", json_file
 
     Example: maestro-gym predict fit predictor.history=4000
     """
-    from maestro_gym.evaluation.prediction_fit import fit_rows, fit_scenario
+    from maestro_gym.evaluation.predictions.fitted import fit_rows, fit_scenario
 
     fitted = fit_scenario(scenario, dotted_overrides(overrides))
     rows = fit_rows(fitted)
@@ -80,8 +80,8 @@ def evaluate(
     Example: maestro-gym predict evaluate --split time workload.trace=calls.csv
     """
     from maestro_gym.episodes.scenario import Scenario
-    from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS
-    from maestro_gym.evaluation.prediction_study import (
+    from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS
+    from maestro_gym.evaluation.predictions.study import (
         PAPER,
         ablation_rows,
         difference_rows,
@@ -131,7 +131,7 @@ def _shown(row: dict[str, Any], columns: tuple[str, ...] | None = None) -> dict[
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - a name, an interval or nothing
-    from maestro_gym.evaluation.display import bounds, number
+    from maestro_gym.evaluation.report.display import bounds, number
 
     if value is None or isinstance(value, str):
         return value or ""
@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - a name, an interval or nothing
 
 
 def _legend(names: list[str]) -> str:
-    from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS
+    from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS
 
     return "\n".join(f"{name}: {PREDICTION_METRICS[name].formula}" for name in names)
 

@@ -78,9 +78,9 @@ def fit(
 
     Example: maestro-gym workload fit --kind arrivals --family mine --trace servegen_windows.csv -o mine.yaml
     """
-    from maestro_gym.workloads.family_file import write_fitted
-    from maestro_gym.workloads.fit import FitOptions
-    from maestro_gym.workloads.fitting import command_line, fit_family, read_traces
+    from maestro_gym.workloads.fitting.families import command_line, fit_family, read_traces
+    from maestro_gym.workloads.fitting.family_file import write_fitted
+    from maestro_gym.workloads.fitting.fit import FitOptions
 
     sizes = _pairs(size, "--size", ("small", "medium", "large"))
     console = output()
@@ -129,9 +129,9 @@ def fit(
 
 def _fit_other(kind: str, name: str, given: list[Path], out: Path) -> list[dict[str, Any]]:
     """Fit arrivals or popularity, write the file and tell of it."""
-    from maestro_gym.workloads.arrival_files import fit_arrivals
-    from maestro_gym.workloads.family_file import write_fitted
-    from maestro_gym.workloads.fitting import command_line, today, trace_paths
+    from maestro_gym.workloads.arrivals.client_files import fit_arrivals
+    from maestro_gym.workloads.fitting.families import command_line, today, trace_paths
+    from maestro_gym.workloads.fitting.family_file import write_fitted
     from maestro_gym.workloads.popularity import fit_popularity
 
     paths = trace_paths(given)
@@ -190,7 +190,7 @@ def describe(
 
     Example: maestro-gym workload describe software_team --trace chatdev_calls.csv --out match.png
     """
-    from maestro_gym.evaluation.workload_report import describe_workload, update_page
+    from maestro_gym.evaluation.workloads.describe import describe_workload, update_page
 
     found = describe_workload(name, trace or [], format_name)
     for title, rows in found.tables.items():
@@ -200,7 +200,7 @@ def describe(
     for note in found.notes:
         console.print(note, highlight=False)
     if out is not None:
-        from maestro_gym.evaluation.workload_plots import draw_match
+        from maestro_gym.evaluation.workloads.match_figures import draw_match
 
         draw_match(found.title, found.samples, out)
         console.print(f"\nPlot: {out}", highlight=False, soft_wrap=True)
@@ -221,7 +221,7 @@ def import_(
     Example: maestro-gym workload import spans.jsonl --out mine.csv
     """
     from maestro_gym.workloads import trace_table, write_table
-    from maestro_gym.workloads.trace_files import read_named
+    from maestro_gym.workloads.traces.files import read_named
 
     read, found = read_named(trace, format_name)
     write_table(trace_table(read), out)

@@ -3,8 +3,8 @@
 ``maestro_gym.envs.sb3`` holds the Stable-Baselines3 adapter; it imports torch.
 """
 
-from maestro_gym.envs.agent_batch import EnvOptions
-from maestro_gym.envs.batch import Batch
+from maestro_gym.envs.batch.agent_batch import EnvOptions
+from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.cluster_env import ClusterEnv
 from maestro_gym.envs.global_env import GlobalEnv
 from maestro_gym.envs.joint_env import JointEnv

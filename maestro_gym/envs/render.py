@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro_gym.envs.agent_batch import AgentBatch
+from maestro_gym.envs.batch.agent_batch import AgentBatch
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_NAMES, TIER_NODE
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from maestro_gym.envs.desk import REWARD_COUNTERS
+from maestro_gym.envs.batch.buffers import REWARD_COUNTERS
 
 
 @runtime_checkable

@@ -12,9 +12,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.agent_batch import AgentBatch
-from maestro_gym.envs.batch import Batch
-from maestro_gym.envs.layout import TIER_SPECS
+from maestro_gym.envs.batch.agent_batch import AgentBatch
+from maestro_gym.envs.batch.simulated import Batch
+from maestro_gym.envs.observation.layout import TIER_SPECS
 from maestro_gym.envs.render import render_text
 from maestro_gym.envs.single import env_options, observation_space_of
 

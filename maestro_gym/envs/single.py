@@ -9,9 +9,9 @@ import numpy as np
 from gymnasium import spaces
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.agent_batch import AgentBatch, EnvOptions
-from maestro_gym.envs.batch import Batch
-from maestro_gym.envs.layout import Layout
+from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
+from maestro_gym.envs.batch.simulated import Batch
+from maestro_gym.envs.observation.layout import Layout
 from maestro_gym.envs.render import render_text
 from maestro_gym.state import DONE_NO
 

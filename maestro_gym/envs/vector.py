@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.agent_batch import EnvOptions
-from maestro_gym.envs.batch import Batch
+from maestro_gym.envs.batch.agent_batch import EnvOptions
+from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.render import render_text
 from maestro_gym.envs.single import env_options, info_of, observation_space_of
 

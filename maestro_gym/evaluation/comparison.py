@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maestro_gym.evaluation.metrics import metric_columns
+from maestro_gym.evaluation.metrics.row import metric_columns
+from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.statistics import Interval, mean_intervals, paired_differences
-from maestro_gym.evaluation.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.comparison import Comparison
-from maestro_gym.evaluation.metrics import METRICS, metric_columns
+from maestro_gym.evaluation.metrics.row import METRICS, metric_columns
+from maestro_gym.evaluation.report.verdicts import verdicts
 from maestro_gym.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval
-from maestro_gym.evaluation.verdicts import verdicts
 
 
 def write_results(comparison: Comparison, folder: Path) -> None:

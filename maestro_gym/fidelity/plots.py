@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from maestro_gym.evaluation.palette import GREY, STYLE, figure, look
+from maestro_gym.evaluation.report.palette import GREY, STYLE, figure, look
 from maestro_gym.fidelity.measure import Fidelity, Result
 
 MAX_DOTS = 3000

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import string
+from typing import Any
 
 import numba
 import numpy as np
 
 from maestro_gym.core.boxed import Handle
-from maestro_gym.state.allocate import allocate
+from maestro_gym.state.allocate import Part, allocate
 from maestro_gym.state.core import Core, State
 from maestro_gym.state.episode import Hidden
 from maestro_gym.state.view import View
@@ -19,16 +20,15 @@ _ONE = dict.fromkeys(string.ascii_uppercase, 1)
 
 def _smallest() -> State:
     """The smallest state: plain arrays, for their types are those of compiled code also when it is interpreted."""
-    world = allocate(World, _ONE)
-    parts = (allocate(View, _ONE, world=world), allocate(Hidden, _ONE), allocate(Core, _ONE))
-    return State(*(_plain(part) for part in parts))
+    view = allocate(View, _ONE, world=_plain(allocate(World, _ONE)))
+    return State(_plain(view), _plain(allocate(Hidden, _ONE)), _plain(allocate(Core, _ONE)))
 
 
-def _plain(part: tuple) -> tuple:
-    return type(part)(*(field.view(np.ndarray) if isinstance(field, np.ndarray) else _plain(field) for field in part))
+def _plain(part: Part) -> Part:
+    return type(part)(*(field.view(np.ndarray) if isinstance(field, np.ndarray) else field for field in part))
 
 
-STATE = numba.typeof(_smallest())
+STATE: Any = numba.typeof(_smallest())
 """Type of a whole state."""
 
 VIEW, HIDDEN = Handle(STATE.types[0]), Handle(STATE.types[1])

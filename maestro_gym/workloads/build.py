@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from maestro_gym.config import ScenarioConfig, WorkloadConfig, find_config, read_yaml, validated
-from maestro_gym.workloads.arrivals import ArrivalProcess
-from maestro_gym.workloads.build_arrivals import build_arrivals
+from maestro_gym.workloads.applications.spec import FamilySpec
+from maestro_gym.workloads.arrivals.from_config import build_arrivals
+from maestro_gym.workloads.arrivals.processes import ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments, make_deployments
 from maestro_gym.workloads.family import FamilyWorkload
-from maestro_gym.workloads.machine_spec import MachineFamilySpec
+from maestro_gym.workloads.machines.machine_spec import MachineFamilySpec
 from maestro_gym.workloads.mixture import MixtureWorkload, Part
 from maestro_gym.workloads.popularity import load_popularity, shares_of
 from maestro_gym.workloads.requests import RequestsWorkload
-from maestro_gym.workloads.spec import FamilySpec
-from maestro_gym.workloads.trace_workload import TraceWorkload
+from maestro_gym.workloads.traces.replayed import TraceWorkload
 from maestro_gym.workloads.workload import Workload
 
 

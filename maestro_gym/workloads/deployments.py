@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.workloads.spec import SIZE_CLASSES
+from maestro_gym.workloads.applications.spec import SIZE_CLASSES
 
 
 class Deployments(NamedTuple):

@@ -8,13 +8,13 @@ import numpy as np
 
 from maestro_gym.state import STAGE, STAGE_HIDDEN, WORKFLOW
 from maestro_gym.state.allocate import by_name
+from maestro_gym.workloads.applications.generator import count_bound, generate
+from maestro_gym.workloads.applications.spec import FamilySpec
+from maestro_gym.workloads.applications.tables import compile_family, cumulative
 from maestro_gym.workloads.deployments import Deployments
-from maestro_gym.workloads.generator import count_bound, generate
-from maestro_gym.workloads.machine_generator import draw_calls, generate_machines
-from maestro_gym.workloads.machine_spec import MachineFamilySpec
-from maestro_gym.workloads.machine_tables import compile_machines
-from maestro_gym.workloads.spec import FamilySpec
-from maestro_gym.workloads.tables import compile_family, cumulative
+from maestro_gym.workloads.machines.machine_generator import draw_calls, generate_machines
+from maestro_gym.workloads.machines.machine_spec import MachineFamilySpec
+from maestro_gym.workloads.machines.machine_tables import compile_machines
 
 _SAMPLE_WORKFLOWS, _SAMPLE_STAGES = 40_000, 120_000
 

@@ -7,13 +7,13 @@ from functools import cached_property
 import numpy as np
 
 from maestro_gym.state import Episode
-from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
+from maestro_gym.workloads.applications.spec import SIZE_CLASSES, FamilySpec
+from maestro_gym.workloads.arrivals.processes import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments, match_popularity
 from maestro_gym.workloads.drawing import Drawer, Drawn, MachineDrawer, StepDrawer
 from maestro_gym.workloads.graph import assemble
-from maestro_gym.workloads.machine_spec import MachineFamilySpec
+from maestro_gym.workloads.machines.machine_spec import MachineFamilySpec
 from maestro_gym.workloads.records import unit_service
-from maestro_gym.workloads.spec import SIZE_CLASSES, FamilySpec
 from maestro_gym.workloads.workload import Mix, mix_of
 
 # Keys of samples for statistics; negative, so that no episode has them.

@@ -17,7 +17,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from maestro_gym.config import StrictModel
 from maestro_gym.core.compile import njit
-from maestro_gym.workloads.spec import Law
+from maestro_gym.workloads.applications.spec import Law
 
 LAW_ROW = np.dtype(
     [

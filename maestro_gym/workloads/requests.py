@@ -13,12 +13,12 @@ from maestro_gym.core.compile import njit
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.state import INTERACTIVE, STAGE, STAGE_HIDDEN, WORKFLOW, Episode
 from maestro_gym.state.allocate import by_name
-from maestro_gym.workloads.arrivals import POISSON, ArrivalProcess
+from maestro_gym.workloads.applications.generator import draw_tokens
+from maestro_gym.workloads.applications.tables import LAW, cumulative, law_row
+from maestro_gym.workloads.arrivals.processes import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments
-from maestro_gym.workloads.generator import draw_tokens
 from maestro_gym.workloads.graph import assemble
 from maestro_gym.workloads.records import unit_service
-from maestro_gym.workloads.tables import LAW, cumulative, law_row
 from maestro_gym.workloads.workload import Mix, mix_of
 
 # Keys of samples for statistics; negative, so that no episode has them.

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from maestro_gym.agents.imitation import guided
-from maestro_gym.envs.own_rule import NO_ANSWER
+from maestro_gym.envs.batch.own_rule import NO_ANSWER
 
 
 def test_a_teacher_steers_as_often_as_its_share_and_never_without_an_answer() -> None:

@@ -18,7 +18,7 @@ from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs import EnvOptions, RewardConfig
-from maestro_gym.envs.layout import TIER_SPECS
+from maestro_gym.envs.observation.layout import TIER_SPECS
 from maestro_gym.envs.sb3 import MaestroVecEnv
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario

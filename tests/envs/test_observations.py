@@ -10,10 +10,10 @@ import pytest
 
 from maestro_gym.baselines import load_policy
 from maestro_gym.envs import ActionMaskObservation
-from maestro_gym.envs.columns import BLOCKS
-from maestro_gym.envs.layout import TIER_SPECS
-from maestro_gym.envs.scales import of_count, of_latency, of_share, of_signed_time, of_time, of_tokens
-from maestro_gym.envs.tables import observation_tables
+from maestro_gym.envs.observation.columns import BLOCKS
+from maestro_gym.envs.observation.layout import TIER_SPECS
+from maestro_gym.envs.observation.scales import of_count, of_latency, of_share, of_signed_time, of_time, of_tokens
+from maestro_gym.envs.pages import observation_tables
 from maestro_gym.scheduling.tiers import TIER_NAMES
 from maestro_gym.state import DONE_NO
 from tests.envs.walks import TIERS, ask, make, random_legal, walk

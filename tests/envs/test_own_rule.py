@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from maestro_gym.baselines import load_policy
-from maestro_gym.envs.agent_batch import EnvOptions
-from maestro_gym.envs.batch import Batch
-from maestro_gym.envs.own_rule import NO_ANSWER
+from maestro_gym.envs.batch.agent_batch import EnvOptions
+from maestro_gym.envs.batch.own_rule import NO_ANSWER
+from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
 from tests.envs.walks import SMALL, TIERS

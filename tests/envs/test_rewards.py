@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.envs import RewardConfig, discount
-from maestro_gym.envs.desk import REWARD_COUNTERS
+from maestro_gym.envs.batch.buffers import REWARD_COUNTERS
 from tests.envs.walks import TIERS, make, walk
 
 

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.kernel import PARALLEL_FROM
+from maestro_gym.envs.batch.kernel import PARALLEL_FROM
 from maestro_gym.envs.sb3 import MaestroVecEnv
 from tests.envs.walks import SMALL, TIERS, make, make_vec, random_legal
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from maestro_gym.cli.app import app
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.evaluation.prediction_quality import PREDICTION_METRICS, Quality, quality_of
-from maestro_gym.evaluation.prediction_rivals import RIVALS
-from maestro_gym.evaluation.prediction_study import ablation_rows, difference_rows, make_trial, run_study
+from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS, Quality, quality_of
+from maestro_gym.evaluation.predictions.rivals import RIVALS
+from maestro_gym.evaluation.predictions.study import ablation_rows, difference_rows, make_trial, run_study
 from maestro_gym.state import Episode
 
 SMALL = ("predictor.kind=constant", "predictor.history=300")

@@ -10,11 +10,11 @@ import pytest
 
 from maestro_gym import state
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
-from maestro_gym.evaluation.gantt import draw_gantt, residency_spans
-from maestro_gym.evaluation.metrics import METRICS, result_row
-from maestro_gym.evaluation.plots import draw_all
-from maestro_gym.evaluation.report import write_report
-from maestro_gym.evaluation.trace import trace_of, workflow_table
+from maestro_gym.evaluation.metrics.row import METRICS, result_row
+from maestro_gym.evaluation.report.episode_trace import trace_of, workflow_table
+from maestro_gym.evaluation.report.figures import draw_all
+from maestro_gym.evaluation.report.gantt import draw_gantt, residency_spans
+from maestro_gym.evaluation.report.html import write_report
 from tests.evaluation.by_hand import make_result
 
 

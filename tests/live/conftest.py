@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
-from maestro_gym.real_backend.fleet import bring_down, bring_up
+from maestro_gym.real_backend.fleet.local import bring_down, bring_up
 
 ASKED = os.environ.get("MAESTRO_LIVE") == "1"
 HERE = Path(__file__).parent

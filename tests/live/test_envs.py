@@ -11,10 +11,10 @@ from maestro_gym.agents.policy_file import load_network
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.envs.sb3 import BatchVecEnv
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.client import NodeClient
-from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
-from maestro_gym.real_backend.metrics_page import EngineGauges
-from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.envs.live_batch import LiveBatch, LiveEnvOptions
+from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.metrics_page import EngineGauges
 from maestro_gym.state import DONE_TIME
 from tests.real_backend.policies import untrained_policy
 

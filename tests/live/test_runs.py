@@ -11,13 +11,13 @@ import pytest
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.client import NodeClient
-from maestro_gym.real_backend.controller import Controller
-from maestro_gym.real_backend.fleet import bring_up
-from maestro_gym.real_backend.live_run import live_facts
-from maestro_gym.real_backend.run_settings import RunSettings
-from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-from maestro_gym.real_backend.servers import ServerNote, fleet_folder, read_notes
+from maestro_gym.real_backend.control.controller import Controller
+from maestro_gym.real_backend.control.run import live_facts
+from maestro_gym.real_backend.control.settings import RunSettings
+from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.fleet.local import bring_up
+from maestro_gym.real_backend.fleet.processes import ServerNote, fleet_folder, read_notes
+from maestro_gym.real_backend.vllm.client import NodeClient
 from tests.live.proxy import Wire
 from tests.real_backend.runs import assert_nothing_lost, during, log_of, run
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.real_backend.capabilities import probe
-from maestro_gym.real_backend.client import Answer, NodeClient, Request
-from maestro_gym.real_backend.node_error import Fault, NodeError
+from maestro_gym.real_backend.vllm.capabilities import probe
+from maestro_gym.real_backend.vllm.client import Answer, NodeClient, Request
+from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 _numbers = itertools.count()
 

@@ -10,10 +10,10 @@ import numpy as np
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.controller import Controller
-from maestro_gym.real_backend.event_log import read_events
-from maestro_gym.real_backend.run_settings import RunSettings
-from maestro_gym.real_backend.scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.control.controller import Controller
+from maestro_gym.real_backend.control.event_log import read_events
+from maestro_gym.real_backend.control.settings import RunSettings
+from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.state import STAGE_FINISHED
 

@@ -11,10 +11,10 @@ from maestro_gym.config import GpuConfig
 from maestro_gym.config.files import read_yaml
 from maestro_gym.config.live import load_fleet
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.benchmark import Measured, Point, measure_fleet
-from maestro_gym.real_backend.calibrate import KINDS, fit_hardware, predict_points, write_hardware
-from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-from maestro_gym.real_backend.validate import METRICS, Plan, metric_rows, order_of, validate
+from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.validation.calibrate_fleet import KINDS, fit_hardware, predict_points, write_hardware
+from maestro_gym.real_backend.validation.measure_servers import Measured, Point, measure_fleet
+from maestro_gym.real_backend.validation.validate import METRICS, Plan, metric_rows, order_of, validate
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.stand_in import StandIn
 

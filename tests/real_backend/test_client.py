@@ -9,11 +9,11 @@ import pytest
 
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.breaker import Breaker
-from maestro_gym.real_backend.capabilities import probe
-from maestro_gym.real_backend.client import Answer, NodeClient
-from maestro_gym.real_backend.metrics_page import read_metrics
-from maestro_gym.real_backend.node_error import Fault, NodeError
+from maestro_gym.real_backend.vllm.breaker import Breaker
+from maestro_gym.real_backend.vllm.capabilities import probe
+from maestro_gym.real_backend.vllm.client import Answer, NodeClient
+from maestro_gym.real_backend.vllm.metrics_page import read_metrics
+from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.contract import fresh_request
 from tests.real_backend.stand_in import StandIn

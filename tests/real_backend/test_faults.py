@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.real_backend.controller import Controller
+from maestro_gym.real_backend.control.controller import Controller
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import assert_nothing_lost, controller_of, during, in_the_midst, log_of, run
 from tests.real_backend.stand_in import StandIn

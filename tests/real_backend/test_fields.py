@@ -8,10 +8,10 @@ from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import load_fleet
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.capabilities import Capabilities
-from maestro_gym.real_backend.fields import PLAIN, RECORDS, check_policy, field_sources
-from maestro_gym.real_backend.scenario import scenario_document, write_scenario
-from maestro_gym.real_backend.sensitivity import heeded_fields
+from maestro_gym.real_backend.control.sensitivity import heeded_fields
+from maestro_gym.real_backend.control.sources import PLAIN, RECORDS, check_policy, field_sources
+from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
+from maestro_gym.real_backend.vllm.capabilities import Capabilities
 from maestro_gym.state import View
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import controller_of, run

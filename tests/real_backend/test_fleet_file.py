@@ -9,7 +9,7 @@ import yaml
 from maestro_gym.config import config_names
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.scenario import kv_pool_bytes, launch_words, scenario_document, write_scenario
+from maestro_gym.real_backend.fleet.as_scenario import kv_pool_bytes, launch_words, scenario_document, write_scenario
 
 FLEETS = [name for name in config_names("live") if not name.endswith(".gpu")]
 

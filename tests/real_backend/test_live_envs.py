@@ -13,9 +13,9 @@ from maestro_gym.agents.fine_tune import fine_tune
 from maestro_gym.agents.load import load_any_policy
 from maestro_gym.agents.policy_file import PolicyCard, load_network, save_policy
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.own_rule import NO_ANSWER
+from maestro_gym.envs.batch.own_rule import NO_ANSWER
 from maestro_gym.envs.sb3 import BatchVecEnv
-from maestro_gym.real_backend.live_batch import LiveBatch, LiveEnvOptions
+from maestro_gym.real_backend.envs.live_batch import LiveBatch, LiveEnvOptions
 from maestro_gym.registration import env_id
 from maestro_gym.state import DONE_DRAINED, DONE_TIME
 from tests.envs.walks import TIERS, random_legal

@@ -10,9 +10,9 @@ import pytest
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.fleet import bring_down, bring_up
-from maestro_gym.real_backend.servers import fleet_folder, group_alive, read_notes
-from maestro_gym.real_backend.status import fleet_rows
+from maestro_gym.real_backend.fleet.local import bring_down, bring_up
+from maestro_gym.real_backend.fleet.processes import fleet_folder, group_alive, read_notes
+from maestro_gym.real_backend.fleet.status import fleet_rows
 from tests.real_backend.runs import assert_nothing_lost, controller_of, log_of, run
 from tests.real_backend.stand_in import StandIn
 

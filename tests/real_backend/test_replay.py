@@ -11,9 +11,9 @@ from maestro_gym.cli.app import app
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.event_log import read_events
-from maestro_gym.real_backend.live_run import LiveRunner
-from maestro_gym.real_backend.replay import logged_times, replay, scenario_of_run
+from maestro_gym.real_backend.control.event_log import read_events
+from maestro_gym.real_backend.control.run import LiveRunner
+from maestro_gym.real_backend.validation.replay_run import logged_times, replay, scenario_of_run
 from maestro_gym.scheduling.policy import Policy
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import short_scenario

@@ -9,7 +9,7 @@ import pytest
 
 from maestro_gym.config.live import load_fleet
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.servers import (
+from maestro_gym.real_backend.fleet.processes import (
     ServerNote,
     group_alive,
     read_notes,

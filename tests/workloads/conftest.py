@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from maestro_gym.workloads import Deployments, FamilyWorkload, load_family, make_deployments, unit_service
-from maestro_gym.workloads.trace_format import COLUMNS
+from maestro_gym.workloads.traces.format import COLUMNS
 
 NUM_MODELS = 12
 

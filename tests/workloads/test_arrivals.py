@@ -11,8 +11,16 @@ import pytest
 from maestro_gym.config import load_scenario
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import renewal_times_s
-from maestro_gym.workloads.arrivals import Client, Clients, Diurnal, MarkovModulated, Renewal, Replay, weibull_shape
-from maestro_gym.workloads.build_arrivals import build_arrivals
+from maestro_gym.workloads.arrivals.from_config import build_arrivals
+from maestro_gym.workloads.arrivals.processes import (
+    Client,
+    Clients,
+    Diurnal,
+    MarkovModulated,
+    Renewal,
+    Replay,
+    weibull_shape,
+)
 
 
 @pytest.mark.parametrize("cv", [0.5, 1.0, 2.5])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import read_trace
-from maestro_gym.workloads.arrival_files import fit_arrivals
+from maestro_gym.workloads.arrivals.client_files import fit_arrivals
 from maestro_gym.workloads.popularity import fit_popularity
 from tests.workloads.foreign_files import FILES, call, span, tool, write_rows
 

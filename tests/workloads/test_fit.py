@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from maestro_gym.cli.app import app
 from maestro_gym.config import config_dir
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.workload_report import describe_workload, update_page
+from maestro_gym.evaluation.workloads.describe import describe_workload, update_page
 from maestro_gym.workloads import (
     FamilyWorkload,
     MachineFamilySpec,
@@ -23,8 +23,8 @@ from maestro_gym.workloads import (
     unit_service,
     write_trace,
 )
-from maestro_gym.workloads.arrival_files import load_arrivals
-from maestro_gym.workloads.fit import FitOptions, fit_machines
+from maestro_gym.workloads.arrivals.client_files import load_arrivals
+from maestro_gym.workloads.fitting.fit import FitOptions, fit_machines
 from maestro_gym.workloads.popularity import load_popularity, shares_of
 from tests.workloads.foreign_files import FILES, write_rows
 

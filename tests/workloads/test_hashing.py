@@ -71,7 +71,7 @@ for key in (0, 5, -9, 2**61 + 3):
         values.append(float(hashing.gamma(key, 12, entity, 3.0)).hex())
 from maestro_gym.workloads import FamilyWorkload, episode_key, load_family, make_deployments, unit_service
 from maestro_gym.workloads import drawing
-from maestro_gym.workloads.arrivals import Renewal
+from maestro_gym.workloads.arrivals.processes import Renewal
 from maestro_gym.predictors import OraclePredictor, NoisyPredictor, record
 drawing._SAMPLE_WORKFLOWS = 200
 deployments = make_deployments(("a", "b", "c"), [5, 3, 1], ["small", "large", "medium"], [8192, 32768, 16384])

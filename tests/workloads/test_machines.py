@@ -20,7 +20,7 @@ from maestro_gym.workloads import (
     unit_service,
 )
 from maestro_gym.workloads.laws import QuantileLaw, fit_quantiles, law_quantile
-from maestro_gym.workloads.machine_tables import onward_table, transition_matrix
+from maestro_gym.workloads.machines.machine_tables import onward_table, transition_matrix
 
 ROOMY = make_deployments(("any",), [1], ["medium"], [1 << 20])
 SERVICE = unit_service(1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import Deployments, FamilyWorkload, TraceWorkload, read_trace, write_trace
-from maestro_gym.workloads.trace_format import COLUMNS
+from maestro_gym.workloads.traces.format import COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "workload-trace-format.md"
 

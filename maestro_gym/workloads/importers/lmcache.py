@@ -10,8 +10,8 @@ import pandas as pd
 
 from maestro_gym.workloads.importers.chains import parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.table_checks import numbers, text
-from maestro_gym.workloads.trace_format import ROW
+from maestro_gym.workloads.traces.checks import numbers, text
+from maestro_gym.workloads.traces.format import ROW
 
 COLUMNS = (
     "app",

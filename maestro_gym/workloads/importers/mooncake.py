@@ -13,8 +13,8 @@ import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.table_checks import numbers, place
-from maestro_gym.workloads.trace_format import ROW
+from maestro_gym.workloads.traces.checks import numbers, place
+from maestro_gym.workloads.traces.format import ROW
 
 COLUMNS = ("timestamp", "input_length", "output_length", "hash_ids")
 BLOCK_TOKENS = 512

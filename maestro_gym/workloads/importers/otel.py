@@ -16,8 +16,8 @@ import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.table_checks import MOST, place
-from maestro_gym.workloads.trace_format import ROW
+from maestro_gym.workloads.traces.checks import MOST, place
+from maestro_gym.workloads.traces.format import ROW
 
 COLUMNS = ("traceId", "spanId", "startTimeUnixNano", "endTimeUnixNano", "attributes")
 OTLP_COLUMNS = ("resourceSpans",)

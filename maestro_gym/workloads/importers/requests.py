@@ -8,8 +8,8 @@ import pandas as pd
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.azure import DEADLINE_S, TTFT_LIMIT_S
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.table_checks import numbers, place, text
-from maestro_gym.workloads.trace_format import ROW
+from maestro_gym.workloads.traces.checks import numbers, place, text
+from maestro_gym.workloads.traces.format import ROW
 
 COLUMNS = ("arrival_s", "prompt_tokens", "output_tokens")
 

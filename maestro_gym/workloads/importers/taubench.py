@@ -11,8 +11,8 @@ import pandas as pd
 from maestro_gym.state import BLOCK_TOKENS
 from maestro_gym.workloads.importers.chains import held_before, parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.table_checks import numbers, text
-from maestro_gym.workloads.trace_format import ROW
+from maestro_gym.workloads.traces.checks import numbers, text
+from maestro_gym.workloads.traces.format import ROW
 
 COLUMNS = (
     "session_id",

@@ -1,0 +1,209 @@
+"""What an agent sees and answers in E environments, whoever moves them: the simulator, or real servers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.batch.buffers import make_buffers
+from maestro_gym.envs.observation.layout import TIER_SPECS, make_layout
+from maestro_gym.envs.observation.window import NUM_ORDERS
+from maestro_gym.envs.reward import LinearReward, Reward, RewardConfig
+from maestro_gym.envs.scenario_source import ScenarioLike, companions_of, scenario_of
+from maestro_gym.scheduling.policy import Policy
+from maestro_gym.state import DONE_BUDGET, DONE_DRAINED, DONE_NO, State
+from maestro_gym.workloads import SPLITS
+
+
+@dataclass(frozen=True)
+class EnvOptions:
+    """Arguments of every Maestro environment.
+
+    Attributes:
+        scenario: name, path, configuration or scenario.
+        overrides: ``a.b.c=value`` for a scenario's name or path.
+        companions: policy of the tiers that the agent does not drive.
+        split: episodes of ``train``, ``validation`` or ``test``.
+        illegal: ``replace`` takes the lowest legal action for an illegal one, ``raise`` raises.
+        reward: weights of the default reward, or a reward of your own.
+        window: K, ready stages shown to the global tier, at least 3.
+        information: ``P``, or ``N`` to blank everything that rests on a prediction.
+        evaluation: let the system drain after the horizon instead of truncating there.
+        log_residency: keep a log of promotions and demotions.
+    """
+
+    scenario: ScenarioLike = "quick"
+    overrides: Sequence[str] = ()
+    companions: str | Policy = "maestro"
+    split: str = "train"
+    illegal: str = "replace"
+    reward: RewardConfig | Reward = field(default_factory=RewardConfig)
+    window: int = 32
+    information: str = "P"
+    evaluation: bool = False
+    log_residency: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that do not exist."""
+        for name, value, known in (
+            ("split", self.split, SPLITS),
+            ("illegal", self.illegal, ("replace", "raise")),
+            ("information", self.information, ("N", "P")),
+        ):
+            if value not in known:
+                raise MaestroError(f"{name}={value!r} is none of {', '.join(map(repr, known))}; pass one of them.")
+        if self.window < NUM_ORDERS:
+            raise MaestroError(
+                f"window={self.window} has no place for the head of each order of the global queue; pass at least "
+                f"{NUM_ORDERS}."
+            )
+
+
+class AgentBatch(ABC):
+    """E environments of one tier over one scenario.
+
+    Environment ``e`` runs the episodes ``scenario.episode(split, seeds[e], 0 | 1 | 2 ...)``.
+
+    Attributes:
+        options: the arguments.
+        scenario: what runs.
+        policy: of the tiers that the agent does not drive.
+        layout: of the observation.
+        buffers: the desk's arrays.
+        num_envs: E.
+        seeds: int64 (E,).
+        episodes: int64 (E,): number of the episode under way, -1 before the first.
+        reward: the reward object.
+    """
+
+    def __init__(self, tier: str, options: EnvOptions, num_envs: int) -> None:
+        """Allocate the agent's arrays; no episode is loaded yet.
+
+        Args:
+            tier: a name of `layout.TIER_SPECS`.
+            options: the arguments.
+            num_envs: E.
+        """
+        self.options = options
+        self.scenario = scenario_of(options.scenario, options.overrides)
+        self.policy = companions_of(options.companions, self.scenario)
+        self.num_envs = num_envs
+        reward = options.reward
+        self.reward: Reward = LinearReward(reward) if isinstance(reward, RewardConfig) else reward
+        self.layout = make_layout(
+            TIER_SPECS[tier],
+            self.scenario.world,
+            int(self.scenario.world.params["node_queue_limit"][0]),
+            window=options.window,
+            predictions=options.information == "P",
+            evaluation=options.evaluation,
+        )
+        self.buffers = make_buffers(self.layout, num_envs)
+        self.seeds = np.zeros(num_envs, np.int64)
+        self.episodes = np.full(num_envs, -1, np.int64)
+
+    @property
+    @abstractmethod
+    def state(self) -> State:
+        """All arrays of the episodes."""
+
+    @abstractmethod
+    def begin(self, e: int, seed: int | None = None) -> None:
+        """Load the next episode of an environment and go to its first decision.
+
+        Args:
+            e: environment.
+            seed: new seed, whose first episode is loaded; None goes on with the next episode.
+
+        Raises:
+            MaestroError: the scenario asks nothing of the agent, episode after episode.
+        """
+
+    @abstractmethod
+    def _move(self) -> None:
+        """Do ``buffers.actions`` and go to the next decisions."""
+
+    @abstractmethod
+    def own_answers(self) -> np.ndarray:
+        """What the companions' own rule would do in the agent's place, as actions.
+
+        Returns:
+            int64, shape (E,); `own_rule.NO_ANSWER` where its choice is not among the actions.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End what is under way."""
+
+    @property
+    def outcome(self) -> np.ndarray:
+        """OUTCOME (E,) of the last step."""
+        return self.buffers.outcome
+
+    def begin_all(self, seeds: Sequence[int | None]) -> None:
+        """Begin an episode in every environment, see `begin`."""
+        self.flip()
+        for e, seed in enumerate(seeds):
+            self.begin(e, seed)
+
+    def flip(self) -> None:
+        """Write the next observation into the other buffer, so that the last one stays whole."""
+        self.buffers.parity[0] = 1 - self.buffers.parity[0]
+
+    def step(self, actions: np.ndarray) -> None:
+        """Do an action in every environment and go to its next decision.
+
+        Args:
+            actions: integers, shape (E,).
+
+        Raises:
+            MaestroError: an action is outside the space, or illegal with ``illegal="raise"``.
+        """
+        actions = np.asarray(actions)
+        most = self.layout.num_actions
+        if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
+            raise MaestroError(
+                f"Actions have shape {actions.shape} and type {actions.dtype}; pass one integer for each of the "
+                f"{self.num_envs} environments."
+            )
+        if actions.min() < 0 or actions.max() >= most:
+            wrong = int(actions[(actions < 0) | (actions >= most)][0])
+            raise MaestroError(f"Action {wrong} is outside Discrete({most}); pass 0 to {most - 1}.")
+        if self.options.illegal == "raise":
+            self._refuse_illegal(actions)
+        self.buffers.actions[:] = actions
+        self.flip()
+        self._move()
+
+    def _refuse_illegal(self, actions: np.ndarray) -> None:
+        legal = self.buffers.mask[np.arange(self.num_envs), actions]
+        if not legal.all():
+            e = int(np.argmin(legal))
+            some = ", ".join(map(str, np.flatnonzero(self.buffers.mask[e])[:8]))
+            raise MaestroError(
+                f'Action {int(actions[e])} of environment {e} is illegal and illegal="raise" was asked for. Choose by '
+                f"action_masks(); legal are {some}{' ...' if self.buffers.mask[e].sum() > 8 else ''}."
+            )
+
+    def rewards(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards, float64 (E,), and terms, float64 (E, terms), of the last step."""
+        return self.reward(self.buffers.deltas, self.buffers.outcome["dt_s"])
+
+    def observation(self) -> dict[str, np.ndarray]:
+        """The last observation, in the buffer it was written to."""
+        parity = int(self.buffers.parity[0])
+        return {"candidates": self.buffers.candidates[parity], "context": self.buffers.context[parity]}
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bool (E,) each: terminated (drained), truncated (time limit or event budget)."""
+        done = self.buffers.outcome["done"]
+        terminated = done == DONE_DRAINED
+        return terminated, (done != DONE_NO) & ~terminated
+
+    def out_of_budget(self) -> np.ndarray:
+        """Bool (E,): episodes that ended because too much happened between two decisions."""
+        return self.buffers.outcome["done"] == DONE_BUDGET

@@ -1,0 +1,47 @@
+"""What the companions' own rule would answer in the agent's place: the teacher that imitation needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange, types
+
+from maestro_gym.core.compile import njit_as
+from maestro_gym.envs.batch.buffers import DESK, RUNNER, Desk, Runner
+from maestro_gym.scheduling.tiers import NO_TIER
+from maestro_gym.sim.engine import ask
+
+NO_ANSWER = -1
+"""The rule's choice is not among the agent's actions, or no decision is pending."""
+
+
+@njit_as(types.int64(DESK, types.int64))
+def own_answer(desk: Desk, e: int) -> int:
+    """Ask the rule of the pending decision's tier in one environment; the simulation does not move.
+
+    Args:
+        desk: a batch at its agents' decisions.
+        e: environment.
+
+    Returns:
+        The action that does what the rule would do, or `NO_ANSWER`.
+    """
+    engine, buffers = desk.engine, desk.buffers
+    tier = int(buffers.outcome[e].tier)
+    if tier == NO_TIER:
+        return NO_ANSWER
+    code = ask(engine, e, tier)
+    for action in range(buffers.mask.shape[1]):
+        if buffers.mask[e, action] and buffers.codes[e, action] == code:
+            return action
+    return NO_ANSWER
+
+
+@njit_as(types.void(RUNNER, types.int64[::1]), parallel=True)
+def own_answers(runner: Runner, answers: np.ndarray) -> None:
+    """Ask in every environment, over numba's threads; see `own_answer`."""
+    desk = runner.desk
+    for index in prange(runner.num_envs):
+        e: Any = np.int64(index)  # numba counts without a sign
+        answers[e] = own_answer(desk, e)

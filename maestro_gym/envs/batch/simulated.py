@@ -1,0 +1,98 @@
+"""A batch of simulated environments: the Python side of the kernels, under every adapter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
+from maestro_gym.envs.batch.buffers import BEGIN, open_desk
+from maestro_gym.envs.batch.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
+from maestro_gym.envs.batch.own_rule import own_answers
+from maestro_gym.envs.scenario_source import companions_of
+from maestro_gym.sim.batch import Simulation
+from maestro_gym.sim.engine import open_engine
+from maestro_gym.state import DONE_NO, State, World
+
+END_SLACK_S = 30.0
+"""The engine runs this much beyond the horizon, so that an episode ends at a decision, not between two."""
+
+_MOST_EMPTY_EPISODES = 100
+
+
+class Batch(AgentBatch):
+    """E simulated environments of one tier over one scenario, stepped by one call; see `AgentBatch`."""
+
+    def __init__(self, tier: str, options: EnvOptions, num_envs: int) -> None:
+        """Allocate the batch; arguments as of `AgentBatch`."""
+        super().__init__(tier, options, num_envs)
+        self._simulation = Simulation(
+            self._world(),
+            num_envs,
+            evaluation=options.evaluation,
+            warm=self.scenario.config.workload.initial_placement == "warm",
+            log_residency=options.log_residency,
+        )
+        self._open()
+
+    def _world(self) -> World:
+        world = self.scenario.world
+        params = world.params.copy()
+        params["horizon_s"] += END_SLACK_S
+        return world._replace(params=params)
+
+    def _open(self) -> None:
+        self._runner = open_desk(open_engine(self._simulation, self.policy), self.layout, self.buffers, step_one)
+        self._opened = self._simulation.state
+
+    @property
+    def state(self) -> State:
+        """The simulation's arrays."""
+        return self._simulation.state
+
+    def begin(self, e: int, seed: int | None = None) -> None:
+        """Load the next episode of an environment; see `AgentBatch.begin`."""
+        if seed is not None:
+            self.seeds[e] = seed
+            self.episodes[e] = -1
+        for _ in range(_MOST_EMPTY_EPISODES):
+            self.episodes[e] += 1
+            index = int(self.episodes[e])
+            episode = self.scenario.episode(self.options.split, int(self.seeds[e]), index)
+            self._simulation.load(e, episode, key=int(self.seeds[e]) * 1_000_003 + index)
+            if self._simulation.state is not self._opened:
+                self._open()
+            self.buffers.actions[e] = BEGIN
+            if step_alone(self._runner, e) == DONE_NO:
+                return
+        raise MaestroError(
+            f"Scenario {self.scenario.config.name!r}: {_MOST_EMPTY_EPISODES} episodes in a row end before the agent's "
+            f"first decision. Raise horizon_s ({self.scenario.config.horizon_s:g} s) or the load."
+        )
+
+    def _move(self) -> None:
+        (step_parallel if self.num_envs >= PARALLEL_FROM else step_serial)(self._runner)
+
+    def close(self) -> None:
+        """A simulated episode holds nothing open."""
+
+    def own_answers(self) -> np.ndarray:
+        """See `AgentBatch.own_answers`."""
+        answers = np.empty(self.num_envs, np.int64)
+        own_answers(self._runner, answers)
+        return answers
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the handles of compiled code, and the rules of a named policy."""
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("_runner", "_opened")}
+        if self.policy.spec:
+            kept["policy"] = self.policy.spec
+        return kept
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        """Compile the rules and open the handles again."""
+        self.__dict__.update(kept)
+        self.policy = companions_of(kept["policy"], self.scenario)
+        self._open()

@@ -1,0 +1,157 @@
+"""Where everything stands in an observation: rows by tier, columns by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from maestro_gym.core.compile import INTERPRETED
+from maestro_gym.envs.observation.columns import BLOCKS, Column
+from maestro_gym.scheduling.actions import num_global_actions, num_node_actions
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.state import World
+
+ABSENT = -1
+"""Place of a block that an observation does not have."""
+
+LAYOUT = np.dtype(
+    [
+        ("tiers", "i8"),  # bit t: the agent decides for tier t
+        ("predictions", "i8"),  # 0 for agents of information class N
+        ("window", "i8"),  # K
+        ("evaluation", "i8"),  # 1 drains after the horizon
+        ("horizon_s", "f8"),
+        ("rows_global", "i8"),  # first action of each tier
+        ("rows_cluster", "i8"),
+        ("rows_node", "i8"),
+        ("kind", "i8"),  # first column of each block, ABSENT where there is none
+        ("stage", "i8"),
+        ("node", "i8"),
+        ("model", "i8"),
+        ("pair", "i8"),
+        ("cluster", "i8"),
+        ("action", "i8"),
+        ("context_fleet", "i8"),
+        ("context_stage", "i8"),
+        ("context_node", "i8"),
+        ("context_tier", "i8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class TierSpec:
+    """What one environment id shows.
+
+    Attributes:
+        name: as in the id, lower case.
+        tiers: bit t is set when the agent decides for tier t.
+        row_blocks: blocks of a candidate, in order.
+        context_blocks: blocks of the context, in order.
+    """
+
+    name: str
+    tiers: int
+    row_blocks: tuple[str, ...]
+    context_blocks: tuple[str, ...]
+
+    @property
+    def row_columns(self) -> tuple[Column, ...]:
+        """Columns of a candidate."""
+        return tuple(column for block in self.row_blocks for column in BLOCKS[block])
+
+    @property
+    def context_columns(self) -> tuple[Column, ...]:
+        """Columns of the context."""
+        return tuple(column for block in self.context_blocks for column in BLOCKS[block])
+
+
+TIER_SPECS: dict[str, TierSpec] = {
+    "node": TierSpec("node", 1 << TIER_NODE, ("legal", "kind", "stage", "model", "pair", "action"), ("fleet", "node")),
+    "cluster": TierSpec("cluster", 1 << TIER_CLUSTER, ("legal", "node", "model", "pair"), ("fleet", "stage")),
+    "global": TierSpec("global", 1 << TIER_GLOBAL, ("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)),
+    "joint": TierSpec(
+        "joint",
+        (1 << TIER_GLOBAL) | (1 << TIER_CLUSTER) | (1 << TIER_NODE),
+        ("legal", "kind", "stage", "node", "model", "pair", "cluster", "action"),
+        ("fleet", "tier", "stage", "node"),
+    ),
+}
+"""The four environments by name."""
+
+
+def _places(blocks: tuple[str, ...]) -> dict[str, int]:
+    places, at = {}, 0
+    for block in blocks:
+        places[block] = at
+        at += len(BLOCKS[block])
+    return places
+
+
+def num_actions(world: World, tier: int, window: int, queue: int) -> int:
+    """Actions of one tier.
+
+    Args:
+        world: the fleet.
+        tier: TIER_*.
+        window: K, stages shown to the global tier.
+        queue: Q, places of a node's queue.
+
+    Returns:
+        ``1 + K * C`` global, the most nodes of a cluster, or ``1 + Q * R + 2 * M`` node actions.
+    """
+    if tier == TIER_GLOBAL:
+        return num_global_actions(window, len(world.latency_s))
+    if tier == TIER_CLUSTER:
+        return int(np.bincount(world.nodes["cluster"]).max())
+    return num_node_actions(queue, len(world.models))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape of an observation and the record that compiled code reads it from.
+
+    Attributes:
+        spec: which tiers are shown.
+        num_actions: A.
+        record: LAYOUT, shape (1,).
+    """
+
+    spec: TierSpec
+    num_actions: int
+    record: np.ndarray
+
+
+def make_layout(
+    spec: TierSpec, world: World, queue: int, *, window: int, predictions: bool, evaluation: bool
+) -> Layout:
+    """Lay out the observation of an environment.
+
+    Args:
+        spec: which tiers are shown.
+        world: the fleet.
+        queue: Q, places of a node's queue.
+        window: K, stages shown to the global tier.
+        predictions: False for agents of information class N.
+        evaluation: drain after the horizon instead of truncating there.
+
+    Returns:
+        The layout.
+    """
+    record = np.zeros(1, LAYOUT)
+    row = record[0]
+    row["tiers"], row["window"] = spec.tiers, window
+    row["predictions"], row["evaluation"] = int(predictions), int(evaluation)
+    row["horizon_s"] = world.params[0]["horizon_s"]
+    total = 0
+    for tier, field in ((TIER_GLOBAL, "rows_global"), (TIER_CLUSTER, "rows_cluster"), (TIER_NODE, "rows_node")):
+        row[field] = total
+        if spec.tiers >> tier & 1:
+            total += num_actions(world, tier, window, queue)
+    columns, context = _places(spec.row_blocks), _places(spec.context_blocks)
+    for block in ("kind", "stage", "node", "model", "pair", "cluster", "action"):
+        row[block] = columns.get(block, ABSENT)
+    for block in ("fleet", "stage", "node", "tier"):
+        row[f"context_{block}"] = context.get(block, ABSENT)
+    return Layout(spec, total, record.view(np.recarray) if INTERPRETED else record)

@@ -1,0 +1,169 @@
+"""What one episode came to, in the arrays that the metrics share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maestro_gym.evaluation.metrics.blocking import blocked_s
+from maestro_gym.state import STAGE_FINISHED, STAGE_READY
+
+if TYPE_CHECKING:
+    from maestro_gym.episodes.result import EpisodeResult
+
+_WORKFLOW_ARRAYS = ("workflow_cls", "tenant", "arrival_s", "deadline_s", "workflow_finished_s", "nominal_s")
+_STAGE_ARRAYS = (
+    "stage_cls",
+    "ttft_limit_s",
+    "ready",
+    "finished",
+    "ready_s",
+    "first_admitted_s",
+    "first_token_s",
+    "stage_finished_s",
+    "generated_tokens",
+    "blocked_s",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An episode's result, reduced to what metrics are made of; W workflows and S stages.
+
+    The population is the episode's, the same for every policy: a policy that leaves hard workflows
+    unfinished does not lose them from its averages, they count as waiting until ``cap_s``.
+
+    Attributes:
+        end_s: When the run ended: drained, at the cap, or out of events.
+        cap_s: End of the drain, from which unfinished times are censored; never before ``end_s``.
+        horizon_s: Length of the arrival window.
+        workflow_cls: int, shape (W,), INTERACTIVE or BATCH.
+        tenant: int, shape (W,).
+        arrival_s: float, shape (W,).
+        deadline_s: float, shape (W,), absolute.
+        workflow_finished_s: float, shape (W,), inf = unfinished.
+        nominal_s: float, shape (W,): service and gaps on the workflow's longest path, alone on an idle fleet.
+        stage_cls: int, shape (S,), class of the stage's workflow.
+        ttft_limit_s: float, shape (S,), limit of the stage's application.
+        ready: bool, shape (S,): the stage became ready before the end.
+        finished: bool, shape (S,).
+        ready_s: float, shape (S,), inf where not ready.
+        first_admitted_s: float, shape (S,): first admission; for a stage that was paused an upper bound,
+            the earlier of its first token and its last admission. inf = never admitted.
+        first_token_s: float, shape (S,), inf = none.
+        stage_finished_s: float, shape (S,), inf = unfinished.
+        generated_tokens: int, shape (S,), output tokens so far.
+        blocked_s: float, shape (S,): see :func:`maestro_gym.evaluation.metrics.blocking.blocked_s`.
+        counters: The episode's COUNTERS record, by name.
+        hbm_bytes: Usable HBM of the fleet, all nodes.
+        num_nodes: Nodes of the fleet.
+    """
+
+    end_s: float
+    cap_s: float
+    horizon_s: float
+    workflow_cls: np.ndarray
+    tenant: np.ndarray
+    arrival_s: np.ndarray
+    deadline_s: np.ndarray
+    workflow_finished_s: np.ndarray
+    nominal_s: np.ndarray
+    stage_cls: np.ndarray
+    ttft_limit_s: np.ndarray
+    ready: np.ndarray
+    finished: np.ndarray
+    ready_s: np.ndarray
+    first_admitted_s: np.ndarray
+    first_token_s: np.ndarray
+    stage_finished_s: np.ndarray
+    generated_tokens: np.ndarray
+    blocked_s: np.ndarray
+    hbm_bytes: float
+    num_nodes: int
+    counters: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def completion_s(self) -> np.ndarray:
+        """Time from arrival to the end of the last stage; float, shape (W,), censored at ``cap_s``."""
+        return np.minimum(self.workflow_finished_s, self.cap_s) - self.arrival_s
+
+    @property
+    def deadline_met(self) -> np.ndarray:
+        """Bool, shape (W,): finished by the deadline."""
+        return self.workflow_finished_s <= self.deadline_s
+
+    @property
+    def ttft_s(self) -> np.ndarray:
+        """First token minus readiness of the stages that became ready; float, shape (ready,), censored at ``cap_s``."""
+        return (np.minimum(self.first_token_s, self.cap_s) - self.ready_s)[self.ready]
+
+    def of_class(self, cls: int) -> Outcome:
+        """The same outcome with the workflows and stages of one class alone.
+
+        Args:
+            cls: INTERACTIVE or BATCH.
+        """
+        of_workflow, of_stage = self.workflow_cls == cls, self.stage_cls == cls
+        chosen = {name: getattr(self, name)[of_workflow] for name in _WORKFLOW_ARRAYS}
+        chosen |= {name: getattr(self, name)[of_stage] for name in _STAGE_ARRAYS}
+        return replace(self, **chosen)
+
+
+def outcome_of(result: EpisodeResult) -> Outcome:
+    """Reduce an episode's result, simulated or live, to an outcome.
+
+    Args:
+        result: Whatever has the fields of ``EpisodeResult``.
+    """
+    episode, params = result.episode, result.world.params[0]
+    workflows, stages = episode.workflows, episode.stages
+    owner = stages["workflow"]
+    seen = result.stages[: len(stages)]
+    end_s, cap_s = float(result.end_s), float(params["drain_cap_s"])
+    cap_s = max(end_s, cap_s) if np.isfinite(cap_s) else end_s
+    ready = (seen["phase"] >= STAGE_READY) & np.isfinite(seen["ready_s"])
+    ready_s = np.where(ready, seen["ready_s"], np.inf)
+    first_token_s = np.where(ready, seen["first_token_s"], np.inf)
+    first_admitted_s = np.minimum(np.where(ready, seen["admitted_s"], np.inf), first_token_s)
+    service = result.world.service[stages["model"]]
+    service_s = (
+        service["prefill_base_s"]
+        + service["prefill_s_per_token"] * stages["prompt_tokens"]
+        + service["decode_s_per_token"] * episode.hidden["output_tokens"]
+    )
+    waited = ready & np.isfinite(seen["queued_s"]) & (seen["node"] >= 0)
+    nominal_s = np.zeros(len(workflows))
+    np.maximum.at(nominal_s, owner, episode.hidden["remaining_s"])
+    counters = result.counters
+    return Outcome(
+        end_s=end_s,
+        cap_s=cap_s,
+        horizon_s=float(params["horizon_s"]),
+        workflow_cls=workflows["cls"],
+        tenant=workflows["tenant"],
+        arrival_s=workflows["arrival_s"],
+        deadline_s=workflows["deadline_s"],
+        workflow_finished_s=result.workflows["finished_s"][: len(workflows)],
+        nominal_s=nominal_s,
+        stage_cls=workflows["cls"][owner],
+        ttft_limit_s=workflows["ttft_limit_s"][owner],
+        ready=ready,
+        finished=seen["phase"] == STAGE_FINISHED,
+        ready_s=ready_s,
+        first_admitted_s=first_admitted_s,
+        first_token_s=first_token_s,
+        stage_finished_s=np.where(ready, seen["finished_s"], np.inf),
+        generated_tokens=np.where(ready, seen["generated_tokens"], 0),
+        blocked_s=blocked_s(
+            node=np.where(waited, seen["node"], -1),
+            queued_s=seen["queued_s"],
+            admitted_s=np.minimum(first_admitted_s, cap_s),
+            model=stages["model"],
+            service_s=service_s,
+        ),
+        hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
+        num_nodes=len(result.world.nodes),
+        counters={name: float(counters[name]) for name in counters.dtype.names or ()},
+    )

@@ -1,0 +1,92 @@
+"""Metrics of stages: first tokens, decoding speed, queueing, blocking, throughput."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from maestro_gym.evaluation.metrics.define import define, define_distribution, share
+from maestro_gym.evaluation.metrics.outcome import Outcome
+from maestro_gym.state import INTERACTIVE
+
+
+def _ttft_attainment(outcome: Outcome) -> float:
+    asked = outcome.stage_cls == INTERACTIVE
+    met = outcome.ready & (
+        outcome.first_token_s - np.where(outcome.ready, outcome.ready_s, 0.0) <= outcome.ttft_limit_s
+    )
+    return share((met & asked).sum(), asked.sum())
+
+
+def _tpot_s(outcome: Outcome) -> np.ndarray:
+    whole = outcome.finished & (outcome.generated_tokens > 1)
+    return (outcome.stage_finished_s[whole] - outcome.first_token_s[whole]) / (outcome.generated_tokens[whole] - 1)
+
+
+def _queueing_delay_s(outcome: Outcome) -> np.ndarray:
+    return (np.minimum(outcome.first_admitted_s, outcome.cap_s) - outcome.ready_s)[outcome.ready]
+
+
+def _mean_of_ready(outcome: Outcome) -> float:
+    return float(outcome.blocked_s[outcome.ready].mean()) if outcome.ready.any() else float("nan")
+
+
+define(
+    "ttft_attainment",
+    unit="1",
+    better="higher",
+    formula="interactive stages with first_token_s - ready_s <= ttft_limit_s / interactive stages of the episode",
+    description="Share of interactive stages whose first token comes within their application's limit. A stage that "
+    "never became ready, or has no first token by the end, is a miss, so that every policy is judged on the same "
+    "stages.",
+    compute=_ttft_attainment,
+)
+define_distribution(
+    "ttft",
+    formula="min(first_token_s, cap) - ready_s over stages that became ready",
+    description="Time to first token, from readiness (parents done, gap passed) to the first token as the controller "
+    "sees it. A stage without one counts with its wait until the cap; a stage that never became ready has none.",
+    values=lambda o: o.ttft_s,
+)
+define_distribution(
+    "tpot",
+    formula="(finished_s - first_token_s) / (output tokens - 1) over finished stages with at least two output tokens",
+    description="Time per output token after the first, pauses included.",
+    values=_tpot_s,
+)
+define_distribution(
+    "queueing_delay",
+    formula="min(first admission, cap) - ready_s over stages that became ready",
+    description="Time from readiness to the first admission: global queue, way to the node, node queue. Only the last "
+    "admission is logged, so for a stage that was paused the earlier of that and its first token stands in, an upper "
+    "bound.",
+    values=_queueing_delay_s,
+)
+define(
+    "hol_blocking_mean_s",
+    unit="s",
+    better="lower",
+    formula="mean over stages that became ready of: last admission among the stages that held it up - its queued_s",
+    description="Head-of-line blocking. Stage i holds up stage j when both wait in one node's queue, i came earlier, "
+    "was admitted no later, and asks for another model or needs more nominal service time. Waiting behind an equal or "
+    "shorter stage of the same model is queueing, not blocking; waiting in the global queue is not counted.",
+    compute=_mean_of_ready,
+    per_class=True,
+)
+define(
+    "hol_blocking_total_s",
+    unit="s",
+    better="lower",
+    formula="sum of the same blocked times",
+    description="Stage-seconds lost to head-of-line blocking.",
+    compute=lambda o: float(o.blocked_s.sum()),
+    per_class=True,
+)
+define(
+    "throughput_tokens_per_s",
+    unit="tokens/s",
+    better="higher",
+    formula="output tokens generated / end of the run",
+    description="Output tokens per second from the start to the end of the run, drain included.",
+    compute=lambda o: share(o.generated_tokens.sum(), o.end_s),
+    per_class=True,
+)

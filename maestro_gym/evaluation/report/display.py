@@ -1,0 +1,75 @@
+"""How metrics are shown to people: headings, scales, decimals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from maestro_gym.evaluation.metrics.define import metric_of
+from maestro_gym.evaluation.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How one metric is shown.
+
+    Attributes:
+        column: Metric column.
+        heading: Words and unit for a column or an axis.
+        scale: Factor from the metric's unit to the shown one.
+        words: The metric in a sentence.
+    """
+
+    column: str
+    heading: str
+    scale: float
+    words: str
+
+    @property
+    def better(self) -> str:
+        """Which way is better."""
+        return metric_of(self.column).better
+
+
+HEADLINE = (
+    Shown("slo_attainment", "SLO attainment [%]", 100.0, "SLO attainment"),
+    Shown("ttft_attainment", "TTFT attainment [%]", 100.0, "TTFT attainment"),
+    Shown("completion_mean_s", "completion mean [s]", 1.0, "mean completion time"),
+    Shown("completion_p95_s", "completion p95 [s]", 1.0, "95th percentile of completion time"),
+    Shown("ttft_mean_s", "TTFT mean [s]", 1.0, "mean TTFT"),
+    Shown("cold_starts", "cold starts", 1.0, "cold starts"),
+    Shown("kv_reserved_mean_bytes", "KV reserved [GB]", 1e-9, "KV memory reserved"),
+    Shown("kv_used_mean_bytes", "KV used [GB]", 1e-9, "KV memory used"),
+    Shown("unfinished", "unfinished", 1.0, "unfinished workflows"),
+)
+"""Columns of the terminal table, in order."""
+
+SHOWN = {shown.column: shown for shown in HEADLINE}
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """A number at three or so significant digits, "-" when unknown.
+
+    Args:
+        value: In the shown unit.
+        signed: Write a plus before positive ones.
+    """
+    if not math.isfinite(value):
+        return "-"
+    size = abs(value)
+    decimals = 0 if size >= 1000 else 1 if size >= 10 else 2
+    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def spread(interval: Interval, scale: float) -> str:
+    """Half the width of an interval as ``±x``, nothing when unknown."""
+    side = (interval.high - interval.low) / 2 * scale
+    return f" ±{number(side)}" if math.isfinite(side) else ""
+
+
+def bounds(interval: Interval, scale: float) -> str:
+    """An interval as ``[low, high]``, nothing when unknown."""
+    if not math.isfinite(interval.low):
+        return ""
+    return f"[{number(interval.low * scale)}, {number(interval.high * scale)}]"

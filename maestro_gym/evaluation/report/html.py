@@ -1,0 +1,103 @@
+"""One HTML file that holds a comparison: words, tables, figures, definitions, configuration."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from maestro_gym.evaluation.comparison import Cell, Comparison, Setting
+from maestro_gym.evaluation.metrics.row import METRICS
+from maestro_gym.evaluation.report.display import HEADLINE, Shown, bounds, number
+from maestro_gym.evaluation.report.figures import Plot
+from maestro_gym.evaluation.report.verdicts import verdicts
+
+
+def write_report(comparison: Comparison, plots: Sequence[Plot], path: Path) -> Path:
+    """Write the report, which needs no other file and no network.
+
+    Args:
+        comparison: What was found.
+        plots: Figures, whose PNG files are put into the page.
+        path: HTML file.
+
+    Returns:
+        The same path.
+    """
+    environment = Environment(
+        loader=PackageLoader("maestro_gym.evaluation.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    page = environment.get_template("report.html.j2").render(
+        comparison=comparison,
+        title=" and ".join(dict.fromkeys(setting.scenario for setting in comparison.settings)),
+        verdicts=verdicts(comparison),
+        headline=HEADLINE,
+        tables=[(setting, _rows(comparison, setting, HEADLINE)) for setting in comparison.settings],
+        complete=[(setting, _complete(comparison, setting)) for setting in comparison.settings],
+        metrics=list(METRICS.values()),
+        plots=[(plot, base64.b64encode(plot.path.read_bytes()).decode("ascii")) for plot in plots],
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _rows(comparison: Comparison, setting: Setting, columns: Sequence[Shown]) -> list[tuple[Any, list[dict[str, Any]]]]:
+    best = {shown.column: _best(comparison, setting, shown) for shown in columns}
+    return [
+        (policy, [_shown_cell(comparison, setting, policy.name, shown, best[shown.column]) for shown in columns])
+        for policy in comparison.policies
+    ]
+
+
+def _shown_cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, best: float) -> dict[str, Any]:
+    cell = comparison.cell(setting, policy, shown.column)
+    return {
+        "sort": _sort_key(cell),
+        "value": number(cell.value.estimate * shown.scale),
+        "bounds": bounds(cell.value, shown.scale),
+        "difference": ""
+        if policy == comparison.reference
+        else f"{number(cell.difference.estimate * shown.scale, signed=True)} {bounds(cell.difference, shown.scale)}",
+        "tone": _tone(cell, shown.better),
+        "best": math.isclose(cell.value.estimate, best, rel_tol=1e-9),
+    }
+
+
+def _complete(comparison: Comparison, setting: Setting) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Every metric column: name, unit, and a cell for each policy."""
+    table = []
+    for metric in METRICS.values():
+        for column in metric.columns:
+            cells = [comparison.cell(setting, policy.name, column) for policy in comparison.policies]
+            shown = [
+                {"value": number(c.value.estimate), "bounds": bounds(c.value, 1.0), "tone": _tone(c, metric.better)}
+                for c in cells
+            ]
+            table.append((column, metric.unit, shown))
+    return table
+
+
+def _best(comparison: Comparison, setting: Setting, shown: Shown) -> float:
+    known = [comparison.cell(setting, p.name, shown.column).value.estimate for p in comparison.policies]
+    known = [value for value in known if math.isfinite(value)]
+    if not known or shown.better == "neither" or len(set(known)) == 1:
+        return float("nan")
+    return max(known) if shown.better == "higher" else min(known)
+
+
+def _tone(cell: Cell, better: str) -> str:
+    if not cell.difference.excludes_zero or better == "neither":
+        return ""
+    return "better" if (cell.difference.estimate > 0) == (better == "higher") else "worse"
+
+
+def _sort_key(cell: Cell) -> str:
+    return repr(cell.value.estimate) if math.isfinite(cell.value.estimate) else ""

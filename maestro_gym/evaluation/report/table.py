@@ -1,0 +1,92 @@
+"""The table of a comparison on the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.report.display import HEADLINE, Shown, bounds, number, spread
+from maestro_gym.evaluation.report.verdicts import verdicts
+from maestro_gym.evaluation.statistics import Interval
+
+_NARROW = 120
+"""Below this many columns a terminal is narrow: intervals get a line of their own."""
+_POLICY_WIDTH = {True: 24, False: 36}
+_METRIC_WIDTH = {True: 18, False: 24}
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print one table a setting, split to fit the terminal, and the verdicts in words.
+
+    Args:
+        comparison: What was found.
+        console: Where to print.
+    """
+    narrow = console.width < _NARROW
+    each = max(2, (console.width - _POLICY_WIDTH[narrow]) // _METRIC_WIDTH[narrow])
+    parts = -(-len(HEADLINE) // each)
+    each = -(-len(HEADLINE) // parts)  # tables of about equal width read better than a long and a short one
+    for setting in comparison.settings:
+        console.print()
+        console.print(Text(setting.title, style="bold"))
+        for begin in range(0, len(HEADLINE), each):
+            console.print(_table(comparison, setting, HEADLINE[begin : begin + each], rules=begin == 0, narrow=narrow))
+    console.print(
+        f"Mean over {len(comparison.seeds)} seed(s) ± half of its 95 % interval; below, the paired difference to "
+        f"{comparison.reference} with its interval, * where that excludes zero. Best in bold. Under each name: its "
+        "global, cluster and node rule. (N) past and present, (P) predictions, (O) oracle.",
+        style="dim",
+    )
+    console.print()
+    for line in verdicts(comparison):
+        console.print(f"- {line}", style="bold red" if " LOSES to " in line else None, highlight=False, markup=False)
+
+
+def _table(comparison: Comparison, setting: Setting, columns: tuple[Shown, ...], *, rules: bool, narrow: bool) -> Table:
+    table = Table(show_lines=True)
+    table.add_column("policy", max_width=_POLICY_WIDTH[narrow] - 3, overflow="fold")
+    for shown in columns:
+        arrow = {"higher": " ↑", "lower": " ↓"}.get(shown.better, "")
+        table.add_column(Text(shown.heading + arrow), justify="right")
+    best = {shown.column: _best(comparison, setting, shown) for shown in columns}
+    for policy in comparison.policies:
+        cells = (_cell(comparison, setting, policy.name, shown, best[shown.column], narrow) for shown in columns)
+        table.add_row(_label(policy, rules=rules), *cells)
+    return table
+
+
+def _label(policy: PolicyLabel, *, rules: bool) -> Text:
+    kind = f"{policy.information}, learned" if policy.learned else policy.information
+    label = Text.assemble((policy.name, "bold"), f" ({kind})")
+    return label.append("\n" + " | ".join(policy.rules), style="dim") if rules else label
+
+
+def _cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, best: float, narrow: bool) -> Text:
+    cell = comparison.cell(setting, policy, shown.column)
+    leads = math.isclose(cell.value.estimate, best, rel_tol=1e-9)
+    text = Text(number(cell.value.estimate * shown.scale), style="bold" if leads else "")
+    text.append(spread(cell.value, shown.scale), style="not bold")
+    if policy != comparison.reference:
+        gap = cell.difference
+        change = [number(gap.estimate * shown.scale, signed=True), bounds(gap, shown.scale)]
+        text.append("\n" + ("\n" if narrow else " ").join(change), style=_tone(gap, shown))
+        text.append("*" if gap.excludes_zero else "", style="bold")
+    return text
+
+
+def _tone(gap: Interval, shown: Shown) -> str:
+    if not gap.excludes_zero or shown.better == "neither":
+        return "dim"
+    return "green" if (gap.estimate > 0) == (shown.better == "higher") else "red"
+
+
+def _best(comparison: Comparison, setting: Setting, shown: Shown) -> float:
+    values = [comparison.cell(setting, p.name, shown.column).value.estimate for p in comparison.policies]
+    known = [value for value in values if math.isfinite(value)]
+    if not known or shown.better == "neither" or len(set(known)) == 1:
+        return float("nan")
+    return max(known) if shown.better == "higher" else min(known)

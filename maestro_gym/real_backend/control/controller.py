@@ -1,0 +1,232 @@
+"""The live control loop: the same policies, the same decisions at the same boundaries, carried out on real servers.
+
+Time is the run's own clock (real seconds since its start). Everything happens in one thread: servers' answers move the
+books (`ledger`), the books ask the policy, and what the books then say is carried out: a stage that became running is
+sent, one that was paused is cut (`traffic`), an engine that was promoted or demoted is woken, started, put to sleep or
+stopped (`engines`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from pathlib import Path
+
+from maestro_gym.baselines.registry import load_policy
+from maestro_gym.real_backend.control import moves as ledger
+from maestro_gym.real_backend.control.context import LiveContext
+from maestro_gym.real_backend.control.decide import Agent, Answer
+from maestro_gym.real_backend.control.engines import Engines
+from maestro_gym.real_backend.control.event_log import EventLog, read_events
+from maestro_gym.real_backend.control.opening import catch_up, meet_all, take_pool
+from maestro_gym.real_backend.control.requests import Traffic
+from maestro_gym.real_backend.control.settings import RunSettings
+from maestro_gym.real_backend.control.sources import check_policy, field_sources
+from maestro_gym.real_backend.control.state import Books
+from maestro_gym.real_backend.fleet.local import make_launcher
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.prompts import Prompts
+from maestro_gym.real_backend.vllm.server import Server
+from maestro_gym.scheduling.policy import Policy
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE
+from maestro_gym.state import DONE_DRAINED, DONE_TIME
+
+TICK_S = 0.05
+"""Longest that streamed tokens wait before they are in the books while anything runs."""
+
+IDLE_S = 0.5
+_EXACT_S = 0.0005
+FALLBACK_POLICY = "fcfs"
+
+
+class Controller:
+    """One live run of one policy.
+
+    Attributes:
+        servers: The servers.
+        books: The accounts; from the moment on that the servers have been met.
+        traffic: Its requests, likewise.
+        engines: What becomes of the servers, likewise.
+    """
+
+    books: Books
+    traffic: Traffic
+    engines: Engines
+
+    def __init__(self, settings: RunSettings, policy: Policy, agent: Agent | None = None) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            settings: The run.
+            policy: Who decides.
+            agent: Who decides its tiers in the policy's place; the fleet waits for it.
+        """
+        self.settings, self.policy, self._agent = settings, policy, agent
+        self.episode = settings.scenario.episode(settings.split, settings.seed, settings.index)
+        self.servers: list[Server] = []
+        self._run: LiveContext | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the servers have been met and the clock runs."""
+        return self._run is not None
+
+    # --- the run -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run the episode to its end, or to the cap of its drain.
+
+        Raises:
+            MaestroError: A server does not answer at the start, serves another model, or the policy needs what nobody
+                knows.
+        """
+        try:
+            self._run = await self._open()
+            self.engines.watch_all()
+            await self._loop(self._run)
+        finally:
+            if self._run is not None:
+                await self._run.cancel_all()
+                self._run.log.close()
+            for server in self.servers:
+                await server.client.close()
+
+    async def _loop(self, run: LiveContext) -> None:
+        # A controller that comes back late has the whole drain before it.
+        drain_s = self.settings.scenario.config.drain_s
+        cap_s = max(float(self.books.simulation.world.params["drain_cap_s"][0]), run.offset_s + drain_s)
+        while True:
+            run.wake.clear()
+            run.advance()
+            self.traffic.show_progress()
+            self._decide(run)
+            if run.fatal is not None:
+                raise run.fatal
+            if self.books.drained or run.now_s >= cap_s:
+                self.books.core.env["done"][0] = DONE_DRAINED if self.books.drained else DONE_TIME
+                run.log.write("end", run.now_s, drained=self.books.drained)
+                return
+            most_s = TICK_S if self.traffic.waiting else IDLE_S
+            pause_s = min(most_s, self.books.next_s() - run.now_s, cap_s - run.now_s)
+            if pause_s > _EXACT_S:
+                # Not wait_for: before Python 3.12 it can swallow a cancellation that meets the wake-up.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await run.wake.wait()
+            else:
+                await asyncio.sleep(0)
+
+    # --- beginning -----------------------------------------------------------------------------
+
+    async def _open(self) -> LiveContext:
+        settings = self.settings
+        fleet, scenario = settings.fleet, settings.scenario
+        for row, node in enumerate(fleet.nodes):
+            for engine in node.engines:
+                model = fleet.model_names.index(engine.model)
+                server = Server(row, model, node.name, engine, NodeClient(fleet, engine))
+                server.wanted = engine.awake or engine.residency != "process"
+                self.servers.append(server)
+        launcher = None
+        if any(server.engine.residency == "process" for server in self.servers):
+            launcher = await asyncio.to_thread(make_launcher, fleet, lambda _: None)
+        await meet_all(self.servers)
+        sources = field_sources([server.can for server in self.servers if server.wanted])
+        for policy in (self.policy, settings.shadow):
+            if policy is not None:
+                check_policy(policy, sources, scenario)
+        history = list(read_events(self._log_path)) if settings.resume else []
+        run_id = str(history[0]["run_id"]) if history else uuid.uuid4().hex[:10]
+        self.books = Books(
+            fleet,
+            scenario,
+            self.episode,
+            self.policy,
+            load_policy(FALLBACK_POLICY, scenario),
+            shadow=settings.shadow,
+            agent=self._agent,
+            key=settings.seed,
+            samples=settings.samples,
+        )
+        for server in self.servers:
+            if self.books.awake(server.node, server.model):
+                take_pool(self.books, server)
+        offset_s, finishes = catch_up(self.books, history, self._log_path) if history else (0.0, {})
+        log = EventLog(self._log_path, None if history else self._header(run_id))
+        run = LiveContext(settings, self.episode, self.books, log, self.servers, run_id, offset_s=offset_s)
+        if history:
+            run.restarts = sum(event["event"] == "resume" for event in history)
+            run.arrived = sum(event["event"] == "arrive" for event in history)
+            log.write("resume", offset_s, finished=len(finishes))
+        vocab = min(scenario.config.architectures[model.architecture].vocab for model in fleet.models)
+        self.traffic = Traffic(run, Prompts(self.episode, vocab, int(run_id, 16) % 2**31), finishes)
+        self.engines = Engines(run, self.traffic, launcher)
+        run.began_s = time.monotonic()
+        return run
+
+    def _header(self, run_id: str) -> dict[str, object]:
+        settings = self.settings
+        return {
+            "run_id": run_id,
+            "policy": self.policy.name,
+            "policy_spec": self.policy.spec,
+            "scenario": settings.scenario.config.name,
+            "split": settings.split,
+            "seed": settings.seed,
+            "index": settings.index,
+            "started_unix_s": time.time(),
+            "stages": len(self.episode.stages),
+            "workflows": len(self.episode.workflows),
+            "servers": {server.words: server.can.present for server in self.servers},
+        }
+
+    @property
+    def _log_path(self) -> Path:
+        return self.settings.folder / "events.jsonl"
+
+    # --- decisions -----------------------------------------------------------------------------
+
+    def _decide(self, run: LiveContext) -> None:
+        """Answer every decision that is due, and carry it out."""
+        while True:
+            self.engines.keep_still()
+            tier = ledger.next_tier(self.books.engine)
+            if tier == NO_TIER:
+                return
+            clock = self.books.view.clock[0]
+            place, stage = int(clock["place"]), int(clock["stage"])
+            before = self.books.statuses(place) if tier == TIER_NODE else {}
+            answer = self.books.deciders.answer(tier)
+            legal = ledger.take_action(self.books.engine, answer.action)
+            if not legal:
+                self.books.deciders.refused(answer)
+            run.log.write(
+                "decision",
+                self.books.now_s,
+                tier=TIER_NAMES[tier],
+                place=place,
+                stage=stage,
+                action=answer.action,
+                means=self.books.action_words(tier, answer.action),
+                latency_s=round(answer.latency_s, 6),
+                **_details(answer, legal),
+            )
+            if tier == TIER_NODE:
+                self.engines.follow(place, before)
+                self.traffic.reconcile(place)
+            else:
+                # A stage that was sent reaches its node's queue at this very instant.
+                self.books.advance(self.books.now_s)
+
+
+def _details(answer: Answer, legal: bool) -> dict[str, object]:
+    """What is logged of a decision only where it is unusual."""
+    details: dict[str, object] = {} if answer.shadow is None else {"shadow": answer.shadow}
+    trouble = answer.trouble or ("" if legal else "illegal")
+    if trouble:
+        details["trouble"] = trouble
+    if trouble or answer.by != "policy":
+        details["by"] = answer.by
+    return details

@@ -1,0 +1,214 @@
+"""One environment whose episodes run on real servers: the agent's side of a live control loop.
+
+The control loop has a thread of its own. At a decision of the agent's tier it writes the observation, hands it over and
+stands still until the answer is there, so that an action is done in exactly the state that was seen. Servers and tools
+do not wait: what they did meanwhile is in the next observation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maestro_gym.config.live import LiveFleetConfig, load_fleet
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
+from maestro_gym.envs.batch.buffers import BEGIN, open_desk
+from maestro_gym.envs.batch.kernel import choose_alone, show_alone, step_one
+from maestro_gym.envs.batch.own_rule import own_answers
+from maestro_gym.envs.scenario_source import ScenarioLike
+from maestro_gym.real_backend.control.controller import Controller
+from maestro_gym.real_backend.control.settings import RunSettings
+from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
+from maestro_gym.scheduling.tiers import NO_TIER
+from maestro_gym.state import DONE_NO, DONE_TIME, State
+
+_STOP = object()
+_NOT_BEGUN = "No episode has begun on these servers: call reset()."
+
+
+@dataclass(frozen=True)
+class LiveEnvOptions(EnvOptions):
+    """Arguments of every live environment: those of the simulated ones, and the servers.
+
+    Attributes:
+        fleet: name in ``configs/live``, path of a fleet file, or the fleet; its servers must be up.
+        scenario: of this fleet, such as a validation's ``simulated.yaml``; None takes the fleet's own with the workload
+            made for live runs.
+        folder: gets the event log of every episode; None takes a new one below ``runs/live``.
+    """
+
+    fleet: str | LiveFleetConfig = "local_cpu"
+    scenario: ScenarioLike | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    folder: Path | str | None = None
+
+
+class LiveBatch(AgentBatch):
+    """One environment over one fleet; see `AgentBatch`.
+
+    Attributes:
+        fleet: the servers.
+        folder: of the event logs.
+        controller: of the episode under way, or the last one.
+    """
+
+    def __init__(self, tier: str, options: LiveEnvOptions) -> None:
+        """Prepare; servers are asked when an episode begins.
+
+        Args:
+            tier: a name of `layout.TIER_SPECS`.
+            options: the arguments.
+
+        Raises:
+            MaestroError: fleet and scenario do not fit together.
+        """
+        self.fleet = load_fleet(options.fleet) if isinstance(options.fleet, str) else options.fleet
+        stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06d}"
+        self.folder = Path(options.folder) if options.folder is not None else Path("runs") / "live" / stamp
+        source: Any = options.scenario
+        if source is None:
+            source = write_scenario(scenario_document(self.fleet), self.folder / "scenario.yaml")
+        super().__init__(tier, replace(options, scenario=source), 1)
+        _check_names(self.fleet, self.scenario.node_names, self.scenario.model_names)
+        self.controller: Controller | None = None
+        self._seat: _Seat | None = None
+        self._runs = 0
+
+    @property
+    def state(self) -> State:
+        """The arrays of the controller's books.
+
+        Raises:
+            MaestroError: no episode has begun.
+        """
+        if self._seat is None or self._seat.state is None:
+            raise MaestroError(_NOT_BEGUN)
+        return self._seat.state
+
+    def begin(self, e: int, seed: int | None = None) -> None:
+        """Begin the next episode on the servers; see `AgentBatch.begin`.
+
+        Raises:
+            MaestroError: a server does not answer, or the episode asks nothing of the agent.
+        """
+        self.close()
+        if seed is not None:
+            self.seeds[e] = seed
+            self.episodes[e] = -1
+        self.episodes[e] += 1
+        index = int(self.episodes[e])
+        # Numbered, because a seed may be begun again.
+        self._runs += 1
+        folder = self.folder / f"{self._runs:04d}-seed-{int(self.seeds[e])}-episode-{index}"
+        settings = RunSettings(self.fleet, self.scenario, folder, self.options.split, int(self.seeds[e]), index)
+        self.buffers.actions[e] = BEGIN
+        self._seat = _Seat(self)
+        self.controller = Controller(settings, self.policy, self._seat)
+        if self._seat.start(self.controller) != DONE_NO:
+            raise MaestroError(
+                f"{folder}: the episode ended before the agent's first decision. Raise horizon_s "
+                f"({self.scenario.config.horizon_s:g} s) or the load."
+            )
+
+    def _move(self) -> None:
+        if self._seat is None:
+            raise MaestroError(_NOT_BEGUN)
+        self._seat.step()
+
+    def own_answers(self) -> np.ndarray:
+        """See `AgentBatch.own_answers`."""
+        answers = np.empty(1, np.int64)
+        if self._seat is None:
+            raise MaestroError(_NOT_BEGUN)
+        own_answers(self._seat.runner, answers)
+        return answers
+
+    def close(self) -> None:
+        """End the episode under way: requests that are still running are aborted."""
+        if self._seat is not None:
+            self._seat.stop()
+
+
+class _Seat:
+    """The agent's place in one live run: `deciders.Agent` on the side of the control loop, a step on the other."""
+
+    def __init__(self, batch: LiveBatch) -> None:
+        self._batch = batch
+        self.tiers = int(batch.layout.record[0]["tiers"])
+        self.runner: Any = None
+        self.state: State | None = None
+        self._shown: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
+        self._answered: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    # --- the agent's side ----------------------------------------------------------------------
+
+    def start(self, controller: Controller) -> int:
+        """Start the run; why it is over already, DONE_NO when it waits for the agent."""
+        self._thread = threading.Thread(target=self._run, args=(controller,), name="maestro-live", daemon=True)
+        self._thread.start()
+        return self._next()
+
+    def step(self) -> int:
+        """Let the run go on with ``buffers.actions``, up to the agent's next decision."""
+        self._answered.put(None)
+        return self._next()
+
+    def stop(self) -> None:
+        """End the run, wherever it is."""
+        if self._thread is not None and self._thread.is_alive():
+            self._answered.put(_STOP)
+            self._thread.join()
+
+    def _next(self) -> int:
+        shown = self._shown.get()
+        if isinstance(shown, BaseException):
+            raise shown
+        return shown
+
+    # --- the control loop's side ---------------------------------------------------------------
+
+    def open(self, engine: Any, state: State) -> None:  # noqa: ANN401 - a box
+        self.state = state
+        self.runner = open_desk(engine, self._batch.layout, self._batch.buffers, step_one)
+        # Zeroes what the reward counts from.
+        choose_alone(self.runner, 0)
+
+    def decide(self, tier: int) -> int:
+        self._shown.put(show_alone(self.runner, 0, tier))
+        if self._answered.get() is _STOP:
+            raise asyncio.CancelledError
+        return choose_alone(self.runner, 0)
+
+    def refused(self) -> None:
+        self._batch.buffers.outcome["invalid"][0] = 1
+
+    def _run(self, controller: Controller) -> None:
+        try:
+            asyncio.run(controller.run())
+        except asyncio.CancelledError:
+            return
+        except BaseException as error:
+            self._shown.put(error)
+            return
+        if not self._batch.options.evaluation:
+            # A training episode is cut at its horizon; that the system happened to drain is not its end.
+            controller.books.core.env["done"][0] = DONE_TIME
+        self._shown.put(show_alone(self.runner, 0, NO_TIER))
+
+
+def _check_names(fleet: LiveFleetConfig, nodes: Sequence[str], models: Sequence[str]) -> None:
+    if len(nodes) != len(fleet.nodes) or list(models) != list(fleet.model_names):
+        raise MaestroError(
+            f"The scenario has {len(nodes)} nodes and the models {', '.join(models)}; fleet {fleet.name} has "
+            f"{len(fleet.nodes)} nodes and {', '.join(fleet.model_names)}. Pass a scenario of this fleet, such as "
+            "simulated.yaml of a validation, or none."
+        )

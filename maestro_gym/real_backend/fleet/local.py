@@ -1,0 +1,208 @@
+"""A fleet on this machine, brought up and down: environment, models, servers, readiness."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+
+from maestro_gym.config import ScenarioConfig
+from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.real_backend.fleet.as_scenario import launch_words, scenario_document, write_scenario
+from maestro_gym.real_backend.fleet.processes import (
+    ServerNote,
+    fleet_folder,
+    forget_note,
+    last_lines,
+    read_notes,
+    start_server,
+    stop_server,
+    write_note,
+)
+from maestro_gym.real_backend.fleet.tiny_model import write_tiny_model
+from maestro_gym.real_backend.fleet.vllm_venv import vllm_program
+
+Tell = Callable[[str], None]
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What is needed to start any server of a fleet.
+
+    Attributes:
+        fleet: The fleet file.
+        config: The fleet as a scenario.
+        program: First words of every command.
+        folder: Where models, logs and notes lie.
+    """
+
+    fleet: LiveFleetConfig
+    config: ScenarioConfig
+    program: list[str]
+    folder: Path
+
+    def start(self, node: LiveNodeConfig, engine: LiveEngineConfig) -> ServerNote:
+        """Start a server; it is not ready yet.
+
+        Args:
+            node: Where.
+            engine: Which.
+
+        Returns:
+            The note of its process.
+        """
+        weights = next(model.weights for model in self.fleet.models if model.name == engine.model)
+        if weights == "random":
+            weights = str((self.folder / "models" / engine.model).absolute())
+        env = dict(self.fleet.launch.env)
+        if node.devices:
+            env["CUDA_VISIBLE_DEVICES"] = node.devices
+        return start_server(
+            self.folder,
+            url=engine.url,
+            node=node.name,
+            model=engine.model,
+            command=[*self.program, *launch_words(self.fleet, self.config, node, engine, weights)],
+            env=env,
+            cores=node.cores,
+        )
+
+    def wait_ready(self, note: ServerNote, tell: Tell | None = None) -> ServerNote:
+        """Wait until a server answers.
+
+        Args:
+            note: Its process.
+            tell: Gets a line now and then.
+
+        Returns:
+            The note, with the seconds that it took to answer.
+
+        Raises:
+            MaestroError: It ended, or took too long; the message holds the last errors of its log.
+        """
+        begin = time.monotonic()
+        said = begin
+        while not _healthy(note.url):
+            now = time.monotonic()
+            if not note.alive:
+                forget_note(self.folder, note.url)
+                raise MaestroError(
+                    f"{note.node}: the server of {note.model} ended while it started: {last_lines(note)} "
+                    f"The whole log: {note.log}. Mend `launch` or `limits` of the fleet file."
+                )
+            if now - begin > self.fleet.launch.ready_s:
+                raise MaestroError(
+                    f"{note.node}: the server of {note.model} did not answer within {self.fleet.launch.ready_s:g} s "
+                    f"(launch.ready_s). Its log: {note.log}."
+                )
+            if tell is not None and now - said > 10.0:
+                said = now
+                tell(f"{note.node}: {note.model} is starting, {now - begin:.0f} s")
+            time.sleep(_POLL_S)
+        if note.ready_after_s is None:
+            note = replace(note, ready_after_s=time.time() - note.started_unix_s)
+            write_note(self.folder, note)
+        return note
+
+
+def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
+    """Prepare what starts need: vLLM's environment, the folders of random models.
+
+    Args:
+        fleet: The fleet file.
+        tell: Gets a line before anything that takes long.
+
+    Returns:
+        The launcher.
+
+    Raises:
+        MaestroError: The fleet does not make a scenario, or vLLM cannot be installed.
+    """
+    folder = fleet_folder(fleet)
+    config = write_scenario(scenario_document(fleet), folder / "scenario.yaml")
+    program = vllm_program(fleet.launch, tell)
+    for model in fleet.models:
+        if model.weights == "random":
+            write_tiny_model(folder / "models" / model.name, config.architectures[model.architecture])
+    return Launcher(fleet, config, program, folder)
+
+
+def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
+    """Start every server that the fleet file launches and that is to be awake at the beginning, and wait for them.
+
+    Servers that run already are left as they are. When one fails, those started here are stopped again.
+
+    Args:
+        fleet: The fleet file.
+        tell: Gets lines of progress.
+
+    Returns:
+        Notes of the running servers.
+
+    Raises:
+        MaestroError: A server did not come up, or a stranger answers at its address.
+    """
+    launcher = make_launcher(fleet, tell)
+    notes = read_notes(launcher.folder)
+    started: list[ServerNote] = []
+    running: list[ServerNote] = []
+    try:
+        for node in fleet.nodes:
+            for engine in node.engines:
+                # A sleeper has a process; what is demoted to no process at all is started when it is promoted.
+                if not engine.launch or (engine.residency == "process" and not engine.awake):
+                    continue
+                note = notes.get(engine.url)
+                if note is not None and note.alive:
+                    tell(f"{node.name}: {engine.model} runs already, pid {note.pid}")
+                    running.append(note)
+                    continue
+                if _healthy(engine.url):
+                    raise MaestroError(
+                        f"{engine.url} is answered by a server that this fleet did not start. Stop it, give the engine "
+                        "another port, or write `launch: false`."
+                    )
+                note = launcher.start(node, engine)
+                tell(f"{node.name}: starting {engine.model} at {engine.url}, pid {note.pid}, log {note.log}")
+                started.append(note)
+        ready = [launcher.wait_ready(note, tell) for note in [*running, *started]]
+    except BaseException:
+        for note in started:
+            stop_server(launcher.folder, note)
+        raise
+    for note in ready:
+        tell(f"{note.node}: {note.model} is ready, it took {note.ready_after_s:.0f} s to start")
+    return ready
+
+
+def bring_down(fleet: LiveFleetConfig, tell: Tell) -> int:
+    """Stop every server that was started for a fleet.
+
+    Args:
+        fleet: The fleet file.
+        tell: Gets a line a server.
+
+    Returns:
+        How many were stopped.
+    """
+    folder = fleet_folder(fleet)
+    count = 0
+    for note in read_notes(folder).values():
+        was_alive = note.alive
+        gently = stop_server(folder, note)
+        count += was_alive
+        ended = "stopped" if gently else "killed"
+        tell(f"{note.node}: {note.model} {ended if was_alive else 'had ended already'}")
+    return count
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=2.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,111 @@
+"""A vLLM server's ``/metrics``, by Prometheus' own parser."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
+
+_GAUGES = {
+    "vllm:num_requests_running": "running",
+    "vllm:num_requests_waiting": "waiting",
+    "vllm:kv_cache_usage_perc": "kv_usage",
+}
+_COUNTERS = (
+    "vllm:num_preemptions_total",
+    "vllm:prompt_tokens_total",
+    "vllm:generation_tokens_total",
+    "vllm:prefix_cache_queries_total",
+    "vllm:prefix_cache_hits_total",
+    "vllm:request_success_total",
+    "vllm:admission_rejections_total",
+)
+_MOST_SAMPLES = 200_000
+
+
+@dataclass
+class EngineGauges:
+    """What a server says of itself; None where it says nothing.
+
+    Attributes:
+        running: Sequences in the batch.
+        waiting: Requests in its own queue.
+        kv_usage: Part of its KV blocks in use, 0 to 1; unreferenced cached blocks do not count.
+        sleep_state: awake, weights_offloaded or discard_all.
+        block_tokens: Tokens of a KV block.
+        kv_tokens: KV tokens of its pool.
+        prefix_caching: Whether it reuses prefixes.
+        counters: Totals since its start, summed over labels.
+    """
+
+    running: float | None = None
+    waiting: float | None = None
+    kv_usage: float | None = None
+    sleep_state: str | None = None
+    block_tokens: int | None = None
+    kv_tokens: int | None = None
+    prefix_caching: bool | None = None
+    counters: dict[str, float] = field(default_factory=dict)
+
+
+def read_metrics(body: bytes) -> EngineGauges:
+    """Parse an untrusted metrics page.
+
+    Args:
+        body: Already bounded in size.
+
+    Returns:
+        The numbers that the controller uses; data-parallel engines of one server are added up.
+
+    Raises:
+        NodeError: It is not in the Prometheus text format, or holds numbers that cannot be.
+    """
+    gauges = EngineGauges()
+    engines = 0
+    try:
+        for index, sample in enumerate(
+            sample for family in text_string_to_metric_families(body.decode()) for sample in family.samples
+        ):
+            if index > _MOST_SAMPLES:
+                raise NodeError(Fault.MALFORMED, f"/metrics: more than {_MOST_SAMPLES} samples")
+            if sample.name in _GAUGES:
+                name = _GAUGES[sample.name]
+                value = _number(sample.name, sample.value)
+                setattr(gauges, name, (getattr(gauges, name) or 0.0) + value)
+                engines += sample.name == "vllm:kv_cache_usage_perc"
+            elif sample.name in _COUNTERS:
+                value = _number(sample.name, sample.value)
+                gauges.counters[sample.name] = gauges.counters.get(sample.name, 0.0) + value
+            elif sample.name == "vllm:engine_sleep_state" and sample.value == 1.0:
+                gauges.sleep_state = sample.labels.get("sleep_state")
+            elif sample.name == "vllm:cache_config_info":
+                _read_cache(gauges, sample.labels)
+    except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+        raise NodeError(Fault.MALFORMED, f"/metrics: {type(error).__name__} {error}") from None
+    if gauges.kv_usage is not None:
+        gauges.kv_usage /= engines
+        if gauges.kv_usage > 1.0 + 1e-6:
+            raise NodeError(Fault.MALFORMED, f"/metrics: kv_cache_usage_perc {gauges.kv_usage:g} is above 1")
+    return gauges
+
+
+def _number(name: str, value: float) -> float:
+    if not math.isfinite(value) or value < 0:
+        raise NodeError(Fault.MALFORMED, f"/metrics: {name} is {value}")
+    return value
+
+
+def _read_cache(gauges: EngineGauges, labels: dict[str, str]) -> None:
+    block, blocks = labels.get("block_size", ""), labels.get("num_gpu_blocks", "")
+    tokens = labels.get("kv_cache_size_tokens", "")
+    if block.isdecimal():
+        gauges.block_tokens = int(block)
+    if tokens.isdecimal():
+        gauges.kv_tokens = int(tokens)
+    elif block.isdecimal() and blocks.isdecimal():
+        gauges.kv_tokens = int(block) * int(blocks)
+    if "enable_prefix_caching" in labels:
+        gauges.prefix_caching = labels["enable_prefix_caching"] == "True"

@@ -1,0 +1,249 @@
+"""From a table of calls in the workflow-trace format to checked arrays."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from maestro_gym.config import nearest
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.state import CLASS_NAMES, STAGE, STAGE_HIDDEN, WORKFLOW
+from maestro_gym.workloads.traces.checks import numbers, place, require_columns, text
+from maestro_gym.workloads.traces.format import COLUMNS, ROW, Trace
+
+
+def build_trace(frame: pd.DataFrame, source: str) -> Trace:
+    """Check a table of calls and lay it out as arrays.
+
+    Args:
+        frame: the table, in the workflow-trace format, with ``ROW``.
+        source: the file, for messages.
+
+    Returns:
+        The trace.
+
+    Raises:
+        MaestroError: the table breaks a rule of the format.
+    """
+    require_columns(frame, [name for name, column in COLUMNS.items() if column.required], source, "workflow-trace")
+    _refuse_near_misses(frame, source)
+    if len(frame) == 0:
+        raise MaestroError(f"{source}: holds no calls; a trace needs at least one row after its header.")
+    table = pd.DataFrame({name: _column(frame, name, source) for name in COLUMNS}, index=range(len(frame)))
+    table[ROW] = frame[ROW].to_numpy()
+    _check_ids(table, source)
+    _check_order(table, source)
+    _check_cells(table, source)
+    order, parent_lists = _sort_calls(table, source)
+    return _lay_out(table.iloc[order].reset_index(drop=True), parent_lists, source)
+
+
+def _refuse_near_misses(frame: pd.DataFrame, source: str) -> None:
+    """Refuse a column that looks like a mistyped optional one, which would be ignored in silence."""
+    absent = [name for name in COLUMNS if name not in frame.columns]
+    for name in frame.columns:
+        if name in COLUMNS or name == ROW:
+            continue
+        guess = nearest(str(name), COLUMNS)
+        if guess in absent and str(name).lower().strip().replace(" ", "_") == guess:
+            raise MaestroError(f"{source}: the column `{name}` looks like `{guess}`; rename it, or take it out.")
+
+
+def _column(frame: pd.DataFrame, name: str, source: str) -> np.ndarray:
+    column = COLUMNS[name]
+    if name not in frame.columns:
+        return np.full(len(frame), column.default)
+    if column.kind == "text":
+        return text(frame, name).to_numpy(dtype=object)
+    values = numbers(frame, name, source, low=column.low, whole=column.kind in ("tokens", "flag"))
+    if column.kind == "positive" and np.any(values <= 0):
+        at = int(np.flatnonzero(values <= 0)[0])
+        raise MaestroError(f"{place(source, int(frame[ROW].iloc[at]), name)}: the value 0 is not allowed; give more.")
+    return values
+
+
+def _first_error(table: pd.DataFrame, wrong: np.ndarray, column: str, source: str, message: str) -> None:
+    found = np.flatnonzero(wrong)
+    if len(found):
+        at = int(found[0])
+        value = table[column].iloc[at]
+        raise MaestroError(f"{place(source, int(table[ROW].iloc[at]), column)}: the value {value!r} {message}.")
+
+
+def _check_ids(table: pd.DataFrame, source: str) -> None:
+    for column in ("workflow_id", "call_id", "application", "role"):
+        _first_error(table, (table[column] == "").to_numpy(), column, source, "is blank; give a name")
+    _first_error(
+        table,
+        table["call_id"].str.contains("|", regex=False).to_numpy(),
+        "call_id",
+        source,
+        "contains `|`, which separates parents; take it out",
+    )
+    _first_error(
+        table,
+        table.duplicated(["workflow_id", "call_id"]).to_numpy(),
+        "call_id",
+        source,
+        "stands twice in its workflow; give every call an id of its own",
+    )
+
+
+def _check_order(table: pd.DataFrame, source: str) -> None:
+    falls = np.diff(table["arrival_s"].to_numpy(np.float64), prepend=-np.inf) < 0
+    _first_error(table, falls, "arrival_s", source, "is earlier than in the row before; sort the rows by arrival_s")
+    starts = (table["workflow_id"] != table["workflow_id"].shift()).to_numpy()
+    again = starts & table["workflow_id"].where(starts).duplicated().to_numpy()
+    _first_error(
+        table, again, "workflow_id", source, "was left and comes again; put the rows of a workflow side by side"
+    )
+    first = table.groupby("workflow_id", sort=False)[[n for n, c in COLUMNS.items() if c.per_workflow]].transform(
+        "first"
+    )
+    for column in first.columns:
+        differs = (table[column] != first[column]).to_numpy()
+        _first_error(
+            table, differs, column, source, "differs from the workflow's first row; all its calls must agree on it"
+        )
+
+
+def _check_cells(table: pd.DataFrame, source: str) -> None:
+    known = table["class"].isin(CLASS_NAMES).to_numpy()
+    _first_error(table, ~known, "class", source, f"is no class; write {' or '.join(CLASS_NAMES)}")
+    _first_error(table, (table["tool_intent"] > 1).to_numpy(), "tool_intent", source, "is neither 0 nor 1")
+    idle = ((table["tool_intent"] == 0) & (table["tool"] != "")).to_numpy()
+    _first_error(table, idle, "tool", source, "names a tool, but tool_intent is 0; write 1 there or leave this blank")
+    over = (table["output_tokens"] > table["max_output_tokens"]).to_numpy()
+    _first_error(table, over, "output_tokens", source, "is above max_output_tokens, which is a hard limit; raise that")
+    for kind in ("sys", "ctx"):
+        tokens = table[f"{kind}_prefix_tokens"]
+        column = f"{kind}_prefix_tokens"
+        _first_error(
+            table, (tokens > table["prompt_tokens"]).to_numpy(), column, source, "is above prompt_tokens; it is a part"
+        )
+        lonely = ((table[f"{kind}_group"] == "") & (tokens > 0)).to_numpy()
+        _first_error(table, lonely, column, source, f"needs a {kind}_group to share with; name one or write 0")
+
+
+def _sort_calls(table: pd.DataFrame, source: str) -> tuple[list[int], list[list[int]]]:
+    """Put parents before children; return the order of rows and, in it, parents as places in the workflow."""
+    workflows = table["workflow_id"].to_numpy()
+    call_ids = table["call_id"].to_numpy()
+    parent_texts = table["parent_ids"].to_numpy()
+    bounds = [*np.flatnonzero(np.r_[True, workflows[1:] != workflows[:-1]]).tolist(), len(table)]
+    order: list[int] = []
+    parent_lists: list[list[int]] = []
+    for first, end in pairwise(bounds):
+        row_of = {call_ids[i]: i for i in range(first, end)}
+        parents: dict[int, list[int]] = {}
+        for i in range(first, end):
+            names = [name.strip() for name in parent_texts[i].split("|")] if parent_texts[i] else []
+            for name in names:
+                if name not in row_of:
+                    where = place(source, int(table[ROW].iloc[i]), "parent_ids")
+                    raise MaestroError(
+                        f"{where}: the parent {name!r} is no call of workflow {workflows[i]!r}; "
+                        "name a call_id of the same workflow, or leave the cell blank."
+                    )
+            parents[i] = sorted({row_of[name] for name in names})
+        done: dict[int, int] = {}
+        waiting = list(range(first, end))
+        while waiting:
+            left = []
+            for i in waiting:
+                if all(p in done for p in parents[i]):
+                    done[i] = len(done)
+                    order.append(i)
+                    parent_lists.append([done[p] for p in parents[i]])
+                else:
+                    left.append(i)
+            if len(left) == len(waiting):
+                where = place(source, int(table[ROW].iloc[left[0]]), "parent_ids")
+                raise MaestroError(
+                    f"{where}: the calls {', '.join(repr(call_ids[i]) for i in left[:5])} of workflow "
+                    f"{workflows[first]!r} wait for each other in a circle; take one of these parents out."
+                )
+            waiting = left
+    return order, parent_lists
+
+
+def _number_names(table: pd.DataFrame, column: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    codes, names = pd.factorize(np.asarray(table[column], object))
+    return codes.astype(np.int64), tuple(str(name) for name in names)
+
+
+def _number_groups(table: pd.DataFrame, column: str) -> tuple[np.ndarray, int]:
+    names = np.array([name or None for name in table[column]], object)
+    codes, known = pd.factorize(names)
+    return codes.astype(np.int64), len(known)
+
+
+def _invocations(workflow_of: np.ndarray, roles: np.ndarray, parent_lists: list[list[int]]) -> list[int]:
+    """Count the calls of its role that every call depends on; sets of calls are bits of an integer."""
+    counts: list[int] = []
+    ancestors: list[int] = []
+    of_role: dict[int, int] = {}
+    before = -1
+    for workflow, role, parents in zip(workflow_of.tolist(), roles.tolist(), parent_lists, strict=True):
+        if workflow != before:
+            before, ancestors, of_role = workflow, [], {}
+        mine = 0
+        for parent in parents:
+            mine |= ancestors[parent] | (1 << parent)
+        counts.append((mine & of_role.get(role, 0)).bit_count())
+        of_role[role] = of_role.get(role, 0) | (1 << len(ancestors))
+        ancestors.append(mine)
+    return counts
+
+
+def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) -> Trace:
+    workflow_of, workflow_names = _number_names(table, "workflow_id")
+    num_stages, num_workflows = len(table), len(workflow_names)
+    stages, hidden = np.zeros(num_stages, STAGE), np.zeros(num_stages, STAGE_HIDDEN)
+    workflows = np.zeros(num_workflows, WORKFLOW)
+    stages["workflow"] = workflow_of
+    names = {}
+    for column in ("role", "model"):
+        stages[column], names[column] = _number_names(table, column)
+    tools, names["tool"] = _number_names(table, "tool")
+    for column in ("prompt_tokens", "max_output_tokens", "tools_available", "sys_prefix_tokens", "ctx_prefix_tokens"):
+        stages[column] = table[column].to_numpy(np.int64)
+    stages["sys_group"], num_sys_groups = _number_groups(table, "sys_group")
+    stages["ctx_group"], num_ctx_groups = _number_groups(table, "ctx_group")
+    stages["invocation_index"] = _invocations(stages["workflow"], stages["role"], parent_lists)
+    hidden["output_tokens"] = table["output_tokens"].to_numpy(np.int64)
+    hidden["tool_gap_s"] = table["tool_gap_s"].to_numpy(np.float64)
+    intent = table["tool_intent"].to_numpy(np.float64)
+    guessed = (hidden["tool_gap_s"] > 0) | (table["tool"] != "").to_numpy()
+    hidden["tool_intent"] = np.where(intent >= 0, intent, guessed).astype(np.int64)
+
+    workflows["num_stages"] = np.bincount(workflow_of, minlength=num_workflows)
+    workflows["first_stage"] = np.cumsum(workflows["num_stages"]) - workflows["num_stages"]
+    first = table.iloc[workflows["first_stage"]]
+    for column in ("deadline_s", "ttft_limit_s", "weight"):
+        workflows[column] = first[column].to_numpy(np.float64)
+    arrival_s = first["arrival_s"].to_numpy(np.float64)
+    workflows["arrival_s"] = arrival_s - arrival_s[0]
+    workflows["cls"] = [CLASS_NAMES.index(name) for name in first["class"]]
+    workflows["application"], names["application"] = _number_names(first, "application")
+    workflows["tenant"], names["tenant"] = _number_names(first, "tenant")
+    counts = np.array([len(parents) for parents in parent_lists], np.int64)
+    return Trace(
+        source=source,
+        workflows=workflows,
+        stages=stages,
+        hidden=hidden,
+        parent_start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        parents=np.array([p for parents in parent_lists for p in parents], np.int64),
+        rows=table[ROW].to_numpy(np.int64),
+        model_names=names["model"],
+        application_names=names["application"],
+        role_names=names["role"],
+        tenant_names=names["tenant"],
+        tools=tools,
+        tool_names=names["tool"],
+        num_sys_groups=num_sys_groups,
+        num_ctx_groups=num_ctx_groups,
+    )
