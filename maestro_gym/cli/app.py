@@ -267,15 +267,36 @@ def train(
 
 
 @app.command()
-def policies(json_file: JsonFile = None) -> None:
-    """List the policies: their rules, and what they may know.
+def policies(
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="POLICY",
+            help="Ask each rule of file.py:Rule, or of a named policy, again with what it may not know changed, and "
+            "say whether it keeps to its information class.",
+        ),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """List the policies with their rules and what they may know, or check one of them.
 
-    N reads past and present, P predictions too, O the true future.
+    N reads past and present, P predictions too, O the true future. A check exits with code 1 when a rule heeds what its
+    class may not know.
 
     Example: maestro-gym policies --json policies.json
-    """
-    from maestro_gym.cli.listings import policy_rows
 
+    Example: maestro-gym policies --check my_rule.py:RULE
+    """
+    from maestro_gym.cli.listings import check_rows, policy_rows
+
+    if check is not None:
+        rows = check_rows(check)
+        show_table(f"information classes of {check}", rows, "heeds: what moved an answer although its class forbids it")
+        write_json(json_file, {"command": "policies", "check": check, "rows": rows})
+        if any(row["heeds"] for row in rows):
+            raise typer.Exit(1)
+        return
     rows = policy_rows()
     show_table("policies", rows, "N: past and present, P: predictions too, O: the true future")
     write_json(json_file, {"command": "policies", "rows": rows})

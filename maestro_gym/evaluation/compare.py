@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.comparison import Comparison, Setting
+from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.entrants import Entrant, enter
 from maestro_gym.evaluation.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.report.figures import draw_all
@@ -33,7 +33,7 @@ from maestro_gym.evaluation.worker import (
     scenario_of,
 )
 
-_ABOUT = ("predictor", "information", "learned", "global_rule", "cluster_rule", "node_rule", "load", "rate_rps")
+_ABOUT = ("predictor", "information", "learned", *RULE_COLUMNS, "load", "rate_rps")
 
 
 def run_compare(

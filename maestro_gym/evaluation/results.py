@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.comparison import Comparison
+from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison
 from maestro_gym.evaluation.metrics.row import METRICS, metric_columns
 from maestro_gym.evaluation.report.verdicts import verdicts
 from maestro_gym.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval
@@ -94,9 +94,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
             "policies": [
                 {
                     "policy": p.name,
-                    "global_rule": p.rules[0],
-                    "cluster_rule": p.rules[1],
-                    "node_rule": p.rules[2],
+                    **dict(zip(RULE_COLUMNS, p.rules, strict=True)),
                     "information": p.information,
                     "learned": p.learned,
                     "predictor": p.predictor,

@@ -1,6 +1,6 @@
 """Measure the percentiles that Maestro's fitness is normalised by, on validation episodes.
 
-Run as ``python -m maestro_gym.baselines.measure quick paper``; the output is what
+Run as ``python -m maestro_gym.baselines.maestro.measure quick paper``; the output is what
 ``configs/baselines/fitness.yaml`` holds. Import this module late: it compiles as it is imported.
 """
 
@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from numba import types
 
-from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
+from maestro_gym.baselines.maestro.fitness import FitnessScale, fitness_terms
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.compile import njit_as
 from maestro_gym.episodes.scenario import Scenario

@@ -9,12 +9,15 @@ network would otherwise weigh as much as a cold start of 40 s.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from maestro_gym.baselines.displacement import displacement_node
-from maestro_gym.baselines.gates import is_expected, is_open
+from maestro_gym.baselines.late_binding.displacement import displacement_node
+from maestro_gym.baselines.late_binding.gates import is_expected, is_open
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.estimates import NOMINAL_BATCH, prefix_hit_tokens, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.load_signals import work_wait_s
+from maestro_gym.scheduling.view import cluster_of, model_of, num_nodes
 from maestro_gym.state import INTERACTIVE, View
 
 LAMBDA: Final = 1.0
@@ -43,22 +46,11 @@ class FitnessScale(NamedTuple):
 
 
 @njit
-def work_wait_s(view: View, e: int, node: int) -> float:
-    """Queue wait of a node, seconds: all work sent to it and not done, at the nominal batch.
-
-    Admitted work counts like waiting work: a newcomer waits behind the one and shares the GPU with
-    the other, and so do those whom it slows.
-    """
-    record = view.nodes[e, node]
-    return (float(record.queued_work_s) + float(record.running_work_s)) / NOMINAL_BATCH
-
-
-@njit
 def benefit_s(view: View, e: int, stage: int, node: int) -> float:
     """A(N,T): prefill time that a prefix hit saves, minus network there and back and queue wait."""
     record = view.stages[e, stage]
     ingress = int(view.workflows[e, int(record.workflow)].ingress_cluster)
-    network_s = 2.0 * float(view.world.latency_s[ingress, int(view.world.nodes[node].cluster)])
+    network_s = 2.0 * float(view.world.latency_s[ingress, cluster_of(view, node)])
     if int(record.cls) == INTERACTIVE:
         network_s *= INTERACTIVE_NETWORK_WEIGHT
     service = view.world.service[int(record.model)]
@@ -69,11 +61,11 @@ def benefit_s(view: View, e: int, stage: int, node: int) -> float:
 @njit
 def fitness_terms(view: View, e: int, stage: int, node: int) -> tuple[float, float, float]:
     """A, T_ready and C_deg of a node for a stage, seconds."""
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     return (
         benefit_s(view, e, stage, node),
-        float(ready_time_s(view, e, node, model)),
-        float(reclaim_harm_s(view, e, node, stage)),
+        ready_time_s(view, e, node, model),
+        reclaim_harm_s(view, e, node, stage),
     )
 
 
@@ -114,8 +106,8 @@ def fittest_node(
     """
     expected = is_expected(view, e, stage, gate)
     best, best_fitness, best_raw_s = -1, -math.inf, -math.inf
-    for node in range(view.world.nodes.shape[0]):
-        if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
+    for node in range(num_nodes(view)):
+        if cluster >= 0 and cluster_of(view, node) != cluster:
             continue
         if not is_open(view, e, stage, node, gate, expected):
             continue
@@ -129,3 +121,25 @@ def fittest_node(
         if fitness > best_fitness or (fitness == best_fitness and raw_s > best_raw_s):
             best, best_fitness, best_raw_s = node, fitness, raw_s
     return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
+
+
+def _fitness_routing(scale: FitnessScale, normalise: bool) -> Callable[..., int]:
+    # A plain tuple: numba then compiles the limits in as constants.
+    a, b, c, d, f, g = (float(limit) for limit in scale)
+    limits = (a, b, c, d, f, g)
+
+    @njit
+    def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
+        return fittest_node(view, e, stage, cluster, gate, normalise, limits)
+
+    return node
+
+
+def normalised_fitness_routing(scale: FitnessScale) -> Callable[..., int]:
+    """The fittest node, terms normalised by the frozen percentiles of a scenario (F2)."""
+    return _fitness_routing(scale, True)
+
+
+def raw_fitness_routing(scale: FitnessScale) -> Callable[..., int]:
+    """The fittest node, terms in raw time."""
+    return _fitness_routing(scale, False)

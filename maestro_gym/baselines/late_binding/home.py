@@ -10,6 +10,7 @@ the rival itself presumes a node for every model).
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.view import num_models, num_nodes
 from maestro_gym.state import View
 
 
@@ -18,7 +19,7 @@ def popularity_rank(view: View, model: int) -> int:
     """Number of models that are more popular; the lower id wins a tie."""
     mine = float(view.world.models[model].popularity)
     rank = 0
-    for other in range(view.world.models.shape[0]):
+    for other in range(num_models(view)):
         theirs = float(view.world.models[other].popularity)
         if theirs > mine or (theirs == mine and other < model):
             rank += 1
@@ -28,22 +29,21 @@ def popularity_rank(view: View, model: int) -> int:
 @njit
 def is_home(view: View, model: int, node: int) -> bool:
     """Whether a model is pinned to a node."""
-    num_nodes = view.world.nodes.shape[0]
-    num_models = view.world.models.shape[0]
+    nodes, models = num_nodes(view), num_models(view)
     rank = popularity_rank(view, model)
-    if num_models >= num_nodes:
-        turn, place = rank // num_nodes, rank % num_nodes
-        return node == (place if turn % 2 == 0 else num_nodes - 1 - place)
-    if node < num_models:
+    if models >= nodes:
+        turn, place = rank // nodes, rank % nodes
+        return node == (place if turn % 2 == 0 else nodes - 1 - place)
+    if node < models:
         return node == rank
     # The spare nodes divide the unit of popularity evenly; each goes to the model at its middle.
-    middle = (node - num_models + 0.5) / (num_nodes - num_models)
+    middle = (node - models + 0.5) / (nodes - models)
     total, before = 0.0, 0.0
-    for other in range(num_models):
+    for other in range(models):
         total += float(view.world.models[other].popularity)
         if popularity_rank(view, other) < rank:
             before += float(view.world.models[other].popularity)
     if total <= 0.0:
-        return (node - num_models) % num_models == rank
+        return (node - models) % models == rank
     after = before + float(view.world.models[model].popularity)
     return before <= middle * total < after

@@ -11,21 +11,24 @@ queue. All of this is a modelling choice, the same for Maestro and its rivals.
 
 from __future__ import annotations
 
-from maestro_gym.baselines.room import can_start, is_overdue, start_time_s
-from maestro_gym.baselines.static_placement import is_home
+from maestro_gym.baselines.late_binding.home import is_home
+from maestro_gym.baselines.late_binding.room import can_start, is_overdue, start_time_s
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.view import (
+    is_warm,
+    model_of,
+    num_inbound,
+    num_queued,
+    num_slots,
+    num_waiting,
+    slot_model,
+    slot_status,
+)
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
 
 GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
 NUM_GATES = 4
-
-
-@njit
-def is_warm(view: View, e: int, node: int, model: int) -> bool:
-    """Whether a model is RUNNING on a node or being loaded."""
-    slot = int(view.slot_of[e, node, model])
-    return slot >= 0 and int(view.engines[e, node, slot].status) in (ENGINE_AWAKE, ENGINE_LOADING)
 
 
 @njit
@@ -37,7 +40,7 @@ def is_expected_somewhere(view: View, e: int, model: int) -> bool:
 @njit
 def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
     """Whether a stage may go to a node without its model and displace nobody."""
-    if not can_route(view, e, stage, node) or not takes_newcomer(view, e, node, int(view.stages[e, stage].model)):
+    if not can_route(view, e, stage, node) or not takes_newcomer(view, e, node, model_of(view, e, stage)):
         return False
     return can_start(view, e, node, stage, RESERVE_PROMPT, False)
 
@@ -45,18 +48,18 @@ def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
 @njit
 def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
     """Whether a node has a place for a stage of a model that is not warm there."""
-    mine = int(view.waiting[e, node, model])
-    newcomers = int(view.nodes[e, node].queue_len) + int(view.nodes[e, node].inbound)
-    for slot in range(view.engines.shape[2]):
-        if int(view.engines[e, node, slot].status) in (ENGINE_AWAKE, ENGINE_LOADING):
-            newcomers -= int(view.waiting[e, node, int(view.engines[e, node, slot].model)])
+    mine = num_waiting(view, e, node, model)
+    newcomers = num_queued(view, e, node) + num_inbound(view, e, node)
+    for slot in range(num_slots(view)):
+        if slot_status(view, e, node, slot) in (ENGINE_AWAKE, ENGINE_LOADING):
+            newcomers -= num_waiting(view, e, node, slot_model(view, e, node, slot))
     return newcomers == mine and mine < max(1, int(view.world.params[0].node_queue_limit) // 2)
 
 
 @njit
 def is_expected(view: View, e: int, stage: int, gate: int) -> bool:
     """Whether a stage should rather wait for a node that has its model, as ``is_open`` asks; once a stage."""
-    return gate == GATE_FLEET and is_expected_somewhere(view, e, int(view.stages[e, stage].model))
+    return gate == GATE_FLEET and is_expected_somewhere(view, e, model_of(view, e, stage))
 
 
 @njit
@@ -70,7 +73,7 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
         return False
     if gate == GATE_NONE:
         return True
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     if gate == GATE_HOME and not is_home(view, model, node):
         return False
     if is_warm(view, e, node, model):

@@ -17,6 +17,18 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.legal import can_admit, can_promote
 from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes, sleep_frees_bytes
+from maestro_gym.scheduling.view import (
+    model_of,
+    now_s,
+    num_queued,
+    num_slots,
+    num_waiting,
+    queued_stage,
+    ready_s,
+    slot_of,
+    slot_status,
+    waited_s,
+)
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, View
 
 PATIENCE_S: Final = 2.0
@@ -29,25 +41,25 @@ STEP_NONE, STEP_ADMIT, STEP_PROMOTE = range(3)
 def oldest_waiting_s(view: View, e: int, node: int, model: int) -> float:
     """When the oldest stage of a model in a node's queue became ready; inf when none waits."""
     oldest_s = math.inf
-    if int(view.waiting[e, node, model]) == 0:
+    if num_waiting(view, e, node, model) == 0:
         return oldest_s
-    for q in range(int(view.nodes[e, node].queue_len)):
-        stage = int(view.node_queue[e, node, q])
-        if int(view.stages[e, stage].model) == model:
-            oldest_s = min(oldest_s, float(view.stages[e, stage].ready_s))
+    for q in range(num_queued(view, e, node)):
+        stage = queued_stage(view, e, node, q)
+        if model_of(view, e, stage) == model:
+            oldest_s = min(oldest_s, ready_s(view, e, stage))
     return oldest_s
 
 
 @njit
 def start_time_s(view: View, e: int, node: int, stage: int) -> float:
     """T_ready of the model of a stage on a node: what a change to it costs in time."""
-    return float(ready_time_s(view, e, node, int(view.stages[e, stage].model)))
+    return ready_time_s(view, e, node, model_of(view, e, stage))
 
 
 @njit
 def is_overdue(view: View, e: int, stage: int, start_s: float) -> bool:
     """Whether a stage has waited, from its readiness, for longer than a change costs."""
-    return float(view.clock[e].now_s) - float(view.stages[e, stage].ready_s) > max(PATIENCE_S, start_s)
+    return waited_s(view, e, stage) > max(PATIENCE_S, start_s)
 
 
 @njit
@@ -64,13 +76,12 @@ def gives_way(view: View, e: int, node: int, slot: int, stage: int, start_s: flo
         overdue: whether its patience is out.
     """
     engine = view.engines[e, node, slot]
-    now_s = float(view.clock[e].now_s)
-    if not overdue and now_s - float(engine.last_used_s) < start_s:
+    if not overdue and now_s(view, e) - float(engine.last_used_s) < start_s:
         return False
     oldest_s = oldest_waiting_s(view, e, node, int(engine.model))
     if oldest_s == math.inf:
         return True
-    return overdue and oldest_s > float(view.stages[e, stage].ready_s) and now_s - float(engine.ready_s) >= start_s
+    return overdue and oldest_s > ready_s(view, e, stage) and now_s(view, e) - float(engine.ready_s) >= start_s
 
 
 @njit
@@ -79,10 +90,10 @@ def spare_bytes(view: View, e: int, node: int, stage: int, start_s: float, overd
 
     The residue counts only when no idle engine is left out, as sleepers are ended last.
     """
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     total, residue, left_out = 0.0, 0.0, False
     sleep_bytes = float(view.world.params[0].sleep_bytes)
-    for slot in range(view.engines.shape[2]):
+    for slot in range(num_slots(view)):
         engine = view.engines[e, node, slot]
         status = int(engine.status)
         if int(engine.model) == model or int(engine.running) > 0:
@@ -91,7 +102,7 @@ def spare_bytes(view: View, e: int, node: int, stage: int, start_s: float, overd
             residue += sleep_bytes
         elif status == ENGINE_AWAKE:
             if gives_way(view, e, node, slot, stage, start_s, overdue):
-                total += float(sleep_frees_bytes(view, e, node, slot))
+                total += sleep_frees_bytes(view, e, node, slot)
                 residue += sleep_bytes
             else:
                 left_out = True
@@ -101,9 +112,9 @@ def spare_bytes(view: View, e: int, node: int, stage: int, start_s: float, overd
 @njit
 def has_spare_slot(view: View, e: int, node: int, stage: int, start_s: float, overdue: bool) -> bool:
     """Whether the model of a stage has an engine slot on a node, or one that a stage may claim."""
-    if int(view.slot_of[e, node, int(view.stages[e, stage].model)]) >= 0:
+    if slot_of(view, e, node, model_of(view, e, stage)) >= 0:
         return True
-    for slot in range(view.engines.shape[2]):
+    for slot in range(num_slots(view)):
         engine = view.engines[e, node, slot]
         status = int(engine.status)
         if status in (ENGINE_FREE, ENGINE_ASLEEP):
@@ -120,11 +131,11 @@ def has_spare_slot(view: View, e: int, node: int, stage: int, start_s: float, ov
 @njit
 def needed_bytes(view: View, e: int, node: int, stage: int, level: int) -> float:
     """HBM bytes that serving a stage takes beyond what is booked: its model's load if any, and its reservation."""
-    slot = int(view.slot_of[e, node, int(view.stages[e, stage].model)])
-    need = float(admit_bytes(view, e, node, stage, level))
-    if slot >= 0 and int(view.engines[e, node, slot].status) == ENGINE_AWAKE:
+    slot = slot_of(view, e, node, model_of(view, e, stage))
+    need = admit_bytes(view, e, node, stage, level)
+    if slot >= 0 and slot_status(view, e, node, slot) == ENGINE_AWAKE:
         return need
-    load = float(load_bytes(view, e, node, int(view.stages[e, stage].model)))
+    load = load_bytes(view, e, node, model_of(view, e, stage))
     return load if int(view.world.params[0].partitioned) == 1 else load + need
 
 
@@ -132,12 +143,12 @@ def needed_bytes(view: View, e: int, node: int, stage: int, level: int) -> float
 def can_start(view: View, e: int, node: int, stage: int, level: int, overdue: bool) -> bool:
     """Whether the model of a stage can be promoted now at the cost of those who give way only."""
     start_s = start_time_s(view, e, node, stage)
-    if not can_promote(view, e, node, int(view.stages[e, stage].model)):
+    if not can_promote(view, e, node, model_of(view, e, stage)):
         return False
     if not has_spare_slot(view, e, node, stage, start_s, overdue):
         return False
     need = needed_bytes(view, e, node, stage, level)
-    room = float(load_room_bytes(view, e, node))
+    room = load_room_bytes(view, e, node)
     return need <= room or need <= room + spare_bytes(view, e, node, stage, start_s, overdue)
 
 
@@ -148,16 +159,16 @@ def next_step(view: View, e: int, node: int, position: int, level: int) -> int:
     Returns:
         ``STEP_ADMIT``, ``STEP_PROMOTE`` of its model, or ``STEP_NONE``.
     """
-    stage = int(view.node_queue[e, node, position])
+    stage = queued_stage(view, e, node, position)
     start_s = start_time_s(view, e, node, stage)
     overdue = is_overdue(view, e, stage, start_s)
-    slot = int(view.slot_of[e, node, int(view.stages[e, stage].model)])
-    if slot < 0 or int(view.engines[e, node, slot].status) != ENGINE_AWAKE:
+    slot = slot_of(view, e, node, model_of(view, e, stage))
+    if slot < 0 or slot_status(view, e, node, slot) != ENGINE_AWAKE:
         return STEP_PROMOTE if can_start(view, e, node, stage, level, overdue) else STEP_NONE
     if not can_admit(view, e, node, position, level):
         return STEP_NONE
     need = needed_bytes(view, e, node, stage, level)
-    room = float(free_kv_bytes(view, e, node, slot))
+    room = free_kv_bytes(view, e, node, slot)
     if need <= room or need <= room + spare_bytes(view, e, node, stage, start_s, overdue):
         return STEP_ADMIT
     return STEP_NONE
@@ -169,19 +180,19 @@ def must_drain(view: View, e: int, node: int, slot: int, stage: int, level: int)
 
     The engines with the fewest running stages drain first, as many as it takes.
     """
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     start_s = start_time_s(view, e, node, stage)
     mine = view.engines[e, node, slot]
     if int(mine.model) == model or not gives_way(view, e, node, slot, stage, start_s, True):
         return False
-    missing = needed_bytes(view, e, node, stage, level) - float(load_room_bytes(view, e, node))
-    for other in range(view.engines.shape[2]):
+    missing = needed_bytes(view, e, node, stage, level) - load_room_bytes(view, e, node)
+    for other in range(num_slots(view)):
         engine = view.engines[e, node, other]
         if other == slot or int(engine.status) != ENGINE_AWAKE or int(engine.model) == model:
             continue
         fewer = int(engine.running) < int(mine.running) or (int(engine.running) == int(mine.running) and other < slot)
         if fewer and gives_way(view, e, node, other, stage, start_s, True):
-            missing -= float(sleep_frees_bytes(view, e, node, other))
+            missing -= sleep_frees_bytes(view, e, node, other)
             if missing <= 0.0:
                 return False
     return True

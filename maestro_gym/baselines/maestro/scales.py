@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from maestro_gym.baselines.fitness import FitnessScale
+from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.config import StrictModel, config_dir, read_yaml
 from maestro_gym.core.errors import MaestroError
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, is_warm, takes_newcomer
-from maestro_gym.baselines.room import needed_bytes
+from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, is_warm, takes_newcomer
+from maestro_gym.baselines.late_binding.room import needed_bytes
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s, reuse_likelihood
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
+from maestro_gym.scheduling.view import cluster_of, model_of, now_s, num_nodes, num_slots, num_waiting
 from maestro_gym.state import ENGINE_AWAKE, RESERVE_PROMPT, View
 
 
@@ -24,19 +25,19 @@ from maestro_gym.state import ENGINE_AWAKE, RESERVE_PROMPT, View
 def stages_of_engine(view: View, e: int, node: int, slot: int) -> float:
     """Stages that an engine serves: admitted, waiting for it, and the one that may come soon."""
     engine = view.engines[e, node, slot]
-    waiting = int(view.waiting[e, node, int(engine.model)])
-    return int(engine.running) + waiting + float(reuse_likelihood(view, e, node, slot))
+    waiting = num_waiting(view, e, node, int(engine.model))
+    return int(engine.running) + waiting + reuse_likelihood(view, e, node, slot)
 
 
 @njit
 def displaced_stages(view: View, e: int, stage: int, node: int) -> float:
     """Stages served by the engines that must go for a stage, the least busy first; inf when it cannot be."""
-    model = int(view.stages[e, stage].model)
-    missing = needed_bytes(view, e, node, stage, RESERVE_PROMPT) - float(load_room_bytes(view, e, node))
+    model = model_of(view, e, stage)
+    missing = needed_bytes(view, e, node, stage, RESERVE_PROMPT) - load_room_bytes(view, e, node)
     displaced, last, last_slot = 0.0, -1.0, -1
     while missing > 0.0:
         best, best_stages = -1, math.inf
-        for slot in range(view.engines.shape[2]):
+        for slot in range(num_slots(view)):
             engine = view.engines[e, node, slot]
             if int(engine.status) != ENGINE_AWAKE or int(engine.model) == model:
                 continue
@@ -47,7 +48,7 @@ def displaced_stages(view: View, e: int, stage: int, node: int) -> float:
         if best < 0:
             return math.inf
         displaced += best_stages
-        missing -= float(sleep_frees_bytes(view, e, node, best))
+        missing -= sleep_frees_bytes(view, e, node, best)
         last, last_slot = best_stages, best
     return displaced
 
@@ -56,7 +57,7 @@ def displaced_stages(view: View, e: int, stage: int, node: int) -> float:
 def waited_stage_s(view: View, e: int, model: int) -> float:
     """Stage-seconds that the stages of a model in the global queue have waited."""
     record = view.models[e, model]
-    return int(record.ready) * float(view.clock[e].now_s) - float(record.ready_sum_s)
+    return int(record.ready) * now_s(view, e) - float(record.ready_sum_s)
 
 
 @njit
@@ -79,17 +80,17 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, e
         return -1
     if expected:
         return -1
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     waited_s = waited_stage_s(view, e, model) if gate == GATE_FLEET else math.inf
     best, best_cost_s = -1, math.inf
-    for node in range(view.world.nodes.shape[0]):
-        if cluster >= 0 and int(view.world.nodes[node].cluster) != cluster:
+    for node in range(num_nodes(view)):
+        if cluster >= 0 and cluster_of(view, node) != cluster:
             continue
         if not can_route(view, e, stage, node) or is_warm(view, e, node, model):
             continue
         if not takes_newcomer(view, e, node, model):
             continue
-        ready_s = float(ready_time_s(view, e, node, model))
+        ready_s = ready_time_s(view, e, node, model)
         if ready_s > waited_s or ready_s >= best_cost_s:
             continue
         cost_s = ready_s * max(1.0, displaced_stages(view, e, stage, node))
