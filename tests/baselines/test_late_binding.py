@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from maestro_gym.baselines import displacement, gates, global_rules, node_rules, room, routing
+from maestro_gym.baselines import cluster_rules, displacement, gates, global_rules, node_rules, room, routing
 from maestro_gym.baselines import static_placement as home
 from maestro_gym.baselines.catalogue import ROUTINGS, cluster_rule, global_rule
 from maestro_gym.baselines.fitness import FitnessScale
@@ -19,13 +19,14 @@ from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, GATE_HOME, GAT
 from maestro_gym.baselines.keys import ORDER_EDF, ORDER_FCFS
 from maestro_gym.baselines.room import STEP_ADMIT, STEP_PROMOTE
 from maestro_gym.core.boxed import box
-from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT
+from maestro_gym.state import CPU, DISK, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT
 from maestro_gym.state.types import HIDDEN, VIEW
 from tests.baselines.hand import GB, NOW_S, Hand, ask
 
 COLD_START_S = 22.0
 PAGE = Path(__file__).parents[2] / "docs" / "late_binding.md"
 MODULES = {
+    "cluster_rules": cluster_rules,
     "displacement": displacement,
     "gates": gates,
     "global_rules": global_rules,
@@ -127,22 +128,25 @@ def test_a_node_takes_newcomers_of_one_model_for_half_its_queue() -> None:
 
 
 def test_a_stage_that_was_sent_or_that_alone_can_move_the_fleet_on_must_go_somewhere() -> None:
-    hand = Hand(num_clusters=2, nodes_per_cluster=1)
+    placement, choice = global_rule("fcfs/warm-jsq", FitnessScale()), cluster_rule("warm-jsq", FitnessScale())
+    hand = Hand(num_clusters=2)
     stage = hand.stage()
     hand.engine(0, 0)
     hand.load(0, queued=8)
-    hand.ready(stage)
-    placement = global_rule("fcfs/warm-jsq", FitnessScale())
-    assert ask(placement, hand) == 0
-    assert not _is_open(hand, stage, 1, GATE_FLEET)
-    assert _is_open(hand, stage, 1, GATE_CLUSTER)
-    hand.load(1, queued=1, model=2)
-    assert not _is_open(hand, stage, 1, GATE_CLUSTER)
+    hand.load(1, queued=8, model=1)
+    hand.load(2, queued=1, model=2)  # the shorter queue, but of newcomers
+    hand.engine(3, 1)
+    hand.load(3, queued=2, model=1)
+    assert [_is_open(hand, stage, node, GATE_FLEET) for node in (2, 3)] == [False, False]
+    assert [_is_open(hand, stage, node, GATE_CLUSTER) for node in (2, 3)] == [False, True]
     hand.route(stage, 1)
-    assert ask(cluster_rule("warm-jsq", FitnessScale()), hand) == 1
+    assert ask(choice, hand) == 3
+    hand.load(3, queued=2, model=2)
+    assert ask(choice, hand) == 2  # no node is open
     hand.ready(stage)
+    assert ask(placement, hand) == 0
     hand.view.clock.wait_legal = 0
-    assert (ask(placement, hand) - 1) % 2 == 1
+    assert ask(placement, hand) == 2  # stage 0 to cluster 1
 
 
 def test_a_stage_that_finds_every_node_closed_keeps_later_ones_of_its_model_from_a_try() -> None:
@@ -159,6 +163,7 @@ def test_a_stage_that_finds_every_node_closed_keeps_later_ones_of_its_model_from
 
     assert first(small) == small
     assert first(big, small) == -1
+    assert first(big, small, hand.stage(model=2, prompt=100_000)) == -1
     hand.view.stages[0, big].model = 2
     assert first(big, small) == small
     hand.view.stages[0, big].model = 0
@@ -172,7 +177,7 @@ def test_an_unwanted_engine_gives_way_once_it_has_been_idle_for_as_long_as_the_s
     hand.view.engines[0, 0, 0].last_used_s = NOW_S - COLD_START_S
     assert _answer(room.gives_way, hand, 0, 0, stage, COLD_START_S, False)
     assert not _answer(room.gives_way, hand, 0, 0, stage, COLD_START_S + 0.1, False)
-    hand.queue(0, hand.stage(model=0))
+    hand.queue(0, hand.stage(model=0, ready_s=NOW_S))
     assert not _answer(room.gives_way, hand, 0, 0, stage, COLD_START_S, False)
 
 
@@ -195,8 +200,10 @@ def test_for_an_overdue_stage_gives_way_who_fell_idle_just_now_or_serves_younger
 
 
 def test_a_sleepers_slot_may_be_taken_and_its_residue_only_by_an_overdue_stage_and_last() -> None:
-    hand = _crowded(0, 1, 1, 1)
+    hand = _crowded(1, 1, 1, 1)
     stage = hand.stage(model=4, ready_s=NOW_S - 60.0)
+    assert not _answer(room.has_spare_slot, hand, 0, stage, COLD_START_S, True)
+    hand.view.engines[0, 0, 0].running = 0
     assert not _answer(room.has_spare_slot, hand, 0, stage, COLD_START_S, False)
     assert _answer(room.has_spare_slot, hand, 0, stage, COLD_START_S, True)
     hand.view.engines[0, 0, 0].last_used_s = 0.0
@@ -296,7 +303,8 @@ def test_the_first_in_order_among_the_stages_that_have_a_step_is_served() -> Non
 def test_a_model_that_nobody_has_displaces_others_when_its_wait_has_cost_as_much_as_theirs_would() -> None:
     hand = _crowded(2, 4, 4, nodes=3)
     hand.view.engines["running"][0, 0, 0] = 3
-    hand.load(2, queued=1, model=3)  # node 2 has a newcomer of another model already
+    hand.view.engines["running"][0, 2, 0] = 1
+    hand.load(2, queued=1, model=3)  # so node 2, where the least would be lost, takes no other newcomer
     stages = [hand.stage(model=4, ready_s=NOW_S - COLD_START_S) for _ in range(3)]
     hand.ready(*stages)  # three stages have waited 66 s; node 1 would lose 22 s x (2 running + 1 soon)
 
@@ -306,7 +314,13 @@ def test_a_model_that_nobody_has_displaces_others_when_its_wait_has_cost_as_much
     assert node() == 1
     hand.view.engines["running"][0, 0, 0] = 1
     assert node() == 0
-    hand.view.engines["running"][0, 0, 0] = 3
+    hand.view.engines["running"][0, :2, 0] = 0
+    hand.view.engines["last_used_s"][0, 0, 0] = NOW_S - 60.0  # half a stage, which counts as one
+    hand.view.host_models["tier"][0, 0, 4] = DISK  # 26 s on node 0
+    assert node() == 1
+    hand.view.host_models["tier"][0, 0, 4] = CPU
+    assert node() == 0
+    hand.view.engines["running"][0, :2, 0] = 3, 2
     hand.view.models[0, 4].ready_sum_s += 0.1
     assert node() == -1
     assert node(GATE_CLUSTER) == 1
@@ -342,6 +356,9 @@ def test_a_pinned_model_goes_to_its_home_nodes_whatever_is_warm() -> None:
     # Popularities 3, 2, 1: the spare node 3 goes to the model at the middle of the six.
     assert homes(4, 3) == [[0], [1, 3], [2]]
     assert homes(2, 5) == [[0], [1], [1], [0], [0]]
+    hand = Hand(nodes_per_cluster=2, num_models=2)
+    hand.world.models.popularity = 1.0
+    assert [home.is_home(box(hand.view, VIEW), model, 0) for model in range(2)] == [True, False]
     hand = Hand(nodes_per_cluster=2, num_models=3)
     stage = hand.stage(model=0)
     hand.engine(0, 1, running=8)
