@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP = ROOT / "maestro_gym"
-PACKAGES = sorted(path.parent for path in TOP.glob("*/**/__init__.py"))
+PACKAGES = sorted({path.parent for path in TOP.glob("*/**/__init__.py")})
 ENOUGH = 3
 
 
