@@ -12,8 +12,8 @@ _INTRODUCTION = """# Baselines
 <!-- Written by `make docs` from the registry; do not edit by hand. -->
 
 A policy has four rules: global (the order of the ready stages, and the choice of cluster), cluster (the choice of
-node), node (admission, reservation, residency) and reclaim (what gives way when memory is short). Every rule is one file
-of `maestro_gym/baselines/`, in the folder of its tier: `orders/`, `cluster/`, `node/`, `reclaim/`.
+node), node (admission, reservation, residency) and reclaim (what gives way when memory is short). Every rule is one
+file of `maestro_gym/baselines/`, in the folder of its tier: `orders/`, `cluster/`, `node/`, `reclaim/`.
 
 A rival of one tier stands in the table twice: completed with plain companions (FCFS, warm join-shortest-queue,
 vLLM's own admission) and, as `name+maestro`, with Maestro's rules on the other tiers. A routing brings the choice of

@@ -8,9 +8,8 @@ import torch
 from gymnasium import spaces
 
 from maestro_gym.agents.actor_critic import CandidatePolicy
-from maestro_gym.agents.ppo import ContinuousTimePPO
-from maestro_gym.agents.reward_scale import RewardScale
-from maestro_gym.agents.rollout import ContinuousTimeRolloutBuffer
+from maestro_gym.agents.ppo import ContinuousTimePPO, ContinuousTimeRolloutBuffer, RewardScale, guided
+from maestro_gym.envs.batch.own_rule import NO_ANSWER
 from tests.agents.stand_in import EPISODE_STEPS, StandInVecEnv
 
 HORIZON_S = 10.0
@@ -86,3 +85,14 @@ def test_rewards_are_divided_by_what_a_policy_pays_in_a_discount_horizon() -> No
     other.restore(scale.state())
     assert other.divisor == scale.divisor
     assert RewardScale(HORIZON_S, enabled=False).divisor == 1.0
+
+
+def test_a_teacher_steers_as_often_as_its_share_and_never_without_an_answer() -> None:
+    torch.manual_seed(0)
+    chosen, lesson = np.zeros(100_000, np.int64), np.ones(100_000, np.int64)
+    lesson[::2] = NO_ANSWER
+    assert guided(chosen, lesson, 0.0).sum() == 0
+    assert guided(chosen, lesson, 1.0)[1::2].all()
+    some = guided(chosen, lesson, 0.3)
+    assert not some[::2].any()
+    assert abs(some[1::2].mean() - 0.3) < 0.01

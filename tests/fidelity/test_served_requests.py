@@ -12,9 +12,9 @@ import pytest
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.kernel_tables import kernel_tables
-from maestro_gym.fidelity.measure import measure
+from maestro_gym.fidelity.model_errors import measure
 from maestro_gym.performance.step_tables import StepTables, step_time_s
-from maestro_gym.serving.replay import one_node, replay
+from maestro_gym.serving.replay_requests import one_node, replay
 
 SEQS, BUDGET = 8, 256
 KERNELS = ("layernorm", "qkv_proj", "rotary_emb", "o_proj", "gate_up_proj", "act_fn", "down_proj", "embedding")

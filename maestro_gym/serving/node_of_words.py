@@ -9,7 +9,7 @@ from typing import Any
 from maestro_gym.config import ScenarioConfig, hint
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.serving.node import Deployed, node_scenario
+from maestro_gym.serving.node_scenario import Deployed, node_scenario
 from maestro_gym.workloads import BY_POPULARITY, read_trace
 
 COMMAND = "serve-sim"

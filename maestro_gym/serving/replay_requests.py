@@ -16,7 +16,7 @@ from maestro_gym.episodes.world import build_world
 from maestro_gym.performance.step_tables import StepTables
 from maestro_gym.predictors import annotate
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.serving.node import DRAIN_S, Deployed, node_scenario
+from maestro_gym.serving.node_scenario import DRAIN_S, Deployed, node_scenario
 from maestro_gym.state import World
 from maestro_gym.workloads import Requests, request_episode
 

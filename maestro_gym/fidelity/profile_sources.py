@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.fidelity import aiconfigurator, batches, distserve, frontier, requests, starts, vidur
+from maestro_gym.fidelity import aiconfigurator, batches, distserve, frontier, served_requests, starts, vidur
 from maestro_gym.fidelity.points import Source
 
 SOURCES: tuple[Source, ...] = (
@@ -18,7 +18,7 @@ SOURCES: tuple[Source, ...] = (
     batches.SPLITWISE,
     distserve.SOURCE,
     starts.LOADING,
-    requests.SOURCE,
+    served_requests.SOURCE,
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.fidelity.measure import Fidelity, Result, measure
+from maestro_gym.fidelity.model_errors import Fidelity, Result, measure
 from tests.fidelity.small_profiles import GPU, LINEAR_COLUMN, layer_frame, write_sleep, write_startup, write_vidur
 
 

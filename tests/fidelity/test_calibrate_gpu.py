@@ -12,8 +12,8 @@ from maestro_gym.config import GpuConfig, MoeKernel, read_yaml
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
 from maestro_gym.config.hardware import ExpertCoefficients, ExpertKernels
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.fidelity.calibrate import calibrate, write_gpu
-from maestro_gym.fidelity.report import fitted_rows
+from maestro_gym.fidelity.calibrate_gpu import calibrate, write_gpu
+from maestro_gym.fidelity.error_report import fitted_rows
 from tests.fidelity.small_profiles import GPU, layer_frame, write_experts, write_vidur
 
 

@@ -12,24 +12,13 @@ from maestro_gym.agents.export import encoder_fingerprint
 from maestro_gym.agents.load import learned_policy, load_any_policy
 from maestro_gym.agents.networks import build_network
 from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, save_policy
-from maestro_gym.agents.train import run_train
-from maestro_gym.agents.training_env import TrainingVecEnv
-from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs import EnvOptions, RewardConfig
 from maestro_gym.envs.observation.layout import TIER_SPECS
 from maestro_gym.envs.sb3 import MaestroVecEnv
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.tiers import TIER_NAMES
-
-OVERRIDES = ("contention=high", "horizon_s=20", "drain_s=60")
-
-
-@pytest.fixture(scope="module")
-def scenario() -> Scenario:
-    return Scenario.load("toy", OVERRIDES)
 
 
 def _card(tier: str, candidates: int, network: str = "scorer") -> PolicyCard:
@@ -112,66 +101,3 @@ def test_a_policy_of_another_observation_is_refused(scenario: Scenario, tmp_path
 def test_a_path_that_is_no_folder_is_named(scenario: Scenario) -> None:
     with pytest.raises(MaestroError, match="There is no run folder"):
         load_any_policy("runs/nowhere", scenario)
-
-
-def test_validation_pays_what_the_environment_pays(scenario: Scenario) -> None:
-    reward = RewardConfig(slo_missed=0.0, ttft_missed=0.0)
-    means = Validation(scenario, [0], reward, threads=1).measure(load_policy("maestro", scenario))
-    result = run_episode(scenario, load_policy("maestro", scenario), "validation", 0, 0, samples=0)
-    assert means["reward"] == pytest.approx(-result.counters["weighted_residence"])
-
-
-def test_environments_of_a_batch_are_out_of_step_after_their_first_episode(scenario: Scenario) -> None:
-    env = TrainingVecEnv("cluster", 4, seed=0, options=EnvOptions(scenario=scenario))
-    env.reset()
-    ends: dict[int, float] = {}
-    while len(ends) < 4:
-        _, _, dones, infos = env.step(env.action_masks().argmax(1))
-        for e in np.flatnonzero(dones):
-            assert infos[e]["TimeLimit.truncated"]
-            ends.setdefault(int(e), infos[e]["sim_time_s"])
-    horizon_s = scenario.config.horizon_s
-    assert all(ends[e] >= (e + 1) / 4 * horizon_s for e in range(4))
-    assert ends[0] < horizon_s
-
-
-SMALL = (
-    *OVERRIDES,
-    "train.num_envs=4",
-    "train.rollout_steps=16",
-    "train.batch_size=32",
-    "train.total_steps=256",
-    "train.hidden_sizes=[8]",
-    "train.eval_every_steps=128",
-    "train.eval_episodes=1",
-    "train.torch_threads=1",
-)
-
-
-def test_a_training_that_stops_and_resumes_ends_with_the_same_policy(tmp_path: Path) -> None:
-    whole = run_train("toy", tier="cluster", overrides=SMALL, out=tmp_path / "whole", progress=False)
-    run_train("toy", tier="cluster", overrides=SMALL, out=tmp_path / "parted", stop_at_steps=128, progress=False)
-    parted = run_train(resume=tmp_path / "parted", progress=False)
-    assert whole.steps == parted.steps == 256
-    assert whole.rows == parted.rows
-    weights = [torch.load(tmp_path / run / "last/policy.pt", weights_only=True) for run in ("whole", "parted")]
-    for name, value in weights[0].items():
-        assert torch.equal(value, weights[1][name]), name
-
-
-def test_options_win_over_the_settings_of_a_named_file(tmp_path: Path) -> None:
-    words = ("train=quick", *SMALL, "train.total_steps=64")
-    run_train("toy", tier="cluster", seed=7, overrides=words, out=tmp_path / "run", progress=False)
-    assert json.loads((tmp_path / "run/run.json").read_text())["seed"] == 7
-
-
-def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
-    card = _card("cluster", 2)
-    save_policy(tmp_path, card, card.build())
-    with pytest.raises(MaestroError, match="already holds a training run"):
-        run_train("toy", out=tmp_path, progress=False)
-
-
-def test_a_folder_without_a_run_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(MaestroError, match=r"holds no config\.yaml"):
-        run_train(resume=tmp_path, progress=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from maestro_gym.config import GpuConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.fidelity.measure import Errors, Fidelity, Result, errors_of
+from maestro_gym.fidelity.model_errors import Errors, Fidelity, Result, errors_of
 
 Row = dict[str, Any]
 

@@ -15,7 +15,7 @@ from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.serving.replay import one_node, replay
+from maestro_gym.serving.replay_requests import one_node, replay
 
 SERVING_FREE = ("gpu.step.step_const_s", "gpu.step.sequence_s", "limits.api_s")
 FIT_FIRST = 100

@@ -14,8 +14,8 @@ from maestro_gym import __version__
 from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.points import Batch, Skipped, Source
+from maestro_gym.fidelity.profile_sources import find_folders
 from maestro_gym.fidelity.refit import fit
-from maestro_gym.fidelity.sources import find_folders
 
 MIN_POINTS_PER_CONSTANT = 2
 """Fewer points than this for each constant are not fitted to."""

@@ -14,10 +14,10 @@ from maestro_gym.config import GpuConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.fidelity.measure import errors_of
+from maestro_gym.fidelity.model_errors import errors_of
 from maestro_gym.fidelity.points import Batch
+from maestro_gym.fidelity.profile_sources import find_folders
 from maestro_gym.fidelity.refit import fit
-from maestro_gym.fidelity.sources import find_folders
 
 _MIN_POINTS_PER_CONSTANT = 3
 """Fewer points than this for each constant tell more of their noise than of it; what ships stays as it was."""
