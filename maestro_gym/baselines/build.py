@@ -34,6 +34,11 @@ from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
 _GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HOME: GATE_HOME}
 
 
+def gate_of(routing: Routing) -> int:
+    """The gate of the global tier that goes with a routing, one of ``gates.GATE_*``."""
+    return _GATES[routing.gate]
+
+
 def _node_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
     """The choice of node of a routing: ``(view, e, stage, cluster, gate) -> node``."""
     if routing.scaled is not None:
@@ -73,7 +78,7 @@ def global_rule(order: Order, placement: Routing, scale: FitnessScale) -> Rule:
     Returns:
         The rule ``order/placement``.
     """
-    gate, key, band, cluster = _GATES[placement.gate], order.key, order.band, _cluster_of(placement, scale)
+    gate, key, band, cluster = gate_of(placement), order.key, order.band, _cluster_of(placement, scale)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
@@ -102,7 +107,7 @@ def cluster_rule(routing: Routing, scale: FitnessScale) -> Rule:
 
     A cluster cannot decline: where no node is open under the routing's gate, any with room will do.
     """
-    gate = GATE_CLUSTER if routing.gate == LATE else _GATES[routing.gate]
+    gate = GATE_CLUSTER if routing.gate == LATE else gate_of(routing)
     choose = _node_of(routing, scale)
 
     @njit

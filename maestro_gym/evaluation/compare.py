@@ -16,12 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
-<<<<<<< HEAD
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
-=======
-from maestro_gym.evaluation.comparison import Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
->>>>>>> agents
 from maestro_gym.evaluation.entrants import Entrant, enter
 from maestro_gym.evaluation.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.report.figures import draw_all

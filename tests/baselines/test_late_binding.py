@@ -11,29 +11,29 @@ import re
 from pathlib import Path
 from typing import Any
 
-from maestro_gym.baselines import cluster_rules, displacement, gates, global_rules, node_rules, room, routing
-from maestro_gym.baselines import static_placement as home
-from maestro_gym.baselines.catalogue import ROUTINGS, cluster_rule, global_rule
-from maestro_gym.baselines.fitness import FitnessScale
-from maestro_gym.baselines.gates import GATE_CLUSTER, GATE_FLEET, GATE_HOME, GATE_NONE
-from maestro_gym.baselines.keys import ORDER_EDF, ORDER_FCFS
-from maestro_gym.baselines.room import STEP_ADMIT, STEP_PROMOTE
+from maestro_gym.baselines import build
+from maestro_gym.baselines.late_binding import displacement, gates, home, room, send, serve
+from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HOME, GATE_NONE
+from maestro_gym.baselines.late_binding.room import STEP_ADMIT, STEP_PROMOTE
+from maestro_gym.baselines.orders import edf, fcfs
+from maestro_gym.baselines.registry import ROUTINGS
 from maestro_gym.core.boxed import box
+from maestro_gym.scheduling import view as view_readers
 from maestro_gym.state import CPU, DISK, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT
 from maestro_gym.state.types import HIDDEN, VIEW
-from tests.baselines.hand import GB, NOW_S, Hand, ask
+from tests.baselines.hand import GB, NOW_S, Hand, ask, cluster_rule, global_rule
 
 COLD_START_S = 22.0
 PAGE = Path(__file__).parents[2] / "docs" / "late_binding.md"
 MODULES = {
-    "cluster_rules": cluster_rules,
+    "build": build,
     "displacement": displacement,
     "gates": gates,
-    "global_rules": global_rules,
     "home": home,
-    "node_rules": node_rules,
     "room": room,
-    "routing": routing,
+    "send": send,
+    "serve": serve,
+    "view": view_readers,
 }
 """Where the functions that the page names are found."""
 
@@ -61,8 +61,8 @@ def _crowded(*running: int, room_gb: float = 18.0, nodes: int = 1, used_s: float
 
 def test_only_oblivious_rivals_send_a_stage_to_wherever_there_is_room() -> None:
     by_gate: dict[int, set[str]] = {}
-    for name, part in ROUTINGS.items():
-        by_gate.setdefault(routing.gate_of(part.code), set()).add(name)
+    for name, routing in ROUTINGS.items():
+        by_gate.setdefault(build.gate_of(routing), set()).add(name)
     assert by_gate[GATE_NONE] == {"random", "round-robin", "jsq"}
     assert by_gate[GATE_HOME] == {"pinned"}
     assert by_gate.keys() == {GATE_NONE, GATE_HOME, GATE_FLEET}
@@ -128,7 +128,7 @@ def test_a_node_takes_newcomers_of_one_model_for_half_its_queue() -> None:
 
 
 def test_a_stage_that_was_sent_or_that_alone_can_move_the_fleet_on_must_go_somewhere() -> None:
-    placement, choice = global_rule("fcfs/warm-jsq", FitnessScale()), cluster_rule("warm-jsq", FitnessScale())
+    placement, choice = global_rule("fcfs/warm-jsq"), cluster_rule("warm-jsq")
     hand = Hand(num_clusters=2)
     stage = hand.stage()
     hand.engine(0, 0)
@@ -159,7 +159,7 @@ def test_a_stage_that_finds_every_node_closed_keeps_later_ones_of_its_model_from
         hand.ready(*stages)
         hand.view.model_memory[:] = 0.0
         oracle = box(hand.oracle, HIDDEN)
-        return int(global_rules.first_in_order(box(hand.view, VIEW), oracle, 0, ORDER_FCFS, GATE_FLEET))
+        return int(send.first_in_order(box(hand.view, VIEW), oracle, 0, fcfs.RULE.band, fcfs.RULE.key, GATE_FLEET))
 
     assert first(small) == small
     assert first(big, small) == -1
@@ -224,7 +224,7 @@ def test_a_sleepers_slot_may_be_taken_and_its_residue_only_by_an_overdue_stage_a
 def test_a_stage_is_starved_if_it_is_overdue_and_lacks_memory_or_a_slot_and_nothing_else() -> None:
     def is_starved(hand: Hand, stage: int) -> bool:
         hand.queue(0, stage)
-        return bool(_answer(node_rules.is_starved, hand, 0, 0, RESERVE_PROMPT))
+        return bool(_answer(serve.is_starved, hand, 0, 0, RESERVE_PROMPT))
 
     hand = _crowded(1, 1, 1, 1)
     assert is_starved(hand, hand.stage(model=4, ready_s=NOW_S - COLD_START_S - 0.1))
@@ -241,9 +241,9 @@ def test_a_stage_is_starved_if_it_is_overdue_and_lacks_memory_or_a_slot_and_noth
         assert is_starved(full, full.stage(ready_s=0.0)) == starved
     hand = _crowded(1, 1, 1, 1)
     hand.queue(0, *(hand.stage(model=4, ready_s=ready_s, deadline_s=200.0 - ready_s) for ready_s in (0.0, 10.0, 99.0)))
-    for order, first in ((ORDER_FCFS, 0), (ORDER_EDF, 1)):  # the third, due first, has not waited long enough
+    for order, first in ((fcfs.RULE, 0), (edf.RULE, 1)):  # the third, due first, has not waited long enough
         view, oracle = box(hand.view, VIEW), box(hand.oracle, HIDDEN)
-        assert node_rules.first_starved(view, oracle, 0, 0, order, RESERVE_PROMPT, False) == first
+        assert serve.first_starved(view, oracle, 0, 0, order.band, order.key, RESERVE_PROMPT, False) == first
 
 
 def test_the_engines_with_the_fewest_stages_drain_for_a_starved_stage_and_no_more_than_it_takes() -> None:
@@ -260,9 +260,9 @@ def test_the_engines_with_the_fewest_stages_drain_for_a_starved_stage_and_no_mor
     hand.queue(0, older)
     assert drained(hand) == [True, False, False, False]
     other = hand.stage(model=0, ready_s=0.0)
-    assert _answer(node_rules.holds_back, hand, 0, starved, other, STEP_ADMIT, RESERVE_PROMPT)
-    assert not _answer(node_rules.holds_back, hand, 0, starved, older, STEP_ADMIT, RESERVE_PROMPT)
-    assert not _answer(node_rules.holds_back, hand, 0, starved, other, STEP_PROMOTE, RESERVE_PROMPT)
+    assert _answer(serve.holds_back, hand, 0, starved, other, STEP_ADMIT, RESERVE_PROMPT)
+    assert not _answer(serve.holds_back, hand, 0, starved, older, STEP_ADMIT, RESERVE_PROMPT)
+    assert not _answer(serve.holds_back, hand, 0, starved, other, STEP_PROMOTE, RESERVE_PROMPT)
 
 
 def test_younger_stages_leave_the_memory_to_a_starved_one_whose_model_runs() -> None:
@@ -272,9 +272,7 @@ def test_younger_stages_leave_the_memory_to_a_starved_one_whose_model_runs() -> 
 
     def held(starved: int) -> list[bool]:
         asked = (starved, younger, older, elsewhere)
-        return [
-            bool(_answer(node_rules.holds_back, hand, 0, starved, stage, STEP_ADMIT, RESERVE_PROMPT)) for stage in asked
-        ]
+        return [bool(_answer(serve.holds_back, hand, 0, starved, stage, STEP_ADMIT, RESERVE_PROMPT)) for stage in asked]
 
     assert held(starved) == [False, True, False, True]
     hand.world.params.partitioned = 1  # every engine has memory of its own
@@ -291,7 +289,9 @@ def test_the_first_in_order_among_the_stages_that_have_a_step_is_served() -> Non
 
     def first(starved: int) -> int:
         view, oracle = box(hand.view, VIEW), box(hand.oracle, HIDDEN)
-        return int(node_rules.first_served(view, oracle, 0, 0, ORDER_FCFS, RESERVE_PROMPT, False, starved))
+        return int(
+            serve.first_served(view, oracle, 0, 0, fcfs.RULE.band, fcfs.RULE.key, RESERVE_PROMPT, False, starved)
+        )
 
     assert first(-1) == 1
     hand.view.stages[0, 0].ready_s -= 60.0

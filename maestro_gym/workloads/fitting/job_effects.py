@@ -18,15 +18,12 @@ def fit_job_effects(calls: pd.DataFrame) -> JobEffectsSpec:
 
     The mean product of the scores of two calls of a workflow is the share of the variance that is the
     workflow's own (intraclass correlation); its root is the loading.
-<<<<<<< HEAD
-=======
 
     Args:
         calls: The table of calls of `calls.calls_of`, with contexts, gains and states.
 
     Returns:
         Loadings of output, prompt and gap on their workflow, and the correlations between these and its length.
->>>>>>> agents
     """
     state = calls["state"]
     prompt = calls["prompt"].where(calls["begins"])
