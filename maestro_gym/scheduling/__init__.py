@@ -1,1 +1,7 @@
-"""The contract between physics and schedulers: what a rule may read, which actions exist, which are legal."""
+"""The contract between physics and schedulers: all that a rule imports, besides the state's types and ``core.compile``.
+
+Start with ``rules.py`` (how a rule is declared), ``view.py`` (what it reads) and ``legal.py`` (what is possible).
+``actions.py`` makes and reads the codes of actions, ``estimates.py`` and ``load_signals.py`` say what a scheduler can
+reckon, ``sizes.py`` and ``load_times.py`` what things take, ``policy.py`` what a policy is, ``tiers.py`` who decides.
+A new reader is a function of ``view.py``; a new kind of action begins in ``actions.py``.
+"""

@@ -1,1 +1,6 @@
-"""Maestro's own terms, formula by formula: fitness of a node, its frozen percentiles, and how these are measured."""
+"""Maestro's own terms, formula by formula.
+
+Start with ``fitness.py`` (S = A - T_ready - C_deg, F1 to F4), ``scales.py`` (its frozen percentiles) and
+``measure.py`` (how these are measured). The rules that use them are ``cluster/maestro.py``, ``orders/maestro.py`` and
+``node/maestro.py``.
+"""
