@@ -74,3 +74,35 @@ def test_a_module_imports_only_parts_before_its_own(path: Path) -> None:
 def test_the_simulator_knows_no_learning_library_no_tables_and_no_network(path: Path) -> None:
     foreign = [f"line {line}: {name}" for line, name in _imports(path) if name.split(".")[0] in FOREIGN_TO_SIM]
     assert not foreign, "\n".join(foreign)
+
+
+def _parts_imported(folder: Path) -> set[str]:
+    """Parts of the package that the modules of a folder import, their own among them."""
+    names = (name for path in folder.rglob("*.py") for _, name in _imports(path))
+    return {layer for name in names if (layer := _layer(name)) is not None}
+
+
+def test_the_simulator_imports_three_parts_and_no_configuration() -> None:
+    assert _parts_imported(PACKAGE / "sim") - {"sim"} == {"core", "state", "scheduling"}
+
+
+def test_the_contract_rests_on_the_state_alone() -> None:
+    assert _parts_imported(PACKAGE / "scheduling") - {"scheduling"} <= {"core", "state"}
+
+
+RULE_FOLDERS = ("orders", "cluster", "node", "reclaim")
+RULE_FILES = [path for folder in RULE_FOLDERS for path in sorted((PACKAGE / "baselines" / folder).glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_rule_imports_the_contract_and_what_rules_share(path: Path) -> None:
+    shared = ("late_binding", "maestro", *RULE_FOLDERS)
+    for line, name in _imports(path):
+        if name.startswith("maestro_gym.baselines."):
+            assert name.split(".")[2] in shared, f"line {line}: {name}"
+        elif name.startswith("maestro_gym."):
+            assert _layer(name) in ("core", "state", "scheduling"), f"line {line}: {name}"
+
+
+def test_the_root_of_the_package_holds_its_registration_and_nothing_else() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "registration.py"}

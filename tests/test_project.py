@@ -97,7 +97,7 @@ def test_modules_stay_small_enough_to_hold_one_idea() -> None:
     long = {
         path.relative_to(ROOT).as_posix(): size
         for path in (ROOT / "maestro_gym").rglob("*.py")
-        if (size := len(path.read_text(encoding="utf-8").splitlines())) > 600
+        if (size := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert not long, long
 

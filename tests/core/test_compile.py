@@ -1,0 +1,47 @@
+"""The compiler's decorator: what it caches is found again, and not taken for something else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from maestro_gym.core.compile import njit
+
+
+def _add(amount: int) -> Callable[[int], int]:
+    @njit
+    def add(value: int) -> int:
+        return value + amount
+
+    return add
+
+
+def test_closures_of_one_factory_differ_in_name_and_repeat_from_process_to_process() -> None:
+    # Cached code is linked by name: equal names would let one rule answer for another.
+    assert _add(1).__qualname__ != _add(2).__qualname__
+    assert _add(1).__qualname__ == _add(1).__qualname__
+
+
+def test_closures_of_one_factory_keep_their_own_constants() -> None:
+    assert (_add(1)(10), _add(2)(10)) == (11, 12)
+
+
+ONE_RULE = """
+from maestro_gym.baselines import load_policy
+from maestro_gym.scheduling.policy import RULE_TYPE
+rule = load_policy("jsq").cluster_rule.function
+rule.compile(RULE_TYPE.signature.args)
+print(sum(rule.stats.cache_hits.values()), sum(rule.stats.cache_misses.values()))
+"""
+
+
+def test_a_closure_over_compiled_functions_is_found_in_the_cache_by_the_next_process(tmp_path: Path) -> None:
+    environment = {**os.environ, "MAESTRO_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", ONE_RULE], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert told == [["0", "1"], ["1", "0"]]
