@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from maestro_gym.cli.app import app
 from maestro_gym.cli.console import seed_numbers, write_json
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
 
 
