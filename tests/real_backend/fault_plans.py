@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 PROOFS = {
     "drop": "dropped: ",
-    "garbage": "malformed: stream: Invalid JSON",
-    "lie": "malformed: stream: 1 token ids for 2 tokens",
+    "garbage": "Invalid JSON",
+    "lie": "token ids for ",
     "error": "failed: ",
     "busy": "busy: ",
     "hang": "stalled: ",

@@ -16,11 +16,9 @@ from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.state import STAGE_FINISHED
+from tests.real_backend.contract import HANG_S
 
 SHORT = str(Path(__file__).with_name("short.yaml"))
-
-HANG_S = 600.0
-"""After this long a run hangs: a guard against waiting for ever, and no measure of how quick anything must be."""
 
 
 def short_scenario(

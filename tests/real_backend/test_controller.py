@@ -118,6 +118,20 @@ def test_a_rule_that_is_never_legal_is_replaced_by_the_safe_policy(server: Stand
     assert decisions[-1]["by"] == "fallback"
 
 
+def test_a_policy_that_is_late_again_and_again_is_replaced_by_the_safe_one(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However quick the machine is, no decision takes less than no time.
+    monkeypatch.setattr("maestro_gym.real_backend.control.decide.LATE_S", -1.0)
+    controller = run(controller_of(fleet_of([server]), tmp_path))
+    assert_nothing_lost(controller)
+    assert controller.books.deciders.replaced
+    decisions = [event for event in log_of(controller) if event["event"] == "decision"]
+    # What was late is answered all the same, so it is used.
+    assert [(d.get("by"), d["trouble"]) for d in decisions[:3]] == [("policy", "late")] * 3
+    assert {(d["by"], d["trouble"]) for d in decisions[3:]} == {("fallback", "policy replaced")}
+
+
 def test_a_fleet_that_does_not_answer_is_one_paragraph(server: StandIn, tmp_path: Path) -> None:
     fleet = fleet_of([server])
     server.stop()
