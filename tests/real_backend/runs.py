@@ -22,9 +22,9 @@ SHORT = str(Path(__file__).with_name("short.yaml"))
 
 
 def short_scenario(
-    fleet: LiveFleetConfig, folder: Path, *, rate_rps: float = 20.0, horizon_s: float = 2.0, drain_s: float = HANG_S
+    fleet: LiveFleetConfig, folder: Path, *, rate_rps: float = 40.0, horizon_s: float = 1.0, drain_s: float = HANG_S
 ) -> Scenario:
-    """A couple of seconds of short workflows on a fleet."""
+    """A second of short workflows on a fleet."""
     workload = {"family": SHORT, "rate_rps": rate_rps}
     document = scenario_document(fleet, workload, horizon_s=horizon_s, drain_s=drain_s)
     return Scenario(write_scenario(document, folder / "scenario.yaml"))

@@ -56,7 +56,7 @@ def test_a_live_run_has_the_metrics_of_a_simulated_one(two_servers: list[StandIn
 
 
 def test_the_books_keep_the_budget_that_the_engine_holds(server: StandIn, tmp_path: Path) -> None:
-    controller = run(controller_of(fleet_of([server]), tmp_path, rate_rps=40.0))
+    controller = run(controller_of(fleet_of([server]), tmp_path, horizon_s=2.0))
     unit = 8192.0
     # One block of the engine a sequence, less what the books had rounded up themselves.
     assert np.quantile(controller.engines.kv_excess_bytes, 0.9) <= 4 * 32 * unit
@@ -160,7 +160,7 @@ def sleepy_fleet(servers: list[StandIn]) -> LiveFleetConfig:
 @pytest.mark.parametrize("policy", ["maestro", "fcfs", "no-colocation"])
 def test_models_take_turns_by_sleep_and_wake(tmp_path: Path, policy: str) -> None:
     with StandIn("mid") as one, StandIn("other") as two:
-        controller = run(controller_of(sleepy_fleet([one, two]), tmp_path, policy, rate_rps=5.0))
+        controller = run(controller_of(sleepy_fleet([one, two]), tmp_path, policy, rate_rps=5.0, horizon_s=2.0))
         assert_nothing_lost(controller)
         kinds = [event["event"] for event in log_of(controller)]
         assert kinds.count("promoted") == kinds.count("promote") > 0

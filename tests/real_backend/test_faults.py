@@ -39,7 +39,7 @@ def test_one_kind_of_trouble_in_every_tenth_request(two_servers: list[StandIn], 
 
 
 def test_a_node_that_dies_and_comes_back(two_servers: list[StandIn], tmp_path: Path) -> None:
-    controller = controller_of(fleet_of(two_servers), tmp_path, horizon_s=5.0)
+    controller = controller_of(fleet_of(two_servers), tmp_path, horizon_s=2.0)
 
     async def trouble() -> None:
         first = controller.servers[0]
@@ -174,13 +174,13 @@ def test_a_wall_clock_that_was_set_between_two_controllers_moves_no_time_back(
     two_servers: list[StandIn], tmp_path: Path, ahead_s: float
 ) -> None:
     fleet = fleet_of(two_servers)
-    killed(controller_of(fleet, tmp_path, horizon_s=3.0))
+    killed(controller_of(fleet, tmp_path, horizon_s=1.5))
     log = tmp_path / "events.jsonl"
     header, *events = log.read_text(encoding="utf-8").splitlines()
     first = json.loads(header)
     first["started_unix_s"] += ahead_s
     log.write_text("\n".join([json.dumps(first), *events]) + "\n", encoding="utf-8")
-    second = run(controller_of(fleet, tmp_path, horizon_s=3.0, resume=True))
+    second = run(controller_of(fleet, tmp_path, horizon_s=1.5, resume=True))
     assert_nothing_lost(second)
     times = [event["time_s"] for event in log_of(second)]
     assert times == sorted(times)
@@ -202,13 +202,13 @@ def killed(controller: Controller) -> Controller:
 
 def test_a_killed_controller_goes_on_from_its_log(two_servers: list[StandIn], tmp_path: Path) -> None:
     fleet = fleet_of(two_servers)
-    first = killed(controller_of(fleet, tmp_path, horizon_s=3.0))
+    first = killed(controller_of(fleet, tmp_path, horizon_s=1.5))
     log = tmp_path / "events.jsonl"
     before = sum(event["event"] == "finish" for event in log_of(first))
     assert 0 < before < len(first.episode.stages)
     # What a crash leaves of a line is no line.
     log.write_text(log.read_text(encoding="utf-8") + '{"event": "fini', encoding="utf-8")
-    second = run(controller_of(fleet, tmp_path, horizon_s=3.0, resume=True))
+    second = run(controller_of(fleet, tmp_path, horizon_s=1.5, resume=True))
     assert_nothing_lost(second)
     finished = [event["stage"] for event in log_of(second) if event["event"] == "finish"]
     assert sorted(finished) == list(range(len(second.episode.stages)))
@@ -223,7 +223,7 @@ def test_a_thousand_stages_under_random_faults(tmp_path: Path) -> None:
         for server in servers:
             server.faults.plan = plan
         fleet = impatient(fleet_of(servers), stall_s=0.5, first_token_s=2.0)
-        controller = controller_of(fleet, tmp_path, rate_rps=50.0, horizon_s=7.0)
+        controller = controller_of(fleet, tmp_path, rate_rps=100.0, horizon_s=3.5)
         outputs = controller.episode.hidden["output_tokens"]
         assert len(outputs) > 1000
         plan.force(np.flatnonzero(outputs > 4)[::20].tolist(), (tmp_path / "events.jsonl").read_text)

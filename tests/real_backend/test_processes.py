@@ -86,7 +86,7 @@ def test_models_take_turns_by_starting_and_ending_processes(tmp_path: Path) -> N
     try:
         bring_up(fleet, lambda _: None)
         assert len(read_notes(fleet_folder(fleet))) == 1
-        controller = run(controller_of(fleet, tmp_path, "maestro", rate_rps=2.0))
+        controller = run(controller_of(fleet, tmp_path, "maestro", rate_rps=2.0, horizon_s=2.0))
         assert_nothing_lost(controller)
         kinds = [event["event"] for event in log_of(controller)]
         assert kinds.count("promoted") > 0
