@@ -12,7 +12,7 @@ RUN_DIR := $(RUN_DIR)
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-live lint format bench docs clean
+.PHONY: help install run test test-slow test-live lint format bench docs clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -31,12 +31,15 @@ run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals,
 	$(BIN)/maestro-gym compare --scenario quick --contention high --seeds 10-29 --reference warm-jsq --out $(RUN_DIR)/compare \
 		--policy $(RUN_DIR)/learned,maestro,edf,srtf,warm-jsq,warm-jsq+maestro,jsq,jsq+maestro,random,random+maestro
 
-test: $(STAMP) ## run all tests on two cores
+test: $(STAMP) ## run the tests on two cores, but for the slow ones
 	@echo "compiling the engine, a minute or two the first time ..."
 	$(BIN)/maestro-gym doctor
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test-live: $(STAMP) ## the same on real vLLM servers: install vLLM (2.5 GB, the first time), start two, test, stop them
+test-slow: $(STAMP) ## run the tests that take more than 20 seconds each
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+test-live: $(STAMP) ## run the tests on real vLLM servers: install vLLM (2.5 GB, the first time), start two, test, stop them
 	MAESTRO_LIVE=1 $(BIN)/python -m pytest tests/live
 
 lint: $(STAMP) ## ruff, its formatter and pyright

@@ -107,13 +107,13 @@ def test_the_readme_names_only_verbs_that_exist() -> None:
 
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     verbs |= {str(group.name) for group in app.registered_groups}
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         text = page.read_text(encoding="utf-8")
         commands = set(re.findall(r"^(?:\$ )?maestro-gym ([a-z-]+)", text, re.MULTILINE))
         commands |= set(re.findall(r"`maestro-gym ([a-z-]+)", text))
         assert commands <= verbs, f"{page.name}: {sorted(commands - verbs)}"
-        made = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
+        made = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
         assert made <= targets, f"{page.name}: {sorted(made - targets)}"
         for script in re.findall(r"python ([\w/]+\.py)", text):
             assert (ROOT / script).is_file(), f"{page.name}: {script}"
@@ -143,7 +143,12 @@ def test_the_licence_is_apache_2() -> None:
 def test_continuous_integration_lints_and_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111, ".ci/run must be executable"
-    text = script.read_text(encoding="utf-8")
-    assert "set -euo pipefail" in text
-    assert "make lint" in text
-    assert "make test" in text
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert "set -euo pipefail" in lines
+    made = [line for line in lines if line.startswith("make ")]
+    assert made == ["make lint", "make test", "make test-slow", "make test-live"]
+
+
+def test_every_test_is_run_by_one_of_the_verbs() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [makefile.count(f"-m {which}\n") for which in ('"not slow"', "slow")] == [1, 1]

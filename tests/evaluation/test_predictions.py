@@ -131,6 +131,7 @@ def test_no_workflow_is_both_learned_from_and_tried(trace: Path) -> None:
             assert max(trial.folds[0].history.workflow) < min(owner[trial.tested])
 
 
+@pytest.mark.slow
 def test_what_a_rule_decides_is_learned_and_its_group_is_missed(trace: Path) -> None:
     trial = make_trial(Scenario.load("quick", [*overrides(trace), *SMALL]), "workflow")
     study = run_study(trial)

@@ -8,6 +8,9 @@ import pytest
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.real_backend.fleet.local import bring_down, bring_up
+from tests.real_backend.conftest import no_decision_is_late
+
+__all__ = ["no_decision_is_late"]
 
 ASKED = os.environ.get("MAESTRO_LIVE") == "1"
 HERE = Path(__file__).parent

@@ -16,6 +16,7 @@ from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_
 from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.metrics_page import EngineGauges
 from maestro_gym.state import DONE_TIME
+from tests.real_backend.contract import HANG_S
 from tests.real_backend.policies import untrained_policy
 
 
@@ -61,7 +62,7 @@ def test_an_episode_makes_tokens_and_its_end_aborts_what_still_runs(
         while any(gauges.running or gauges.waiting for gauges in await _gauges(live_fleet)):
             await asyncio.sleep(0.05)
 
-    asyncio.run(asyncio.wait_for(idle(), 30))
+    asyncio.run(asyncio.wait_for(idle(), HANG_S))
 
 
 def test_a_policy_learns_on_real_servers(live_fleet: LiveFleetConfig, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from maestro_gym.real_backend.fleet.local import bring_down, bring_up
 from maestro_gym.real_backend.vllm.capabilities import probe
 from maestro_gym.real_backend.vllm.client import NodeClient, Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
+from tests.real_backend.contract import HANG_S
 
 RANK, HIDDEN, LAYERS, HEAD_DIM, HEADS, KV_HEADS = 8, 512, 8, 32, 16, 8
 
@@ -77,4 +78,4 @@ def test_an_adapter_answers_until_it_is_unloaded(lora_fleet: LiveFleetConfig, tm
         finally:
             await client.close()
 
-    asyncio.run(asyncio.wait_for(work(), 120))
+    asyncio.run(asyncio.wait_for(work(), HANG_S))

@@ -19,14 +19,15 @@ from maestro_gym.real_backend.fleet.local import bring_up
 from maestro_gym.real_backend.fleet.processes import ServerNote, fleet_folder, read_notes
 from maestro_gym.real_backend.vllm.client import NodeClient
 from tests.live.proxy import Wire
-from tests.real_backend.runs import assert_nothing_lost, during, log_of, run
+from tests.real_backend.contract import HANG_S
+from tests.real_backend.runs import assert_nothing_lost, during, log_of, run, until
 
 
 def _controller(
     fleet: LiveFleetConfig, folder: Path, policy: str = "maestro", *, rate_rps: float = 1.0, horizon_s: float = 8.0
 ) -> Controller:
     workload = {"family": "live", "rate_rps": rate_rps}
-    document = scenario_document(fleet, workload, horizon_s=horizon_s, drain_s=240.0)
+    document = scenario_document(fleet, workload, horizon_s=horizon_s, drain_s=HANG_S)
     scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
     return Controller(RunSettings(fleet, scenario, folder), load_policy(policy, scenario))
 
@@ -36,13 +37,12 @@ def _note(fleet: LiveFleetConfig, node: int) -> ServerNote:
 
 
 async def _until_busy(controller: Controller, node: int) -> None:
-    while not controller.books.running(node):
-        await asyncio.sleep(0.01)
+    await until(lambda: bool(controller.books.running(node)))
 
 
 @pytest.mark.parametrize("policy", ["fcfs", "maestro"])
 def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Path, policy: str) -> None:
-    controller = run(_controller(live_fleet, tmp_path, policy), 280)
+    controller = run(_controller(live_fleet, tmp_path, policy))
     assert_nothing_lost(controller)
     facts = live_facts(controller)
     assert facts["stages_finished_twice"] == 0
@@ -66,7 +66,7 @@ def test_streams_that_the_server_aborts_go_on_where_they_were(live_fleet: LiveFl
                 await asyncio.sleep(0.02)
             await client.close()
 
-    during(controller, trouble, 280)
+    during(controller, trouble)
     assert_nothing_lost(controller)
     events = log_of(controller)
     assert any(e["event"] == "fault" and "aborted by the server" in e["error"] for e in events)
@@ -89,7 +89,7 @@ def test_cut_connections_lose_no_workflow(live_fleet: LiveFleetConfig, tmp_path:
                     wire.cut()
                     await asyncio.sleep(0.1)
 
-        during(controller, trouble, 280)
+        during(controller, trouble)
     assert_nothing_lost(controller)
     faults = [event for event in log_of(controller) if event["event"] == "fault"]
     assert {event["server"] for event in faults} == {"n0/mid", "n1/mid"}
@@ -106,12 +106,12 @@ def test_a_stopped_server_is_left_and_taken_back(live_fleet: LiveFleetConfig, tm
     async def trouble() -> None:
         await _until_busy(controller, 0)
         os.killpg(pid, signal.SIGSTOP)
-        while controller.servers[0].up:
-            await asyncio.sleep(0.05)
+        await until(lambda: not controller.servers[0].up)
         os.killpg(pid, signal.SIGCONT)
+        await until(lambda: controller.servers[0].up)
 
     try:
-        during(controller, trouble, 280)
+        during(controller, trouble)
     finally:
         os.killpg(pid, signal.SIGCONT)
     assert_nothing_lost(controller)
@@ -129,10 +129,12 @@ def test_a_killed_server_loses_no_workflow_and_serves_again_after_its_restart(
     async def trouble() -> None:
         await _until_busy(controller, 1)
         os.killpg(_note(live_fleet, 1).pid, signal.SIGKILL)
+        await until(lambda: not controller.servers[1].up)
         await asyncio.to_thread(bring_up, live_fleet, print)
+        await until(lambda: controller.servers[1].up)
 
     try:
-        during(controller, trouble, 500)
+        during(controller, trouble)
     finally:
         bring_up(live_fleet, print)
     assert_nothing_lost(controller)

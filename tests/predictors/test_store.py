@@ -24,8 +24,26 @@ def few(samples: Samples) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def fresh(few: Samples) -> BoostedPredictor:
-    return BoostedPredictor(few)
+def kept(few: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[BoostedPredictor, bytes]:
+    """A predictor that was fitted, and the file that it left: fitting takes seconds, so it is done once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAESTRO_CACHE_DIR", str(tmp_path_factory.mktemp("kept")))
+        predictor = boosted(few)
+        return predictor, store_path(few, Design()).read_bytes()
+
+
+@pytest.fixture
+def fresh(kept: tuple[BoostedPredictor, bytes]) -> BoostedPredictor:
+    return kept[0]
+
+
+@pytest.fixture
+def stored(few: Samples, kept: tuple[BoostedPredictor, bytes]) -> Path:
+    """The file in the cache of this test."""
+    path = store_path(few, Design())
+    path.parent.mkdir(parents=True)
+    path.write_bytes(kept[1])
+    return path
 
 
 def _alike(one: BoostedPredictor, other: BoostedPredictor, samples: Samples) -> bool:
@@ -70,26 +88,24 @@ def test_a_pickle_in_the_cache_is_never_run(few: Samples, fresh: BoostedPredicto
 @pytest.mark.parametrize(
     ("field", "value"), [("left", 10**6), ("right", -1), ("column", 99), ("left", 0), ("bits", 10**7)]
 )
-def test_trees_that_lead_astray_are_fitted_anew(few: Samples, fresh: BoostedPredictor, field: str, value: int) -> None:
-    boosted(few)
-    path = store_path(few, Design())
-    with np.load(path) as file:
+def test_trees_that_lead_astray_are_fitted_anew(
+    few: Samples, fresh: BoostedPredictor, stored: Path, field: str, value: int
+) -> None:
+    with np.load(stored) as file:
         arrays = dict(file)
     nodes = arrays["tool.nodes"]
     inner = nodes["kind"] == 2 if field == "bits" else nodes["kind"] > 0
     nodes[field][np.flatnonzero(inner)[0]] = value
-    np.savez(path, **arrays)
+    np.savez(stored, **arrays)
     assert _alike(boosted(few), fresh, few)
 
 
 @pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda _: b"", lambda _: b"no archive"])
-def test_a_broken_file_is_written_anew(few: Samples, fresh: BoostedPredictor, spoil: object) -> None:
-    boosted(few)
-    path = store_path(few, Design())
-    whole = path.read_bytes()
-    path.write_bytes(spoil(whole))  # type: ignore[operator]
+def test_a_broken_file_is_written_anew(few: Samples, fresh: BoostedPredictor, stored: Path, spoil: object) -> None:
+    whole = stored.read_bytes()
+    stored.write_bytes(spoil(whole))  # type: ignore[operator]
     assert _alike(boosted(few), fresh, few)
-    assert len(path.read_bytes()) == len(whole)
+    assert len(stored.read_bytes()) == len(whole)
 
 
 def test_without_a_writable_cache_it_fits(

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -6,7 +7,8 @@ import pytest
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from tests.real_backend.stand_in import StandIn
 
-PATIENCE = {"connect_s": 1.0, "first_token_s": 5.0, "stall_s": 3.0, "control_s": 1.0, "backoff_s": 0.01}
+# Long: a busy machine may be slow to answer. Tests that want something never answered say how long to wait for it.
+PATIENCE = {"connect_s": 20.0, "first_token_s": 120.0, "stall_s": 60.0, "control_s": 20.0, "backoff_s": 0.01}
 
 
 def fleet_of(servers: list[StandIn], **changes: Any) -> LiveFleetConfig:  # noqa: ANN401 - fields of the fleet
@@ -19,6 +21,17 @@ def fleet_of(servers: list[StandIn], **changes: Any) -> LiveFleetConfig:  # noqa
     del nodes[len(servers) :]
     document["client"] |= PATIENCE | {"scrape_s": 0.05, "backoff_max_s": 0.2, "breaker_open_s": 0.1}
     return LiveFleetConfig.model_validate(document | changes)
+
+
+def impatient(fleet: LiveFleetConfig, **client: float) -> LiveFleetConfig:
+    """The fleet with a client that waits less long."""
+    return fleet.model_copy(update={"client": fleet.client.model_copy(update=client)})
+
+
+@pytest.fixture(autouse=True)
+def no_decision_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the acting policy in place on a machine that has too much else to do to decide in time."""
+    monkeypatch.setattr("maestro_gym.real_backend.control.decide.LATE_S", math.inf)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Live runs over stand-ins, as the tests of the controller need them, and what must hold of every one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.state import STAGE_FINISHED
+from tests.real_backend.contract import HANG_S
 
 SHORT = str(Path(__file__).with_name("short.yaml"))
 
 
 def short_scenario(
-    fleet: LiveFleetConfig, folder: Path, *, rate_rps: float = 20.0, horizon_s: float = 2.0, drain_s: float = 30.0
+    fleet: LiveFleetConfig, folder: Path, *, rate_rps: float = 40.0, horizon_s: float = 1.0, drain_s: float = HANG_S
 ) -> Scenario:
-    """A couple of seconds of short workflows on a fleet."""
+    """A second of short workflows on a fleet."""
     workload = {"family": SHORT, "rate_rps": rate_rps}
     document = scenario_document(fleet, workload, horizon_s=horizon_s, drain_s=drain_s)
     return Scenario(write_scenario(document, folder / "scenario.yaml"))
@@ -42,7 +43,7 @@ def controller_of(
     return Controller(RunSettings(fleet, scenario, folder, **options), loaded)
 
 
-def run(controller: Controller, limit_s: float = 60.0) -> Controller:
+def run(controller: Controller, limit_s: float = HANG_S) -> Controller:
     asyncio.run(asyncio.wait_for(controller.run(), limit_s))
     return controller
 
@@ -55,14 +56,28 @@ async def in_the_midst(controller: Controller, task: asyncio.Task[None]) -> None
     assert len(controller.traffic.finishes) < len(controller.episode.stages)
 
 
-def during(controller: Controller, trouble: Callable[[], Awaitable[None]], limit_s: float = 60.0) -> Controller:
-    """Run, and make trouble in the midst of it."""
+async def until(state: Callable[[], bool]) -> None:
+    """Wait for a state, however long the machine takes to reach it."""
+    while not state():
+        await asyncio.sleep(0.005)
+
+
+def during(
+    controller: Controller, trouble: Callable[[], Coroutine[Any, Any, None]], limit_s: float = HANG_S
+) -> Controller:
+    """Run, and make trouble in the midst of it; the trouble must be over before the run is."""
 
     async def main() -> None:
-        task = asyncio.create_task(controller.run())
-        await in_the_midst(controller, task)
-        await asyncio.wait_for(trouble(), limit_s)
-        await asyncio.wait_for(task, limit_s)
+        async with asyncio.timeout(limit_s):
+            task = asyncio.create_task(controller.run())
+            await in_the_midst(controller, task)
+            making = asyncio.create_task(trouble())
+            await asyncio.wait({task, making}, return_when=asyncio.FIRST_COMPLETED)
+            if not making.done():
+                await task
+                raise AssertionError("the run ended before the trouble was over")
+            await making
+            await task
 
     asyncio.run(main())
     return controller

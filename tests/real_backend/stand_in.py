@@ -7,6 +7,7 @@ real server.
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,22 @@ import uvicorn
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 BLOCK = 32
 VOCAB = 2048
+
+
+class _Listener(uvicorn.Server):
+    """Dies at once when it is told to, where uvicorn says good-bye to every connection and waits."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(0.005)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # The loop closes what was aborted in its next round.
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -52,7 +69,14 @@ class _Job:
 
 
 class StandIn:
-    """The server; a context manager that listens on loopback in a thread of its own."""
+    """The server; a context manager that listens on loopback in a thread of its own.
+
+    Attributes:
+        pace: Awaited before every step of the engine; None waits for `step_s`. A test whose outcome must not depend on
+            how quick the machine is lets it wait for a state.
+        steps: Steps that the engine has made.
+        paths: What it was asked for since it was started.
+    """
 
     def __init__(
         self,
@@ -71,6 +95,8 @@ class StandIn:
         self.model, self.port, self.step_s, self.max_num_seqs = model, port, step_s, max_num_seqs
         self.kv_tokens, self.max_model_len, self.max_queued = kv_tokens, max_model_len, max_queued
         self.dev_mode, self.priority, self.api_key = dev_mode, priority, api_key
+        self.pace: Callable[[], Awaitable[None]] | None = None
+        self.steps = 0
         self.faults = Faults()
         self.finished_ids: list[str] = []
         self.bodies: list[dict[str, Any]] = []
@@ -78,6 +104,7 @@ class StandIn:
         self._restart()
 
     def _restart(self) -> None:
+        self.paths: list[str] = []
         self.running: list[_Job] = []
         self.waiting: list[_Job] = []
         self.counters = dict.fromkeys(
@@ -104,7 +131,7 @@ class StandIn:
         config = uvicorn.Config(
             self._app, host="127.0.0.1", port=self.port, log_level="critical", lifespan="off", interface="asgi3"
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Listener(config)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
         while not self._server.started:
@@ -121,9 +148,8 @@ class StandIn:
 
     def stop(self) -> None:
         """Die: connections are cut, as if the process had been killed."""
-        self._server.force_exit = True
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
 
     # --- the engine ----------------------------------------------------------------------------
 
@@ -139,7 +165,8 @@ class StandIn:
 
     async def _step(self) -> None:
         while True:
-            await asyncio.sleep(self.step_s)
+            await (asyncio.sleep(self.step_s) if self.pace is None else self.pace())
+            self.steps += 1
             if self._asleep or self._paused:
                 continue
             self._admit()
@@ -199,6 +226,7 @@ class StandIn:
             if not event.get("more_body"):
                 break
         path, method = scope["path"], scope["method"]
+        self.paths.append(path)
         query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
         if self.api_key and path.startswith("/v1/") and headers.get("authorization") != f"Bearer {self.api_key}":
             await _json(send, 401, {"error": {"message": "Unauthorized"}})

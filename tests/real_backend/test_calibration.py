@@ -52,8 +52,8 @@ def test_a_stand_in_is_measured_at_its_own_pace(tmp_path: Path) -> None:
         config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
         found = measure_fleet(fleet, config, 2, lambda _: None)
     gaps = [point.seconds for point in found.points if point.kind == "decode"]
-    # No upper bounds: the machine may have much else to do.
-    assert min(gaps) > 0.009
+    # No upper bound, and none on each: a busy machine stretches gaps, and shortens one whose first token came late.
+    assert np.median(gaps) > 0.009
     assert {point.kind for point in found.points} == set(KINDS)
     assert found.kv_tokens == {"n0/mid": 3136}
     assert set(found.wake_s) == {"n0/mid"}

@@ -56,7 +56,7 @@ def test_a_live_run_has_the_metrics_of_a_simulated_one(two_servers: list[StandIn
 
 
 def test_the_books_keep_the_budget_that_the_engine_holds(server: StandIn, tmp_path: Path) -> None:
-    controller = run(controller_of(fleet_of([server]), tmp_path, rate_rps=40.0))
+    controller = run(controller_of(fleet_of([server]), tmp_path, horizon_s=2.0))
     unit = 8192.0
     # One block of the engine a sequence, less what the books had rounded up themselves.
     assert np.quantile(controller.engines.kv_excess_bytes, 0.9) <= 4 * 32 * unit
@@ -118,6 +118,20 @@ def test_a_rule_that_is_never_legal_is_replaced_by_the_safe_policy(server: Stand
     assert decisions[-1]["by"] == "fallback"
 
 
+def test_a_policy_that_is_late_again_and_again_is_replaced_by_the_safe_one(
+    server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However quick the machine is, no decision takes less than no time.
+    monkeypatch.setattr("maestro_gym.real_backend.control.decide.LATE_S", -1.0)
+    controller = run(controller_of(fleet_of([server]), tmp_path))
+    assert_nothing_lost(controller)
+    assert controller.books.deciders.replaced
+    decisions = [event for event in log_of(controller) if event["event"] == "decision"]
+    # What was late is answered all the same, so it is used.
+    assert [(d.get("by"), d["trouble"]) for d in decisions[:3]] == [("policy", "late")] * 3
+    assert {(d["by"], d["trouble"]) for d in decisions[3:]} == {("fallback", "policy replaced")}
+
+
 def test_a_fleet_that_does_not_answer_is_one_paragraph(server: StandIn, tmp_path: Path) -> None:
     fleet = fleet_of([server])
     server.stop()
@@ -146,7 +160,7 @@ def sleepy_fleet(servers: list[StandIn]) -> LiveFleetConfig:
 @pytest.mark.parametrize("policy", ["maestro", "fcfs", "no-colocation"])
 def test_models_take_turns_by_sleep_and_wake(tmp_path: Path, policy: str) -> None:
     with StandIn("mid") as one, StandIn("other") as two:
-        controller = run(controller_of(sleepy_fleet([one, two]), tmp_path, policy, rate_rps=5.0))
+        controller = run(controller_of(sleepy_fleet([one, two]), tmp_path, policy, rate_rps=5.0, horizon_s=2.0))
         assert_nothing_lost(controller)
         kinds = [event["event"] for event in log_of(controller)]
         assert kinds.count("promoted") == kinds.count("promote") > 0

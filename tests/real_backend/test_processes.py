@@ -13,6 +13,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.fleet.local import bring_down, bring_up
 from maestro_gym.real_backend.fleet.processes import fleet_folder, group_alive, read_notes
 from maestro_gym.real_backend.fleet.status import fleet_rows
+from tests.real_backend.contract import HANG_S
 from tests.real_backend.runs import assert_nothing_lost, controller_of, log_of, run
 from tests.real_backend.stand_in import StandIn
 
@@ -42,9 +43,9 @@ def _fleet(engines: list[dict[str, Any]], *args: str) -> LiveFleetConfig:
         "command": [sys.executable, "-m", "tests.real_backend.stand_in_program"],
         "env": {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
         "args": list(args),
-        "ready_s": 60,
+        "ready_s": HANG_S,
     }
-    document["client"] |= {"scrape_s": 0.1, "connect_s": 1.0, "control_s": 2.0}
+    document["client"] |= {"scrape_s": 0.1}
     return LiveFleetConfig.model_validate(document)
 
 
@@ -85,7 +86,7 @@ def test_models_take_turns_by_starting_and_ending_processes(tmp_path: Path) -> N
     try:
         bring_up(fleet, lambda _: None)
         assert len(read_notes(fleet_folder(fleet))) == 1
-        controller = run(controller_of(fleet, tmp_path, "maestro", rate_rps=2.0, drain_s=90.0), 120)
+        controller = run(controller_of(fleet, tmp_path, "maestro", rate_rps=2.0, horizon_s=2.0))
         assert_nothing_lost(controller)
         kinds = [event["event"] for event in log_of(controller)]
         assert kinds.count("promoted") > 0

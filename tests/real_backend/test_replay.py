@@ -30,7 +30,7 @@ def live_run(servers: list[StandIn], folder: Path, **scale: float) -> tuple[Live
 
 
 def test_a_replay_serves_the_same_workflows_where_the_log_says(two_servers: list[StandIn], tmp_path: Path) -> None:
-    fleet, scenario, policy, folder = live_run(two_servers, tmp_path, horizon_s=3.0)
+    fleet, scenario, policy, folder = live_run(two_servers, tmp_path, horizon_s=1.5)
     assert scenario_of_run(folder) == tmp_path / "scenario.yaml"
     rows, simulated = replay(folder, fleet, scenario, policy)
     assert [list(row) for row in rows] == [["measure", "live", "decided anew", "placed as logged"]] * len(rows)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from maestro_gym.real_backend.fleet.processes import (
     stop_server,
     write_note,
 )
+from tests.real_backend.contract import HANG_S
 
 SLEEPER = "import time\nwhile True: time.sleep(0.05)"
 PARENT = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); time.sleep(600)"
@@ -31,11 +33,16 @@ def _start(folder: Path, code: str) -> ServerNote:
     )
 
 
-def _until_logged(note: ServerNote, word: str) -> None:
-    deadline = time.monotonic() + 10
-    while word not in Path(note.log).read_text(encoding="utf-8").partition("\n===")[2].partition("\n")[2]:
+def _until(state: Callable[[], bool]) -> None:
+    """Wait for a state, however busy the machine is; the deadline is only a guard against waiting for ever."""
+    deadline = time.monotonic() + HANG_S
+    while not state():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def _logged(note: ServerNote) -> str:
+    return Path(note.log).read_text(encoding="utf-8").partition("\n===")[2].partition("\n")[2]
 
 
 def test_a_stopped_server_leaves_no_process_and_no_note(tmp_path: Path) -> None:
@@ -49,17 +56,14 @@ def test_a_stopped_server_leaves_no_process_and_no_note(tmp_path: Path) -> None:
 
 def test_a_server_deaf_to_sigterm_is_killed(tmp_path: Path) -> None:
     note = _start(tmp_path, STUBBORN)
-    _until_logged(note, "deaf")
+    _until(lambda: "deaf" in _logged(note))
     assert not stop_server(tmp_path, note, grace_s=0.2)
     assert not group_alive(note.pid)
 
 
 def test_a_server_that_ended_by_itself_is_not_alive(tmp_path: Path) -> None:
     note = _start(tmp_path, "pass")
-    deadline = time.monotonic() + 10
-    while note.alive:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    _until(lambda: not note.alive)
     assert stop_server(tmp_path, note)
 
 

@@ -28,6 +28,12 @@ def fleet_file(two_servers: list[StandIn], tmp_path: Path, monkeypatch: pytest.M
     return path
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End a fit early: the noise of a machine makes it long, and how good it is other tests tell."""
+    monkeypatch.setattr("maestro_gym.real_backend.validation.calibrate_fleet._MOST_STEPS", 6)
+
+
 def test_status_shows_every_server(fleet_file: Path, two_servers: list[StandIn], tmp_path: Path) -> None:
     two_servers[1].stop()
     result = _invoke("fleet", "status", "--fleet", fleet_file, "--probe", "--json", tmp_path / "status.json")
@@ -37,6 +43,7 @@ def test_status_shows_every_server(fleet_file: Path, two_servers: list[StandIn],
     assert "priority" in rows[0]["can"]
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_calibrate_writes_hardware_that_a_scenario_takes(fleet_file: Path, tmp_path: Path) -> None:
     hardware = tmp_path / "mine.yaml"
     result = _invoke("calibrate", "--fleet", fleet_file, "--repeats", 1, "--out", hardware)
@@ -69,6 +76,7 @@ def test_a_live_run_leaves_results_and_can_be_resumed(fleet_file: Path, tmp_path
     assert len(finished) == len(set(finished)) == row["stages"]
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_validation_leaves_numbers_and_plots_and_a_verdict(fleet_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "validation"
     words = ("--fleet", fleet_file, "-w", SHORT, "--load", 0.3, "--horizon", 1.5, "--repeats", 1)
