@@ -36,7 +36,7 @@ def _note(fleet: LiveFleetConfig, node: int) -> ServerNote:
 
 
 async def _until_busy(controller: Controller, node: int) -> None:
-    while not controller.books.running(node):
+    while not controller.fleet_state.running(node):
         await asyncio.sleep(0.01)
 
 
@@ -48,7 +48,7 @@ def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Pat
     assert facts["stages_finished_twice"] == 0
     # A block of the engine a sequence is what rounding may put the gauge above the books.
     assert facts["kv_gauge_over_books_bytes"]["p90"] <= 4 * 32 * 8192
-    hits = controller.books.view.stages["prefix_hit_tokens"][0]
+    hits = controller.fleet_state.view.stages["prefix_hit_tokens"][0]
     assert hits.sum() > 0
 
 

@@ -68,7 +68,7 @@ def test_a_live_episode_looks_like_a_simulated_one_and_finishes_every_workflow(
     assert info["workflows_finished"] == info["workflows_arrived"] > 0
     controller = env.batch.controller
     assert_nothing_lost(controller)
-    workflows = controller.books.view.workflows[0, : info["workflows_arrived"]]
+    workflows = controller.fleet_state.view.workflows[0, : info["workflows_arrived"]]
     in_system_s = workflows["weight"] * (workflows["finished_s"] - workflows["arrival_s"])
     assert residence == pytest.approx(-in_system_s.sum(), rel=1e-6)
     decisions = [event for event in log_of(controller) if event.get("by") == "agent"]

@@ -201,7 +201,7 @@ class _Seat:
             return
         if not self._batch.options.evaluation:
             # A training episode is cut at its horizon; that the system happened to drain is not its end.
-            controller.books.core.env["done"][0] = DONE_TIME
+            controller.fleet_state.core.env["done"][0] = DONE_TIME
         self._shown.put(show_alone(self.runner, 0, NO_TIER))
 
 

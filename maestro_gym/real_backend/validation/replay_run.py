@@ -19,7 +19,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.control.event_log import read_events
-from maestro_gym.real_backend.validation.twin import SimulatedTwin
+from maestro_gym.real_backend.validation.simulated_fleet import SimulatedFleet
 from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.legal import can_route, can_send
 from maestro_gym.scheduling.policy import Policy, Rule, RuleFunction
@@ -77,7 +77,7 @@ def replay(
     simulated = {}
     columns = {"live": _measures(live, output, episode.stages["workflow"], episode.workflows["arrival_s"])}
     for name, acting in (("decided anew", policy), ("placed as logged", placed)):
-        result = SimulatedTwin(fleet)(
+        result = SimulatedFleet(fleet)(
             scenario, acting, split=header["split"], seed=int(header["seed"]), index=int(header["index"])
         )
         times = {key: result.stages[key] for key in TIMES}

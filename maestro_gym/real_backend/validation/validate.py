@@ -33,7 +33,7 @@ from maestro_gym.real_backend.control.run import LiveRunner
 from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.validation.calibrate_fleet import CalibratedGpu, fit_hardware, point_rows, write_hardware
 from maestro_gym.real_backend.validation.measure_servers import Measured, measure_fleet
-from maestro_gym.real_backend.validation.twin import SimulatedTwin
+from maestro_gym.real_backend.validation.simulated_fleet import SimulatedFleet
 from maestro_gym.scheduling.policy import Policy
 
 METRICS = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment")
@@ -133,7 +133,7 @@ def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: T
     write_hardware(pooled, folder / "hardware.yaml")
     _write_calibrated(plan, pooled, measured, rate_rps, folder / "simulated.yaml")
     tell("the same in the calibrated simulator")
-    simulated = _compare(plan, folder / "simulated.yaml", Runner(load_policy, SimulatedTwin(fleet)))
+    simulated = _compare(plan, folder / "simulated.yaml", Runner(load_policy, SimulatedFleet(fleet)))
     (folder / "simulated").mkdir(exist_ok=True)
     write_results(simulated, folder / "simulated")
     found = Validation(

@@ -14,7 +14,7 @@ from maestro_gym.scheduling.policy import Policy
 
 
 @dataclass(frozen=True, eq=False)
-class SimulatedTwin:
+class SimulatedFleet:
     """Runs episodes in the simulator, on the fleet as its file says.
 
     Attributes:
