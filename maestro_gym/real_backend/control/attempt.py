@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from maestro_gym.real_backend.vllm.client import Answer
+from maestro_gym.real_backend.vllm.completion import Answer
 from maestro_gym.real_backend.vllm.server import Server
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from maestro_gym.real_backend.control import moves
 from maestro_gym.real_backend.control.attempt import Attempt
 from maestro_gym.real_backend.control.context import LiveContext
-from maestro_gym.real_backend.vllm.client import Answer, Request
+from maestro_gym.real_backend.vllm.completion import Answer, Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 from maestro_gym.real_backend.vllm.prompts import Prompts
 from maestro_gym.real_backend.vllm.server import Server

@@ -16,7 +16,8 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.fleet.processes import fleet_folder, read_notes
 from maestro_gym.real_backend.fleet.tiny_model import FIRST_TEXT_TOKEN
 from maestro_gym.real_backend.vllm.capabilities import Capabilities, probe
-from maestro_gym.real_backend.vllm.client import Answer, NodeClient, Request
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Answer, Request
 from maestro_gym.real_backend.vllm.node_error import NodeError
 
 OUTPUT_TOKENS = 40

@@ -7,7 +7,8 @@ import uuid
 from dataclasses import dataclass, field, fields
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.vllm.client import NodeClient, Request
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 PROBE_PROMPT = tuple(range(10, 26))
