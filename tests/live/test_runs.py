@@ -46,7 +46,7 @@ def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Pat
     assert_nothing_lost(controller)
     facts = live_facts(controller)
     assert facts["stages_finished_twice"] == 0
-    # A block of the engine a sequence is what rounding may put the gauge above the books.
+    # Rounding may put the gauge above the reservations by one block of the engine per sequence.
     assert facts["kv_gauge_over_books_bytes"]["p90"] <= 4 * 32 * 8192
     hits = controller.fleet_state.view.stages["prefix_hit_tokens"][0]
     assert hits.sum() > 0

@@ -69,7 +69,7 @@ def during(controller: Controller, trouble: Callable[[], Awaitable[None]], limit
 
 
 def assert_nothing_lost(controller: Controller) -> None:
-    """Every workflow is finished once, in the order of its graph, and the books are empty."""
+    """Every workflow is finished once, in the order of its graph, and the fleet state is empty."""
     episode = controller.episode
     view, _, core = controller.fleet_state.simulation.state
     stages = view.stages[0, : len(episode.stages)]

@@ -55,10 +55,10 @@ def test_a_live_run_has_the_metrics_of_a_simulated_one(two_servers: list[StandIn
     assert facts["stages_finished_twice"] == 0
 
 
-def test_the_books_keep_the_budget_that_the_engine_holds(server: StandIn, tmp_path: Path) -> None:
+def test_reservations_keep_to_the_pool_that_the_engine_holds(server: StandIn, tmp_path: Path) -> None:
     controller = run(controller_of(fleet_of([server]), tmp_path, rate_rps=40.0))
     unit = 8192.0
-    # One block of the engine a sequence, less what the books had rounded up themselves.
+    # One block of the engine per sequence, less what the reservations had rounded up themselves.
     assert np.quantile(controller.engines.kv_excess_bytes, 0.9) <= 4 * 32 * unit
     pool = controller.fleet_state.view.engines["kv_pool_bytes"][0, 0].max()
     assert pool == (3136 - 4 * 16) * unit
@@ -152,6 +152,6 @@ def test_models_take_turns_by_sleep_and_wake(tmp_path: Path, policy: str) -> Non
         assert kinds.count("promoted") == kinds.count("promote") > 0
         assert kinds.count("demoted") == kinds.count("demote") > 0
         assert {len(one.finished_ids) > 1, len(two.finished_ids) > 0} == {True}
-        # What the books say of residency is what the servers say.
+        # What the fleet state says of residency is what the servers say.
         awake = [controller.fleet_state.awake(0, model) for model in range(2)]
         assert awake == [not one._asleep, not two._asleep]

@@ -48,10 +48,10 @@ def test_a_live_episode_looks_like_a_simulated_one_and_finishes_every_workflow(
     tier: str, options: dict[str, object], tmp_path: Path
 ) -> None:
     env = make(tier, evaluation=True, **options)
-    twin = gymnasium.make(f"maestro_gym:{env_id(tier)}", scenario=str(tmp_path / "scenario.yaml")).unwrapped
-    assert env.observation_space == twin.observation_space
-    assert env.action_space == twin.action_space
-    _, simulated = twin.reset(seed=0)
+    simulated_env = gymnasium.make(f"maestro_gym:{env_id(tier)}", scenario=str(tmp_path / "scenario.yaml")).unwrapped
+    assert env.observation_space == simulated_env.observation_space
+    assert env.action_space == simulated_env.action_space
+    _, simulated = simulated_env.reset(seed=0)
     observation, info = env.reset(seed=0)
     steps, residence, terminated, truncated = 0, 0.0, False, False
     while not terminated and not truncated:
