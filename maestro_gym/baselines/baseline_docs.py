@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from maestro_gym.baselines.catalogue import FITNESSES, NODES, ORDERS, RECLAIMS, ROUTINGS, Part
-from maestro_gym.baselines.registry import TABLE, load_policy
+from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, TABLE, load_policy
+from maestro_gym.scheduling.rules import Declared
 
 _INTRODUCTION = """# Baselines
 
 <!-- Written by `make docs` from the registry; do not edit by hand. -->
 
-A policy is a triple of rules: global (order of the ready stages, and cluster choice), cluster (choice of
-node) and node (admission, reservation, residency; with it goes the reclaim rule, asked when memory is short).
+A policy has four rules: global (the order of the ready stages, and the choice of cluster), cluster (the choice of
+node), node (admission, reservation, residency) and reclaim (what gives way when memory is short). Every rule is one
+file of `maestro_gym/baselines/`, in the folder of its tier: `orders/`, `cluster/`, `node/`, `reclaim/`.
 
 A rival of one tier stands in the table twice: completed with plain companions (FCFS, warm join-shortest-queue,
-vLLM's own admission) and, as `name+maestro`, with Maestro's rules on the other tiers.
+vLLM's own admission) and, as `name+maestro`, with Maestro's rules on the other tiers. A routing brings the choice of
+cluster that goes with it: the cluster of the best node of the fleet.
 
-**Class** is what the rules global, cluster, node, reclaim may read: N past and present, P predictions too,
+**Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
+A sentinel test asks every rule again with its future and its predictions changed, and expects the same answer.
 
 **Sources.** Maestro is *Maestro: Workload-Aware Cross-Cluster Scheduling for LLM-Based Multi-Agent Systems*
 (Wang et al., ICDCS 2026, arXiv 2606.12950); F1 to F10 are its formulas. V: read in a public source. V-author: in
@@ -27,44 +30,66 @@ the first author's public notes. V-2nd: in a third party's summary or code. I: i
 
 _CHOICES = """## Modelling choices that all rules share
 
-- **Late binding** (`gates.py`). A stage goes to a node without its model when that node can start the model
-  without harm and no node has or expects it, or when it has waited as long as the start takes. A node takes stages
-  of one absent model at a time, for half its queue. The oblivious routings (random, round-robin, jsq) do not do so.
-- **Displacement** (`displacement.py`). A model that no node has displaces others when its stages have waited, in
-  stage-seconds, as long as the displaced stages would; on the node where that is least.
-- **Patience and stay** (`room.py`). Engines drain for a stage that has waited max(2 s, T_ready); a model with
-  waiting stages stays at least T_ready of the newcomer.
+How long a stage waits for a node that has its model, and who gives way for it, is the same for Maestro and for all
+rivals that look at residency: [late_binding.md](late_binding.md) says each choice, with its reason and its test. The
+oblivious routings (random, round-robin, jsq) do not bind late.
+
 - **Work conservation.** A stage that no node can take does not hold up those behind it.
 - **Fitness scale.** The percentiles of F2 are frozen in `configs/baselines/fitness.yaml`, measured on validation
-  episodes by `python -m maestro_gym.baselines.measure quick paper`.
+  episodes by `python -m maestro_gym.baselines.maestro.measure quick paper`.
 
 What these decisions cannot express is left out: token-level switching (Aegaeon), live migration (Llumnix), SM
 shares (MuxServe), eviction of running requests for others (QLM).
 
 ## A rule of your own
 
-One Python file, completed with Maestro's rules on the other tiers; `--policy my_rule.py:FewestRunning`.
+One Python file, with the same declaration as the rules above. It is completed as the rivals of the table are:
+`--policy my_rule.py:RULE` puts plain companions around it, `--policy my_rule.py:RULE+maestro` Maestro's rules.
 The file is executed: use only what you trust.
 
 ```python
+from maestro_gym.scheduling.rules import route_by
+from maestro_gym.scheduling.view import num_running
+
+
+def cost(view, e, stage, node):
+    return float(num_running(view, e, node))
+
+
+RULE = route_by(cost, name="fewest-running", information="N", description="fewest admitted stages", source="my idea")
+```
+
+`maestro-gym policies --check my_rule.py:RULE` runs the sentinel over it. `maestro_gym/scheduling` is all that a rule
+imports: `view.py` reads the state, `load_signals.py` and `estimates.py` say what a scheduler can reckon, `legal.py`
+what is possible, `actions.py` makes the codes of actions. `examples/` holds a rule and a fleet to start from.
+
+| declare | with | tier |
+| --- | --- | --- |
+| `order_by` | `key(view, oracle, e, stage)`, smaller is sooner; `band` where some go strictly before others | global |
+| `route_by` | `cost(view, e, stage, node)`, smaller is better; `gate=LATE`, `OPEN` or `HOME` | cluster |
+| `serve_by` | an order and a reservation level | node |
+| `reclaim_by` | `rank(view, e, candidate, growth)` and `cost(view, e, candidate)` | reclaim |
+
+A rule that none of these forms can express is a class with a function that decides from nothing:
+
+```python
 from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.view import cluster_of, cluster_to_route_in, num_nodes, stage_to_route
 
 
-class FewestRunning:
-    \"\"\"The node with the fewest admitted stages.\"\"\"
+class FirstWithRoom:
+    \"\"\"The first node of the cluster that has room.\"\"\"
 
-    tier = "cluster"
+    tier = "cluster"  # global, cluster, node or reclaim
     information = "N"
 
     @staticmethod
     def decide(view, oracle, e):
-        best, fewest = -1, 1 << 30
-        for node in range(view.world.nodes.shape[0]):
-            if view.world.nodes[node].cluster != view.clock[e].cluster:
-                continue
-            if can_route(view, e, view.clock[e].stage, node) and view.nodes[e, node].running < fewest:
-                best, fewest = node, view.nodes[e, node].running
-        return best
+        stage, cluster = stage_to_route(view, e), cluster_to_route_in(view, e)
+        for node in range(num_nodes(view)):
+            if cluster_of(view, node) == cluster and can_route(view, e, stage, node):
+                return node
+        return -1
 ```
 """
 
@@ -75,7 +100,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _parts(title: str, parts: dict[str, Part]) -> str:
+def _parts(title: str, parts: Mapping[str, Declared]) -> str:
     rows = ([f"`{name}`", part.information, part.description, part.source, part.choice] for name, part in parts.items())
     return f"## {title}\n\n" + _table(("name", "class", "what it does", "source", "modelling choice"), rows)
 
@@ -83,20 +108,20 @@ def _parts(title: str, parts: dict[str, Part]) -> str:
 def baselines_markdown() -> str:
     """The whole page."""
     policies = []
-    for name, triple in TABLE.items():
+    for name, parts in TABLE.items():
         policy = load_policy(name)
         rules = [f"`{rule.name}`" for rule in policy.rules]
         classes = " ".join(rule.information for rule in policy.rules)
-        policies.append([f"`{name}`", *rules, classes, triple.description])
+        policies.append([f"`{name}`", *rules, classes, parts.description])
     head = ("policy", "global", "cluster", "node", "reclaim", "class", "what it is compared for")
     return "\n".join(
         (
             _INTRODUCTION,
             "## Policies\n\n" + _table(head, policies),
             _parts("Orders of the global queue", ORDERS),
-            _parts("Choice of node, and of cluster by the best node", {**FITNESSES, **ROUTINGS}),
-            _parts("Node rules", NODES),
-            _parts("Reclaim rules", RECLAIMS),
+            _parts("Choice of node, and of cluster by the best node", ROUTINGS),
+            _parts("Node rules", NODE_RULES),
+            _parts("Reclaim rules", RECLAIM_RULES),
             _CHOICES,
         )
     )

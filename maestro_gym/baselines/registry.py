@@ -1,21 +1,31 @@
-"""Every policy by name: the table of triples, and how a name becomes a policy.
+"""Every policy by name, and how one rule is completed to a policy.
 
-One-tier rivals come twice: ``edf`` with plain companions (FCFS, warm join-shortest-queue, vLLM's
-own admission) and ``edf+maestro`` with Maestro's rules on the other tiers.
+A rule is a file of ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``; this module finds it there. `complete` puts
+the other tiers around it, for the table of policies and for a rule from a user's file alike: ``plain`` companions
+(FCFS, warm join-shortest-queue, vLLM's own admission) or those of ``maestro``.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol, TypeVar, get_args
 
-from maestro_gym.baselines.catalogue import cluster_rule, global_rule, node_rule, reclaim_rule
-from maestro_gym.baselines.fitness import FitnessScale
-from maestro_gym.baselines.scales import scale_for
+from maestro_gym.baselines import cluster, node, orders, reclaim
+from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
+from maestro_gym.baselines.maestro.fitness import FitnessScale
+from maestro_gym.baselines.maestro.scales import scale_for
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_rule
 from maestro_gym.config import hint
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.scheduling.policy import Policy, Rule
+from maestro_gym.scheduling.rules import Declared, NodeRule, Order, ReclaimRule, Routing
+
+Around = Literal["plain", "maestro"]
+"""Whose rules stand around a rule: plain ones, or Maestro's."""
+
+AROUND: tuple[Around, ...] = get_args(Around)
 
 
 class _Config(Protocol):
@@ -32,111 +42,179 @@ class HasConfig(Protocol):
         ...
 
 
+DeclaredT = TypeVar("DeclaredT", bound=Declared)
+
+
+def _found(package: object, kind: type[DeclaredT]) -> dict[str, DeclaredT]:
+    """The rules of a folder by name: every module in it that holds a ``RULE``."""
+    rules: dict[str, DeclaredT] = {}
+    path, prefix = package.__path__, f"{package.__name__}."  # pyright: ignore[reportAttributeAccessIssue]
+    for module in pkgutil.iter_modules(path, prefix):
+        rule = getattr(importlib.import_module(module.name), "RULE", None)
+        if rule is None:
+            continue
+        if not isinstance(rule, kind) or rule.name in rules:
+            raise ValueError(f"{module.name}: RULE must be a {kind.__name__} with a name of its own")
+        rules[rule.name] = rule
+    return rules
+
+
+ORDERS = _found(orders, Order)
+ROUTINGS = _found(cluster, Routing)
+NODE_RULES = _found(node, NodeRule)
+RECLAIM_RULES = _found(reclaim, ReclaimRule)
+
+
 @dataclass(frozen=True)
-class Triple:
-    """A row of the table: names of rules, and what the policy is compared for.
+class Parts:
+    """What a policy is made of, declared and not yet compiled.
 
     Attributes:
-        global_name: order/placement of the global rule.
-        cluster_name: routing of the cluster rule.
-        node_name: node rule.
-        reclaim_name: reclaim rule.
-        description: one line.
+        order: Order of the ready stages, global tier.
+        placement: Whose best node chooses the cluster, global tier.
+        routing: Choice of node, cluster tier.
+        node: Admission, reservation and residency, node tier.
+        reclaim: What gives way when memory is short.
+        description: What the policy is compared for.
     """
 
-    global_name: str
-    cluster_name: str
-    node_name: str
-    reclaim_name: str
+    order: Order
+    placement: Routing
+    routing: Routing
+    node: NodeRule
+    reclaim: ReclaimRule
     description: str
 
-
-_PLAIN = Triple("fcfs/warm-jsq", "warm-jsq", "vllm", "vllm", "")
-_MAESTRO = Triple("maestro/maestro", "maestro", "maestro", "least-harm", "Maestro complete")
-
-_ORDER_RIVALS = ("fcfs", "workflow-fcfs", "edf", "sjf", "srtf", "oracle-srtf", "las")
-_ROUTING_RIVALS = (
-    "random",
-    "round-robin",
-    "jsq",
-    "warm-jsq",
-    "power-of-two",
-    "least-kv",
-    "session-affinity",
-    "llumnix",
-    "serverlessllm",
-    "llm-d",
-    "dynamo",
-)
+    def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
+        """The policy under a name; its functions compile when they are first called."""
+        return Policy(
+            name=name,
+            description=self.description,
+            global_rule=global_rule(self.order, self.placement, scale),
+            cluster_rule=cluster_rule(self.routing, scale),
+            node_rule=node_rule(self.node),
+            reclaim_rule=reclaim_rule(self.reclaim),
+            spec=spec,
+        )
 
 
-def _table() -> dict[str, Triple]:
+_COMPANIONS: dict[Around, Parts] = {
+    "plain": Parts(
+        order=ORDERS["fcfs"],
+        placement=ROUTINGS["warm-jsq"],
+        routing=ROUTINGS["warm-jsq"],
+        node=NODE_RULES["vllm"],
+        reclaim=RECLAIM_RULES["vllm"],
+        description="plain companions",
+    ),
+    "maestro": Parts(
+        order=ORDERS["maestro"],
+        placement=ROUTINGS["maestro"],
+        routing=ROUTINGS["maestro"],
+        node=NODE_RULES["maestro"],
+        reclaim=RECLAIM_RULES["least-harm"],
+        description="Maestro complete",
+    ),
+}
+
+
+def complete_parts(rule: Declared, around: Around) -> Parts:
+    """Put the rules of the other tiers around a declared rule.
+
+    A routing brings the choice of cluster that goes with it, a node rule the reclaim rule that belongs to it.
+    """
+    parts = _COMPANIONS[around]
+    if isinstance(rule, Order):
+        words, parts = ("global", "Maestro below"), replace(parts, order=rule)
+    elif isinstance(rule, Routing):
+        words, parts = ("cluster", "Maestro around it"), replace(parts, placement=rule, routing=rule)
+    elif isinstance(rule, NodeRule):
+        words, parts = ("node", "Maestro above"), replace(parts, node=rule)
+        if rule.reclaim:
+            parts = replace(parts, reclaim=RECLAIM_RULES[rule.reclaim])
+    elif isinstance(rule, ReclaimRule):
+        words, parts = ("reclaim", "Maestro above"), replace(parts, reclaim=rule)
+    else:
+        raise TypeError(f"{type(rule).__name__} is no rule that can be completed")
+    tail = f", {words[1]}" if around == "maestro" else ""
+    return replace(parts, description=f"{words[0]} rival: {rule.name}{tail}")
+
+
+def complete(rule: Declared | Rule, around: Around, *, scale: FitnessScale | None = None, spec: str = "") -> Policy:
+    """Complete one rule to a policy, as the table of policies does it for every rival.
+
+    Args:
+        rule: A declaration, or a rule that decides from nothing (`scheduling.policy.Rule`).
+        around: ``plain`` or ``maestro`` companions.
+        scale: The scenario's percentiles of Maestro's fitness; None takes the default.
+        spec: What ``load_policy`` was asked for.
+
+    Returns:
+        The policy, called as the rule, with ``+maestro`` where these are its companions.
+    """
+    scale = scale or FitnessScale()
+    name = rule.name if around == "plain" else f"{rule.name}+{around}"
+    if isinstance(rule, Rule):
+        return with_rule(_COMPANIONS[around].compiled(name, scale, spec), rule, name, spec)
+    return complete_parts(rule, around).compiled(name, scale, spec)
+
+
+def _table() -> dict[str, Parts]:
+    plain, maestro = _COMPANIONS["plain"], _COMPANIONS["maestro"]
+    class_fcfs, warm_jsq, raw = ORDERS["class-fcfs"], ROUTINGS["warm-jsq"], ROUTINGS["maestro-raw"]
     table = {
-        "maestro": _MAESTRO,
+        "maestro": maestro,
         "maestro-raw": replace(
-            _MAESTRO,
-            global_name="maestro/maestro-raw",
-            cluster_name="maestro-raw",
-            description="Maestro with fitness terms in raw time",
+            maestro, placement=raw, routing=raw, description="Maestro with fitness terms in raw time"
         ),
         "maestro-max-reservation": replace(
-            _MAESTRO, node_name="maestro-max", description="Maestro without predicted reservation"
+            maestro, node=NODE_RULES["maestro-max"], description="Maestro without predicted reservation"
         ),
         "maestro-fcfs": replace(
-            _MAESTRO,
-            global_name="class-fcfs/maestro",
-            node_name="class-fcfs",
-            description="Maestro without SRTF on T_rem",
+            maestro, order=class_fcfs, node=NODE_RULES["class-fcfs"], description="Maestro without SRTF on T_rem"
         ),
         "maestro-no-preemption": replace(
-            _MAESTRO, global_name="maestro-no-preemption/maestro", description="Maestro without boundary preemption"
+            maestro, order=ORDERS["maestro-no-preemption"], description="Maestro without boundary preemption"
         ),
         "maestro-no-fitness": replace(
-            _MAESTRO,
-            global_name="maestro/warm-jsq",
-            cluster_name="warm-jsq",
-            description="Maestro without node fitness",
+            maestro, placement=warm_jsq, routing=warm_jsq, description="Maestro without node fitness"
         ),
-        "maestro-lru": replace(_MAESTRO, reclaim_name="lru", description="Maestro without least-harm reclaim"),
-        "maestro-no-prediction": Triple(
-            "class-fcfs/warm-jsq", "warm-jsq", "class-fcfs-max", "lru", "Maestro with nothing predicted"
+        "maestro-lru": replace(maestro, reclaim=RECLAIM_RULES["lru"], description="Maestro without least-harm reclaim"),
+        "maestro-no-prediction": Parts(
+            class_fcfs,
+            warm_jsq,
+            warm_jsq,
+            NODE_RULES["class-fcfs-max"],
+            RECLAIM_RULES["lru"],
+            "Maestro with nothing predicted",
         ),
     }
-    for name in _ORDER_RIVALS:
-        table[name] = replace(_PLAIN, global_name=f"{name}/warm-jsq", description=f"global rival: {name}")
-        table[f"{name}+maestro"] = replace(
-            _MAESTRO, global_name=f"{name}/maestro", description=f"global rival: {name}, Maestro below"
-        )
-    for name in _ROUTING_RIVALS:
-        table[name] = replace(
-            _PLAIN, global_name=f"fcfs/{name}", cluster_name=name, description=f"cluster rival: {name}"
-        )
-        table[f"{name}+maestro"] = replace(
-            _MAESTRO,
-            global_name=f"maestro/{name}",
-            cluster_name=name,
-            description=f"cluster rival: {name}, Maestro around it",
-        )
-    table["static-max"] = replace(
-        _PLAIN, node_name="static-max", description="node rival: static max-token reservation"
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES):
+        for rule in rules.values():
+            if rule.rival:
+                name = getattr(rule, "table_name", "") or rule.name
+                table[name] = complete_parts(rule, "plain")
+                table[f"{name}+maestro"] = complete_parts(rule, "maestro")
+    pinned, exclusive = ROUTINGS["pinned"], NODE_RULES["exclusive"]
+    table["no-colocation"] = Parts(
+        plain.order,
+        pinned,
+        pinned,
+        exclusive,
+        RECLAIM_RULES["lru"],
+        "one model on each node at a time, models pinned to nodes",
     )
-    table["static-max+maestro"] = replace(
-        _MAESTRO, node_name="static-max", reclaim_name="vllm", description="node rival: static-max, Maestro above"
-    )
-    table["edf-node"] = replace(_PLAIN, node_name="edf", description="node rival: EDF admission")
-    table["edf-node+maestro"] = replace(
-        _MAESTRO, node_name="edf", description="node rival: EDF admission, Maestro above"
-    )
-    table["no-colocation"] = Triple(
-        "fcfs/pinned", "pinned", "exclusive", "lru", "one model a node at a time, models pinned to nodes"
-    )
-    table["no-colocation+maestro"] = Triple(
-        "maestro/pinned", "pinned", "exclusive", "least-harm", "No-Colocation under Maestro's global order"
+    table["no-colocation+maestro"] = replace(
+        maestro,
+        placement=pinned,
+        routing=pinned,
+        node=exclusive,
+        description="No-Colocation under Maestro's global order",
     )
     return table
 
 
-TABLE: dict[str, Triple] = _table()
+TABLE: dict[str, Parts] = _table()
 """All named policies."""
 
 
@@ -145,45 +223,49 @@ def policy_names() -> tuple[str, ...]:
     return tuple(TABLE)
 
 
-def _build(name: str, triple: Triple, scale: FitnessScale) -> Policy:
-    return Policy(
-        name=name,
-        description=triple.description,
-        global_rule=global_rule(triple.global_name, scale),
-        cluster_rule=cluster_rule(triple.cluster_name, scale),
-        node_rule=node_rule(triple.node_name, scale),
-        reclaim_rule=reclaim_rule(triple.reclaim_name, scale),
-        spec=name,
-    )
-
-
 def with_rule(policy: Policy, rule: Rule, name: str, spec: str) -> Policy:
     """The same policy with one rule exchanged for another of its tier."""
-    fields = {"global": "global_rule", "cluster": "cluster_rule", "node": "node_rule", "reclaim": "reclaim_rule"}
-    return replace(policy, **{fields[rule.tier]: rule}, name=name, spec=spec, description=rule.description)
+    return replace(policy, **{f"{rule.tier}_rule": rule}, name=name, spec=spec, description=rule.description)
 
 
 def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
     """Make a policy from its name, or from a user's rule in a Python file.
 
     Args:
-        spec: a name of the table, or ``path/to/file.py:Name`` of a rule of the user's own, which is
-            completed with Maestro's rules on the other tiers.
-        scenario: chooses the frozen percentiles of Maestro's fitness; None takes the default scale.
+        spec: A name of the table, or ``path/to/file.py:Name`` of a rule of the user's own, which is completed with
+            plain companions; ``path/to/file.py:Name+maestro`` puts Maestro's rules around it.
+        scenario: Chooses the frozen percentiles of Maestro's fitness; None takes the default scale.
 
     Returns:
         The policy; its functions compile when they are first called.
 
     Raises:
-        MaestroError: when there is no such policy, file or rule.
+        MaestroError: When there is no such policy, file or rule.
     """
     scale = scale_for(scenario.config.name if scenario is not None else None)
     if is_user_spec(spec):
-        rule = load_user_rule(spec)
-        return with_rule(_build("maestro", _MAESTRO, scale), rule, rule.name, spec)
+        rule_spec, around = split_around(spec)
+        return complete(load_user_rule(rule_spec), around, scale=scale, spec=spec)
     if spec not in TABLE:
         raise MaestroError(
             f"no policy is called {spec!r}. {hint(spec, TABLE)} "
             f"A rule of your own is written as path/to/file.py:Name (see docs/baselines.md)."
         )
-    return _build(spec, TABLE[spec], scale)
+    return TABLE[spec].compiled(spec, scale, spec)
+
+
+def split_around(spec: str) -> tuple[str, Around]:
+    """Part the companions from the spec of a user's rule: ``file.py:Name+maestro``.
+
+    Raises:
+        MaestroError: When there are no such companions.
+    """
+    file, _, name = spec.partition(":")
+    name, plus, word = name.partition("+")
+    rule_spec = f"{file}:{name}" if name else file
+    if not plus:
+        return rule_spec, "plain"
+    for around in AROUND:
+        if word == around:
+            return rule_spec, around
+    raise MaestroError(f"policy {spec!r}: no companions are called {word!r}. {hint(word, AROUND)}")

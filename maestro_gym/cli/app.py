@@ -12,9 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import live, machine, predict, workload
+from maestro_gym.cli import live, machine, predict, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.options import Contention, JsonFile, Overrides
 from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
@@ -85,11 +85,6 @@ def _root(
     if version:
         typer.echo(f"maestro-gym {__version__}")
         raise typer.Exit
-
-
-def _overrides(words: list[str] | None, contention: str | None) -> list[str]:
-    chosen = [f"contention={contention}"] if contention else []
-    return chosen + dotted_overrides(words)
 
 
 @app.command()
@@ -295,85 +290,7 @@ def train(
     )
 
 
-@app.command()
-def policies(json_file: JsonFile = None) -> None:
-    """List the policies with their rules, and with what they may know.
-
-    A policy of class N reads the past and the present, one of class P predictions too, one of class O the true future.
-
-    Example: maestro-gym policies --json policies.json
-    """
-    from maestro_gym.cli.listings import policy_rows
-
-    rows = policy_rows()
-    show_table("policies", rows, "N: past and present, P: predictions too, O: the true future")
-    write_json(json_file, {"command": "policies", "rows": rows})
-
-
-@app.command()
-def scenarios(json_file: JsonFile = None) -> None:
-    """List the scenarios that come with the package.
-
-    Example: maestro-gym scenarios
-    """
-    from maestro_gym.cli.listings import scenario_rows
-
-    rows = scenario_rows()
-    show_table("scenarios", rows, "each at low, medium and high contention; `maestro-gym describe` shows one whole")
-    write_json(json_file, {"command": "scenarios", "rows": rows})
-
-
-@app.command()
-def describe(
-    scenario: ScenarioName = "quick",
-    contention: Contention = None,
-    overrides: Overrides = None,
-    json_file: JsonFile = None,
-) -> None:
-    """Show a scenario: its fleet, its models, its capacity and the load that is offered.
-
-    Example: maestro-gym describe --scenario paper --contention high
-
-    Example: maestro-gym describe workload.load=0.95
-    """
-    from maestro_gym.cli.listings import scenario_tables
-
-    tables = scenario_tables(scenario, _overrides(overrides, contention))
-    for title, rows in tables.items():
-        show_table(title, rows)
-    write_json(json_file, {"command": "describe", **tables})
-
-
-@app.command()
-def metrics(json_file: JsonFile = None) -> None:
-    """List the metrics of a comparison with their units and formulas.
-
-    Example: maestro-gym metrics --json metrics.json
-    """
-    from maestro_gym.cli.listings import metric_rows
-
-    rows = metric_rows()
-    show_table("metrics", rows, "per_class: also given for interactive and batch workflows alone")
-    write_json(json_file, {"command": "metrics", "rows": rows})
-
-
-@app.command()
-def doctor(json_file: JsonFile = None) -> None:
-    """Print the versions, cores, threading and caches of this machine, and run a self-test of the engine.
-
-    The exit code is 1 when a check fails.
-
-    Example: maestro-gym doctor --json doctor.json
-    """
-    from maestro_gym.cli.doctor import examine
-
-    rows = examine()
-    show_table("maestro-gym doctor", rows)
-    write_json(json_file, {"command": "doctor", "rows": rows})
-    if any(row["state"] == "failed" for row in rows):
-        raise typer.Exit(1)
-
-
+show.register(app)
 machine.register(app)
 live.register(app)
 

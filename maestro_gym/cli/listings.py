@@ -124,6 +124,35 @@ def policy_rows() -> list[Row]:
     ]
 
 
+def check_rows(spec: str) -> list[Row]:
+    """Say whether the rules of a policy keep to their information classes.
+
+    Args:
+        spec: ``file.py:Rule``, or the name of a policy.
+
+    Returns:
+        One row for each rule that the spec brings: a user's rule alone, all four of a named policy.
+    """
+    from maestro_gym.baselines.registry import load_policy
+    from maestro_gym.baselines.sentinel import examine_rules
+    from maestro_gym.baselines.user_rules import is_user_spec
+
+    policy = load_policy(spec)
+    known = {rule.name for name in ("fcfs", "maestro") for rule in load_policy(name).rules}
+    known = known if is_user_spec(spec) else set()
+    findings = examine_rules(policy, [rule for rule in policy.rules if rule.name not in known])
+    return [
+        {
+            "rule": finding.rule,
+            "tier": finding.tier,
+            "information": finding.information,
+            "decisions": finding.decisions,
+            "heeds": ", ".join(finding.heeds),
+        }
+        for finding in findings
+    ]
+
+
 def metric_rows() -> list[Row]:
     """List the metrics of the comparison.
 

@@ -119,7 +119,7 @@ def serve_sim(
 
     Example: maestro-gym serve-sim -m Llama-2-70B --tp 4 --gpu H100-80GB --trace requests.csv
     """
-    from maestro_gym.serving.request import node_of_words
+    from maestro_gym.serving.node_of_words import node_of_words
     from maestro_gym.serving.serve import latency_rows, node_facts, serve, throughput_rows
 
     names = split_words(model) or ["Llama-3.1-8B"]
@@ -211,8 +211,8 @@ def fidelity(
     Example: maestro-gym fidelity --profiles mine --models my_models.yaml --gpu b200=my_gpu.yaml
     """
     from maestro_gym.config.catalogue import load_catalogue
-    from maestro_gym.fidelity.measure import measure
-    from maestro_gym.fidelity.report import document, skipped_rows, summary_rows, terminal_rows
+    from maestro_gym.fidelity.error_report import document, skipped_rows, summary_rows, terminal_rows
+    from maestro_gym.fidelity.model_errors import measure
 
     catalogue = load_catalogue(models or (), gpu or (), host)
     console = output()
@@ -229,15 +229,15 @@ def fidelity(
     for note in found.notes:
         console.print(note)
     if out is not None:
+        from maestro_gym.fidelity.error_report import markdown, write_csv
         from maestro_gym.fidelity.plots import draw
-        from maestro_gym.fidelity.report import markdown, write_csv
 
         write_csv(found, out)
         draw(found, out)
         (out / "fidelity.md").write_text(markdown(found), encoding="utf-8")
         console.print(f"\nTables, plots and page: {out}", highlight=False, soft_wrap=True)
     if docs is not None:
-        from maestro_gym.fidelity.report import update_page
+        from maestro_gym.fidelity.error_report import update_page
 
         update_page(found, docs)
     write_json(json_file, {"command": "fidelity", **document(found)})
@@ -294,9 +294,9 @@ def calibrate(
     if profiles is None or gpu is None or out is None:
         raise MaestroError("Give --profiles, --gpu and --out for published measurements, or --fleet for real servers.")
     from maestro_gym.config.catalogue import load_catalogue
-    from maestro_gym.fidelity.calibrate import calibrate as fit
-    from maestro_gym.fidelity.calibrate import write_gpu
-    from maestro_gym.fidelity.report import fitted_rows
+    from maestro_gym.fidelity.calibrate_gpu import calibrate as fit
+    from maestro_gym.fidelity.calibrate_gpu import write_gpu
+    from maestro_gym.fidelity.error_report import fitted_rows
 
     console = output()
     catalogue = load_catalogue(models or (), [gpu] if "=" in gpu else ())

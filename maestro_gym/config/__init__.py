@@ -1,4 +1,14 @@
-"""Configuration: strict models, YAML files, dotted overrides."""
+"""Configuration: what the YAML files and the words of a command line may say, checked before anything runs.
+
+Start with ``scenario.py`` (a scenario, field by field), ``loading.py`` (from a name and overrides to a complete one)
+and ``base.py`` (why an unknown key is an error that names the nearest valid one). ``workload.py``, ``fleet.py``,
+``hardware.py``, ``limits.py``, ``training.py`` and ``live.py`` hold the other sections; ``messages.py`` turns a
+mistake into a sentence.
+
+A new setting is one field with a unit in its description, such as ``node_queue_limit`` in ``limits.py``. A new model,
+GPU, fleet or workload is a YAML file below ``configs`` and no code: ``configs/models/Llama-3.1-8B.yaml`` is an
+example.
+"""
 
 from maestro_gym.config.base import StrictModel, hint, nearest
 from maestro_gym.config.files import config_dir, config_names, find_config, read_yaml

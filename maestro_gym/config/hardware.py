@@ -77,7 +77,7 @@ class ArchitectureConfig(StrictModel):
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """KV bytes of a token: kappa = 2 * layers * kv_heads * head_dim * 2 bytes (design: KV memory), whole model."""
+        """KV bytes of a token: kappa = 2 * layers * kv_heads * head_dim * 2 bytes, whole model."""
         return 2 * self.layers * self.kv_heads * self.head_dim * KV_BYTES_PER_ELEMENT
 
     def weight_bytes_per_gpu(self, tp: int) -> float:

@@ -10,7 +10,7 @@ from maestro_gym.config.base import StrictModel
 from maestro_gym.config.law import Law
 
 CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1}
-"""Offered load relative to capacity (design: workloads)."""
+"""Offered load relative to capacity (docs/physics.md, "Offered load")."""
 
 
 class ArrivalsConfig(StrictModel):

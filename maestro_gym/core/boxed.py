@@ -207,3 +207,44 @@ def box(value: Any, kind: Handle) -> Any:  # noqa: ANN401 - a Box; interpreted, 
     if len(words) != _num_words(kind.layout):
         raise TypeError(f"numba lays out {kind.layout.instance_class.__name__} in another way than boxed.py knows")
     return Box(kind, words, value)
+
+
+def first_class(kind: types.FunctionType) -> Any:  # noqa: ANN401 - an intrinsic; interpreted, a plain function
+    """Make what hands a compiled function over as a value of one type.
+
+    ``best(view, as_cost(cost))`` compiles ``best`` once for every cost. numba's own conversion would write the address
+    of the Python object into the code, which then could not be cached.
+
+    Args:
+        kind: type of the function.
+
+    Returns:
+        Takes a compiled function, in compiled code; the identity when interpreted.
+    """
+    if INTERPRETED:
+        return _same
+
+    @_intrinsic
+    def hand_over(typing_context: Any, function: Any) -> Any:  # noqa: ANN401 - numba's own objects
+        """The function as a value."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
+            made = cgutils.create_struct_proxy(kind)(context, builder)
+            pointer = context.get_value_type(types.voidptr)
+            result = function.dispatcher.get_compile_result(kind.signature)
+            code = context.declare_function(builder.module, result.fndesc)
+            wrapper = cgutils.get_or_insert_function(
+                builder.module, context.get_value_type(kind.ftype).pointee, result.fndesc.llvm_cfunc_wrapper_name
+            )
+            made.jit_addr = builder.bitcast(code, pointer)
+            made.c_addr = builder.bitcast(wrapper, pointer)
+            context.active_code_library.add_linking_library(result.library)
+            return made._getvalue()
+
+        return kind(function), generate
+
+    return hand_over
+
+
+def _same(function: Any) -> Any:  # noqa: ANN401 - a plain function
+    return function

@@ -47,6 +47,7 @@ _REACHES = {
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
 _COMMON = ("core", "state")
+_CACHED = ("maestro_gym", "tests")
 _lock = threading.RLock()
 _told = threading.Event()
 _NUMBA_OPTIONS = vars(DefaultOptions)
@@ -111,6 +112,17 @@ def njit_as(
     return lambda function: _compile(function, signature, parallel=parallel, nrt=allocates or parallel)
 
 
+def compile_fresh(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a plain function without a cache on disk; what is compiled already stays as it is.
+
+    For functions that a cache would serve stale: numba does not see edits to what a user's file calls, nor the arrays
+    that a rule has frozen into it.
+    """
+    if hasattr(function, "py_func") or INTERPRETED:
+        return function
+    return numba.njit(nogil=True, error_model="numpy")(function)
+
+
 def interpreted(function: Callable[P, R]) -> Callable[P, R]:
     """The plain Python of a compiled function, for a single call from Python that is not worth compiling it alone."""
     return getattr(function, "py_func", function)
@@ -127,19 +139,46 @@ def _tell(function: Callable[..., Any], package: str) -> None:
         print("Compiling the simulator (once; a minute or two) ...", file=sys.stderr, flush=True)
 
 
+def _closed_over(function: Callable[..., Any]) -> list[Any]:
+    return [cell.cell_contents for cell in function.__closure__ or ()]
+
+
 def _name_apart(function: Callable[..., Any]) -> None:
     """Give a closure a name of its own, made of what it closes over.
 
     Cached code is linked by name, and two closures of one factory that different processes compiled
     can bear the same one: loaded together, one rule would silently answer for the other.
     """
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = _closed_over(function)
     if cells:
         parts = [getattr(cell, "py_func", cell) for cell in cells]
-        words = [getattr(part, "__qualname__", None) or repr(part) for part in parts]
+        words = [
+            f"{part.__module__}.{part.__qualname__}" if hasattr(part, "__qualname__") else repr(part) for part in parts
+        ]
         digest = hashlib.sha256("|".join(words).encode()).hexdigest()[:12]
         function.__name__ += f"_{digest}"
         function.__qualname__ += f"_{digest}"
+
+
+def _may_cache(function: Callable[..., Any]) -> bool:
+    """Whether a cache on disk would stay true: only for the project's own sources, closed over their own kind."""
+    own = function.__module__.partition(".")[0] in _CACHED
+    return own and all(_is_cached(cell) for cell in _closed_over(function) if hasattr(cell, "py_func"))
+
+
+def _is_cached(dispatcher: Any) -> bool:  # noqa: ANN401 - numba's own object
+    return getattr(getattr(dispatcher, "_cache", None), "cache_path", None) is not None
+
+
+def _identified(dispatcher: Any) -> Any:  # noqa: ANN401 - numba's own object
+    """Give a cached dispatcher the same identity in every process.
+
+    A closure over other compiled functions is found in the cache by their identities, and numba draws these anew in
+    every process: without this, such a closure would be compiled again each time.
+    """
+    if _is_cached(dispatcher) and hasattr(dispatcher, "_set_uuid"):
+        dispatcher._set_uuid(f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}")
+    return dispatcher
 
 
 def _compile(
@@ -147,7 +186,7 @@ def _compile(
 ) -> Callable[P, R]:
     package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
     _name_apart(function)
-    options = {"cache": True, "nogil": True, "error_model": "numpy", "parallel": parallel}
+    options = {"cache": _may_cache(function), "nogil": True, "error_model": "numpy", "parallel": parallel}
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False
@@ -163,7 +202,7 @@ def _compile(
         try:
             arguments = () if signature is None else (signature,)
             compiler: Any = numba.njit
-            return compiler(*arguments, **options)(function)
+            return _identified(compiler(*arguments, **options)(function))
         finally:
             settings.CACHE_DIR = before
             if collecting:

@@ -31,6 +31,8 @@ MOVED = {
     "maestro_gym.baselines.result": "maestro_gym.episodes.result",
     "maestro_gym.baselines.measure": "maestro_gym.baselines.maestro.measure",
     "maestro_gym.evaluation.metric_docs": "maestro_gym.evaluation.metrics.page",
+    "maestro_gym.agents.rollout": "maestro_gym.agents.ppo",
+    "maestro_gym.agents.reward_scale": "maestro_gym.agents.ppo",
     "maestro_gym.real_backend.fields": "maestro_gym.real_backend.control.sources",
 }
 """Old name to new name; remove with version 0.3."""

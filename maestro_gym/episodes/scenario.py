@@ -24,7 +24,7 @@ class Scenario:
         workload: Maker of episodes.
         predictor: What annotates the episodes, frozen.
         world: Fleet and step tables; a model's popularity is its share of the workload's stages.
-        capacity_rps: lambda*, workflows a second (design: offered load).
+        capacity_rps: lambda*, workflows a second (docs/physics.md, "Offered load").
         rate_rps: Workflows that arrive a second: load times capacity, unless the configuration sets it.
         model_names: Deployments, by id.
         node_names: ``cluster/host.node``, by id.

@@ -9,7 +9,7 @@ import numpy as np
 from maestro_gym.config import HostGroupConfig, ScenarioConfig
 from maestro_gym.config.limits import MAX_QUEUE
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
-from maestro_gym.scheduling.estimates import NOMINAL_BATCH
+from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
 from maestro_gym.state import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, World
 
 NOMINAL_CONTEXT_TOKENS = 2048

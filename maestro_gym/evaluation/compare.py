@@ -16,13 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.comparison import Comparison, Setting
+from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
+from maestro_gym.evaluation.comparison_files import write_document, write_results
 from maestro_gym.evaluation.entrants import Entrant, enter
 from maestro_gym.evaluation.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison
-from maestro_gym.evaluation.results import write_document, write_results
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, usable_cores, versions
 from maestro_gym.evaluation.worker import (
     Job,
@@ -33,7 +33,7 @@ from maestro_gym.evaluation.worker import (
     scenario_of,
 )
 
-_ABOUT = ("predictor", "information", "learned", "global_rule", "cluster_rule", "node_rule", "load", "rate_rps")
+_ABOUT = ("predictor", "information", "learned", *RULE_COLUMNS, "load", "rate_rps")
 
 
 def run_compare(

@@ -11,6 +11,10 @@ import pandas as pd
 from maestro_gym.evaluation.metrics.row import metric_columns
 from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.statistics import Interval, mean_intervals, paired_differences
+from maestro_gym.scheduling.tiers import RULE_TIERS
+
+RULE_COLUMNS = tuple(f"{tier}_rule" for tier in RULE_TIERS)
+"""The columns that name the rules of a policy."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +23,14 @@ class PolicyLabel:
 
     Attributes:
         name: Name, unique in the comparison.
-        rules: Names of its global, cluster and node rule.
+        rules: Names of its global, cluster, node and reclaim rule.
         information: "N" past and present, "P" predictions, "O" oracle.
         learned: Whether it was trained.
         predictor: What informs it; None: the scenario's own predictor.
     """
 
     name: str
-    rules: tuple[str, str, str]
+    rules: tuple[str, ...]
     information: str
     learned: bool
     predictor: str | None = None

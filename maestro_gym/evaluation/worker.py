@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from maestro_gym.evaluation.comparison import PolicyLabel
+from maestro_gym.evaluation.comparison import RULE_COLUMNS, PolicyLabel
 from maestro_gym.evaluation.metrics.row import result_row
 from maestro_gym.evaluation.report.episode_trace import Trace, trace_of, workflow_table
 
@@ -114,9 +114,9 @@ def label_of(policy: Policy, spec: str, name: str) -> PolicyLabel:
         spec: What named it; a folder is a training run.
         name: Its name in this comparison.
     """
-    first, second, third, reclaim = (rule.name for rule in policy.rules)
+    names = tuple(rule.name for rule in policy.rules)
     learned = bool(getattr(policy, "learned", False)) or Path(spec).is_dir()
-    return PolicyLabel(name, (first, second, f"{third}, reclaim {reclaim}"), policy.information, learned)
+    return PolicyLabel(name, names, policy.information, learned)
 
 
 def run_job(job: Job) -> JobOutcome:
@@ -132,7 +132,7 @@ def run_job(job: Job) -> JobOutcome:
     # Tables name runs as this comparison does: two run folders may hold policies of one name.
     label = job.label
     result = replace(result, policy=label.name, scenario=scenario.config.name, contention=job.contention)
-    about = dict(zip(("global_rule", "cluster_rule", "node_rule"), label.rules, strict=True))
+    about = dict(zip(RULE_COLUMNS, label.rules, strict=True))
     about |= {"predictor": label.predictor, "information": label.information, "learned": label.learned}
     about |= {"load": scenario.rate_rps / scenario.capacity_rps, "rate_rps": scenario.rate_rps}
     return JobOutcome(result_row(result) | about, workflow_table(result), trace_of(result) if job.drawn else None)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from maestro_gym.evaluation.report.palette import GREY, STYLE, figure, look
-from maestro_gym.fidelity.measure import Fidelity, Result
+from maestro_gym.fidelity.model_errors import Fidelity, Result
 
 MAX_DOTS = 3000
 """Dots of a panel; more would only darken it."""

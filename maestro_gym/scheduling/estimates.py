@@ -22,9 +22,6 @@ from maestro_gym.scheduling.sizes import (
 )
 from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
 
-NOMINAL_BATCH = 16.0
-"""Sequences that a node serves at once at the nominal speeds of ``World.service``."""
-
 REUSE_SCALE_S = 60.0
 """Idle time after which an idle model is reckoned half as likely to be asked for soon (modelling choice)."""
 
@@ -56,12 +53,6 @@ def ready_time_s(view: View, e: int, node: int, model: int) -> float:
             return max(0.0, engine.ready_s - view.clock[e].now_s)
         return wake_s(view, node, model)
     return load_s(view, node, model, view.host_models[e, view.world.nodes[node].host, model].tier)
-
-
-@njit
-def queue_wait_s(view: View, e: int, node: int) -> float:
-    """Seconds to serve what was sent to a node and is not admitted yet, at the nominal batch (a fluid estimate)."""
-    return view.nodes[e, node].queued_work_s / NOMINAL_BATCH
 
 
 @njit

@@ -1,4 +1,7 @@
-"""How long a promotion takes, from its costs and bytes: the formulas that the engine and the fidelity check share."""
+"""How long a promotion takes, from its costs and bytes: the formulas that the engine and the fidelity check share.
+
+docs/physics.md, "Residency" has them together, with the constants and their sources.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ def read_time_s(num_bytes: float, bytes_per_s: float) -> float:
 
 @njit
 def wake_s(view: View, node: int, model: int) -> float:
-    """Seconds to wake a SLEEPING model, nothing else loading: 0.2 + GB/21 (design 6.3)."""
+    """Seconds to wake a SLEEPING model, nothing else loading: about 0.2 + GB/22 on an A100-80GB."""
     world = view.world
     host = world.hosts[world.nodes[node].host]
     rate = min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
@@ -68,7 +71,7 @@ def wake_s(view: View, node: int, model: int) -> float:
 
 @njit
 def start_s(view: View, node: int, model: int) -> float:
-    """Seconds to start an engine whose weights are in the page cache (design 6.3)."""
+    """Seconds to start an engine whose weights are in the page cache."""
     world = view.world
     perf = world.perf[world.nodes[node].hardware, world.models[model].arch]
     params = world.params[0]
@@ -79,7 +82,7 @@ def start_s(view: View, node: int, model: int) -> float:
 
 @njit
 def load_s(view: View, node: int, model: int, tier: int) -> float:
-    """Seconds to load a model from CPU, DISK or REMOTE, nothing else loading (design 6.3)."""
+    """Seconds to load a model from CPU, DISK or REMOTE, nothing else loading."""
     world = view.world
     host = world.hosts[world.nodes[node].host]
     total_bytes = weight_bytes(view, node, model) * host.gpus_per_node

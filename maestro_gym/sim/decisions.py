@@ -1,4 +1,4 @@
-"""The decisions of the three tiers: when they fall due, and what an action does (design 7)."""
+"""The decisions of the three tiers: when they fall due, and what an action does (docs/physics.md, "The decisions")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated time: what happens between decisions, in the order of design 6.6."""
+"""Simulated time: what happens between decisions, in its order (docs/physics.md, "The decisions")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KV memory of a node: reservations, shared prefix blocks, eviction (design 6.2).
+"""KV memory of a node: reservations, shared prefix blocks, eviction (docs/physics.md, "KV memory").
 
 Every change of a reservation goes through `reserve`, every change of shared blocks through
 `_share`, so that engine, node and fleet totals never part.

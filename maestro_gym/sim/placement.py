@@ -1,4 +1,4 @@
-"""Where weights are when an episode begins (design 4): popularity-greedy, warm or cold."""
+"""Where weights are when an episode begins, warm or cold: popularity-greedy (docs/physics.md, "Initial placement")."""
 
 from __future__ import annotations
 

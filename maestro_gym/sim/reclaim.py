@@ -1,4 +1,4 @@
-"""Making room: the atomic actions offered to the reclaim rule, and their execution (design 6.2).
+"""Making room: the atomic actions offered to the reclaim rule, and their execution (docs/physics.md, "Making room").
 
 Cached prefixes are not among them: they count as free and go by themselves, oldest first.
 """

@@ -1,4 +1,4 @@
-"""Where weights are, and what moving them takes (design 6.3).
+"""Where weights are, and what moving them takes (docs/physics.md, "Residency").
 
 A node's engine slots hold models that are RUNNING, loading or SLEEPING; below them every host has
 a page cache (CPU) and an NVMe drive (DISK) that its nodes share, and beyond is REMOTE. A load goes

@@ -1,8 +1,8 @@
-"""An engine's steps: continuous batching with chunked prefill, and exact fast-forward (design 6.1).
+"""An engine's steps: continuous batching with chunked prefill, and exact fast-forward.
 
 A step with any prefill is simulated by itself. While an engine only decodes, the time of step j is
 ``base + slope * j``, so a whole stretch of steps has a closed form; it ends at the next change of
-the batch and is cut at a token boundary by whatever comes before.
+the batch and is cut at a token boundary by whatever comes before (docs/physics.md, "A step of an engine").
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def _phase_of(state: State, e: int, node: int, slot: int) -> int:
 
 @njit
 def _slowdown(state: State, e: int, node: int, slot: int) -> float:
-    """Factor by which the busy neighbours on a node slow an engine's step (design 6.1)."""
+    """Factor by which the busy neighbours on a node slow an engine's step (docs/physics.md, "Co-location")."""
     params = state.visible.world.params[0]
     busy, share = 0, 0.0
     for k in range(state.visible.engines.shape[2]):

@@ -8,7 +8,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.state import State
 
 TIE_S = 1e-9
-"""Events closer than this are simultaneous (design 6.6)."""
+"""Events closer than this are simultaneous (docs/physics.md, "The decisions")."""
 
 
 @njit

@@ -1,4 +1,14 @@
-"""Workloads: applications, arrival processes and traces, as Episode arrays."""
+"""Workloads: what arrives, when, and what it truly needs, as the arrays of an episode.
+
+Start with ``workload.py`` (what every workload offers), ``build.py`` (from a configuration to a workload) and
+``family.py`` (the usual kind: applications with laws of their lengths). ``mixture.py`` puts families side by side,
+``requests.py`` draws single calls, ``traces`` replays tables; ``applications`` and ``machines`` are the two ways to
+describe a family, ``arrivals`` says when workflows come, ``importers`` reads public traces and ``fitting`` fits
+families to them. Everything random is a hash of (key, purpose, entity), so that no policy changes what arrives.
+
+A new family is a file of ``configs/workloads`` and no code (``configs/workloads/toy.yaml``). A new kind of workload is
+a class with the methods of ``Workload`` and a branch of ``build_workload``: ``requests.py`` is the shortest.
+"""
 
 from maestro_gym.state.allocate import by_name
 from maestro_gym.workloads.applications.spec import SIZE_CLASSES, FamilySpec

@@ -7,6 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from maestro_gym.baselines import build
+from maestro_gym.baselines.maestro.fitness import FitnessScale
+from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.policy import Rule
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
@@ -200,6 +203,27 @@ class Hand:
 def ask(rule: Rule, hand: Hand) -> int:
     """What a rule answers."""
     return int(rule.function(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0))
+
+
+def global_rule(name: str, scale: FitnessScale | None = None) -> Rule:
+    """The global rule ``order/placement``."""
+    order, _, placement = name.partition("/")
+    return build.global_rule(ORDERS[order], ROUTINGS[placement], scale or FitnessScale())
+
+
+def cluster_rule(name: str, scale: FitnessScale | None = None) -> Rule:
+    """A cluster rule by name."""
+    return build.cluster_rule(ROUTINGS[name], scale or FitnessScale())
+
+
+def node_rule(name: str) -> Rule:
+    """A node rule by name."""
+    return build.node_rule(NODE_RULES[name])
+
+
+def reclaim_rule(name: str) -> Rule:
+    """A reclaim rule by name."""
+    return build.reclaim_rule(RECLAIM_RULES[name])
 
 
 def make_oracle(num_stages: int) -> Hidden:

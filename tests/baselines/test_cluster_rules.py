@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from maestro_gym.baselines.catalogue import cluster_rule, global_rule
-from maestro_gym.baselines.fitness import FitnessScale, fitness_terms
+from maestro_gym.baselines.maestro.fitness import FitnessScale, fitness_terms
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
-from tests.baselines.hand import GB, Hand, ask
+from tests.baselines.hand import GB, Hand, ask, cluster_rule, global_rule
 
 
 def _node(hand: Hand, name: str, scale: FitnessScale | None = None) -> int:
-    return ask(cluster_rule(name, scale or FitnessScale()), hand)
+    return ask(cluster_rule(name, scale), hand)
 
 
 def _four_nodes() -> Hand:
@@ -190,7 +189,7 @@ def test_frozen_percentiles_keep_a_small_network_gap_small() -> None:
     stage = hand.stage(cls=INTERACTIVE)
     hand.engine(1, 0)
     hand.ready(stage)
-    action = ask(global_rule("fcfs/maestro", FitnessScale()), hand)
+    action = ask(global_rule("fcfs/maestro"), hand)
     assert (action - 1) % 2 == 1
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.catalogue import global_rule
-from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.state import BATCH, INTERACTIVE
-from tests.baselines.hand import NOW_S, STAGES, Hand, ask, make_oracle
+from tests.baselines.hand import NOW_S, STAGES, Hand, ask, global_rule, make_oracle
 
 
 def _sent(hand: Hand, name: str) -> tuple[int, int]:
     """Stage and cluster that a rule sends, (-1, -1) for a wait; of its notes only the turn is kept."""
     hand.view.model_memory[:] = 0.0
-    action = ask(global_rule(name, FitnessScale()), hand)
+    action = ask(global_rule(name), hand)
     clusters = hand.world.latency_s.shape[0]
     return ((action - 1) // clusters, (action - 1) % clusters) if action else (-1, -1)
 

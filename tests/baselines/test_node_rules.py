@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from maestro_gym.baselines.catalogue import node_rule
-from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.state import (
     BATCH,
     ENGINE_ASLEEP,
@@ -16,7 +14,7 @@ from maestro_gym.state import (
     RESERVE_MAX,
     RESERVE_PROMPT,
 )
-from tests.baselines.hand import GB, NOW_S, Hand, ask
+from tests.baselines.hand import GB, NOW_S, Hand, ask, node_rule
 
 WAIT = ("wait", -1, -1)
 SHARED = ("vllm", "static-max", "edf", "maestro", "maestro-max", "class-fcfs", "class-fcfs-max")
@@ -24,7 +22,7 @@ SHARED = ("vllm", "static-max", "edf", "maestro", "maestro-max", "class-fcfs", "
 
 def _step(hand: Hand, name: str) -> tuple[str, int, int]:
     """What a rule does: ("admit", stage, level), ("promote" | "demote", model, -1) or a wait."""
-    action = ask(node_rule(name, FitnessScale()), hand)
+    action = ask(node_rule(name), hand)
     if action == 0:
         return WAIT
     places, models = hand.view.node_queue.shape[2], len(hand.world.models)

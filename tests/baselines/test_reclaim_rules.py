@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from maestro_gym.baselines.catalogue import reclaim_rule
-from maestro_gym.baselines.fitness import FitnessScale
 from maestro_gym.state import RECLAIM_DEMOTE, RECLAIM_PAUSE, RECLAIM_SLEEP, RECLAIM_TRIM
-from tests.baselines.hand import Hand, ask
+from tests.baselines.hand import Hand, ask, reclaim_rule
 
 
 def _choice(hand: Hand, name: str) -> int:
-    return ask(reclaim_rule(name, FitnessScale()), hand)
+    return ask(reclaim_rule(name), hand)
 
 
 def _node_with_three_engines() -> Hand:

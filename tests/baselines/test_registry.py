@@ -8,8 +8,8 @@ import pytest
 
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.baselines.baseline_docs import baselines_markdown
-from maestro_gym.baselines.fitness import FitnessScale
-from maestro_gym.baselines.scales import frozen_scales, scale_for
+from maestro_gym.baselines.maestro.fitness import FitnessScale
+from maestro_gym.baselines.maestro.scales import frozen_scales, scale_for
 from maestro_gym.core.errors import MaestroError
 from tests.baselines.hand import Hand, ask
 

@@ -92,7 +92,8 @@ def test_a_row_names_all_rules_the_information_class_and_the_load() -> None:
     row = found.rows.iloc[0]
     assert row["global_rule"] == "oracle-global"
     assert row["cluster_rule"] == "oracle-cluster"
-    assert row["node_rule"] == "oracle-node, reclaim oracle-reclaim"
+    assert row["node_rule"] == "oracle-node"
+    assert row["reclaim_rule"] == "oracle-reclaim"
     assert (row["information"], row["learned"], row["load"]) == ("O", False, 0.8)
 
 

@@ -28,7 +28,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         workflows=pd.concat([workflow_table(result) for result in results]),
         traces=[trace_of(result) for result in results if result.seed == 0],
         settings=[Setting("tiny", "high", 1.1, 2.2, "name: tiny\nhorizon_s: 20.0\n", ("seven calls were clipped",))],
-        policies=[PolicyLabel("fcfs", ("a", "b", "c"), "N", False), PolicyLabel("<edf>", ("d", "e", "f"), "N", True)],
+        policies=[
+            PolicyLabel("fcfs", ("a", "b", "c", "r"), "N", False),
+            PolicyLabel("<edf>", ("d", "e", "f", "s"), "N", True),
+        ],
         reference="fcfs",
         seeds=[0, 1],
         split="test",

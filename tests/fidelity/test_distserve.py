@@ -11,7 +11,7 @@ import pytest
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.distserve import BATCHES, CONTEXTS, PROMPTS
-from maestro_gym.fidelity.measure import measure
+from maestro_gym.fidelity.model_errors import measure
 from maestro_gym.performance.step_tables import step_tables, step_time_s
 
 

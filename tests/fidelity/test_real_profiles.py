@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maestro_gym.config.catalogue import Catalogue
-from maestro_gym.fidelity.measure import Result, measure
+from maestro_gym.fidelity.model_errors import Result, measure
 
 
 @pytest.fixture(scope="module")

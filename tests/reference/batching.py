@@ -1,6 +1,6 @@
 """Engine steps, one at a time: continuous batching, chunked prefill, co-location.
 
-Conventions that the design leaves open:
+Conventions beside the formulas (docs/physics.md, "A step of an engine"):
 
 - A batch is in order of admission; nobody waits outside it, for the node tier admits. Decodes and
   prompt chunks share the step's tokens in that order until the budget is spent.

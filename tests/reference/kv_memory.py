@@ -1,6 +1,6 @@
 """KV memory: what an admission sets aside, which prefixes are reused, shared, kept and dropped.
 
-Conventions that the design leaves open:
+Conventions beside the formulas (docs/physics.md, "KV memory"):
 
 - Everything is counted in whole blocks of 16 tokens. The last generated token is never computed,
   so a stage that is done holds prompt + output - 1 tokens.

@@ -1,6 +1,6 @@
 """What is possible at a decision, and which decisions fall due.
 
-Conventions that the design leaves open:
+Conventions beside the formulas (docs/physics.md, "The decisions"):
 
 - A stage may be sent to a node with a free place in its queue that could serve it alone, up to its
   output limit. A cluster takes a stage when one of its nodes does.

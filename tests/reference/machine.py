@@ -1,6 +1,6 @@
 """Nodes, engines and sequences as plain objects; every sum of memory is taken from its parts.
 
-Conventions that the design leaves open:
+Conventions beside the formulas (docs/physics.md, "Prefix reuse"):
 
 - An engine keeps at most 64 prefixes in numbered places; a new one takes the lowest free place.
   Among prefixes used last at the same instant, the lowest engine slot and then place goes first.

@@ -1,6 +1,6 @@
 """Making room: what can give way, which of it does, and growth of a reservation.
 
-Conventions that the design leaves open:
+Conventions beside the formulas (docs/physics.md, "Making room"):
 
 - Cached prefixes are no reclaim action, they count as free. What is offered, slot by slot: to end a
   sleeper (for a load only); to put an idle engine to sleep (elastic, or for a load); to trim the

@@ -1,6 +1,6 @@
 """Where weights are: loads, sleep, and the tiers of a host.
 
-Conventions that the design leaves open:
+Conventions beside the formulas (docs/physics.md, "Residency"):
 
 - A wake is 0.2 s and then a transfer over PCIe, whose rate the host's wakes share. A start from CPU
   has one fixed length; what comes from DISK or REMOTE is first read whole, all GPUs' shares of it,

@@ -4,7 +4,7 @@ It is written from the physics (steps, KV memory, residency, network, order of t
 shortcut: every step of every engine is an event, every sum is taken anew from its parts. It asks a
 policy at every decision and notes what the world looks like then.
 
-Conventions of the order of things that the design leaves open:
+Conventions of the order of things (docs/physics.md, "The decisions"):
 
 - Of one instant: steps that end (by node, by slot), loads, then timed stage events by exact time and
   id (a delivery, a gap's end, an arrival at a node), then arrivals; then decisions until none is due

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from maestro_gym.cli.app import app
 from maestro_gym.config.catalogue import load_catalogue
 from maestro_gym.performance.step_tables import step_tables, step_time_s
-from maestro_gym.serving.node import Deployed, node_scenario
+from maestro_gym.serving.node_scenario import Deployed, node_scenario
 from maestro_gym.serving.serve import ALL, Served, latency_rows, node_facts, serve, throughput_rows
 from maestro_gym.state import STAGE_FINISHED
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.scales import of_count, of_share, of_time
-from maestro_gym.scheduling.estimates import queue_wait_s, ready_time_s
+from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.legal import can_route, node_has_room
+from maestro_gym.scheduling.load_signals import queue_wait_s
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.scales import of_count, of_latency, of_share, of_time
-from maestro_gym.scheduling.estimates import prefix_hit_tokens, queue_wait_s, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.load_signals import queue_wait_s
 from maestro_gym.scheduling.sizes import admit_bytes, weight_bytes
 from maestro_gym.state import (
     CPU,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.baselines.keys import AGING_PER_S, is_protected
+from maestro_gym.baselines.orders.maestro import AGING_PER_S, is_protected
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.scales import of_count, of_share, of_signed_time, of_time, of_tokens
 from maestro_gym.scheduling.estimates import stage_service_s

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.baselines.keys import ORDER_EDF, ORDER_MAESTRO, is_sooner, order_band, order_key
+from maestro_gym.baselines.orders.edf import key as deadline_key
+from maestro_gym.baselines.orders.maestro import band as maestro_band
+from maestro_gym.baselines.orders.maestro import key as maestro_key
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.state import Hidden, View
 
 NUM_ORDERS = 3
@@ -78,11 +81,11 @@ def fill_window(
     by_maestro, by_deadline, by_age = 0, 0, 0
     for i in range(int(view.clock[e].global_len)):
         stage = int(view.global_queue[e, i])
-        deadline_s = order_key(view, nothing, e, stage, ORDER_EDF)
+        deadline_s = deadline_key(view, nothing, e, stage)
         band, key = 0, 0.0
         if predictions:
-            band = order_band(view, e, stage, ORDER_MAESTRO)
-            key = order_key(view, nothing, e, stage, ORDER_MAESTRO)
+            band = maestro_band(view, e, stage)
+            key = maestro_key(view, nothing, e, stage)
         first = predictions and _enters(bands[0], keys[0], by_maestro, band, key)
         urgent = _enters(bands[1], keys[1], by_deadline, 0, deadline_s)
         old = by_age < size

@@ -20,8 +20,8 @@ from maestro_gym.evaluation.workloads.match import (
     summary_rows,
 )
 from maestro_gym.workloads import FamilySpec, MachineFamilySpec, Trace, load_family
+from maestro_gym.workloads.fitting.calls import OTHER
 from maestro_gym.workloads.fitting.families import SUFFIXES, ReadTrace, read_traces
-from maestro_gym.workloads.fitting.fit import OTHER
 
 _ALL = "all"
 

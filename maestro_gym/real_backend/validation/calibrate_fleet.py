@@ -21,8 +21,8 @@ from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from maestro_gym.real_backend.validation.measure_servers import Measured, Point, served_lengths
-from maestro_gym.serving.node import DRAIN_S
-from maestro_gym.serving.replay import one_node, replay
+from maestro_gym.serving.node_scenario import DRAIN_S
+from maestro_gym.serving.replay_requests import one_node, replay
 from maestro_gym.state import World
 
 _FREE = (

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.baselines.registry import with_rule
-from maestro_gym.baselines.user_rules import compile_rule
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.core.compile import compile_fresh
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
@@ -142,7 +142,7 @@ def _placed_as_logged(policy: Policy, live: dict[str, np.ndarray]) -> Policy:
     """Return the policy with the order and the nodes of a log; its node tier stays its own."""
     rank = np.argsort(np.argsort(live["sent_s"], kind="stable"), kind="stable")
     for tier, function in (("global", _order_rule(rank, live["node"])), ("cluster", _place_rule(live["node"]))):
-        rule = Rule(f"logged-{tier}", tier, "N", "what a live run did", "an event log", "", compile_rule(function))
+        rule = Rule(f"logged-{tier}", tier, "N", "what a live run did", "an event log", "", compile_fresh(function))
         policy = with_rule(policy, rule, policy.name, "")
     return policy
 

@@ -26,7 +26,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.comparison import Comparison
-from maestro_gym.evaluation.results import plain, write_results
+from maestro_gym.evaluation.comparison_files import plain, write_results
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 from maestro_gym.evaluation.worker import Runner
 from maestro_gym.real_backend.control.run import LiveRunner

@@ -18,7 +18,7 @@ from maestro_gym.workloads.importers import (
     lmcache,
     mooncake,
     otel,
-    requests,
+    plain_requests,
     taubench,
     who_and_when,
 )
@@ -62,7 +62,9 @@ FORMATS: dict[str, TraceFormat] = {
     "burstgpt": TraceFormat(burstgpt.COLUMNS, burstgpt.convert, "HPMLL/BurstGPT (Wang et al., arXiv 2401.17644)"),
     "otel": TraceFormat(otel.COLUMNS, otel.convert),
     "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp),
-    "requests": TraceFormat(requests.COLUMNS, requests.convert, never=("workflow_id", "call_id", "parent_ids")),
+    "requests": TraceFormat(
+        plain_requests.COLUMNS, plain_requests.convert, never=("workflow_id", "call_id", "parent_ids")
+    ),
 }
 
 

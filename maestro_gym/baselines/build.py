@@ -1,0 +1,179 @@
+"""From declarations (``scheduling.rules``) to compiled rules: what is put around an order, a cost, a rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from maestro_gym.baselines.late_binding.choose_node import best_node
+from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HOME, GATE_NONE
+from maestro_gym.baselines.late_binding.send import first_in_order
+from maestro_gym.baselines.late_binding.serve import serve_queue
+from maestro_gym.baselines.maestro.fitness import FitnessScale
+from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.actions import WAIT, send_code
+from maestro_gym.scheduling.order import is_sooner
+from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
+from maestro_gym.scheduling.rules import (
+    HOME,
+    LATE,
+    OPEN,
+    NodeRule,
+    Order,
+    ReclaimRule,
+    Routing,
+    as_band,
+    as_candidate_cost,
+    as_cost,
+    as_key,
+    as_rank,
+)
+from maestro_gym.scheduling.view import cluster_of, cluster_to_route_in, may_wait, stage_to_route
+from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
+
+_GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HOME: GATE_HOME}
+
+
+def gate_of(routing: Routing) -> int:
+    """The gate of the global tier that goes with a routing, one of ``gates.GATE_*``."""
+    return _GATES[routing.gate]
+
+
+def _node_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
+    """The choice of node of a routing: ``(view, e, stage, cluster, gate) -> node``."""
+    if routing.scaled is not None:
+        return routing.scaled(scale)
+    if routing.node is not None:
+        return routing.node
+    cost = routing.cost
+
+    @njit
+    def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
+        return best_node(view, e, stage, cluster, as_cost(cost), gate)
+
+    return node
+
+
+def _cluster_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
+    """The choice of cluster that goes with a routing: ``(view, e, stage, gate) -> cluster``."""
+    if routing.cluster is not None:
+        return routing.cluster
+    node = _node_of(routing, scale)
+
+    @njit
+    def cluster(view: View, e: int, stage: int, gate: int) -> int:
+        return cluster_of(view, node(view, e, stage, -1, gate))
+
+    return cluster
+
+
+def global_rule(order: Order, placement: Routing, scale: FitnessScale) -> Rule:
+    """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
+
+    Args:
+        order: Of the ready stages.
+        placement: Whose best node chooses the cluster; its gate says which stages may go.
+        scale: The scenario's percentiles, for routings that need them.
+
+    Returns:
+        The rule ``order/placement``.
+    """
+    gate, key, band, cluster = gate_of(placement), order.key, order.band, _cluster_of(placement, scale)
+
+    @njit
+    def rule(view: View, oracle: Hidden, e: int) -> int:
+        limit = gate
+        stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
+        if stage < 0 and not may_wait(view, e):
+            limit = GATE_NONE
+            stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
+        if stage < 0:
+            return WAIT
+        return send_code(view, stage, cluster(view, e, stage, limit))
+
+    return Rule(
+        name=f"{order.name}/{placement.name}",
+        tier="global",
+        information=max(order.information, placement.information, key=INFORMATION_CLASSES.index),
+        description=f"{order.description}; cluster of the best node by {placement.name}",
+        source=order.source,
+        choice=order.choice,
+        function=rule,
+    )
+
+
+def cluster_rule(routing: Routing, scale: FitnessScale) -> Rule:
+    """A stage goes to the node that a routing prefers.
+
+    A cluster cannot decline: where no node is open under the routing's gate, any with room will do.
+    """
+    gate = GATE_CLUSTER if routing.gate == LATE else gate_of(routing)
+    choose = _node_of(routing, scale)
+
+    @njit
+    def rule(view: View, oracle: Hidden, e: int) -> int:
+        stage, cluster = stage_to_route(view, e), cluster_to_route_in(view, e)
+        node = choose(view, e, stage, cluster, gate)
+        return node if node >= 0 else choose(view, e, stage, cluster, GATE_NONE)
+
+    return _rule(routing, "cluster", rule)
+
+
+def node_rule(declared: NodeRule) -> Rule:
+    """A node serves its queue in an order, or as the declaration decides."""
+    if declared.decide is not None:
+        return _rule(declared, "node", declared.decide)
+    if declared.order is None:
+        raise ValueError(f"node rule {declared.name!r} has neither an order nor a function of its own")
+    key, band = declared.order.key, declared.order.band
+    level, head_of_line = declared.level, declared.head_of_line
+
+    @njit
+    def rule(view: View, oracle: Hidden, e: int) -> int:
+        return serve_queue(view, oracle, e, as_band(band), as_key(key), level, head_of_line)
+
+    return _rule(declared, "node", rule)
+
+
+@njit
+def is_pause_offered(view: View, e: int) -> bool:
+    """Whether running stages may be paused: only when one of them could not grow."""
+    for i in range(int(view.reclaim_len[e])):  # noqa: SIM110 - numba compiles no generator expression
+        if int(view.reclaim[e, i].kind) == RECLAIM_PAUSE:
+            return True
+    return False
+
+
+@njit
+def first_to_give_way(view: View, e: int, rank: Callable[..., int], cost: Callable[..., float]) -> int:
+    """Candidate of least rank and, inside it, of least cost; -1 when none is offered."""
+    growth = is_pause_offered(view, e)
+    best, best_rank, best_cost = -1, 1 << 30, math.inf
+    for i in range(int(view.reclaim_len[e])):
+        its_rank, its_cost = rank(view, e, i, growth), cost(view, e, i)
+        if best < 0 or is_sooner(its_rank, its_cost, best_rank, best_cost):
+            best, best_rank, best_cost = i, its_rank, its_cost
+    return best
+
+
+def reclaim_rule(declared: ReclaimRule) -> Rule:
+    """The candidate of least rank and cost gives way; asked again until enough is free."""
+    rank, cost = declared.rank, declared.cost
+
+    @njit
+    def rule(view: View, oracle: Hidden, e: int) -> int:
+        return first_to_give_way(view, e, as_rank(rank), as_candidate_cost(cost))
+
+    return _rule(declared, "reclaim", rule)
+
+
+def _rule(declared: Routing | NodeRule | ReclaimRule, tier: str, function: RuleFunction) -> Rule:
+    return Rule(
+        name=declared.name,
+        tier=tier,
+        information=declared.information,
+        description=declared.description,
+        source=declared.source,
+        choice=declared.choice,
+        function=function,
+    )

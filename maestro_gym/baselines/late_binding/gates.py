@@ -1,0 +1,88 @@
+"""Late binding: to which nodes a stage is open, given where its model is.
+
+A stage on a node without its model takes a queue place that a stage of a RUNNING model would use at
+once, and may make engines drain. So residency-aware policies keep such a stage in the global queue.
+It goes to a node that can start its model without harm if no node has the model or expects it, or
+if it has waited as long as the start takes (the break-even of waiting for the one and starting
+another). It displaces other models (``displacement``) only when no node has or expects its model and
+none can start it without harm. A node takes stages of one absent model at a time, for half its
+queue. All of this is a modelling choice, the same for Maestro and its rivals.
+"""
+
+from __future__ import annotations
+
+from maestro_gym.baselines.late_binding.home import is_home
+from maestro_gym.baselines.late_binding.room import can_start, is_overdue, start_time_s
+from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.view import (
+    is_warm,
+    model_of,
+    num_inbound,
+    num_queued,
+    num_slots,
+    num_waiting,
+    slot_model,
+    slot_status,
+)
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
+
+GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
+NUM_GATES = 4
+
+
+@njit
+def is_expected_somewhere(view: View, e: int, model: int) -> bool:
+    """Whether a node of the fleet runs or loads a model, or was sent a stage that will start it."""
+    return int(view.models[e, model].warm_nodes) > 0 or int(view.models[e, model].waiting) > 0
+
+
+@njit
+def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a stage may go to a node without its model and displace nobody."""
+    if not can_route(view, e, stage, node) or not takes_newcomer(view, e, node, model_of(view, e, stage)):
+        return False
+    return can_start(view, e, node, stage, RESERVE_PROMPT, False)
+
+
+@njit
+def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
+    """Whether a node has a place for a stage of a model that is not warm there."""
+    mine = num_waiting(view, e, node, model)
+    newcomers = num_queued(view, e, node) + num_inbound(view, e, node)
+    for slot in range(num_slots(view)):
+        if slot_status(view, e, node, slot) in (ENGINE_AWAKE, ENGINE_LOADING):
+            newcomers -= num_waiting(view, e, node, slot_model(view, e, node, slot))
+    return newcomers == mine and mine < max(1, int(view.world.params[0].node_queue_limit) // 2)
+
+
+@njit
+def is_expected(view: View, e: int, stage: int, gate: int) -> bool:
+    """Whether a stage should rather wait for a node that has its model, as ``is_open`` asks; once a stage."""
+    return gate == GATE_FLEET and is_expected_somewhere(view, e, model_of(view, e, stage))
+
+
+@njit
+def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool) -> bool:
+    """Whether a stage may go to a node now under a gate; ``expected`` is the answer of ``is_expected``.
+
+    ``GATE_NONE``: wherever there is room. ``GATE_FLEET``: as this module says. ``GATE_CLUSTER``: the
+    same for a stage that was sent already. ``GATE_HOME``: to its home nodes only.
+    """
+    if not can_route(view, e, stage, node):
+        return False
+    if gate == GATE_NONE:
+        return True
+    model = model_of(view, e, stage)
+    if gate == GATE_HOME and not is_home(view, model, node):
+        return False
+    if is_warm(view, e, node, model):
+        return True
+    if gate == GATE_HOME:
+        return takes_newcomer(view, e, node, model)
+    # The least patience is asked first, for it costs nothing.
+    if expected and not is_overdue(view, e, stage, 0.0):
+        return False
+    if expected and not is_overdue(view, e, stage, start_time_s(view, e, node, stage)):
+        return False
+    return starts_without_harm(view, e, stage, node)

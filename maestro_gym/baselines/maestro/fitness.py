@@ -1,0 +1,145 @@
+"""Maestro's node fitness S(N,T) = A(N,T) - lambda * T_ready(N,T) - mu * C_deg(N,T) (F1).
+
+A = -(network + queue wait) + prefix locality, all in seconds (F4, the split is a modelling choice).
+The terms are normalised by robust min-max: clipped to the 5th and 95th percentile of a validation
+run that are *frozen* (F2), never taken from the present candidates: with two candidates 5 ms of
+network would otherwise weigh as much as a cold start of 40 s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from maestro_gym.baselines.late_binding.displacement import displacement_node
+from maestro_gym.baselines.late_binding.gates import is_expected, is_open
+from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.load_signals import work_wait_s
+from maestro_gym.scheduling.view import cluster_of, model_of, num_nodes
+from maestro_gym.state import INTERACTIVE, View
+
+LAMBDA: Final = 1.0
+"""Weight of T_ready (F2)."""
+
+MU: Final = 1.0
+"""Weight of C_deg (F2)."""
+
+INTERACTIVE_NETWORK_WEIGHT: Final = 2.0
+"""Weight of the network for interactive stages; F2 says "increased", the factor is a modelling choice."""
+
+
+class FitnessScale(NamedTuple):
+    """Frozen percentiles of the three terms on validation episodes, seconds.
+
+    The default stands for scenarios without a measured entry: queues of up to 20 s, readiness from
+    RUNNING to a cold start, harm up to a wake of a large model (modelling choice).
+    """
+
+    benefit_p05_s: float = -20.0
+    benefit_p95_s: float = 0.0
+    ready_p05_s: float = 0.0
+    ready_p95_s: float = 40.0
+    harm_p05_s: float = 0.0
+    harm_p95_s: float = 5.0
+
+
+@njit
+def benefit_s(view: View, e: int, stage: int, node: int) -> float:
+    """A(N,T): prefill time that a prefix hit saves, minus network there and back and queue wait."""
+    record = view.stages[e, stage]
+    ingress = int(view.workflows[e, int(record.workflow)].ingress_cluster)
+    network_s = 2.0 * float(view.world.latency_s[ingress, cluster_of(view, node)])
+    if int(record.cls) == INTERACTIVE:
+        network_s *= INTERACTIVE_NETWORK_WEIGHT
+    service = view.world.service[int(record.model)]
+    saved_s = float(prefix_hit_tokens(view, e, node, stage)) * float(service.prefill_s_per_token)
+    return saved_s - network_s - work_wait_s(view, e, node)
+
+
+@njit
+def fitness_terms(view: View, e: int, stage: int, node: int) -> tuple[float, float, float]:
+    """A, T_ready and C_deg of a node for a stage, seconds."""
+    model = model_of(view, e, stage)
+    return (
+        benefit_s(view, e, stage, node),
+        ready_time_s(view, e, node, model),
+        reclaim_harm_s(view, e, node, stage),
+    )
+
+
+@njit
+def normalised(value_s: float, low_s: float, high_s: float) -> float:
+    """Robust min-max: 0 at the low percentile, 1 at the high one, clipped; 0 where they coincide."""
+    if high_s <= low_s:
+        return 0.0
+    return min(1.0, max(0.0, (value_s - low_s) / (high_s - low_s)))
+
+
+@njit
+def fittest_node(
+    view: View,
+    e: int,
+    stage: int,
+    cluster: int,
+    gate: int,
+    normalise: bool,
+    scale: tuple[float, float, float, float, float, float],
+) -> int:
+    """Node with the largest fitness among those that are open to the stage.
+
+    Nodes that cannot take it safely are dropped first (F3). Equal fitness, as when both terms are
+    clipped, falls to the raw sum of seconds, then to the lower id.
+
+    Args:
+        view: what a scheduler sees.
+        e: environment.
+        stage: the stage to place.
+        cluster: only nodes of this cluster; -1 for the whole fleet.
+        gate: one of ``gates.GATE_*``.
+        normalise: False adds the raw terms.
+        scale: a ``FitnessScale`` as a plain tuple.
+
+    Returns:
+        A node id, -1 when no node is open.
+    """
+    expected = is_expected(view, e, stage, gate)
+    best, best_fitness, best_raw_s = -1, -math.inf, -math.inf
+    for node in range(num_nodes(view)):
+        if cluster >= 0 and cluster_of(view, node) != cluster:
+            continue
+        if not is_open(view, e, stage, node, gate, expected):
+            continue
+        a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
+        raw_s = a_s - LAMBDA * ready_s - MU * harm_s
+        fitness = raw_s
+        if normalise:
+            fitness = normalised(a_s, scale[0], scale[1])
+            fitness -= LAMBDA * normalised(ready_s, scale[2], scale[3])
+            fitness -= MU * normalised(harm_s, scale[4], scale[5])
+        if fitness > best_fitness or (fitness == best_fitness and raw_s > best_raw_s):
+            best, best_fitness, best_raw_s = node, fitness, raw_s
+    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
+
+
+def _fitness_routing(scale: FitnessScale, normalise: bool) -> Callable[..., int]:
+    # A plain tuple: numba then compiles the limits in as constants.
+    a, b, c, d, f, g = (float(limit) for limit in scale)
+    limits = (a, b, c, d, f, g)
+
+    @njit
+    def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
+        return fittest_node(view, e, stage, cluster, gate, normalise, limits)
+
+    return node
+
+
+def normalised_fitness_routing(scale: FitnessScale) -> Callable[..., int]:
+    """The fittest node, terms normalised by the frozen percentiles of a scenario (F2)."""
+    return _fitness_routing(scale, True)
+
+
+def raw_fitness_routing(scale: FitnessScale) -> Callable[..., int]:
+    """The fittest node, terms in raw time."""
+    return _fitness_routing(scale, False)

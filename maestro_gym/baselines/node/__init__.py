@@ -1,0 +1,1 @@
+"""The node rules, a file each: admission, reservation and residency."""

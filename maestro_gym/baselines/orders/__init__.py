@@ -1,0 +1,1 @@
+"""The orders of ready stages, a file each: key, source, and what had to be chosen."""

@@ -1,0 +1,188 @@
+"""How a rule is declared: what it is called, what it may know, and the function that makes it what it is.
+
+A file of ``baselines/`` and a file of a user hold one such declaration, ``RULE``. The registry completes it to a
+policy (``baselines.registry.complete``), the same way for both.
+
+| declare | with | makes |
+| --- | --- | --- |
+| `order_by` | ``key(view, oracle, e, stage) -> float``, smaller is sooner | an order of ready stages (global tier) |
+| `route_by` | ``cost(view, e, stage, node) -> float``, smaller is better | a choice of node (cluster tier) |
+| `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
+| `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
+| `scheduling.policy.Rule` | ``decide(view, oracle, e) -> int`` | any tier, from nothing |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numba import types
+
+from maestro_gym.core.boxed import first_class
+from maestro_gym.core.compile import compile_fresh, njit
+from maestro_gym.scheduling.policy import INFORMATION_CLASSES, RuleFunction
+from maestro_gym.state import RESERVE_ADAPTIVE, View
+from maestro_gym.state.types import HIDDEN, VIEW
+
+KEY_TYPE = types.FunctionType(types.float64(VIEW, HIDDEN, types.int64, types.int64))
+BAND_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64))
+COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64, types.int64))
+RANK_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64, types.boolean))
+CANDIDATE_COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
+
+as_key, as_band, as_cost = first_class(KEY_TYPE), first_class(BAND_TYPE), first_class(COST_TYPE)
+as_rank, as_candidate_cost = first_class(RANK_TYPE), first_class(CANDIDATE_COST_TYPE)
+
+Gate = Literal["open", "late", "home"]
+OPEN: Gate = "open"
+"""A stage goes wherever there is room (early binding to any node)."""
+LATE: Gate = "late"
+"""A stage waits in the global queue for a node that has its model, see docs/late_binding.md."""
+HOME: Gate = "home"
+"""A stage goes to the home nodes of its model only (No-Colocation)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What every declaration says.
+
+    Attributes:
+        name: Short name, unique within its tier.
+        information: What it reads: N past and present, P predictions too, O the true future.
+        description: One line of what it does.
+        source: Where it comes from; V, V-2nd, V-author and I as in docs/baselines.md.
+        choice: What had to be chosen here because the source does not say, empty if nothing.
+        rival: Whether the table of policies shows it completed, plainly and with Maestro's companions.
+    """
+
+    name: str
+    information: str
+    description: str
+    source: str
+    choice: str = ""
+    rival: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse an information class that does not exist."""
+        if self.information not in INFORMATION_CLASSES:
+            raise ValueError(f"information class {self.information!r} is none of {', '.join(INFORMATION_CLASSES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Declared):
+    """An order of stages: by band, strictly one after the other, inside a band by key, then by readiness.
+
+    Attributes:
+        key: ``(view, oracle, e, stage) -> float``, smaller is sooner; ``oracle`` is empty but for class O.
+        band: ``(view, e, stage) -> int``, 0 is served first.
+    """
+
+    key: Callable[..., float]
+    band: Callable[..., int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routing(Declared):
+    """A choice of node, and the choice of cluster that goes with it.
+
+    Attributes:
+        gate: To which nodes a stage is open, one of ``OPEN``, ``LATE`` and ``HOME``.
+        cost: ``(view, e, stage, node) -> float``; the open node of least cost is taken, the lower id on a tie.
+        node: In place of ``cost``, ``(view, e, stage, cluster, gate) -> node`` among the nodes of a cluster, of the
+            fleet when ``cluster`` is -1; -1 when none is open. ``gate`` is a number of ``late_binding.gates``.
+        scaled: In place of ``cost``, makes ``node`` from the scenario's frozen percentiles.
+        cluster: ``(view, e, stage, gate) -> cluster``; None takes the cluster of the best node of the fleet.
+    """
+
+    gate: Gate = LATE
+    cost: Callable[..., float] | None = None
+    node: Callable[..., int] | None = None
+    scaled: Callable[[Any], Callable[..., int]] | None = None
+    cluster: Callable[..., int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeRule(Declared):
+    """Admission, reservation and residency of a node.
+
+    Attributes:
+        decide: ``(view, oracle, e) -> node action``; None serves its queue by ``order``.
+        order: Which waiting stage comes first.
+        level: What an admission sets aside, one of ``RESERVE_*``.
+        head_of_line: True admits only the head of each engine's queue (vLLM), False whatever fits.
+        reclaim: Name of the reclaim rule that belongs to it wherever it goes; empty leaves that to its companions.
+        table_name: Name of its policy in tables, when another tier has a rule of the same name.
+    """
+
+    decide: RuleFunction | None = None
+    order: Order | None = None
+    level: int = RESERVE_ADAPTIVE
+    head_of_line: bool = False
+    reclaim: str = ""
+    table_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReclaimRule(Declared):
+    """Who gives way when memory is short: the least rank, inside it the least cost, then the first offered.
+
+    Attributes:
+        rank: ``(view, e, candidate, growth) -> int``; ``growth`` says that a running stage could not grow.
+        cost: ``(view, e, candidate) -> float``.
+    """
+
+    rank: Callable[..., int]
+    cost: Callable[..., float]
+
+
+@njit
+def one_band(view: View, e: int, stage: int) -> int:
+    """All stages in one band."""
+    return 0
+
+
+def order_by(key: Callable[..., float], *, band: Callable[..., int] = one_band, **about: Any) -> Order:  # noqa: ANN401
+    """Declare an order of stages.
+
+    Args:
+        key: As in `Order`; a plain function is compiled.
+        band: As in `Order`.
+        **about: Fields of `Declared`.
+    """
+    return Order(key=compile_fresh(key), band=compile_fresh(band), **about)
+
+
+def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401
+    """Declare a choice of node by its cost.
+
+    Args:
+        cost: As in `Routing`; a plain function is compiled.
+        gate: As in `Routing`.
+        **about: Fields of `Declared`.
+    """
+    return Routing(cost=compile_fresh(cost), gate=gate, **about)
+
+
+def serve_by(order: Order, level: int, *, head_of_line: bool = False, **about: Any) -> NodeRule:  # noqa: ANN401
+    """Declare a node rule that serves its queue in an order.
+
+    Args:
+        order: Which waiting stage comes first.
+        level: What an admission sets aside, one of ``RESERVE_*``.
+        head_of_line: As in `NodeRule`.
+        **about: Other fields of `NodeRule` and of `Declared`.
+    """
+    return NodeRule(order=order, level=level, head_of_line=head_of_line, **about)
+
+
+def reclaim_by(rank: Callable[..., int], cost: Callable[..., float], **about: Any) -> ReclaimRule:  # noqa: ANN401
+    """Declare a reclaim rule.
+
+    Args:
+        rank: As in `ReclaimRule`; a plain function is compiled.
+        cost: As in `ReclaimRule`.
+        **about: Fields of `Declared`.
+    """
+    return ReclaimRule(rank=compile_fresh(rank), cost=compile_fresh(cost), **about)

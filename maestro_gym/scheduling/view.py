@@ -1,0 +1,205 @@
+"""Readers of the view: the looks that rules take, each under one name.
+
+A reader returns a plain integer, float or truth value. That is why rules use them and not the fields: narrow integers
+of records overflow differently when they are compiled and when they are interpreted.
+"""
+
+from __future__ import annotations
+
+from maestro_gym.core.compile import njit
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
+
+# --- the pending decision ---------------------------------------------------------------------
+
+
+@njit
+def now_s(view: View, e: int) -> float:
+    """Time of the decision."""
+    return float(view.clock[e].now_s)
+
+
+@njit
+def stage_to_route(view: View, e: int) -> int:
+    """The stage of a cluster decision."""
+    return int(view.clock[e].stage)
+
+
+@njit
+def cluster_to_route_in(view: View, e: int) -> int:
+    """The cluster of a cluster decision."""
+    return int(view.clock[e].cluster)
+
+
+@njit
+def node_to_serve(view: View, e: int) -> int:
+    """The node of a node decision, and of a reclaim."""
+    return int(view.clock[e].place)
+
+
+@njit
+def may_wait(view: View, e: int) -> bool:
+    """Whether the pending decision may be to wait."""
+    return int(view.clock[e].wait_legal) == 1
+
+
+@njit
+def decision_number(view: View, e: int) -> int:
+    """Decisions so far, of all tiers: no two decisions have the same."""
+    return int(view.clock[e].decisions)
+
+
+# --- fleet ------------------------------------------------------------------------------------
+
+
+@njit
+def num_nodes(view: View) -> int:
+    """Nodes of the fleet."""
+    return view.world.nodes.shape[0]
+
+
+@njit
+def num_models(view: View) -> int:
+    """Models of the scenario."""
+    return view.world.models.shape[0]
+
+
+@njit
+def num_slots(view: View) -> int:
+    """Engine slots of a node."""
+    return view.engines.shape[2]
+
+
+@njit
+def cluster_of(view: View, node: int) -> int:
+    """Cluster of a node."""
+    return int(view.world.nodes[node].cluster)
+
+
+# --- stages and workflows ---------------------------------------------------------------------
+
+
+@njit
+def model_of(view: View, e: int, stage: int) -> int:
+    """Model that a stage asks for."""
+    return int(view.stages[e, stage].model)
+
+
+@njit
+def workflow_of(view: View, e: int, stage: int) -> int:
+    """Workflow of a stage."""
+    return int(view.stages[e, stage].workflow)
+
+
+@njit
+def class_of(view: View, e: int, stage: int) -> int:
+    """``INTERACTIVE`` or ``BATCH``."""
+    return int(view.stages[e, stage].cls)
+
+
+@njit
+def ready_s(view: View, e: int, stage: int) -> float:
+    """When a stage became ready."""
+    return float(view.stages[e, stage].ready_s)
+
+
+@njit
+def waited_s(view: View, e: int, stage: int) -> float:
+    """How long a stage has waited, from its readiness."""
+    return now_s(view, e) - ready_s(view, e, stage)
+
+
+@njit
+def prompt_tokens(view: View, e: int, stage: int) -> float:
+    """Prompt of a stage."""
+    return float(view.stages[e, stage].prompt_tokens)
+
+
+@njit
+def remaining_s(view: View, e: int, stage: int) -> float:
+    """Predicted T_rem of the workflow of a stage, median (class P)."""
+    return float(view.stages[e, stage].remaining_s_q50)
+
+
+@njit
+def stages_done(view: View, e: int, stage: int) -> int:
+    """Stages that the workflow of a stage has finished."""
+    return int(view.workflows[e, workflow_of(view, e, stage)].stages_done)
+
+
+# --- queues -----------------------------------------------------------------------------------
+
+
+@njit
+def ready_stage(view: View, e: int, position: int) -> int:
+    """Stage at a position of the global queue."""
+    return int(view.global_queue[e, position])
+
+
+@njit
+def num_ready(view: View, e: int) -> int:
+    """Stages in the global queue."""
+    return int(view.clock[e].global_len)
+
+
+@njit
+def queued_stage(view: View, e: int, node: int, position: int) -> int:
+    """Stage at a position of a node's queue."""
+    return int(view.node_queue[e, node, position])
+
+
+@njit
+def num_queued(view: View, e: int, node: int) -> int:
+    """Stages in a node's queue."""
+    return int(view.nodes[e, node].queue_len)
+
+
+@njit
+def num_inbound(view: View, e: int, node: int) -> int:
+    """Stages on their way to a node."""
+    return int(view.nodes[e, node].inbound)
+
+
+@njit
+def num_running(view: View, e: int, node: int) -> int:
+    """Admitted stages of a node."""
+    return int(view.nodes[e, node].running)
+
+
+@njit
+def num_waiting(view: View, e: int, node: int, model: int) -> int:
+    """Stages of a model that were sent to a node and are not admitted."""
+    return int(view.waiting[e, node, model])
+
+
+# --- engines ----------------------------------------------------------------------------------
+
+
+@njit
+def slot_of(view: View, e: int, node: int, model: int) -> int:
+    """Engine slot of a model on a node, -1 when it has none."""
+    return int(view.slot_of[e, node, model])
+
+
+@njit
+def slot_model(view: View, e: int, node: int, slot: int) -> int:
+    """Model in an engine slot, -1 when the slot is free."""
+    return int(view.engines[e, node, slot].model)
+
+
+@njit
+def slot_status(view: View, e: int, node: int, slot: int) -> int:
+    """One of ``ENGINE_*``."""
+    return int(view.engines[e, node, slot].status)
+
+
+@njit
+def slot_running(view: View, e: int, node: int, slot: int) -> int:
+    """Admitted stages of an engine."""
+    return int(view.engines[e, node, slot].running)
+
+
+@njit
+def is_warm(view: View, e: int, node: int, model: int) -> bool:
+    """Whether a model is RUNNING on a node or being loaded."""
+    slot = slot_of(view, e, node, model)
+    return slot >= 0 and slot_status(view, e, node, slot) in (ENGINE_AWAKE, ENGINE_LOADING)
