@@ -1,6 +1,6 @@
 """The one command line of the project: ``maestro-gym VERB``.
 
-Heavy modules are imported inside the verbs, so that help comes at once.
+Heavy modules are imported inside the verbs, so that the help text appears at once.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import live, machine, predict, workload
+from maestro_gym.cli import live, machine, predict, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.options import Contention, JsonFile, Overrides
 from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ CLASSICS = (
     "static-max",
     "no-colocation",
 )
-"""What a comparison runs unless told otherwise: Maestro and the rivals that a reviewer asks for first."""
+"""The policies that a comparison runs unless told otherwise: Maestro and the rivals that a reviewer asks for first."""
 
 
 class _Verbs(TyperGroup):
-    """The group of verbs; a user's mistake becomes one paragraph and exit code 2, never a trace."""
+    """The group of verbs; a user's mistake becomes one paragraph and exit code 2, never a stack trace."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - click's context, or the copy of it that typer brings
         try:
@@ -70,7 +70,7 @@ A first hour:
 
   maestro-gym compare --policy runs/MY_RUN       see where it stands
 
-Every verb takes --help. Settings of a scenario are changed by words at the end of the line:
+Every verb takes --help. The settings of a scenario are changed by words at the end of the line:
 workload.load=0.9 limits.node_queue_limit=4.""",
 )
 
@@ -80,16 +80,11 @@ app.add_typer(workload.app, name="workload")
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"maestro-gym {__version__}")
         raise typer.Exit
-
-
-def _overrides(words: list[str] | None, contention: str | None) -> list[str]:
-    chosen = [f"contention={contention}"] if contention else []
-    return chosen + dotted_overrides(words)
 
 
 @app.command()
@@ -97,12 +92,20 @@ def compare(
     overrides: Overrides = None,
     scenario: Annotated[
         list[str] | None,
-        typer.Option("--scenario", "-s", help="Name or YAML file; repeat for several.", show_default="quick"),
+        typer.Option(
+            "--scenario",
+            "-s",
+            help="The name or the YAML file of a scenario; repeat the option for several.",
+            show_default="quick",
+        ),
     ] = None,
     contention: Annotated[
         list[str] | None,
         typer.Option(
-            "--contention", "-c", help="low, medium or high; repeat for several.", show_default="the scenario's"
+            "--contention",
+            "-c",
+            help="The contention: low, medium or high; repeat the option for several.",
+            show_default="the scenario's",
         ),
     ] = None,
     policy: Annotated[
@@ -110,8 +113,8 @@ def compare(
         typer.Option(
             "--policy",
             "-p",
-            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat, or "
-            "separate by commas. classics stands for: " + ", ".join(CLASSICS) + ".",
+            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat the option, "
+            "or separate the values by commas. The word classics stands for: " + ", ".join(CLASSICS) + ".",
             show_default="classics",
         ),
     ] = None,
@@ -119,32 +122,40 @@ def compare(
         list[str] | None,
         typer.Option(
             "--predictors",
-            help="Run what reads predictions under each of: oracle, boosted, role_median, constant, noisy; noisy:100 "
-            "errs by 100 tokens, constant:300 guesses 300. Repeat, or separate by commas.",
+            help="Run every policy that reads predictions under each of these predictors: oracle, boosted, "
+            "role_median, constant, noisy; noisy:100 errs by 100 tokens, constant:300 guesses 300 tokens. Repeat the "
+            "option, or separate the values by commas.",
             show_default="the scenario's own",
         ),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", help="Evaluation seeds: 0,1,2 or 0-9.", show_default="the scenario's"),
+        typer.Option("--seeds", help="The evaluation seeds, such as 0,1,2 or 0-9.", show_default="the scenario's"),
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option("--reference", help="Policy that differences refer to.", show_default="fcfs, else the first"),
+        typer.Option("--reference", help="The policy to which differences refer.", show_default="fcfs, else the first"),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Episodes of train, validation or test.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="The split of the episodes: train, validation or test.")
+    ] = "test",
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Processes.", show_default="usable cores")
+        int | None, typer.Option("--jobs", "-j", min=1, help="The number of processes.", show_default="usable cores")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Run folder for results, plots and report.", show_default="runs/compare/TIME"),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The run folder for the results, the plots and the report.",
+            show_default="runs/compare/TIME",
+        ),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Run policies on the same episodes; table, results, plots and a report.
+    """Run policies on the same episodes, and write a table, results, plots and a report.
 
-    Differences to the reference are paired: every policy meets the same arrivals, lengths and gaps.
+    Differences to the reference are paired, because every policy meets the same arrivals, lengths and gaps.
 
     Example: maestro-gym compare -c high
 
@@ -179,7 +190,7 @@ def compare(
 
 
 def _runner(specs: list[str]) -> Runner | None:
-    """Choose how policies are loaded: run folders need torch, whose import takes seconds, names do not."""
+    """Choose how policies are loaded: run folders need torch, whose import takes seconds, and names do not."""
     if not any("/" in spec or Path(spec).is_dir() for spec in specs):
         return None
     from maestro_gym.agents.load import load_any_policy
@@ -193,36 +204,49 @@ def train(
     overrides: Overrides = None,
     scenario: Annotated[
         str | None,
-        typer.Option("--scenario", "-s", help="Name or YAML file.", show_default="quick"),
+        typer.Option("--scenario", "-s", help="The name or the YAML file of a scenario.", show_default="quick"),
     ] = None,
     contention: Contention = None,
     tier: Annotated[
         str | None,
-        typer.Option("--tier", "-t", help="global, cluster, node or joint.", show_default="the configuration's"),
+        typer.Option(
+            "--tier",
+            "-t",
+            help="The tier that learns: global, cluster, node or joint.",
+            show_default="the configuration's",
+        ),
     ] = None,
     config: Annotated[
         str | None,
         typer.Option(
-            "--config", help="Name in configs/train, or the path of a YAML file.", show_default="the scenario's"
+            "--config", help="A name in configs/train, or the path of a YAML file.", show_default="the scenario's"
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, help="Of network, sampling and episodes.", show_default="the configuration's"),
+        typer.Option(
+            "--seed",
+            min=0,
+            help="The seed of the network, of sampling and of the episodes.",
+            show_default="the configuration's",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/train/NAME")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/train/NAME")
+    ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", help="Run folder to go on with, exactly where it stopped.")
+        Path | None, typer.Option("--resume", help="The run folder to go on with, exactly where the run stopped.")
     ] = None,
     stop_at: Annotated[
-        int | None, typer.Option("--stop-at", min=1, help="End early, after so many decisions; --resume goes on.")
+        int | None,
+        typer.Option("--stop-at", min=1, help="End early, after this number of decisions; --resume goes on."),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Train a policy for one tier; the other tiers follow its companions.
 
-    Settings of the training are changed by words that start with train. The run folder holds configuration,
-    versions, curves, checkpoints and the policy; compare takes it as a policy.
+    The settings of the training are changed by words that start with `train.` The run folder holds the configuration,
+    the versions, the learning curves, the checkpoints and the policy; `compare` takes it as a policy.
 
     Example: maestro-gym train -c high
 
@@ -266,106 +290,7 @@ def train(
     )
 
 
-@app.command()
-def policies(
-    check: Annotated[
-        str | None,
-        typer.Option(
-            "--check",
-            metavar="POLICY",
-            help="Ask each rule of file.py:Rule, or of a named policy, again with what it may not know changed, and "
-            "say whether it keeps to its information class.",
-        ),
-    ] = None,
-    json_file: JsonFile = None,
-) -> None:
-    """List the policies with their rules and what they may know, or check one of them.
-
-    N reads past and present, P predictions too, O the true future. A check exits with code 1 when a rule heeds what its
-    class may not know.
-
-    Example: maestro-gym policies --json policies.json
-
-    Example: maestro-gym policies --check my_rule.py:RULE
-    """
-    from maestro_gym.cli.listings import check_rows, policy_rows
-
-    if check is not None:
-        rows = check_rows(check)
-        show_table(f"information classes of {check}", rows, "heeds: what moved an answer although its class forbids it")
-        write_json(json_file, {"command": "policies", "check": check, "rows": rows})
-        if any(row["heeds"] for row in rows):
-            raise typer.Exit(1)
-        return
-    rows = policy_rows()
-    show_table("policies", rows, "N: past and present, P: predictions too, O: the true future")
-    write_json(json_file, {"command": "policies", "rows": rows})
-
-
-@app.command()
-def scenarios(json_file: JsonFile = None) -> None:
-    """List the scenarios that come with the package.
-
-    Example: maestro-gym scenarios
-    """
-    from maestro_gym.cli.listings import scenario_rows
-
-    rows = scenario_rows()
-    show_table("scenarios", rows, "each at low, medium and high contention; `maestro-gym describe` shows one whole")
-    write_json(json_file, {"command": "scenarios", "rows": rows})
-
-
-@app.command()
-def describe(
-    scenario: ScenarioName = "quick",
-    contention: Contention = None,
-    overrides: Overrides = None,
-    json_file: JsonFile = None,
-) -> None:
-    """Show a scenario: its fleet and models, its capacity and the load that is offered.
-
-    Example: maestro-gym describe --scenario paper --contention high
-
-    Example: maestro-gym describe workload.load=0.95
-    """
-    from maestro_gym.cli.listings import scenario_tables
-
-    tables = scenario_tables(scenario, _overrides(overrides, contention))
-    for title, rows in tables.items():
-        show_table(title, rows)
-    write_json(json_file, {"command": "describe", **tables})
-
-
-@app.command()
-def metrics(json_file: JsonFile = None) -> None:
-    """List the metrics of a comparison, with units and formulas.
-
-    Example: maestro-gym metrics --json metrics.json
-    """
-    from maestro_gym.cli.listings import metric_rows
-
-    rows = metric_rows()
-    show_table("metrics", rows, "per_class: also given for interactive and batch workflows alone")
-    write_json(json_file, {"command": "metrics", "rows": rows})
-
-
-@app.command()
-def doctor(json_file: JsonFile = None) -> None:
-    """Print versions, cores, threading and caches, and run a self-test of the engine.
-
-    Exits with code 1 when a check fails.
-
-    Example: maestro-gym doctor --json doctor.json
-    """
-    from maestro_gym.cli.doctor import examine
-
-    rows = examine()
-    show_table("maestro-gym doctor", rows)
-    write_json(json_file, {"command": "doctor", "rows": rows})
-    if any(row["state"] == "failed" for row in rows):
-        raise typer.Exit(1)
-
-
+show.register(app)
 machine.register(app)
 live.register(app)
 

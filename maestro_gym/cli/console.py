@@ -1,4 +1,4 @@
-"""What the verbs of the command line share: tables on the terminal, the same rows as JSON, words that override."""
+"""What the verbs of the command line share: tables on the terminal, the same rows as JSON, and dotted overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def output() -> Console:
     """Make a console on standard output.
 
     Returns:
-        As wide as the terminal; a pipe or a log file has no width of its own, and eighty columns would fold every cell.
+        A console as wide as the terminal, and wider in a pipe or a log file: eighty columns would fold every cell.
     """
     from rich.console import Console
 
@@ -32,9 +32,9 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | Non
     """Print rows as a table on standard output.
 
     Args:
-        title: Line above the table.
+        title: The line above the table.
         rows: Mappings with the same keys in the same order; the keys are the column names.
-        caption: Line below the table.
+        caption: The line below the table.
     """
     from rich import box
     from rich.table import Table
@@ -54,7 +54,7 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
     """Write a document to a file as JSON; numbers that JSON lacks become null.
 
     Args:
-        path: File to write, folders made as needed; None writes nothing.
+        path: The file to write, whose folder is made if it is missing; None writes nothing.
         document: Mappings, sequences, strings, numbers and None.
 
     Raises:
@@ -73,13 +73,13 @@ def dotted_overrides(words: Sequence[str] | None) -> list[str]:
     """Check the positional words of a command: each must read ``dotted.place=value``.
 
     Args:
-        words: What the user typed after the options.
+        words: The words that the user typed after the options.
 
     Returns:
         The words, unchanged.
 
     Raises:
-        MaestroError: A word has no ``=`` or nothing before it.
+        MaestroError: A word has no ``=``, or nothing before it.
     """
     for word in words or ():
         if not word.partition("=")[0].strip() or "=" not in word:
@@ -91,13 +91,13 @@ def dotted_overrides(words: Sequence[str] | None) -> list[str]:
 
 
 def split_words(words: Sequence[str] | None) -> list[str]:
-    """Take apart what was repeated or separated by commas.
+    """Take apart the values of an option that were repeated or separated by commas.
 
     Args:
-        words: Values of an option that may be given several times.
+        words: The values of an option that may be given several times.
 
     Returns:
-        The single words, in order.
+        The single words, in their order.
     """
     return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
 
@@ -106,13 +106,13 @@ def seed_numbers(text: str | None) -> list[int] | None:
     """Read seeds: numbers and ranges, separated by commas.
 
     Args:
-        text: Such as ``0,1,2`` or ``0-9``; None leaves the choice to the scenario.
+        text: A text such as ``0,1,2`` or ``0-9``; None leaves the choice to the scenario.
 
     Returns:
         The seeds, or None.
 
     Raises:
-        MaestroError: It reads otherwise.
+        MaestroError: The text is neither a number nor a range.
     """
     if text is None:
         return None

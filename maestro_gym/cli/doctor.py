@@ -1,4 +1,4 @@
-"""Is this machine ready: versions, cores, threading, caches, and a small run of the engine that must add up."""
+"""Whether this machine is ready: its versions, cores, threading and caches, and a small run of the engine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def examine() -> list[dict[str, str]]:
     """Look at this machine and run the engine's self-test.
 
     Returns:
-        One row a check: ``check``, ``state`` (``ok``, ``note`` or ``failed``) and ``detail``.
+        One row per check: ``check``, ``state`` (``ok``, ``note`` or ``failed``) and ``detail``.
     """
     return [*_machine(), *_packages(), *_threading(), *_self_test()]
 
@@ -90,13 +90,13 @@ def _threading() -> list[dict[str, str]]:
     for package in ("workloads", "sim", "baselines", "envs"):
         files = [file for file in cache_dir(package).rglob("*") if file.suffix == ".nbc"]
         size_mb = sum(file.stat().st_size for file in files) / 1e6
-        empty = "empty: the first run compiles and takes longer"
+        empty = "empty: the first run compiles, and takes longer"
         rows.append(_row(f"compiled {package}", f"{len(files)} functions, {size_mb:.1f} MB" if files else empty))
     return rows
 
 
 def _self_test() -> list[dict[str, str]]:
-    """Run a short episode twice under Maestro and check that nothing is lost and both are equal."""
+    """Run a short episode twice under Maestro, and check that nothing is lost and that both results are equal."""
     from maestro_gym.baselines.registry import load_policy
     from maestro_gym.episodes.run import run_episode
     from maestro_gym.episodes.scenario import Scenario
@@ -119,7 +119,7 @@ def _self_test() -> list[dict[str, str]]:
 
 
 def _self_test_checks(first: EpisodeResult, second: EpisodeResult) -> dict[str, bool]:
-    """What must be true of two runs of the same episode."""
+    """Check what must be true of two runs of the same episode."""
     counters, workflows, stages, samples = first.counters, first.workflows, first.stages, first.samples
     arrived, finished = np.isfinite(workflows["arrival_s"]), np.isfinite(workflows["finished_s"])
     known = (stages["phase"] != STAGE_FUTURE) & (stages["phase"] != STAGE_GAP)

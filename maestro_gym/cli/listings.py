@@ -1,4 +1,4 @@
-"""What there is to choose from, as rows of tables: scenarios and what one of them holds, policies, metrics."""
+"""What there is to choose from, as rows of tables: the scenarios and what one of them holds, policies, and metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def scenario_rows() -> list[Row]:
     """List the scenarios that come with the package.
 
     Returns:
-        One row a scenario: name, description, clusters, nodes, models, horizon_s, seeds.
+        One row per scenario: name, description, clusters, nodes, models, horizon_s, seeds.
     """
     rows = []
     for name in scenario_names():
@@ -37,11 +37,11 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
     """Say what a scenario holds.
 
     Args:
-        name: A scenario's name or file.
-        overrides: ``dotted.place=value`` words.
+        name: The name or the file of a scenario.
+        overrides: The words ``dotted.place=value``.
 
     Returns:
-        Tables by title: ``scenario`` (facts of the whole), ``fleet`` (a row a host group) and ``models``.
+        The tables by title: ``scenario`` (facts of the whole), ``fleet`` (one row per host group) and ``models``.
 
     Raises:
         MaestroError: The scenario or an override is wrong.
@@ -105,7 +105,7 @@ def policy_rows() -> list[Row]:
     """List the policies that can be named.
 
     Returns:
-        One row a policy: name, information class, its rules and what it is compared for.
+        One row per policy: its name, its information class, its four rules and what it is compared for.
     """
     from maestro_gym.baselines.registry import load_policy, policy_names
 
@@ -157,7 +157,7 @@ def metric_rows() -> list[Row]:
     """List the metrics of the comparison.
 
     Returns:
-        One row a metric: name, unit, which way is better, whether it is also given per class, formula.
+        One row per metric: its name, its unit, which way is better, whether it is also given per class, its formula.
     """
     from maestro_gym.evaluation.metrics.row import METRICS
 

@@ -1,4 +1,4 @@
-"""The verbs of the command line that have to do with real servers."""
+"""The verbs that run policies on real servers: live runs, validation, replay and fine-tuning."""
 
 from __future__ import annotations
 
@@ -10,123 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from maestro_gym.cli.console import output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.fleet import FleetName, fleet_app
 from maestro_gym.cli.options import JsonFile
 from maestro_gym.core.errors import MaestroError
 
 DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
-"""What a validation runs unless told otherwise."""
-
-FleetName = Annotated[str, typer.Option("--fleet", "-f", help="Name in configs/live, or the path of a YAML file.")]
-
-fleet_app = typer.Typer(
-    name="fleet", no_args_is_help=True, help="Start, watch and stop the vLLM servers of a fleet file."
-)
-
-
-@fleet_app.command("up")
-def fleet_up(fleet: FleetName = "local_cpu", json_file: JsonFile = None) -> None:
-    """Start the servers of a fleet and wait until they answer.
-
-    The first time vLLM is installed into an environment of its own. Logs stay in runs/fleets/NAME/logs.
-
-    Example: maestro-gym fleet up
-
-    Example: maestro-gym fleet up --fleet my_fleet.yaml
-    """
-    from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.fleet.local import bring_up
-    from maestro_gym.real_backend.fleet.status import fleet_rows
-
-    loaded = load_fleet(fleet)
-    console = output()
-    bring_up(loaded, lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True))
-    rows = fleet_rows(loaded, probing=True)
-    show_table(f"fleet {loaded.name}", rows)
-    write_json(json_file, {"command": "fleet up", "rows": rows})
-
-
-@fleet_app.command("status")
-def fleet_status(
-    fleet: FleetName = "local_cpu",
-    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Ask what each server can do.")] = False,
-    watch: Annotated[
-        float | None, typer.Option("--watch", min=0.2, metavar="SECONDS", help="Repeat until Ctrl-C.")
-    ] = None,
-    json_file: JsonFile = None,
-) -> None:
-    """Show every server: residency, requests, KV, version.
-
-    Example: maestro-gym fleet status --probe
-
-    Example: maestro-gym fleet status --watch 2
-    """
-    from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.fleet.status import fleet_rows
-
-    loaded = load_fleet(fleet)
-    while True:
-        rows = fleet_rows(loaded, probing=probe)
-        if watch is not None:
-            output().clear()
-        show_table(f"fleet {loaded.name}, {time.strftime('%H:%M:%S')}", rows)
-        write_json(json_file, {"command": "fleet status", "rows": rows})
-        if watch is None:
-            return
-        time.sleep(watch)
-
-
-@fleet_app.command("down")
-def fleet_down(fleet: FleetName = "local_cpu") -> None:
-    """Stop the servers that `fleet up` started; nothing stays behind but logs.
-
-    Example: maestro-gym fleet down
-    """
-    from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.fleet.local import bring_down
-
-    console = output()
-    count = bring_down(load_fleet(fleet), lambda line: console.print(line, style="dim", highlight=False))
-    console.print(f"{count} stopped" if count else "nothing was running")
-
-
-def calibrate_fleet(fleet: str, out: Path | None, repeats: int, json_file: Path | None) -> None:
-    """Measure the servers of a fleet, fit the hardware to it, and write and show both.
-
-    Args:
-        fleet: Name or file.
-        out: Hardware YAML; None writes into the fleet's folder.
-        repeats: Of each point.
-        json_file: Also write what is printed.
-    """
-    from dataclasses import asdict
-
-    from maestro_gym.config.live import load_fleet
-    from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
-    from maestro_gym.real_backend.fleet.processes import fleet_folder
-    from maestro_gym.real_backend.validation.calibrate_fleet import fit_hardware, point_rows, write_hardware
-    from maestro_gym.real_backend.validation.measure_servers import measure_fleet
-
-    loaded = load_fleet(fleet)
-    console = output()
-    config = write_scenario(scenario_document(loaded), fleet_folder(loaded) / "scenario.yaml")
-    measured = measure_fleet(loaded, config, repeats, lambda line: console.print(line, style="dim"))
-    fitted = fit_hardware(config, measured)
-    path = out or fleet_folder(loaded) / "hardware.yaml"
-    write_hardware(fitted, path)
-    rows = point_rows(fitted)
-    show_table(f"fleet {loaded.name}: measured and fitted", rows, "spread: half the quartiles' distance")
-    facts = {
-        "api_s": measured.api_s,
-        "kv_tokens": measured.kv_tokens,
-        "wake_s": measured.wake_s,
-        "load_s": measured.load_s,
-        "sharing": measured.sharing,
-        "seconds": measured.seconds,
-    }
-    show_table("beside the step times", [{"measured": name, "value": str(value)} for name, value in facts.items()])
-    console.print(f"Hardware: {path}", highlight=False, soft_wrap=True)
-    points = [asdict(point) for point in measured.points]
-    write_json(json_file, {"command": "calibrate", "rows": rows, "points": points, **facts})
+"""The policies that a validation runs unless told otherwise."""
 
 
 def live(
@@ -144,20 +33,25 @@ def live(
         str | None, typer.Option("--shadow", help="A policy that is asked at every decision, and does not act.")
     ] = None,
     workload: Annotated[
-        str, typer.Option("--workload", "-w", help="Workload family: a name of configs/workloads or a YAML file.")
+        str, typer.Option("--workload", "-w", help="The workload family: a name in configs/workloads or a YAML file.")
     ] = "live",
-    load: Annotated[float, typer.Option("--load", min=0.01, help="Offered load relative to capacity.")] = 0.8,
-    horizon: Annotated[float, typer.Option("--horizon", min=1.0, help="Workflows arrive for so long [s].")] = 60.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the test episode.")] = 0,
+    load: Annotated[float, typer.Option("--load", min=0.01, help="The offered load relative to the capacity.")] = 0.8,
+    horizon: Annotated[
+        float, typer.Option("--horizon", min=1.0, help="The time for which workflows arrive [s].")
+    ] = 60.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the test episode.")] = 0,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="DIR", help="Go on with a run whose controller died.")
+        Path | None,
+        typer.Option("--resume", metavar="DIR", help="The folder of a run whose controller died, to go on with it."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/live/TIME")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/live/TIME")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Run a policy on real servers: workflows arrive, are scheduled and served; metrics as of a simulated run.
+    """Run a policy on real servers, which serve the workflows that arrive; the metrics are those of a simulated run.
 
-    The run folder holds scenario, event log, metrics and what was seen of the servers.
+    The run folder holds the scenario, the event log, the metrics and what was seen of the servers.
 
     Example: maestro-gym live -p maestro --shadow fcfs --horizon 30
 
@@ -208,30 +102,39 @@ def validate(
         typer.Option(
             "--policy",
             "-p",
-            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat, or separate "
-            "by commas.",
+            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat the option, "
+            "or separate the values by commas.",
             show_default=",".join(DEFAULT_POLICIES),
         ),
     ] = None,
     workload: Annotated[
-        str, typer.Option("--workload", "-w", help="Workload family: a name of configs/workloads or a YAML file.")
+        str, typer.Option("--workload", "-w", help="The workload family: a name in configs/workloads or a YAML file.")
     ] = "live",
     load: Annotated[
-        float, typer.Option("--load", min=0.01, help="Offered load relative to the measured capacity.")
+        float, typer.Option("--load", min=0.01, help="The offered load relative to the measured capacity.")
     ] = 1.0,
-    horizon: Annotated[float, typer.Option("--horizon", min=1.0, help="Workflows arrive for so long [s].")] = 40.0,
-    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Live runs of everything: the noise floor.")] = 2,
-    seeds: Annotated[str, typer.Option("--seeds", help="Test episodes of each round: 0,1,2 or 0-9.")] = "0",
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each measured point.")] = 3,
+    horizon: Annotated[
+        float, typer.Option("--horizon", min=1.0, help="The time for which workflows arrive [s].")
+    ] = 40.0,
+    rounds: Annotated[
+        int,
+        typer.Option("--rounds", min=2, help="The number of live runs of everything, which give the noise floor."),
+    ] = 2,
+    seeds: Annotated[
+        str, typer.Option("--seeds", help="The seeds of the test episodes of each round, such as 0,1,2 or 0-9.")
+    ] = "0",
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="The number of repetitions of each measured point.")
+    ] = 3,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/validate/TIME")
+        Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/validate/TIME")
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on real servers and in the simulator calibrated to them, and say how far apart the two are.
 
-    The servers must be up. They are measured before and after every round; the noise floor is what two live rounds
-    differ by.
+    The servers must be up. They are measured before the first round and after every round. The noise floor is the
+    difference between two live rounds.
 
     Example: maestro-gym fleet up && maestro-gym validate
 
@@ -239,7 +142,7 @@ def validate(
     """
     from maestro_gym.config.live import load_fleet
 
-    # A wrong name is told before what takes seconds to import.
+    # A wrong name is reported before the imports that take seconds.
     servers = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
     from maestro_gym.real_backend.validation.figures import draw_validation
@@ -260,7 +163,7 @@ def validate(
     )
     found = run_validation(plan, load_any_policy, lambda line: console.print(line, style="dim", highlight=False))
     draw_validation(found, plan.folder / "plots")
-    show_table("live and simulated", found.rows, "noise: what live rounds differ by; times in seconds")
+    show_table("live and simulated", found.rows, "noise: the difference between live rounds; times in seconds")
     sentences = verdict(found)
     for sentence in sentences:
         console.print(sentence, highlight=False, soft_wrap=True)
@@ -272,7 +175,7 @@ def validate(
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a live run, with its events.jsonl.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a live run, with its events.jsonl.")],
     fleet: FleetName = "local_cpu",
     scenario: Annotated[
         Path | None,
@@ -280,7 +183,7 @@ def replay(
             "--scenario",
             "-s",
             metavar="FILE",
-            help="The fleet calibrated, with the run's workload.",
+            help="The scenario of the calibrated fleet with the run's workload.",
             show_default="of the run, or of its validation",
         ),
     ] = None,
@@ -288,8 +191,8 @@ def replay(
 ) -> None:
     """Simulate the workflows of a live run: decided anew by its policy, and placed as its log says.
 
-    The first column shows what happened, the third how far the simulator's speed is off when order and places are the
-    same, the second what becomes of it when the policy decides in the simulator's own world.
+    The first column shows what happened on the servers, and the second what happens when the policy decides anew in the
+    simulator. The third column takes the order and the nodes from the log, so that only the speed can differ.
 
     Example: maestro-gym replay runs/validate/MY_RUN/live-1-maestro-test-0
     """
@@ -311,31 +214,35 @@ def replay(
 
 
 def fine_tune(
-    policy: Annotated[Path, typer.Option("--policy", "-p", help="Folder of a training run: the policy to begin with.")],
+    policy: Annotated[
+        Path, typer.Option("--policy", "-p", help="The folder of a training run, with the policy to begin with.")
+    ],
     fleet: FleetName = "local_cpu",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Decisions to learn from.")] = 512,
-    rollout: Annotated[int, typer.Option("--rollout", min=8, help="Decisions between two updates.")] = 128,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", min=1e-8, help="Adam step size.")] = 1e-4,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="The number of decisions to learn from.")] = 512,
+    rollout: Annotated[
+        int, typer.Option("--rollout", min=8, help="The number of decisions between two updates.")
+    ] = 128,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", min=1e-8, help="The step size of Adam.")] = 1e-4,
     scenario: Annotated[
         Path | None,
         typer.Option(
             "--scenario",
             "-s",
             metavar="FILE",
-            help="Of this fleet, such as simulated.yaml of a validation: workload, load, calibration.",
+            help="A scenario of this fleet, such as simulated.yaml of a validation.",
             show_default="the fleet's own",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the training episodes and of sampling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the training episodes and of sampling.")] = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/fine-tune/TIME")
+        Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/fine-tune/TIME")
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Let a trained policy learn on, on real servers, which must be up.
+    """Let a trained policy go on learning on real servers, which must be up.
 
-    The policy acts and samples as in training: this is not for servers that somebody waits for. Every update leaves a
-    complete policy in the run folder, which `live`, `validate` and `compare` take.
+    The policy samples its actions as in training, so this is not for servers on which somebody waits. Every update
+    leaves a complete policy in the run folder, which `live`, `validate` and `compare` take.
 
     Example: maestro-gym fine-tune -p runs/MY_RUN --steps 512
     """
@@ -371,13 +278,13 @@ def fine_tune(
         )
     finally:
         env.close()
-    show_table(f"learning on {loaded.name}", rows, "one row a rollout")
+    show_table(f"learning on {loaded.name}", rows, "one row per rollout")
     console.print(f"\nPolicy: {folder}", highlight=False, soft_wrap=True)
     write_json(json_file, {"command": "fine-tune", "folder": folder, "rows": rows})
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the program."""
+    """Add the verbs about real servers to the program."""
     app.add_typer(fleet_app, name="fleet")
     app.command()(live)
     app.command()(validate)

@@ -1,4 +1,4 @@
-"""The verbs about machines: what one node serves, how far the performance model is from measurements, its constants."""
+"""The verbs about machines: serve on one node, compare the performance model with measurements, fit its constants."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from maestro_gym.cli import live
 from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.cli.fleet import calibrate_fleet
 from maestro_gym.cli.options import JsonFile, Overrides
 from maestro_gym.core.errors import MaestroError
 
@@ -21,64 +21,97 @@ def serve_sim(
             "--model",
             "-m",
             metavar="NAME[=SHARE]",
-            help="Model to serve, with its share of the requests; repeat, or separate by commas.",
+            help="A model to serve, with its share of the requests; repeat the option, or separate the values by "
+            "commas.",
             show_default="Llama-3.1-8B",
         ),
     ] = None,
     models: Annotated[
-        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
+        list[Path] | None,
+        typer.Option("--models", metavar="FILE", help="A YAML file that maps model names to their architectures."),
     ] = None,
-    gpu: Annotated[str, typer.Option("--gpu", help="GPU of the catalogue, or a YAML file.")] = "A100-80GB",
-    host: Annotated[str, typer.Option("--host", help="Host of the catalogue, or a YAML file.")] = "gpu8-1152",
-    tp: Annotated[int, typer.Option("--tp", min=1, help="GPUs of the node: tensor-parallel degree.")] = 1,
-    rate: Annotated[float | None, typer.Option("--rate", "-r", help="Requests a second, of all models.")] = None,
-    load: Annotated[float | None, typer.Option("--load", help="Offered load relative to capacity: 0.8.")] = None,
+    gpu: Annotated[str, typer.Option("--gpu", help="A GPU of the catalogue, or a YAML file.")] = "A100-80GB",
+    host: Annotated[str, typer.Option("--host", help="A host of the catalogue, or a YAML file.")] = "gpu8-1152",
+    tp: Annotated[
+        int, typer.Option("--tp", min=1, help="The number of GPUs of the node: the tensor-parallel degree.")
+    ] = 1,
+    rate: Annotated[
+        float | None, typer.Option("--rate", "-r", help="The requests per second, of all models together.")
+    ] = None,
+    load: Annotated[
+        float | None, typer.Option("--load", help="The offered load relative to the capacity, such as 0.8.")
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(
             "--trace",
-            help="Requests to replay: arrival_s, prompt_tokens, output_tokens and perhaps model, prefix_group, "
-            "prefix_tokens; or any trace that a scenario takes.",
+            help="A file of requests to replay, with arrival_s, prompt_tokens, output_tokens and perhaps model, "
+            "prefix_group, prefix_tokens; or any trace that a scenario takes.",
         ),
     ] = None,
-    duration: Annotated[float, typer.Option("--duration", help="Drawn requests arrive for so long [s].")] = 600.0,
-    cv: Annotated[float, typer.Option("--cv", help="Variation of the arrival gaps; 1 is Poisson.")] = 1.0,
+    duration: Annotated[
+        float, typer.Option("--duration", help="The time for which drawn requests arrive [s].")
+    ] = 600.0,
+    cv: Annotated[
+        float, typer.Option("--cv", help="The coefficient of variation of the arrival gaps; 1 is Poisson.")
+    ] = 1.0,
     prompt: Annotated[
-        str, typer.Option("--prompt", metavar="LAW", help="Tokens, MEDIAN:SIGMA or MEDIAN:SIGMA:LOW:HIGH (lognormal).")
+        str,
+        typer.Option(
+            "--prompt",
+            metavar="LAW",
+            help="The tokens of a prompt: MEDIAN, MEDIAN:SIGMA or MEDIAN:SIGMA:LOW:HIGH (lognormal).",
+        ),
     ] = "512",
-    output_law: Annotated[str, typer.Option("--output", metavar="LAW", help="Tokens of an answer, likewise.")] = "256",
+    output_law: Annotated[
+        str, typer.Option("--output", metavar="LAW", help="The tokens of an answer, written likewise.")
+    ] = "256",
     prefix: Annotated[
-        str, typer.Option("--prefix", metavar="LAW", help="Leading prompt tokens that a group shares, likewise.")
+        str,
+        typer.Option(
+            "--prefix", metavar="LAW", help="The leading prompt tokens that a prefix group shares, written likewise."
+        ),
     ] = "0",
-    prefix_groups: Annotated[int, typer.Option("--prefix-groups", min=1, help="Distinct shared prefixes.")] = 1,
+    prefix_groups: Annotated[
+        int, typer.Option("--prefix-groups", min=1, help="The number of distinct shared prefixes.")
+    ] = 1,
     max_num_seqs: Annotated[
-        int | None, typer.Option("--max-num-seqs", help="Largest batch.", show_default="128")
+        int | None, typer.Option("--max-num-seqs", help="The largest batch [sequences].", show_default="128")
     ] = None,
     max_num_batched_tokens: Annotated[
-        int | None, typer.Option("--max-num-batched-tokens", help="Largest step.", show_default="2048")
+        int | None, typer.Option("--max-num-batched-tokens", help="The largest step [tokens].", show_default="2048")
     ] = None,
     gpu_memory_utilization: Annotated[
-        float | None, typer.Option("--gpu-memory-utilization", help="Part of HBM in use.", show_default="0.9")
+        float | None,
+        typer.Option("--gpu-memory-utilization", help="The part of HBM that is used, 0 to 1.", show_default="0.9"),
     ] = None,
     memory: Annotated[
-        str, typer.Option("--memory", help="partitioned: a KV pool an engine, as stock vLLM; elastic: one a node.")
+        str,
+        typer.Option(
+            "--memory", help="partitioned: one KV pool per engine, as in stock vLLM; elastic: one KV pool per node."
+        ),
     ] = "partitioned",
     partitions: Annotated[
         int | None,
-        typer.Option("--partitions", min=1, help="Equal parts of the node, if partitioned.", show_default="models"),
+        typer.Option(
+            "--partitions",
+            min=1,
+            help="The number of equal parts of the node, if its memory is partitioned.",
+            show_default="models",
+        ),
     ] = None,
     sharing: Annotated[str, typer.Option("--sharing", help="How engines share a GPU: timeslice or mps.")] = "timeslice",
     prefix_caching: Annotated[
         bool, typer.Option("--prefix-caching/--no-prefix-caching", help="Reuse cached prefixes.")
     ] = True,
     policy: Annotated[str, typer.Option("--policy", "-p", help="A name of `maestro-gym policies`.")] = "fcfs",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the drawn requests.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the drawn requests.")] = 0,
     json_file: JsonFile = None,
 ) -> None:
     """Serve models on one simulated node, and print latencies, throughput and memory.
 
-    It is the simulator of the environments, under a policy of the comparisons (fcfs: stock vLLM). Further settings
-    of the scenario are changed by words: limits.api_s=0.025.
+    The node is simulated as in the environments, under a policy of the comparisons (fcfs is stock vLLM). Further
+    settings of the scenario are changed by words such as limits.api_s=0.025.
 
     Example: maestro-gym serve-sim -m Qwen2.5-7B --rate 8 --prompt 1024:0.7 --output 256:0.9
 
@@ -137,31 +170,39 @@ def serve_sim(
 
 
 def fidelity(
-    profiles: Annotated[Path, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")],
+    profiles: Annotated[
+        Path, typer.Option("--profiles", metavar="DIR", help="The folder of measurements, with one folder per source.")
+    ],
     models: Annotated[
-        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
+        list[Path] | None,
+        typer.Option("--models", metavar="FILE", help="A YAML file that maps model names to their architectures."),
     ] = None,
     gpu: Annotated[
         list[str] | None,
-        typer.Option("--gpu", metavar="NAME=FILE", help="What a GPU's name in the files means: YAML or catalogue."),
+        typer.Option(
+            "--gpu",
+            metavar="NAME=FILE",
+            help="The YAML file, or the GPU of the catalogue, that a GPU's name in the measurements stands for.",
+        ),
     ] = None,
-    host: Annotated[str, typer.Option("--host", help="Host of the catalogue, or a YAML file.")] = "gpu8-1152",
+    host: Annotated[str, typer.Option("--host", help="A host of the catalogue, or a YAML file.")] = "gpu8-1152",
     split: Annotated[
         bool,
         typer.Option(
             "--split/--no-split",
-            help="Also fit constants of its own to some points of each source, and score the others.",
+            help="Also fit constants to some points of each source, and score them on its other points.",
         ),
     ] = True,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for CSV files, plots and fidelity.md.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The folder for CSV files, plots and fidelity.md."),
     ] = None,
     docs: Annotated[
-        Path | None, typer.Option("--docs", metavar="FILE", help="Page whose tables are brought up to date.")
+        Path | None, typer.Option("--docs", metavar="FILE", help="The page whose tables are brought up to date.")
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Hold the performance model against measurements, and say how far it is.
+    """Compare the performance model with measurements, and say how far apart they are.
 
     Folders and columns keep the names of their public sources; docs/fidelity.md lists them.
 
@@ -179,7 +220,7 @@ def fidelity(
     show_table(
         "errors in percent",
         terminal_rows(found),
-        "own: with constants fitted to other points of it",
+        "own: with constants fitted to other points of the same quantity",
     )
     for row in summary_rows(found):
         console.print(f"worst of {row['source']}, {row['quantity']}: {row['worst_%']:+.0f} %, {row['worst_at']}")
@@ -204,32 +245,41 @@ def fidelity(
 
 def calibrate(
     profiles: Annotated[
-        Path | None, typer.Option("--profiles", metavar="DIR", help="Measurements: one folder a source.")
+        Path | None,
+        typer.Option("--profiles", metavar="DIR", help="The folder of measurements, with one folder per source."),
     ] = None,
     gpu: Annotated[
-        str | None, typer.Option("--gpu", help="Name in the catalogue, or NAME=FILE.yaml: where the search starts.")
+        str | None,
+        typer.Option("--gpu", help="The GPU from which the search starts: a name in the catalogue, or NAME=FILE.yaml."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Hardware YAML to write.", show_default="the fleet's folder"),
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The hardware file to write.", show_default="the fleet's folder"
+        ),
     ] = None,
     fleet: Annotated[
         str | None,
-        typer.Option("--fleet", "-f", help="Measure real servers in place of --profiles: a fleet file."),
+        typer.Option("--fleet", "-f", help="A fleet file whose real servers are measured in place of --profiles."),
     ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each point measured on a fleet.")] = 5,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="The number of repetitions of each point measured on a fleet.")
+    ] = 5,
     like: Annotated[
         str | None,
         typer.Option(
-            "--like", help="GPU whose efficiencies stand where this one was not measured.", show_default="its own"
+            "--like",
+            help="The GPU whose efficiencies are taken where this one was not measured.",
+            show_default="its own",
         ),
     ] = None,
     models: Annotated[
-        list[Path] | None, typer.Option("--models", metavar="FILE", help="YAML: model name to its architecture.")
+        list[Path] | None,
+        typer.Option("--models", metavar="FILE", help="A YAML file that maps model names to their architectures."),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Fit the constants of a GPU to measurements, published or made on real servers, and write them as a hardware file.
+    """Fit the constants of a GPU to published measurements or to real servers, and write them as a hardware file.
 
     Example: maestro-gym calibrate --profiles measurements --gpu A100-80GB --out configs/hardware/gpus/A100-80GB.yaml
 
@@ -240,7 +290,7 @@ def calibrate(
             raise MaestroError(
                 "--fleet measures real servers: --profiles, --gpu, --like and --models do not go with it."
             )
-        return live.calibrate_fleet(fleet, out, repeats, json_file)
+        return calibrate_fleet(fleet, out, repeats, json_file)
     if profiles is None or gpu is None or out is None:
         raise MaestroError("Give --profiles, --gpu and --out for published measurements, or --fleet for real servers.")
     from maestro_gym.config.catalogue import load_catalogue
@@ -260,7 +310,7 @@ def calibrate(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the program."""
+    """Add the verbs about machines to the program."""
     app.command("serve-sim")(serve_sim)
     app.command()(fidelity)
     app.command()(calibrate)

@@ -9,15 +9,19 @@ import typer
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PLACE=VALUE", help="Settings to change: workload.load=0.9", show_default=False),
+    typer.Argument(metavar="PLACE=VALUE", help="Settings to change, such as workload.load=0.9", show_default=False),
 ]
 ScenarioName = Annotated[
-    str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
+    str, typer.Option("--scenario", "-s", help="A name in configs/scenarios, or the path of a YAML file.")
 ]
 Contention = Annotated[
     str | None,
-    typer.Option("--contention", "-c", help="low, medium or high: offered load 0.5, 0.8 or 1.1 of capacity."),
+    typer.Option(
+        "--contention",
+        "-c",
+        help="The contention: low, medium or high, an offered load of 0.5, 0.8 or 1.1 times the capacity.",
+    ),
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, same names.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, with the same names.")
 ]

@@ -1,4 +1,4 @@
-"""The verbs of ``maestro-gym predict``: fit a predictor, and see how good it is."""
+"""The verbs of ``maestro-gym predict``: fit a predictor, and measure how good it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ app = typer.Typer(
     name="predict",
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="""Fit Maestro's predictors, and measure them on workflows that they did not learn from.
+    help="""Fit Maestro's predictors, and measure them on workflows from which they did not learn.
 
   maestro-gym predict evaluate                   on fresh workflows of the scenario's family
 
@@ -59,21 +59,22 @@ def evaluate(
         str,
         typer.Option(
             "--split",
-            help="workflow: fresh workflows of a family, five folds of a trace; time: a trace's last part after its "
-            "first.",
+            help="What is held out. workflow: fresh workflows of a family, or five folds of a trace; time: the last "
+            "part of a trace, after learning from its first part.",
         ),
     ] = "workflow",
     workflows: Annotated[
-        int, typer.Option("--workflows", min=2, help="Fresh workflows of a family to try on, about.")
+        int,
+        typer.Option("--workflows", min=2, help="About how many fresh workflows of a family to predict."),
     ] = 3000,
     ablation: Annotated[
         bool, typer.Option("--ablation/--no-ablation", help="Also leave out each group of features in turn.")
     ] = True,
     json_file: JsonFile = None,
 ) -> None:
-    """Hold the boosted predictor against its rivals on workflows that none of them learned from.
+    """Compare the boosted predictor with its rivals on workflows from which none of them learned.
 
-    Intervals are of a bootstrap over workflows; differences are paired.
+    The intervals come from a bootstrap over workflows, and differences are paired by workflow.
 
     Example: maestro-gym predict evaluate --scenario quick
 
@@ -90,7 +91,7 @@ def evaluate(
         run_study,
     )
 
-    # The study fits its own; the scenario's predictor would only cost time.
+    # The study fits predictors of its own; the scenario's would only cost time.
     words = [*dotted_overrides(overrides), "predictor.kind=constant"]
     trial = make_trial(Scenario.load(scenario, words), split, workflows)
     console = output()

@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Fit workloads to traces, look at them, bring your own.
+    help="""Fit workloads to traces, describe them, and bring your own.
 
   maestro-gym workload import spans.jsonl -o mine.csv         OpenTelemetry spans as a trace
 
@@ -29,41 +29,52 @@ app = typer.Typer(
 
 Traces = Annotated[
     list[Path] | None,
-    typer.Option("--trace", "-t", metavar="FILE", help="Trace file, or a folder of them; repeat for several."),
+    typer.Option(
+        "--trace", "-t", metavar="FILE", help="A trace file, or a folder of them; repeat the option for several."
+    ),
 ]
-Format = Annotated[str, typer.Option("--format", help="Format of the trace files; auto looks at their columns.")]
+Format = Annotated[str, typer.Option("--format", help="The format of the trace files; auto looks at their columns.")]
 
 
 @app.command()
 def fit(
-    family: Annotated[str, typer.Option("--family", "-f", help="Name of what is fitted.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="YAML file to write.")],
+    family: Annotated[str, typer.Option("--family", "-f", help="The name of what is fitted.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The YAML file to write.")],
     trace: Traces = None,
     kind: Annotated[
         Literal["family", "arrivals", "popularity"],
         typer.Option(
             "--kind",
-            help="family: state machines; arrivals: clients and their day, from ServeGen's windows; popularity: shares "
-            "of models by rank, from GenTD26's requests.",
+            help="What to fit. family: state machines; arrivals: clients and their profile of the day, from ServeGen's "
+            "windows; popularity: shares of models by rank, from GenTD26's requests.",
         ),
     ] = "family",
     application: Annotated[
         list[str] | None,
-        typer.Option("--application", help="Application of the traces; repeat for several.", show_default="all"),
+        typer.Option(
+            "--application",
+            help="An application of the traces; repeat the option for several.",
+            show_default="all",
+        ),
     ] = None,
     size: Annotated[
         list[str] | None,
         typer.Option(
             "--size",
             metavar="ROLE=SIZE",
-            help="Size of deployment a role prefers: small, medium or large; * is all others.",
+            help="The size of deployment that a role prefers: small, medium or large; * stands for all other roles.",
             show_default="medium",
         ),
     ] = None,
     min_calls: Annotated[
-        int, typer.Option("--min-calls", min=2, help="Rarer roles, and tools of a role, share their laws.")
+        int,
+        typer.Option(
+            "--min-calls", min=2, help="Roles, and tools of a role, with fewer calls than this share their laws."
+        ),
     ] = 30,
-    description: Annotated[str | None, typer.Option("--description", help="One sentence for the file.")] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", help="A sentence that describes the family in the file.")
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--source", help="Where the traces were published.", show_default="by format")
     ] = None,
@@ -72,7 +83,7 @@ def fit(
 ) -> None:
     """Fit a family of state machines to traces, and write it as YAML.
 
-    States are role, phase and tool; their transitions, lengths and gaps are counted in the traces.
+    A state is a role, a phase and a tool; its transitions, lengths and gaps are counted in the traces.
 
     Example: maestro-gym workload fit --family software_team --trace chatdev_calls.csv -o software_team.yaml
 
@@ -128,7 +139,7 @@ def fit(
 
 
 def _fit_other(kind: str, name: str, given: list[Path], out: Path) -> list[dict[str, Any]]:
-    """Fit arrivals or popularity, write the file and tell of it."""
+    """Fit arrivals or popularity, write the file, and return the rows to show."""
     from maestro_gym.workloads.arrivals.client_files import fit_arrivals
     from maestro_gym.workloads.fitting.families import command_line, today, trace_paths
     from maestro_gym.workloads.fitting.family_file import write_fitted
@@ -171,22 +182,23 @@ def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dic
 @app.command()
 def describe(
     name: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML, or a trace.")
+        str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML file, or a trace.")
     ],
     trace: Traces = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="PNG file for the plot.", show_default="none")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The PNG file for the plot.", show_default="none"),
     ] = None,
     docs: Annotated[
         Path | None,
-        typer.Option("--docs", metavar="FILE", help="Page whose table of this family is brought up to date."),
+        typer.Option("--docs", metavar="FILE", help="The page whose table of this family is brought up to date."),
     ] = None,
     format_name: Format = "auto",
     json_file: JsonFile = None,
 ) -> None:
-    """Describe a workload, beside the traces it was fitted to: medians, p90s, distances, plots.
+    """Describe a workload beside the traces that it was fitted to: medians, p90s, distances and plots.
 
-    KS is the largest distance of the two distribution functions, W1 the Wasserstein distance.
+    KS is the largest distance between the two distribution functions, and W1 is the Wasserstein distance.
 
     Example: maestro-gym workload describe software_team --trace chatdev_calls.csv --out match.png
     """
@@ -212,11 +224,11 @@ def describe(
 @app.command(name="import")
 def import_(
     trace: Annotated[Path, typer.Argument(metavar="FILE", help="A trace in any known format.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The CSV or Parquet file to write.")],
     format_name: Format = "auto",
     json_file: JsonFile = None,
 ) -> None:
-    """Turn a trace of any known format into the project's own, one row a call.
+    """Turn a trace of any known format into the project's own format, with one row per call.
 
     Example: maestro-gym workload import spans.jsonl --out mine.csv
     """
@@ -242,19 +254,21 @@ def import_(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="CSV or Parquet file to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The CSV or Parquet file to write.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PLACE=VALUE", help="Settings to change: workload.family=tool_dialogue", show_default=False
+            metavar="PLACE=VALUE", help="Settings to change, such as workload.family=tool_dialogue", show_default=False
         ),
     ] = None,
     scenario: Annotated[
-        str, typer.Option("--scenario", "-s", help="Name in configs/scenarios, or the path of a YAML file.")
+        str, typer.Option("--scenario", "-s", help="A name in configs/scenarios, or the path of a YAML file.")
     ] = "quick",
-    split: Annotated[str, typer.Option("--split", help="Episode of train, validation or test.")] = "test",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the episode.")] = 0,
-    index: Annotated[int, typer.Option("--index", min=0, help="Number of the episode.")] = 0,
+    split: Annotated[
+        str, typer.Option("--split", help="The split of the episode: train, validation or test.")
+    ] = "test",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the episode.")] = 0,
+    index: Annotated[int, typer.Option("--index", min=0, help="The number of the episode.")] = 0,
     json_file: JsonFile = None,
 ) -> None:
     """Write an episode of a scenario's workload in the workflow-trace format.

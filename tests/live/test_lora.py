@@ -11,7 +11,8 @@ import pytest
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.real_backend.fleet.local import bring_down, bring_up
 from maestro_gym.real_backend.vllm.capabilities import probe
-from maestro_gym.real_backend.vllm.client import NodeClient, Request
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 from tests.real_backend.contract import HANG_S
 

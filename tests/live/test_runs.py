@@ -37,7 +37,7 @@ def _note(fleet: LiveFleetConfig, node: int) -> ServerNote:
 
 
 async def _until_busy(controller: Controller, node: int) -> None:
-    await until(lambda: bool(controller.books.running(node)))
+    await until(lambda: bool(controller.fleet_state.running(node)))
 
 
 @pytest.mark.parametrize("policy", ["fcfs", "maestro"])
@@ -46,9 +46,9 @@ def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Pat
     assert_nothing_lost(controller)
     facts = live_facts(controller)
     assert facts["stages_finished_twice"] == 0
-    # A block of the engine a sequence is what rounding may put the gauge above the books.
+    # Rounding may put the gauge above the reservations by one block of the engine per sequence.
     assert facts["kv_gauge_over_books_bytes"]["p90"] <= 4 * 32 * 8192
-    hits = controller.books.view.stages["prefix_hit_tokens"][0]
+    hits = controller.fleet_state.view.stages["prefix_hit_tokens"][0]
     assert hits.sum() > 0
 
 

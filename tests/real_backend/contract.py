@@ -9,7 +9,8 @@ import pytest
 
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.real_backend.vllm.capabilities import probe
-from maestro_gym.real_backend.vllm.client import Answer, NodeClient, Request
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Answer, Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 HANG_S = 600.0

@@ -84,11 +84,11 @@ def during(
 
 
 def assert_nothing_lost(controller: Controller) -> None:
-    """Every workflow is finished once, in the order of its graph, and the books are empty."""
+    """Every workflow is finished once, in the order of its graph, and the fleet state is empty."""
     episode = controller.episode
-    view, _, core = controller.books.simulation.state
+    view, _, core = controller.fleet_state.simulation.state
     stages = view.stages[0, : len(episode.stages)]
-    assert controller.books.drained
+    assert controller.fleet_state.drained
     assert controller.traffic.finishes == dict.fromkeys(range(len(episode.stages)), 1)
     assert (stages["phase"] == STAGE_FINISHED).all()
     assert (stages["generated_tokens"] == episode.hidden["output_tokens"]).all()

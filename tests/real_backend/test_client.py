@@ -10,7 +10,8 @@ from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.vllm.breaker import Breaker
 from maestro_gym.real_backend.vllm.capabilities import probe
-from maestro_gym.real_backend.vllm.client import Answer, NodeClient
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Answer
 from maestro_gym.real_backend.vllm.metrics_page import read_metrics
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 from tests.real_backend.conftest import fleet_of, impatient

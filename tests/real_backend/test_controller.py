@@ -36,7 +36,7 @@ def test_the_servers_get_the_lengths_and_prefixes_of_the_workload(server: StandI
     # A stage that the reclaim rule paused, as it may on a crowded machine, is sent again with what it has by then.
     assert prompts >= Counter(episode.stages["prompt_tokens"].tolist())
     assert limits >= Counter(episode.hidden["output_tokens"].tolist())
-    hits = controller.books.view.stages["prefix_hit_tokens"][0]
+    hits = controller.fleet_state.view.stages["prefix_hit_tokens"][0]
     assert 0 < hits.sum() <= server.counters["hits"]
     if len(bodies) == len(episode.stages):
         assert hits.sum() == server.counters["hits"]
@@ -55,12 +55,12 @@ def test_a_live_run_has_the_metrics_of_a_simulated_one(two_servers: list[StandIn
     assert facts["stages_finished_twice"] == 0
 
 
-def test_the_books_keep_the_budget_that_the_engine_holds(server: StandIn, tmp_path: Path) -> None:
+def test_reservations_keep_to_the_pool_that_the_engine_holds(server: StandIn, tmp_path: Path) -> None:
     controller = run(controller_of(fleet_of([server]), tmp_path, horizon_s=2.0))
     unit = 8192.0
-    # One block of the engine a sequence, less what the books had rounded up themselves.
+    # One block of the engine per sequence, less what the reservations had rounded up themselves.
     assert np.quantile(controller.engines.kv_excess_bytes, 0.9) <= 4 * 32 * unit
-    pool = controller.books.view.engines["kv_pool_bytes"][0, 0].max()
+    pool = controller.fleet_state.view.engines["kv_pool_bytes"][0, 0].max()
     assert pool == (3136 - 4 * 16) * unit
 
 
@@ -112,7 +112,7 @@ def test_a_rule_that_is_never_legal_is_replaced_by_the_safe_policy(server: Stand
         policy = load_policy(f"{rule}:Nowhere", short_scenario(fleet, tmp_path))
     controller = run(controller_of(fleet, tmp_path, policy))
     assert_nothing_lost(controller)
-    assert controller.books.deciders.replaced
+    assert controller.fleet_state.policies.replaced
     decisions = [event for event in log_of(controller) if event["event"] == "decision"]
     assert [d["trouble"] for d in decisions if d.get("by") == "policy"] == ["illegal"] * 3
     assert decisions[-1]["by"] == "fallback"
@@ -125,7 +125,7 @@ def test_a_policy_that_is_late_again_and_again_is_replaced_by_the_safe_one(
     monkeypatch.setattr("maestro_gym.real_backend.control.decide.LATE_S", -1.0)
     controller = run(controller_of(fleet_of([server]), tmp_path))
     assert_nothing_lost(controller)
-    assert controller.books.deciders.replaced
+    assert controller.fleet_state.policies.replaced
     decisions = [event for event in log_of(controller) if event["event"] == "decision"]
     # What was late is answered all the same, so it is used.
     assert [(d.get("by"), d["trouble"]) for d in decisions[:3]] == [("policy", "late")] * 3
@@ -166,6 +166,6 @@ def test_models_take_turns_by_sleep_and_wake(tmp_path: Path, policy: str) -> Non
         assert kinds.count("promoted") == kinds.count("promote") > 0
         assert kinds.count("demoted") == kinds.count("demote") > 0
         assert {len(one.finished_ids) > 1, len(two.finished_ids) > 0} == {True}
-        # What the books say of residency is what the servers say.
-        awake = [controller.books.awake(0, model) for model in range(2)]
+        # What the fleet state says of residency is what the servers say.
+        awake = [controller.fleet_state.awake(0, model) for model in range(2)]
         assert awake == [not one._asleep, not two._asleep]

@@ -163,7 +163,7 @@ def test_clocks_of_servers_mean_nothing(two_servers: list[StandIn], tmp_path: Pa
     controller = run(controller_of(fleet_of(two_servers), tmp_path))
     assert_nothing_lost(controller)
     end_s = log_of(controller)[-1]["time_s"]
-    stages = controller.books.view.stages[0, : len(controller.episode.stages)]
+    stages = controller.fleet_state.view.stages[0, : len(controller.episode.stages)]
     for name in ("ready_s", "sent_s", "admitted_s", "first_token_s", "finished_s"):
         assert (stages[name] >= 0.0).all()
         assert (stages[name] <= end_s).all()

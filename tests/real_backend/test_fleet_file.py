@@ -65,7 +65,7 @@ def test_elastic_memory_is_refused(tmp_path: Path) -> None:
         load_fleet(_written(tmp_path, lambda document: document["limits"].update(memory_mode="elastic")))
 
 
-def test_a_server_gets_the_memory_that_the_books_reckon_with(tmp_path: Path) -> None:
+def test_a_server_gets_the_memory_that_the_simulator_reckons_with(tmp_path: Path) -> None:
     fleet = load_fleet("local_cpu")
     config = write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml")
     node = fleet.nodes[0]

@@ -49,10 +49,10 @@ def test_a_live_episode_looks_like_a_simulated_one_and_finishes_every_workflow(
     tier: str, options: dict[str, object], tmp_path: Path
 ) -> None:
     env = make(tier, evaluation=True, **options)
-    twin = gymnasium.make(f"maestro_gym:{env_id(tier)}", scenario=str(tmp_path / "scenario.yaml")).unwrapped
-    assert env.observation_space == twin.observation_space
-    assert env.action_space == twin.action_space
-    _, simulated = twin.reset(seed=0)
+    simulated_env = gymnasium.make(f"maestro_gym:{env_id(tier)}", scenario=str(tmp_path / "scenario.yaml")).unwrapped
+    assert env.observation_space == simulated_env.observation_space
+    assert env.action_space == simulated_env.action_space
+    _, simulated = simulated_env.reset(seed=0)
     observation, info = env.reset(seed=0)
     steps, residence, terminated, truncated = 0, 0.0, False, False
     while not terminated and not truncated:
@@ -69,7 +69,7 @@ def test_a_live_episode_looks_like_a_simulated_one_and_finishes_every_workflow(
     assert info["workflows_finished"] == info["workflows_arrived"] > 0
     controller = env.batch.controller
     assert_nothing_lost(controller)
-    workflows = controller.books.view.workflows[0, : info["workflows_arrived"]]
+    workflows = controller.fleet_state.view.workflows[0, : info["workflows_arrived"]]
     in_system_s = workflows["weight"] * (workflows["finished_s"] - workflows["arrival_s"])
     assert residence == pytest.approx(-in_system_s.sum(), rel=1e-6)
     decisions = [event for event in log_of(controller) if event.get("by") == "agent"]

@@ -91,7 +91,7 @@ def test_models_take_turns_by_starting_and_ending_processes(tmp_path: Path) -> N
         kinds = [event["event"] for event in log_of(controller)]
         assert kinds.count("promoted") > 0
         assert kinds.count("demoted") > 0
-        awake = {fleet.model_names[model] for model in range(2) if controller.books.awake(0, model)}
+        awake = {fleet.model_names[model] for model in range(2) if controller.fleet_state.awake(0, model)}
         assert {note.model for note in read_notes(fleet_folder(fleet)).values() if note.alive} == awake
     finally:
         bring_down(fleet, lambda _: None)

@@ -12,17 +12,10 @@ from maestro_gym.real_backend.control.sensitivity import heeded_fields
 from maestro_gym.real_backend.control.sources import check_policy, field_sources
 from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.vllm.capabilities import Capabilities
-from maestro_gym.state import View
+from maestro_gym.sim.batch import Simulation
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import controller_of, run
 from tests.real_backend.stand_in import StandIn
-
-
-def test_every_field_of_the_view_has_a_source() -> None:
-    table = field_sources()
-    assert {name.partition(".")[0] for name in table} == set(View._fields)
-    assert {"clock.now_s", "nodes.kv_used_bytes", "waiting", "reclaim.harm_s"} <= set(table)
-    assert set(table.values()) == {"books", "metric", "estimate"}
 
 
 def test_a_fleet_without_metrics_knows_nothing_of_used_memory() -> None:
@@ -36,6 +29,16 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
     folder = tmp_path_factory.mktemp("scenario")
     document = scenario_document(load_fleet("local_cpu"), {"family": "live", "load": 1.1}, horizon_s=30)
     return Scenario(write_scenario(document, folder / "scenario.yaml"))
+
+
+def test_every_field_of_the_view_has_a_source(scenario: Scenario) -> None:
+    arrays = Simulation(scenario.world, evaluation=True).state.visible._asdict()
+    del arrays["world"]
+    records = {f"{name}.{field}" for name, array in arrays.items() for field in array.dtype.names or ()}
+    plain = {name for name, array in arrays.items() if array.dtype.names is None}
+    table = field_sources()
+    assert set(table) == records | plain | {"world"}
+    assert set(table.values()) == {"books", "metric", "estimate"}
 
 
 BLIND = field_sources([Capabilities(metrics=False)])

@@ -21,21 +21,26 @@ def _ratio(part: str, whole: str) -> Callable[[Outcome], float]:
 
 
 _KV: tuple[tuple[str, str, Better], ...] = (
-    ("reserved", "set aside by admission, pinned shared blocks included", "lower"),
-    ("used", "mapped KV blocks, cached prefixes included, a shared block once", "neither"),
-    ("virtual", "address space granted: prompt and largest output", "neither"),
+    ("reserved", "the memory reserved by admission, with pinned shared blocks", "lower"),
+    ("used", "the mapped KV blocks, with cached prefixes, where a shared block counts once", "neither"),
+    ("virtual", "the address space that was granted, for the prompt and the largest output", "neither"),
 )
 _COUNTS: tuple[tuple[str, str, Better, str], ...] = (
-    ("cold_starts", "loads", "lower", "Engine starts from CPU, DISK or REMOTE."),
-    ("wakes", "loads", "neither", "Promotions from SLEEPING to RUNNING."),
-    ("sleeps", "models", "neither", "Demotions from RUNNING to SLEEPING."),
-    ("demotions", "models", "neither", "Demotions to CPU or below."),
-    ("preemptions", "pauses", "lower", "Running stages paused, to be recomputed."),
-    ("boundary_preemptions", "stages", "neither", "A workflow's next stage passed over for another workflow."),
-    ("oom_events", "events", "lower", "Page map failures that forced a pause or a rejection."),
-    ("growths", "events", "neither", "Reservations that a stage outgrew."),
-    ("recomputed_tokens", "tokens", "lower", "Tokens computed again after a pause."),
-    ("invalid_actions", "actions", "lower", "Actions that were illegal and replaced."),
+    ("cold_starts", "loads", "lower", "The number of engine starts from CPU, DISK or REMOTE."),
+    ("wakes", "loads", "neither", "The number of promotions from SLEEPING to RUNNING."),
+    ("sleeps", "models", "neither", "The number of demotions from RUNNING to SLEEPING."),
+    ("demotions", "models", "neither", "The number of demotions to CPU or below."),
+    ("preemptions", "pauses", "lower", "How often a running stage was paused, to be recomputed."),
+    (
+        "boundary_preemptions",
+        "stages",
+        "neither",
+        "How often the next stage of a workflow was passed over for another workflow.",
+    ),
+    ("oom_events", "events", "lower", "How often no page could be mapped, which forced a pause or a rejection."),
+    ("growths", "events", "neither", "How often a stage outgrew its reservation."),
+    ("recomputed_tokens", "tokens", "lower", "The number of tokens that were computed again after a pause."),
+    ("invalid_actions", "actions", "lower", "The number of actions that were illegal and replaced."),
 )
 
 for kind, meaning, better in _KV:
@@ -44,7 +49,7 @@ for kind, meaning, better in _KV:
         unit="byte s",
         better=better,
         formula=f"integral over the run of kv_{kind}_bytes, all nodes",
-        description=f"KV memory times time: {meaning}.",
+        description=f"KV memory multiplied by time: {meaning}.",
         compute=_counter(f"kv_{kind}_byte_s"),
     )
     define(
@@ -52,7 +57,7 @@ for kind, meaning, better in _KV:
         unit="byte",
         better=better,
         formula=f"kv_{kind}_byte_s / end_s",
-        description=f"Mean over the run of KV memory: {meaning}.",
+        description=f"The mean KV memory over the run: {meaning}.",
         compute=_time_mean(f"kv_{kind}_byte_s"),
     )
 define(
@@ -60,8 +65,8 @@ define(
     unit="1",
     better="higher",
     formula="kv_used_byte_s / kv_reserved_byte_s",
-    description="How much of what admission set aside was mapped. Above 1 where cached prefixes, which are used but "
-    "not reserved, outweigh idle reservations.",
+    description="How much of the reserved memory was mapped. The value is above 1 where cached prefixes, which are "
+    "used but not reserved, outweigh idle reservations.",
     compute=_ratio("kv_used_byte_s", "kv_reserved_byte_s"),
 )
 define(
@@ -69,7 +74,7 @@ define(
     unit="1",
     better="neither",
     formula="kv_virtual_byte_s / kv_reserved_byte_s",
-    description="Overcommitment: address space granted per byte set aside.",
+    description="The overcommitment: the address space that was granted per reserved byte.",
     compute=_ratio("kv_virtual_byte_s", "kv_reserved_byte_s"),
 )
 for name, unit, better, description in _COUNTS:
@@ -86,7 +91,8 @@ define(
     unit="1",
     better="higher",
     formula="(weights_byte_s + kv_used_byte_s) / (usable HBM of the fleet x end_s)",
-    description="Share of usable HBM that holds something: weights, engine margins, sleepers' residue, mapped KV.",
+    description="The share of usable HBM that holds something: weights, the margins of engines, what sleeping engines "
+    "keep, and mapped KV.",
     compute=lambda o: share(o.counters["weights_byte_s"] + o.counters["kv_used_byte_s"], o.hbm_bytes * o.end_s),
 )
 define(
@@ -94,7 +100,7 @@ define(
     unit="1",
     better="higher",
     formula="sum over engines of the time of their steps, without the slowdown by neighbours / (nodes x end_s)",
-    description="Share of node time that goes into steps, each counted as if its engine had the node to itself.",
+    description="The share of node time that goes into steps, each counted as if its engine had the node to itself.",
     compute=lambda o: share(o.counters["busy_s"], o.num_nodes * o.end_s),
 )
 define(
@@ -102,7 +108,7 @@ define(
     unit="1",
     better="higher",
     formula="cached_tokens / prompt_tokens of admitted stages",
-    description="Share of prompt tokens served from the prefix cache.",
+    description="The share of prompt tokens that were served from the prefix cache.",
     compute=_ratio("cached_tokens", "prompt_tokens"),
 )
 define(
@@ -110,6 +116,6 @@ define(
     unit="s",
     better="neither",
     formula="end of the run",
-    description="Simulated time at which the run ended: drained, at the cap, or out of events.",
+    description="The simulated time at which the run ended: drained, at the cap, or out of events.",
     compute=lambda o: o.end_s,
 )

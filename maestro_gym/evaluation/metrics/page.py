@@ -16,13 +16,13 @@ policy. Its columns are those below; a metric marked *per class* also has `<name
 The same code measures a simulated and a live run.
 
 - **Population.** Averages run over the workflows and stages of the *episode*, which are the same for every policy.
-  What is unfinished when the run ends is not left out: shares count it as a miss, times count it with what it had
-  waited by the **cap** (the end of the drain, `drain_cap_s`). Read times together with `unfinished`.
+  What is unfinished when the run ends is not left out: shares count it as a miss, and times count the wait that it had
+  until the **cap** (the end of the drain, `drain_cap_s`). Read times together with `unfinished`.
 - **Missing values.** A metric whose population is empty is missing (`null`, an empty cell), never zero.
 - **Percentiles** interpolate linearly between order statistics.
 - **Intervals** are 95 % bootstrap intervals of the mean over seeds (10,000 resamples, percentile method, widened for
-  few seeds). **Differences** to the reference policy are paired: the same seeds, hence the same arrivals, lengths and
-  gaps. With fewer than five seeds an interval is little more than the range of the values.
+  few seeds). **Differences** to the reference policy are paired: both policies meet the same seeds, and so the same
+  arrivals, lengths and gaps. With fewer than five seeds an interval is little more than the range of the values.
 
 | metric | unit | better | per class | formula |
 | --- | --- | --- | --- | --- |
@@ -30,7 +30,7 @@ The same code measures a simulated and a live run.
 
 
 def metrics_markdown() -> str:
-    """The text of docs/metrics.md."""
+    """Write the text of docs/metrics.md."""
     table = "".join(
         f"| [`{m.name}`](#{m.name}) | {m.unit} | {m.better} | {'yes' if m.per_class else ''} | {m.formula} |\n"
         for m in METRICS.values()

@@ -35,30 +35,31 @@ define(
     unit="1",
     better="higher",
     formula="interactive stages with first_token_s - ready_s <= ttft_limit_s / interactive stages of the episode",
-    description="Share of interactive stages whose first token comes within their application's limit. A stage that "
-    "never became ready, or has no first token by the end, is a miss, so that every policy is judged on the same "
-    "stages.",
+    description="The share of interactive stages whose first token comes within the limit of their application. A "
+    "stage that never became ready, or has no first token by the end, is a miss, so that every policy is judged on the "
+    "same stages.",
     compute=_ttft_attainment,
 )
 define_distribution(
     "ttft",
     formula="min(first_token_s, cap) - ready_s over stages that became ready",
-    description="Time to first token, from readiness (parents done, gap passed) to the first token as the controller "
-    "sees it. A stage without one counts with its wait until the cap; a stage that never became ready has none.",
+    description="The time to the first token, from readiness (the parents have finished and the gap has passed) to the "
+    "first token as the controller sees it. A stage without a first token counts with its wait until the cap; a stage "
+    "that never became ready does not count.",
     values=lambda o: o.ttft_s,
 )
 define_distribution(
     "tpot",
     formula="(finished_s - first_token_s) / (output tokens - 1) over finished stages with at least two output tokens",
-    description="Time per output token after the first, pauses included.",
+    description="The time per output token after the first one, with the pauses in between.",
     values=_tpot_s,
 )
 define_distribution(
     "queueing_delay",
     formula="min(first admission, cap) - ready_s over stages that became ready",
-    description="Time from readiness to the first admission: global queue, way to the node, node queue. Only the last "
-    "admission is logged, so for a stage that was paused the earlier of that and its first token stands in, an upper "
-    "bound.",
+    description="The time from readiness to the first admission: in the global queue, on the way to the node, and in "
+    "the node's queue. Only the last admission is logged. For a stage that was paused, the earlier of its last "
+    "admission and its first token stands in, which is an upper bound.",
     values=_queueing_delay_s,
 )
 define(
@@ -66,9 +67,10 @@ define(
     unit="s",
     better="lower",
     formula="mean over stages that became ready of: last admission among the stages that held it up - its queued_s",
-    description="Head-of-line blocking. Stage i holds up stage j when both wait in one node's queue, i came earlier, "
-    "was admitted no later, and asks for another model or needs more nominal service time. Waiting behind an equal or "
-    "shorter stage of the same model is queueing, not blocking; waiting in the global queue is not counted.",
+    description="The time of head-of-line blocking. Stage i holds up stage j when both wait in the queue of one node, "
+    "and i came earlier, was admitted no later, and asks for another model or needs more nominal service time. Waiting "
+    "behind an equal or shorter stage of the same model is queueing, not blocking; waiting in the global queue is not "
+    "counted.",
     compute=_mean_of_ready,
     per_class=True,
 )
@@ -77,7 +79,7 @@ define(
     unit="s",
     better="lower",
     formula="sum of the same blocked times",
-    description="Stage-seconds lost to head-of-line blocking.",
+    description="The stage-seconds that are lost to head-of-line blocking.",
     compute=lambda o: float(o.blocked_s.sum()),
     per_class=True,
 )
@@ -86,7 +88,7 @@ define(
     unit="tokens/s",
     better="higher",
     formula="output tokens generated / end of the run",
-    description="Output tokens per second from the start to the end of the run, drain included.",
+    description="The output tokens per second from the start to the end of the run, which includes the drain.",
     compute=lambda o: share(o.generated_tokens.sum(), o.end_s),
     per_class=True,
 )

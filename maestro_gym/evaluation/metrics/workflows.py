@@ -44,15 +44,15 @@ define(
     unit="1",
     better="higher",
     formula="workflows with finished_s <= deadline_s / workflows of the episode",
-    description="Share of workflows that finish by their deadline. An unfinished workflow is a miss.",
+    description="The share of workflows that finish by their deadline. An unfinished workflow is a miss.",
     compute=lambda o: share(o.deadline_met.sum(), len(o.deadline_s)),
     per_class=True,
 )
 define_distribution(
     "completion",
     formula="min(finished_s, cap) - arrival_s over workflows",
-    description="Workflow completion time (job completion time). A workflow that is unfinished at the cap counts with "
-    "the time it had by then, so the value is a lower bound where `unfinished` is not zero.",
+    description="The completion time of a workflow (job completion time). A workflow that is unfinished at the cap "
+    "counts with the time that it had taken by then, so the value is a lower bound where `unfinished` is not zero.",
     values=lambda o: o.completion_s,
 )
 define(
@@ -61,7 +61,8 @@ define(
     better="lower",
     formula="mean of completion time / nominal_s over workflows; nominal_s = service and tool gaps of the longest "
     "path at the nominal speed of the models",
-    description="How much longer a workflow takes than alone on an idle, warm fleet; weighs short and long ones alike.",
+    description="How much longer a workflow takes than it would alone on an idle, warm fleet. Short and long workflows "
+    "weigh alike.",
     compute=_slowdown,
     per_class=True,
 )
@@ -70,8 +71,8 @@ define(
     unit="workflows/s",
     better="higher",
     formula="workflows with finished_s <= deadline_s / horizon_s",
-    description="Workflows that meet their deadline per second of the arrival window, which is the same for every "
-    "policy; one straggler cannot stretch the denominator.",
+    description="The number of workflows that meet their deadline, per second of the arrival window. The window is the "
+    "same for every policy, so one straggler cannot stretch the denominator.",
     compute=lambda o: share(o.deadline_met.sum(), o.horizon_s),
     per_class=True,
 )
@@ -80,7 +81,8 @@ define(
     unit="workflows",
     better="lower",
     formula="workflows with finished_s > end of the run",
-    description="Workflows not finished when the run ended: at the end of the drain, or out of events.",
+    description="The number of workflows that were not finished when the run ended, at the end of the drain or out of "
+    "events.",
     compute=lambda o: float((~np.isfinite(o.workflow_finished_s)).sum()),
     per_class=True,
 )
@@ -89,7 +91,7 @@ define(
     unit="1",
     better="higher",
     formula="Jain index (sum x)^2 / (n sum x^2) over tenants; x = mean of nominal_s / completion time of its workflows",
-    description="Whether tenants are slowed down alike: 1 = all alike, 1/n = one tenant has all the speed.",
+    description="Whether tenants are slowed down alike: 1 if all are, 1/n if one tenant has all the speed.",
     compute=_tenant_fairness,
     per_class=True,
 )

@@ -1,26 +1,27 @@
-"""A stage on its way through a server."""
+"""One attempt to have a stage served: a request that is under way on a server."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
 
-from maestro_gym.real_backend.vllm.client import Answer
+from maestro_gym.real_backend.vllm.completion import Answer
 from maestro_gym.real_backend.vllm.server import Server
 
 
 @dataclass
 class Attempt:
-    """One sending of a stage.
+    """One request for a stage.
 
     Attributes:
-        stage: Id.
-        number: How many times it was sent before.
-        server: Where.
-        prompt: Token ids of its prompt.
-        kept: Output tokens of earlier attempts, which this one continues.
-        begun: Whether its first token has come.
+        stage: The id of the stage.
+        number: How many times the stage was sent before.
+        server: The server that it was sent to.
+        prompt: The token ids of its prompt.
+        kept: The output tokens of earlier attempts, which this one continues.
+        begun: Whether the first token of this attempt has come.
         answer: What has come so far.
+        task: The task that follows the stream of the answer.
     """
 
     stage: int
@@ -34,5 +35,5 @@ class Attempt:
 
     @property
     def tokens(self) -> list[int]:
-        """Output known as token ids, of all attempts."""
+        """The output of all attempts, as far as it is known as token ids."""
         return self.kept + self.answer.token_ids

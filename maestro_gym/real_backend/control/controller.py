@@ -1,9 +1,9 @@
 """The live control loop: the same policies, the same decisions at the same boundaries, carried out on real servers.
 
-Time is the run's own clock (real seconds since its start). Everything happens in one thread: servers' answers move the
-books (`ledger`), the books ask the policy, and what the books then say is carried out: a stage that became running is
-sent, one that was paused is cut (`traffic`), an engine that was promoted or demoted is woken, started, put to sleep or
-stopped (`engines`).
+The time is the run's own clock (real seconds since its start). Everything happens in one thread: the answers of the
+servers move the fleet state (`moves`), the fleet state asks the policy, and its decisions are carried out. A stage that
+became running is sent and a stage that was paused is aborted (`requests`); an engine that was promoted or demoted is
+woken, started, put to sleep or stopped (`engines`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 
 from maestro_gym.baselines.registry import load_policy
-from maestro_gym.real_backend.control import moves as ledger
+from maestro_gym.real_backend.control import moves
 from maestro_gym.real_backend.control.context import LiveContext
 from maestro_gym.real_backend.control.decide import Agent, Answer
 from maestro_gym.real_backend.control.engines import Engines
@@ -24,7 +24,7 @@ from maestro_gym.real_backend.control.opening import catch_up, meet_all, take_po
 from maestro_gym.real_backend.control.requests import Traffic
 from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.real_backend.control.sources import check_policy, field_sources
-from maestro_gym.real_backend.control.state import Books
+from maestro_gym.real_backend.control.state import FleetState
 from maestro_gym.real_backend.fleet.local import make_launcher
 from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.prompts import Prompts
@@ -34,34 +34,40 @@ from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE
 from maestro_gym.state import DONE_DRAINED, DONE_TIME
 
 TICK_S = 0.05
-"""Longest that streamed tokens wait before they are in the books while anything runs."""
+"""The longest time for which streamed tokens wait before they are in the fleet state [s]."""
 
 IDLE_S = 0.5
+"""The longest pause of the loop while no request is under way [s]."""
+
 _EXACT_S = 0.0005
 FALLBACK_POLICY = "fcfs"
+"""The policy that takes over when the acting one fails again and again."""
 
 
 class Controller:
     """One live run of one policy.
 
     Attributes:
-        servers: The servers.
-        books: The accounts; from the moment on that the servers have been met.
-        traffic: Its requests, likewise.
-        engines: What becomes of the servers, likewise.
+        settings: What the run is asked to do.
+        policy: The policy that decides.
+        episode: The workflows that arrive.
+        servers: The servers of the fleet.
+        fleet_state: The scheduler's state of the fleet; it exists from the moment on that every server was probed.
+        traffic: The requests of the run; it exists from the same moment on.
+        engines: The residency and the health of the servers; it exists from the same moment on.
     """
 
-    books: Books
+    fleet_state: FleetState
     traffic: Traffic
     engines: Engines
 
     def __init__(self, settings: RunSettings, policy: Policy, agent: Agent | None = None) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepare the run; nothing is sent yet.
 
         Args:
-            settings: The run.
-            policy: Who decides.
-            agent: Who decides its tiers in the policy's place; the fleet waits for it.
+            settings: What the run is asked to do.
+            policy: The policy that decides.
+            agent: An agent that decides its tiers in place of the policy; the control loop waits for it.
         """
         self.settings, self.policy, self._agent = settings, policy, agent
         self.episode = settings.scenario.episode(settings.split, settings.seed, settings.index)
@@ -70,17 +76,17 @@ class Controller:
 
     @property
     def begun(self) -> bool:
-        """Whether the servers have been met and the clock runs."""
+        """Whether every server was probed and the clock runs."""
         return self._run is not None
 
     # --- the run -------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run the episode to its end, or to the cap of its drain.
+        """Run the episode until all of it has finished, or until the cap of its drain time.
 
         Raises:
-            MaestroError: A server does not answer at the start, serves another model, or the policy needs what nobody
-                knows.
+            MaestroError: A server does not answer at the start or serves another model, or the policy needs a field
+                that nobody knows on real servers.
         """
         try:
             self._run = await self._open()
@@ -94,9 +100,9 @@ class Controller:
                 await server.client.close()
 
     async def _loop(self, run: LiveContext) -> None:
-        # A controller that comes back late has the whole drain before it.
+        # A controller that resumes a run late has the whole drain time before it.
         drain_s = self.settings.scenario.config.drain_s
-        cap_s = max(float(self.books.simulation.world.params["drain_cap_s"][0]), run.offset_s + drain_s)
+        cap_s = max(float(self.fleet_state.simulation.world.params["drain_cap_s"][0]), run.offset_s + drain_s)
         while True:
             run.wake.clear()
             run.advance()
@@ -104,12 +110,12 @@ class Controller:
             self._decide(run)
             if run.fatal is not None:
                 raise run.fatal
-            if self.books.drained or run.now_s >= cap_s:
-                self.books.core.env["done"][0] = DONE_DRAINED if self.books.drained else DONE_TIME
-                run.log.write("end", run.now_s, drained=self.books.drained)
+            if self.fleet_state.drained or run.now_s >= cap_s:
+                self.fleet_state.core.env["done"][0] = DONE_DRAINED if self.fleet_state.drained else DONE_TIME
+                run.log.write("end", run.now_s, drained=self.fleet_state.drained)
                 return
             most_s = TICK_S if self.traffic.waiting else IDLE_S
-            pause_s = min(most_s, self.books.next_s() - run.now_s, cap_s - run.now_s)
+            pause_s = min(most_s, self.fleet_state.next_s() - run.now_s, cap_s - run.now_s)
             if pause_s > _EXACT_S:
                 # Not wait_for: before Python 3.12 it can swallow a cancellation that meets the wake-up.
                 with contextlib.suppress(TimeoutError):
@@ -139,7 +145,7 @@ class Controller:
                 check_policy(policy, sources, scenario)
         history = list(read_events(self._log_path)) if settings.resume else []
         run_id = str(history[0]["run_id"]) if history else uuid.uuid4().hex[:10]
-        self.books = Books(
+        self.fleet_state = FleetState(
             fleet,
             scenario,
             self.episode,
@@ -151,11 +157,11 @@ class Controller:
             samples=settings.samples,
         )
         for server in self.servers:
-            if self.books.awake(server.node, server.model):
-                take_pool(self.books, server)
-        offset_s, finishes = catch_up(self.books, history, self._log_path) if history else (0.0, {})
+            if self.fleet_state.awake(server.node, server.model):
+                take_pool(self.fleet_state, server)
+        offset_s, finishes = catch_up(self.fleet_state, history, self._log_path) if history else (0.0, {})
         log = EventLog(self._log_path, None if history else self._header(run_id))
-        run = LiveContext(settings, self.episode, self.books, log, self.servers, run_id, offset_s=offset_s)
+        run = LiveContext(settings, self.episode, self.fleet_state, log, self.servers, run_id, offset_s=offset_s)
         if history:
             run.restarts = sum(event["event"] == "resume" for event in history)
             run.arrived = sum(event["event"] == "arrive" for event in history)
@@ -189,27 +195,27 @@ class Controller:
     # --- decisions -----------------------------------------------------------------------------
 
     def _decide(self, run: LiveContext) -> None:
-        """Answer every decision that is due, and carry it out."""
+        """Let every decision that is due be taken, and carry it out."""
         while True:
             self.engines.keep_still()
-            tier = ledger.next_tier(self.books.engine)
+            tier = moves.next_tier(self.fleet_state.engine)
             if tier == NO_TIER:
                 return
-            clock = self.books.view.clock[0]
+            clock = self.fleet_state.view.clock[0]
             place, stage = int(clock["place"]), int(clock["stage"])
-            before = self.books.statuses(place) if tier == TIER_NODE else {}
-            answer = self.books.deciders.answer(tier)
-            legal = ledger.take_action(self.books.engine, answer.action)
+            before = self.fleet_state.statuses(place) if tier == TIER_NODE else {}
+            answer = self.fleet_state.policies.answer(tier)
+            legal = moves.take_action(self.fleet_state.engine, answer.action)
             if not legal:
-                self.books.deciders.refused(answer)
+                self.fleet_state.policies.refused(answer)
             run.log.write(
                 "decision",
-                self.books.now_s,
+                self.fleet_state.now_s,
                 tier=TIER_NAMES[tier],
                 place=place,
                 stage=stage,
                 action=answer.action,
-                means=self.books.action_words(tier, answer.action),
+                means=self.fleet_state.action_words(tier, answer.action),
                 latency_s=round(answer.latency_s, 6),
                 **_details(answer, legal),
             )
@@ -217,12 +223,12 @@ class Controller:
                 self.engines.follow(place, before)
                 self.traffic.reconcile(place)
             else:
-                # A stage that was sent reaches its node's queue at this very instant.
-                self.books.advance(self.books.now_s)
+                # A stage that was sent reaches the queue of its node at this very instant.
+                self.fleet_state.advance(self.fleet_state.now_s)
 
 
 def _details(answer: Answer, legal: bool) -> dict[str, object]:
-    """What is logged of a decision only where it is unusual."""
+    """Return the details that are logged only when a decision is unusual."""
     details: dict[str, object] = {} if answer.shadow is None else {"shadow": answer.shadow}
     trouble = answer.trouble or ("" if legal else "illegal")
     if trouble:

@@ -1,4 +1,4 @@
-"""Who answers a decision: the policy, a safe one when it fails, one that is only asked, an agent outside."""
+"""Who takes a decision: the acting policy, the fallback when that fails, or an agent; a shadow policy is only asked."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from maestro_gym.state import State
 from maestro_gym.state.types import blank_hidden
 
 LATE_S = 0.25
-"""A decision that takes longer is late."""
+"""A decision that takes longer than this is late [s]."""
 
 MOST_TROUBLE = 3
-"""Late or failed decisions after which the safe policy takes over for good."""
+"""The number of late, failed or illegal decisions after which the fallback takes over for good."""
 
 NO_ANSWER = -1
-"""Answer that is never legal: the books then take the lowest legal action."""
+"""An answer that is never legal, so that the lowest legal action is taken in its place."""
 
 
 class Agent(Protocol):
-    """Who decides some tiers from outside, such as the user of a Gymnasium environment; it is waited for.
+    """One who decides some tiers from outside, such as the user of a Gymnasium environment; the run waits for it.
 
     Attributes:
-        tiers: Bit t is set when it decides for tier t.
+        tiers: A bit mask: bit t is set when the agent decides for tier t.
     """
 
     tiers: int
 
     def open(self, engine: Any, state: State) -> None:  # noqa: ANN401 - a box
-        """The books of a run are open: their boxed engine and arrays."""
+        """Take over the boxed engine and the arrays of a run whose fleet state was just made."""
         ...
 
     def decide(self, tier: int) -> int:
-        """Answer the pending decision with the action code of its tier."""
+        """Take the pending decision of a tier; return the code of the action."""
         ...
 
     def refused(self) -> None:
-        """The last answer was illegal, the lowest legal action was taken."""
+        """Hear that the last answer was illegal, and that the lowest legal action was taken instead."""
         ...
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was decided.
+    """One decision that was taken.
 
     Attributes:
-        action: Action code of the decision's tier.
-        by: ``policy``, ``fallback`` or ``agent``.
-        latency_s: Real time that the rule took.
-        shadow: What the policy in the shadow would have done, None when there is none.
-        trouble: Why the fallback had to answer, empty when it had not.
+        action: The action code of the decision's tier.
+        by: Who took the decision: ``policy``, ``fallback`` or ``agent``.
+        latency_s: The real time that the decision took.
+        shadow: The action that the shadow policy would have taken; None when there is no shadow policy.
+        trouble: Why the decision was late or failed; empty when nothing went wrong.
     """
 
     action: int
@@ -68,17 +68,17 @@ class Answer:
 
 
 @dataclass
-class Deciders:
-    """The policies of a live run, each with notes of its own over one set of books.
+class LivePolicies:
+    """The policies of a live run: they read one fleet state, and each keeps notes of its own.
 
     Attributes:
-        books: Boxed engine of the acting policy, which all functions of ``ledger`` take.
-        agent: Who decides its tiers in the place of the policy.
-        latencies_s: Of every decision.
-        troubles: Late, failed and illegal answers of the acting policy.
+        engine: The boxed engine of the acting policy, which every function of ``moves`` takes.
+        agent: An agent that decides its tiers in place of the policy.
+        latencies_s: The latency of every decision.
+        troubles: The number of late, failed and illegal decisions of the acting policy.
     """
 
-    books: Any
+    engine: Any
     _fallback: Any
     _shadow: Any
     agent: Agent | None = None
@@ -87,14 +87,17 @@ class Deciders:
 
     @property
     def replaced(self) -> bool:
-        """Whether the safe policy has taken over."""
+        """Whether the fallback has taken over for good."""
         return self.troubles >= MOST_TROUBLE
 
     def answer(self, tier: int) -> Answer:
-        """Ask for the pending decision.
+        """Let the pending decision be taken.
 
         Args:
-            tier: That must decide.
+            tier: The tier that must decide.
+
+        Returns:
+            The decision.
         """
         shadow = None if self._shadow is None else _quietly(self._shadow)
         if self.agent is not None and self.agent.tiers >> tier & 1:
@@ -106,7 +109,7 @@ class Deciders:
             return Answer(_quietly(self._fallback), "fallback", 0.0, shadow, "policy replaced")
         begin = time.perf_counter()
         try:
-            action, trouble = int(ask_rule(self.books)), ""
+            action, trouble = int(ask_rule(self.engine)), ""
         except Exception as error:
             action, trouble = NO_ANSWER, f"{type(error).__name__}: {error}"[:200]
         latency_s = time.perf_counter() - begin
@@ -115,40 +118,40 @@ class Deciders:
             self.troubles += 1
             return Answer(_quietly(self._fallback), "fallback", latency_s, shadow, trouble)
         if latency_s > LATE_S:
-            # It is answered now, so it is used; a policy that is late again and again is not waited for.
+            # The answer is here now, so it is used; a policy that is late again and again is replaced.
             self.troubles += 1
             return Answer(action, "policy", latency_s, shadow, "late")
         return Answer(action, "policy", latency_s, shadow)
 
     def refused(self, answer: Answer) -> None:
-        """An answer was illegal: the lowest legal action was taken in its place."""
+        """Note that a decision was illegal, and that the lowest legal action was taken in its place."""
         if answer.by == "policy":
             self.troubles += 1
         elif self.agent is not None and answer.by == "agent":
             self.agent.refused()
 
 
-def open_deciders(
+def open_policies(
     simulation: Simulation, policy: Policy, fallback: Policy, shadow: Policy | None, agent: Agent | None
-) -> Deciders:
-    """Join the books with the policies.
+) -> LivePolicies:
+    """Join the state of a fleet with the policies of its run.
 
     Args:
-        simulation: The books, an episode loaded.
-        policy: Who acts.
-        fallback: Who acts when that fails.
-        shadow: Who is only asked.
-        agent: Who decides its tiers in the place of the policy.
+        simulation: The state of the fleet, with an episode loaded.
+        policy: The policy that acts.
+        fallback: The policy that acts when the first one fails.
+        shadow: A policy that is only asked.
+        agent: An agent that decides its tiers in place of the policy.
 
     Returns:
-        The deciders, their rules compiled: what compiling takes must not look like a late answer.
+        The policies with their rules compiled, because the time of compiling must not look like a late decision.
     """
     state = simulation.state
     boxes = [_engine(state, policy, own_notes=False), _engine(state, fallback)]
     boxes.append(None if shadow is None else _engine(state, shadow))
     if agent is not None:
         agent.open(boxes[0], state)
-    return Deciders(*boxes, agent=agent)
+    return LivePolicies(*boxes, agent=agent)
 
 
 def _engine(state: State, policy: Policy, *, own_notes: bool = True) -> Any:  # noqa: ANN401 - a box

@@ -1,4 +1,4 @@
-"""Servers during a live run: their residency follows the books, and the books follow what becomes of them."""
+"""The servers during a live run: their residency follows the fleet state, and the fleet state follows their health."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from maestro_gym.real_backend.control import moves as ledger
+from maestro_gym.real_backend.control import moves
 from maestro_gym.real_backend.control.context import LiveContext
 from maestro_gym.real_backend.control.opening import take_pool
 from maestro_gym.real_backend.control.requests import Traffic
@@ -19,22 +19,22 @@ from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_L
 
 
 class Engines:
-    """The servers of a live run.
+    """The residency and the health of the servers of a live run.
 
     Attributes:
-        kv_excess_bytes: By how much the engines' gauges were above the books, a number a scrape.
+        kv_excess_bytes: By how much an engine's own KV gauge was above the reservations, one number per scrape.
     """
 
     def __init__(self, run: LiveContext, traffic: Traffic, launcher: Launcher | None) -> None:
-        """Prepare.
+        """Prepare; no server is touched yet.
 
         Args:
             run: The run.
-            traffic: Its requests.
-            launcher: Starts processes; None where no engine's residency needs it.
+            traffic: The requests of the run.
+            launcher: Starts processes of servers; None when no engine's residency needs it.
         """
         self.kv_excess_bytes: list[float] = []
-        self._run, self._books, self._traffic, self._launcher = run, run.books, traffic, launcher
+        self._run, self._fleet_state, self._traffic, self._launcher = run, run.fleet_state, traffic, launcher
         self._operations: dict[int, asyncio.Task[None]] = {}
         self._fixed = [(s.node, s.model) for s in run.servers if s.engine.residency == "always"]
         traffic.on_lost = self._go_down
@@ -42,19 +42,19 @@ class Engines:
     # --- residency -----------------------------------------------------------------------------
 
     def keep_still(self) -> None:
-        """Mask promotion and demotion of engines that the fleet file lets nobody move."""
-        self._books.keep_still(self._fixed)
+        """Make promotion and demotion illegal for engines whose residency the fleet file fixes."""
+        self._fleet_state.keep_still(self._fixed)
 
     def follow(self, node: int, before: dict[int, int]) -> None:
-        """Do to the servers of a node what its engines did in the books.
+        """Promote and demote the servers of a node as a decision changed its engines in the fleet state.
 
         Args:
-            node: Where.
-            before: Status of its engines before the decision, by model.
+            node: The node of the decision.
+            before: The status of the node's engines before the decision, by model.
         """
-        after = self._books.statuses(node)
+        after = self._fleet_state.statuses(node)
         changes = [(m, before.get(m, ENGINE_FREE), after.get(m, ENGINE_FREE)) for m in {*before, *after}]
-        # What gives way goes first: the promoted engine needs its memory.
+        # Demotions go first, because the promoted engine needs the memory that they free.
         for model, old, new in sorted(changes, key=lambda change: change[2] == ENGINE_LOADING):
             if old == new:
                 continue
@@ -63,12 +63,12 @@ class Engines:
                 self._operate(server, "promote", self._promote)
             elif old == ENGINE_AWAKE:
                 if server.engine.residency == "process" and new == ENGINE_ASLEEP:
-                    # A process cannot sleep: ending it is its only demotion.
-                    ledger.drop_engine(self._books.engine, node, model)
+                    # A server without sleep mode can only be demoted by ending its process.
+                    moves.drop_engine(self._fleet_state.engine, node, model)
                 self._operate(server, "demote", self._demote)
 
     def _operate(self, server: Server, name: str, work: Callable[[Server], Awaitable[None]]) -> None:
-        """Queue a change of residency behind those that its node still has under way."""
+        """Queue a change of residency behind those that are still under way on its node."""
         earlier = self._operations.get(server.node)
         log = self._run.log
 
@@ -102,8 +102,8 @@ class Engines:
             server.can = await probe(server.client)
         server.up = True
         self._run.advance()
-        if ledger.end_load(self._books.engine, server.node, server.model):
-            take_pool(self._books, server)
+        if moves.end_load(self._fleet_state.engine, server.node, server.model):
+            take_pool(self._fleet_state, server)
 
     async def _demote(self, server: Server) -> None:
         if server.engine.residency == "process" and self._launcher is not None:
@@ -117,7 +117,7 @@ class Engines:
     # --- health --------------------------------------------------------------------------------
 
     def watch_all(self) -> None:
-        """Scrape every server again and again; see it go down and come back."""
+        """Scrape every server at a fixed interval, and notice when it goes down and when it comes back."""
         for server in self._run.servers:
             self._run.spawn(lambda server=server: self._watch(server))
 
@@ -145,48 +145,48 @@ class Engines:
                 server.client.breaker.succeeded()
 
     def _note_gauges(self, server: Server) -> None:
-        """Write a scrape into the view, and hold the books' reservation against the engine's own number."""
+        """Write a scrape into the view, and compare the reservations with the engine's own number."""
         gauges = server.gauges
-        slot = int(self._books.view.slot_of[0, server.node, server.model])
-        if slot < 0 or not self._books.awake(server.node, server.model):
+        slot = int(self._fleet_state.view.slot_of[0, server.node, server.model])
+        if slot < 0 or not self._fleet_state.awake(server.node, server.model):
             return
-        engine = self._books.view.engines[0, server.node, slot]
+        engine = self._fleet_state.view.engines[0, server.node, slot]
         if server.metrics_lost or gauges is None or gauges.kv_usage is None or not server.can.kv_tokens:
-            self._books.set_used(server.node, server.model, float(engine["kv_reserved_bytes"]))
+            self._fleet_state.set_used(server.node, server.model, float(engine["kv_reserved_bytes"]))
             return
-        unit = float(self._books.simulation.world.perf["kv_bytes_per_token"][server.node, server.model])
+        unit = float(self._fleet_state.simulation.world.perf["kv_bytes_per_token"][server.node, server.model])
         used = gauges.kv_usage * server.can.kv_tokens * unit
         self._traffic.show_progress()
         self.kv_excess_bytes.append(used - float(engine["kv_reserved_bytes"]))
-        self._books.set_used(server.node, server.model, used)
+        self._fleet_state.set_used(server.node, server.model, used)
 
     def _go_down(self, server: Server, why: str) -> None:
-        """A server is lost: its stages go back to the queue, and none is sent there until it is well again."""
+        """Take a lost server out: its stages go back to the queue, and none is sent there until it answers again."""
         if not server.up:
             return
         server.up = False
         server.hold_off()
         server.client.breaker.trip()
         self._run.advance()
-        self._run.log.write("down", self._books.now_s, server=server.words, why=why[:300])
+        self._run.log.write("down", self._fleet_state.now_s, server=server.words, why=why[:300])
         self._traffic.take_back(server)
-        ledger.drop_engine(self._books.engine, server.node, server.model)
+        moves.drop_engine(self._fleet_state.engine, server.node, server.model)
         if server.engine.residency == "process":
-            # Whoever wants the model promotes it again, which starts a process.
+            # A rule that wants the model here promotes it again, which starts a process.
             server.up, server.wanted = True, False
         else:
-            self._books.mark_down(server.node, server.model)
+            self._fleet_state.mark_down(server.node, server.model)
         self._run.wake.set()
 
     def _come_back(self, server: Server) -> None:
         server.up = True
         server.client.breaker.succeeded()
         self._run.advance()
-        self._books.mark_up(server.node, server.model)
-        revived = ledger.revive_engine(self._books.engine, server.node, server.model)
+        self._fleet_state.mark_up(server.node, server.model)
+        revived = moves.revive_engine(self._fleet_state.engine, server.node, server.model)
         if revived:
-            take_pool(self._books, server)
-        self._run.log.write("up", self._books.now_s, server=server.words, running=revived)
+            take_pool(self._fleet_state, server)
+        self._run.log.write("up", self._fleet_state.now_s, server=server.words, running=revived)
         if not revived and server.can.sleep:
             self._operate(server, "demote", self._demote)
         self._run.wake.set()

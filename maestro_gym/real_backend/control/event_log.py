@@ -1,4 +1,4 @@
-"""The event log of a live run: one JSON object a line, written before what it tells takes effect."""
+"""The event log of a live run: one JSON object per line, written before the event takes effect."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ VERSION = 1
 
 
 class EventLog:
-    """Appends events; every line is handed to the system at once, so that a killed controller loses none."""
+    """Appends events; every line is handed to the operating system at once, so that a killed controller loses none."""
 
     def __init__(self, path: Path, header: dict[str, Any] | None) -> None:
-        """Open.
+        """Open the log.
 
         Args:
-            path: File to write; its folder is made.
-            header: First line of a fresh log; None appends to an existing one.
+            path: The file to write; its folder is made if it is missing.
+            header: The first line of a fresh log; None appends to an existing one.
 
         Raises:
-            MaestroError: The file cannot be written, or is there already.
+            MaestroError: The file cannot be written, or a fresh log is there already.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,9 @@ class EventLog:
         """Append an event.
 
         Args:
-            event: Its kind; docs/live.md lists them.
-            time_s: On the run's clock.
-            details: Numbers, strings and lists.
+            event: The kind of the event; docs/live.md lists the kinds.
+            time_s: The time on the run's clock.
+            details: Further fields of the event: numbers, strings and lists.
         """
         self._file.write(json.dumps({"event": event, "time_s": round(time_s, 6)} | details) + "\n")
 
@@ -53,23 +53,23 @@ class EventLog:
 
 
 def _end_at_a_line(path: Path) -> None:
-    """Cut off what a crash left of a line."""
+    """Cut off the last line if a crash left it incomplete."""
     with path.open("rb+") as stream:
         content = stream.read()
         stream.truncate(content.rfind(b"\n") + 1)
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a log; a line that a crash cut short ends it.
+    """Read a log, up to a last line that a crash cut short.
 
     Args:
-        path: The file.
+        path: The file of the log.
 
     Yields:
-        Events in order, the header first.
+        The events in their order, the header first.
 
     Raises:
-        MaestroError: There is no such file, or it is no log of this version.
+        MaestroError: There is no such file, or it is not a log of this version.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

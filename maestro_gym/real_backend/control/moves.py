@@ -1,9 +1,9 @@
-"""The scheduler's books of a live fleet: the simulator's own state, moved by what servers report.
+"""How the state of a live fleet changes: it is the simulator's own state, moved by what servers report.
 
 The simulator's arrays hold what a controller must know anyway: queues, batches, reservations, residency, prefix
-entries. Here they are moved by outside events instead of simulated steps, through the same functions, so that rules,
-masks and encoders run on them unchanged. The hidden part serves only the workload's side, which knows what to send.
-All functions are of environment 0.
+entries. Here outside events move them instead of simulated steps, through the same functions, so that rules, masks and
+encoders run on them unchanged. The hidden part serves only the workload's side, which knows what to send. All functions
+work on environment 0.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ from maestro_gym.state import (
 )
 
 OUTSIDE_S = 1e15
-"""Time of an event that will come from outside: before infinity, so that waiting for it is legal."""
+"""The time of an event that will come from outside: it lies before infinity, so that waiting for it is legal [s]."""
 
 NOT_SERVED_BYTES = 1e18
-"""Weights of a model that a node has no server for: they never fit, so that no mask lets it go there."""
+"""The weights of a model that a node has no server for: they never fit, so that no mask lets the model go there."""
 
 DOWN_BYTES = 2e18
-"""Weights of a model whose server on a node is down for now: never fit either, but it may come back."""
+"""The weights of a model whose server on a node is down: they never fit either, but the server may come back."""
 
 
 @njit
 def _bring_forward(state: State, stage: int) -> None:
-    """Make a stage's timed event due now."""
+    """Make the timed event of a stage due now."""
     env, core = state.core.env[0], state.core
     for i in range(env.heap_len):
         if core.heap_stage[0, i] == stage:
-            # Nothing in the heap is before now, so from its place the event rises to the top.
+            # Nothing in the heap lies before now, so the event rises to the top from where it is.
             time_s = state.visible.clock[0].now_s
             at = i
             while at > 0:
@@ -69,7 +69,7 @@ def _bring_forward(state: State, stage: int) -> None:
 
 @njit
 def _hold_events(state: State) -> None:
-    """Keep simulated loads and steps from ending by themselves, and waiting for real ones legal."""
+    """Keep simulated loads and steps from ending by themselves, and keep waiting for the real ones legal."""
     view, core = state.visible, state.core
     for node in range(view.nodes.shape[1]):
         pending = False
@@ -92,28 +92,28 @@ def _index_in_batch(state: State, node: int, slot: int, stage: int) -> int:
 
 @njit_as(types.int64(ENGINE, types.float64))
 def advance_to(engine: Engine, now_s: float) -> int:
-    """Let the clock stand at ``now_s``: arrivals, ends of tool gaps and of waits; the number of events."""
+    """Set the clock to ``now_s`` and handle arrivals, ends of tool gaps and of waits; return the number of events."""
     return handle_events(engine.state, 0, max(now_s, engine.state.visible.clock[0].now_s))
 
 
 @njit_as(types.int64(ENGINE))
 def next_tier(engine: Engine) -> int:
-    """The tier that must decide now, written into the clock; NO_TIER when none must."""
+    """Return the tier that must decide now, and write it into the clock; NO_TIER when none must."""
     return due_decision(engine.state, 0)
 
 
 @njit_as(types.int64(ENGINE))
 def ask_rule(engine: Engine) -> int:
-    """What the rule of the pending decision's tier answers."""
+    """Return the answer of the rule of the pending decision's tier."""
     return ask(engine, 0, int(engine.state.visible.clock[0].tier))
 
 
 @njit_as(types.boolean(ENGINE, types.int64))
 def take_action(engine: Engine, action: int) -> bool:
-    """Do an action of the pending decision in the books, an illegal one replaced; whether it was legal.
+    """Apply an action of the pending decision, or the lowest legal one in its place; return whether it was legal.
 
-    A stage is at its node at once: the wire takes its own time when the stage is sent there. Loads end when a server
-    says so.
+    A stage is at its node at once, because the network takes its own time when the stage is sent. A load ends when its
+    server says so.
     """
     state = engine.state
     tier = int(state.visible.clock[0].tier)
@@ -127,7 +127,7 @@ def take_action(engine: Engine, action: int) -> bool:
 
 @njit_as(types.int64(ENGINE, types.int64, types.int64))
 def show_tokens(engine: Engine, stage: int, generated: int) -> int:
-    """A running stage has ``generated`` tokens in all; pages are mapped as it grows. The stages that were paused."""
+    """Note that a running stage has ``generated`` tokens, and map the blocks it grew by; return how many it paused."""
     state = engine.state
     view = state.visible
     record, sequence = view.stages[0, stage], state.core.sequences[0, stage]
@@ -153,7 +153,7 @@ def show_tokens(engine: Engine, stage: int, generated: int) -> int:
 
 @njit_as(types.boolean(ENGINE, types.int64, types.int64))
 def end_stage(engine: Engine, stage: int, generated: int) -> bool:
-    """A running stage has its last token and its answer is here; False when it does not run."""
+    """Finish a running stage whose whole answer is here; return False when the stage does not run."""
     state = engine.state
     view = state.visible
     record, sequence = view.stages[0, stage], state.core.sequences[0, stage]
@@ -173,7 +173,7 @@ def end_stage(engine: Engine, stage: int, generated: int) -> bool:
 
 @njit_as(types.boolean(ENGINE, types.int64, types.int64))
 def take_back(engine: Engine, stage: int, generated: int) -> bool:
-    """A stage comes back to the global queue with ``generated`` tokens kept; False when it was on no node."""
+    """Return a stage to the global queue with ``generated`` tokens kept; return False when it was on no node."""
     state = engine.state
     view = state.visible
     record, sequence = view.stages[0, stage], state.core.sequences[0, stage]
@@ -205,7 +205,7 @@ def take_back(engine: Engine, stage: int, generated: int) -> bool:
 
 @njit_as(types.boolean(ENGINE, types.int64, types.int64))
 def end_load(engine: Engine, node: int, model: int) -> bool:
-    """A model that was loading on a node is RUNNING; False when none was."""
+    """Make a model that was loading on a node RUNNING; return False when it was not loading."""
     state = engine.state
     slot = int(state.visible.slot_of[0, node, model])
     if slot < 0 or state.visible.engines[0, node, slot].status != ENGINE_LOADING:
@@ -222,7 +222,7 @@ def end_load(engine: Engine, node: int, model: int) -> bool:
 
 @njit_as(types.boolean(ENGINE, types.int64, types.int64))
 def drop_engine(engine: Engine, node: int, model: int) -> bool:
-    """An engine is gone with its memory: it must have no running stage left; False when it was not there."""
+    """Remove an engine and its memory, when no stage runs on it any more; return False when it was not there."""
     state = engine.state
     slot = int(state.visible.slot_of[0, node, model])
     if slot < 0:
@@ -241,7 +241,7 @@ def drop_engine(engine: Engine, node: int, model: int) -> bool:
 
 @njit_as(types.boolean(ENGINE, types.int64, types.int64))
 def revive_engine(engine: Engine, node: int, model: int) -> bool:
-    """A server that was down answers again, its model RUNNING; False when its memory has been given to others."""
+    """Make the model of a server that answers again RUNNING; return False when its memory was given to others."""
     state = engine.state
     view = state.visible
     if view.slot_of[0, node, model] >= 0 or load_room_bytes(view, 0, node) < load_bytes(view, 0, node, model):
@@ -267,9 +267,9 @@ def revive_engine(engine: Engine, node: int, model: int) -> bool:
 
 @njit_as(types.boolean(ENGINE, types.int64, types.int64, types.float64))
 def adopt_finished(engine: Engine, stage: int, generated: int, now_s: float) -> bool:
-    """Note a stage that an earlier controller saw finish; False when it is not waiting.
+    """Note a stage that an earlier controller saw finish; return False when it is not waiting.
 
-    The caller has set the stage's node and times.
+    The caller has set the node and the times of the stage.
     """
     state = engine.state
     view = state.visible

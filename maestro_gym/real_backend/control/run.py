@@ -1,4 +1,4 @@
-"""A live run as an episode's result, with the same fields as a simulated one, and what else was seen."""
+"""A live run as the result of an episode, with the fields of a simulated one, and what else was seen of it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
     """Run an episode on real servers, and leave ``events.jsonl`` and ``live.json`` in its folder.
 
     Args:
-        settings: The run.
-        policy: Who decides.
+        settings: What the run is asked to do.
+        policy: The policy that decides.
 
     Returns:
-        The same log that a simulated run leaves.
+        The same record that a simulated run leaves.
 
     Raises:
-        MaestroError: See ``Controller.run``.
+        MaestroError: For the reasons that ``Controller.run`` gives.
     """
     controller = Controller(settings, policy)
     begin = time.perf_counter()
@@ -50,7 +50,7 @@ def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
 def _result(controller: Controller, wall_s: float) -> EpisodeResult:
     settings, scenario = controller.settings, controller.settings.scenario
     return result_of(
-        controller.books.simulation,
+        controller.fleet_state.simulation,
         scenario,
         controller.policy,
         controller.episode,
@@ -62,23 +62,26 @@ def _result(controller: Controller, wall_s: float) -> EpisodeResult:
 
 
 def live_facts(controller: Controller) -> dict[str, Any]:
-    """Tell what a result has no field for: decision latency, faults, the books held against the engines' gauges.
+    """Collect what a result has no field for: decision latencies, faults, reservations against the engines' gauges.
 
     Args:
-        controller: After its run.
+        controller: The controller, after its run.
+
+    Returns:
+        What ``live.json`` holds.
     """
-    latencies = np.array(controller.books.deciders.latencies_s or [0.0])
+    latencies = np.array(controller.fleet_state.policies.latencies_s or [0.0])
     excess = np.array(controller.engines.kv_excess_bytes or [0.0])
     counts = list(controller.traffic.finishes.values())
     return {
         "policy": controller.policy.name,
-        "decisions": len(controller.books.deciders.latencies_s),
+        "decisions": len(controller.fleet_state.policies.latencies_s),
         "decision_latency_s": {name: float(np.quantile(latencies, q)) for name, q in _QUANTILES.items()},
-        "policy_troubles": controller.books.deciders.troubles,
-        "policy_replaced": controller.books.deciders.replaced,
+        "policy_troubles": controller.fleet_state.policies.troubles,
+        "policy_replaced": controller.fleet_state.policies.replaced,
         "stages_finished": len(counts),
         "stages_finished_twice": sum(count > 1 for count in counts),
-        # A page that was written before a stage ended and read after it puts single scrapes far above the books.
+        # A page that was written before a stage ended and read after it puts single scrapes far above the reservations.
         "kv_gauge_over_books_bytes": {name: float(np.quantile(excess, q)) for name, q in _SPREAD.items()}
         | {"scrapes": len(excess)},
         "servers": [
@@ -101,14 +104,14 @@ _SPREAD = {"p50": 0.5, "p90": 0.9, "max": 1.0}
 
 
 def resumed(folder: Path, fleet: LiveFleetConfig) -> tuple[RunSettings, str]:
-    """Read from a run's folder what it takes to go on with it.
+    """Read from the folder of a run what it takes to resume it.
 
     Args:
-        folder: Of the run; holds its scenario and its event log.
-        fleet: The servers.
+        folder: The folder of the run, which holds its scenario and its event log.
+        fleet: The fleet whose servers are used.
 
     Returns:
-        Settings, and the spec of the policy that acted.
+        The settings, and the spec of the policy that acted.
 
     Raises:
         MaestroError: The folder holds no run.
@@ -122,11 +125,11 @@ def resumed(folder: Path, fleet: LiveFleetConfig) -> tuple[RunSettings, str]:
 
 
 def save_result(result: EpisodeResult, folder: Path) -> dict[str, Any]:
-    """Write a run's metrics as ``results.csv`` and ``results.json`` and its workflows as ``workflows.parquet``.
+    """Write the metrics of a run as ``results.csv`` and ``results.json``, its workflows as ``workflows.parquet``.
 
     Args:
-        result: Of the run.
-        folder: Where to.
+        result: The result of the run.
+        folder: The folder to write into.
 
     Returns:
         The metrics by name.
@@ -140,12 +143,12 @@ def save_result(result: EpisodeResult, folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class LiveRunner:
-    """Runs episodes on a fleet, in the place of the simulator's driver.
+    """Runs episodes on a fleet, in place of ``episodes.run.run_episode``.
 
     Attributes:
-        fleet: The servers.
-        folder: Each run gets a folder in it.
-        label: Part of that folder's name.
+        fleet: The fleet whose servers are used.
+        folder: The folder in which each run gets one of its own.
+        label: The first part of the name of such a folder.
     """
 
     fleet: LiveFleetConfig
@@ -161,7 +164,7 @@ class LiveRunner:
         index: int = 0,
         samples: int = 1024,
     ) -> EpisodeResult:
-        """Run one episode; arguments and result as of ``baselines.driver.run_episode``."""
+        """Run one episode, with the arguments and the result of ``episodes.run.run_episode``."""
         name = "".join(c if c.isalnum() or c in "-_+" else "-" for c in policy.name)
         folder = self.folder / f"{self.label}-{name}-{split}-{seed}"
         settings = RunSettings(self.fleet, scenario, folder, split, seed, index, max(1024, samples))

@@ -1,6 +1,6 @@
-"""Which fields of the view a policy heeds, found by asking it twice: as things are, and with the field made up.
+"""Which fields of the view a policy heeds, found by asking it twice: with the field as it is, and with it made up.
 
-Reading a rule's source would not tell: rules of one family share code whose branches they never take.
+The source of a rule would not say so, because rules of one family share code whose branches they never take.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from maestro_gym.sim.engine import ENGINE, Engine, act, open_engine, run_until
 
 ALL_TIERS = 0b111
 DECISIONS = 400
-"""Decisions of a simulated episode at which a policy is asked."""
+"""The number of decisions of a simulated episode at which a policy is asked."""
 
 
 @njit_as(types.boolean(ENGINE, types.int64))
@@ -29,16 +29,16 @@ def _act(engine: Engine, action: int) -> bool:
 
 
 def heeded_fields(policy: Policy, scenario: Scenario, names: Sequence[str], decisions: int = DECISIONS) -> list[str]:
-    """Find out which of some fields a policy's answers depend on.
+    """Find out which of some fields the answers of a policy depend on.
 
     Args:
-        policy: Who is asked; its reclaim rule is not.
-        scenario: Whose simulated episode gives the decisions.
-        names: ``record.field`` of the view.
-        decisions: How many.
+        policy: The policy that is asked; its reclaim rule is not.
+        scenario: The scenario whose simulated episode gives the decisions.
+        names: The fields of the view, each as ``record.field``.
+        decisions: The number of decisions.
 
     Returns:
-        Those with which an answer changed.
+        The fields with which an answer changed.
     """
     simulation = Simulation(scenario.world, evaluation=True)
     simulation.load(0, scenario.episode("validation", 0, 0))

@@ -12,18 +12,18 @@ from maestro_gym.scheduling.policy import Policy
 
 @dataclass(frozen=True)
 class RunSettings:
-    """One live run.
+    """What one live run is asked to do.
 
     Attributes:
-        fleet: The servers.
+        fleet: The fleet whose servers are used.
         scenario: The fleet as a scenario, with its workload.
-        folder: For the event log.
-        split: Split of the episode.
-        seed: Its seed.
-        index: Its number.
-        samples: Rows of the time series.
-        shadow: A policy that is asked, and does not act.
-        resume: Go on with the run whose log is in the folder.
+        folder: The folder for the event log.
+        split: The split of the episode.
+        seed: The seed of the episode.
+        index: The number of the episode.
+        samples: The number of rows of the time series.
+        shadow: A policy that is asked at every decision, and does not act.
+        resume: Whether to go on with the run whose log is in the folder.
     """
 
     fleet: LiveFleetConfig

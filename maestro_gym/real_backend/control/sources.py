@@ -1,8 +1,9 @@
 """Where a live controller gets every field of the view from.
 
-``books``: the controller's own accounts. ``metric``: scraped from a server, as old as the scrape. ``estimate``:
-reckoned from the fleet file, calibration or predictions. ``none``: nobody knows it here; a policy that reads such a
-field does not run live.
+``books``: the scheduler keeps the field itself, from its own decisions and from the answers of the servers.
+``metric``: the field is scraped from a server, and as old as the scrape. ``estimate``: the field is reckoned from the
+fleet file, the calibration or predictions. ``none``: nobody knows the field here, and a policy that heeds it does not
+run live.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def field_sources(servers: list[Capabilities] | None = None) -> dict[str, str]:
         servers: What the servers of the fleet can do; None stands for servers that lack nothing.
 
     Returns:
-        ``record.field`` (or the name of a plain array): books, metric, estimate or none. A metric is ``none`` when a
-        server of the fleet has no metrics page.
+        The source (books, metric, estimate or none) of every ``record.field``, or of a plain array by its name. A
+        metric is ``none`` when a server of the fleet has no metrics page.
     """
     scraped = METRIC if servers is None or all(server.metrics for server in servers) else NO_SOURCE
     table = {"world": ESTIMATE}
@@ -37,15 +38,15 @@ def field_sources(servers: list[Capabilities] | None = None) -> dict[str, str]:
 
 
 def check_policy(policy: Policy, sources: dict[str, str], scenario: Scenario) -> None:
-    """Refuse a policy that needs what nobody knows live.
+    """Refuse a policy that needs what nobody knows on real servers.
 
     Args:
-        policy: Who would decide.
-        sources: From ``field_sources``.
-        scenario: The fleet's, in which the policy is tried out where a field has no source.
+        policy: The policy that would decide.
+        sources: The sources of the fields, from ``field_sources``.
+        scenario: The fleet's scenario, in which the policy is tried out when a field has no source.
 
     Raises:
-        MaestroError: It reads the hidden future, or heeds a field without a source; the error names the field.
+        MaestroError: The policy reads the hidden future, or heeds a field without a source; the error names the field.
     """
     if policy.reads_oracle:
         oracle = next(rule for rule in policy.rules if rule.information == "O")

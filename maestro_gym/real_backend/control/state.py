@@ -1,4 +1,4 @@
-"""The controller's books: the simulator's state over a live fleet, and the few looks at it that Python needs."""
+"""What the scheduler knows of a live fleet: the simulator's state, and the few reads and writes that Python needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.compile import interpreted
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.control import moves as ledger
-from maestro_gym.real_backend.control.decide import Agent, Deciders, open_deciders
+from maestro_gym.real_backend.control import moves
+from maestro_gym.real_backend.control.decide import Agent, LivePolicies, open_policies
 from maestro_gym.real_backend.fleet.as_scenario import usable_kv_tokens
 from maestro_gym.real_backend.fleet.as_world import fleet_world, initial_placement, live_world
 from maestro_gym.real_backend.vllm.capabilities import Capabilities
@@ -22,13 +22,17 @@ from maestro_gym.sim.batch import Simulation
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, STAGE_RUNNING, Episode
 
 
-class Books:
-    """Accounts of one live run.
+class FleetState:
+    """The simulator's state over the fleet of one live run.
 
     Attributes:
-        simulation: The state; only its view is shown to policies.
-        deciders: Who answers.
-        episode: What is asked for.
+        simulation: The arrays of the state; only the view of them is shown to policies.
+        view: The part of the state that policies see.
+        core: The part of the state that keeps the run going.
+        policies: The policies that decide on this state.
+        engine: The boxed engine of the acting policy, which every function of ``moves`` takes.
+        episode: The workflows that arrive.
+        integrated_s: The time up to which busy time and KV use are summed up.
     """
 
     def __init__(
@@ -44,18 +48,18 @@ class Books:
         key: int = 0,
         samples: int = 0,
     ) -> None:
-        """Open the books.
+        """Make the state in which a run begins.
 
         Args:
             fleet: The fleet file.
             scenario: The fleet as a scenario.
-            episode: What will arrive.
-            policy: Who acts.
-            fallback: Who acts when that fails.
-            shadow: Who is only asked.
-            agent: Who decides its tiers in the place of the policy.
-            key: Seed of randomised rules.
-            samples: Rows of the time series.
+            episode: The workflows that will arrive.
+            policy: The policy that acts.
+            fallback: The policy that acts when the first one fails.
+            shadow: A policy that is only asked.
+            agent: An agent that decides its tiers in place of the policy.
+            key: The seed of randomised rules.
+            samples: The number of rows of the time series.
         """
         self.episode = episode
         world = live_world(fleet_world(scenario.world, fleet), fleet.client.scrape_s)
@@ -69,24 +73,24 @@ class Books:
         self.simulation.load(0, episode, key=key)
         self.view, _, self.core = self.simulation.state
         self._weights = self.simulation.world.perf["weight_bytes"].copy()
-        # Scrapes come from servers, at their own times.
+        # Scrapes come from the servers, at times of their own.
         self.core.env["next_scrape_s"] = math.inf
         for node, model in self._not_served(fleet):
             self.view.host_models["tier"][0, self.simulation.world.nodes["host"][node], model] = 0
         self._put_sleepers(fleet)
-        self.deciders: Deciders = open_deciders(self.simulation, policy, fallback, shadow, agent)
-        self.engine = self.deciders.books
+        self.policies: LivePolicies = open_policies(self.simulation, policy, fallback, shadow, agent)
+        self.engine = self.policies.engine
         self.integrated_s = 0.0
 
     def _not_served(self, fleet: LiveFleetConfig) -> list[tuple[int, int]]:
-        """Pairs of a node and a model that no node of its host serves."""
+        """Return the pairs of a node and a model such that no node of the same host serves the model."""
         host = self.simulation.world.nodes["host"]
-        served = self._weights < ledger.NOT_SERVED_BYTES
+        served = self._weights < moves.NOT_SERVED_BYTES
         on_host = {(h, m) for n, h in enumerate(host) for m in range(len(fleet.models)) if served[n, m]}
         return [(n, m) for n, h in enumerate(host) for m in range(len(fleet.models)) if (h, m) not in on_host]
 
     def _put_sleepers(self, fleet: LiveFleetConfig) -> None:
-        """Engines that sleep when the run begins."""
+        """Enter the engines that sleep when the run begins."""
         sleep_bytes = float(self.simulation.world.params["sleep_bytes"][0])
         for node, place in enumerate(fleet.nodes):
             for engine in place.engines:
@@ -95,7 +99,7 @@ class Books:
                 model = fleet.model_names.index(engine.model)
                 free = np.flatnonzero(self.view.engines["status"][0, node] == ENGINE_FREE)
                 if not len(free):
-                    raise MaestroError(f"node {place.name} has more engines than the books have slots for it")
+                    raise MaestroError(f"node {place.name} has more engines than the state has slots for it")
                 slot = int(free[0])
                 self.view.engines["model"][0, node, slot] = model
                 self.view.engines["status"][0, node, slot] = ENGINE_ASLEEP
@@ -104,11 +108,11 @@ class Books:
                 self.view.nodes["weights_bytes"][0, node] += sleep_bytes
                 self.core.env["weights_bytes"][0] += sleep_bytes
 
-    # --- looks ---------------------------------------------------------------------------------
+    # --- reads ---------------------------------------------------------------------------------
 
     @property
     def now_s(self) -> float:
-        """Time up to which the books are kept."""
+        """The time to which the state has been advanced [s]."""
         return float(self.view.clock["now_s"][0])
 
     @property
@@ -117,13 +121,13 @@ class Books:
         return int(self.core.counters["finished"][0]) == int(self.core.env["num_workflows"][0])
 
     def next_s(self) -> float:
-        """Time of the next event that the books know of."""
+        """Return the time of the next event that the state knows of."""
         env = self.core.env[0]
         waits_s = float(self.core.nodes["wait_until_s"][0].min())
         return min(float(env["global_wait_until_s"]), float(env["next_sample_s"]), waits_s, self._next_change_s())
 
     def _next_change_s(self) -> float:
-        """Time of the next arrival, or end of a tool gap."""
+        """Return the time of the next arrival or end of a tool gap."""
         env = self.core.env[0]
         times = [math.inf]
         if env["heap_len"] > 0:
@@ -133,12 +137,12 @@ class Books:
         return min(times)
 
     def statuses(self, node: int) -> dict[int, int]:
-        """Status of every model that has an engine on a node."""
+        """Return the status of every model that has an engine on a node."""
         rows = self.view.engines[0, node]
         return {int(row["model"]): int(row["status"]) for row in rows if row["status"] != ENGINE_FREE}
 
     def running(self, node: int, model: int | None = None) -> list[int]:
-        """Admitted stages of a node, or of one of its engines, in order of admission."""
+        """Return the admitted stages of a node, or of one of its engines, in the order of their admission."""
         stages: list[int] = []
         for slot, row in enumerate(self.view.engines[0, node]):
             if row["status"] == ENGINE_AWAKE and model in (None, int(row["model"])):
@@ -146,26 +150,26 @@ class Books:
         return stages
 
     def queued(self, node: int, model: int) -> list[int]:
-        """Stages of a model that wait at a node."""
+        """Return the stages of a model that wait at a node."""
         waiting = self.view.node_queue[0, node, : self.view.nodes["queue_len"][0, node]].tolist()
         return [stage for stage in waiting if self.view.stages["model"][0, stage] == model]
 
     def is_running(self, stage: int) -> bool:
-        """Whether a stage is admitted."""
+        """Say whether a stage is admitted."""
         return int(self.view.stages["phase"][0, stage]) == STAGE_RUNNING
 
     def awake(self, node: int, model: int) -> bool:
-        """Whether a model is RUNNING on a node."""
+        """Say whether a model is RUNNING on a node."""
         return self.statuses(node).get(model) == ENGINE_AWAKE
 
     def told(self, stage: int) -> dict[str, float | int]:
-        """Where and when of a stage, for the log."""
+        """Return the node and the times of a stage, for the log."""
         record = self.view.stages[0, stage]
         names = ("ready_s", "sent_s", "queued_s", "admitted_s", "first_token_s")
         return {name: float(record[name]) for name in names} | {"node": int(record["node"])}
 
     def action_words(self, tier: int, action: int) -> str:
-        """An action as words, for the log."""
+        """Write an action as words, for the log."""
         if action == WAIT and tier != TIER_CLUSTER:
             return ACT_NAMES[ACT_WAIT]
         if tier == TIER_GLOBAL:
@@ -177,13 +181,13 @@ class Books:
         what = f"place {subject} at level {level}" if kind == ACT_ADMIT else f"model {subject}"
         return f"{ACT_NAMES[kind]} {what}"
 
-    # --- changes -------------------------------------------------------------------------------
+    # --- writes --------------------------------------------------------------------------------
 
     def advance(self, now_s: float) -> None:
-        """Bring the books up to a time.
+        """Advance the state to a time.
 
-        Integrals that the simulator takes from its steps follow from what is known here: engines with work are busy,
-        and the metrics page says how much KV is mapped.
+        The integrals that the simulator takes from its steps follow from what is known here: engines with work are
+        busy, and the metrics page says how much KV is mapped.
         """
         elapsed_s = max(0.0, now_s - self.integrated_s)
         if elapsed_s > 0.0:
@@ -192,26 +196,26 @@ class Books:
             own = engines["kv_used_bytes"] - engines["kv_cached_bytes"] - engines["kv_pinned_bytes"]
             self.core.counters["kv_used_byte_s"][0] += elapsed_s * float(np.maximum(own, 0.0).sum())
             self.integrated_s = now_s
-        # What happened meanwhile happened at its own time, not when it is noticed: waiting counts from there.
+        # An event in between happened at its own time, not when it is noticed: waiting counts from then on.
         while (time_s := self._next_change_s()) < now_s:
-            ledger.advance_to(self.engine, time_s)
-        ledger.advance_to(self.engine, now_s)
+            moves.advance_to(self.engine, time_s)
+        moves.advance_to(self.engine, now_s)
 
     def keep_still(self, fixed: list[tuple[int, int]]) -> None:
-        """Mask promotion and demotion of engines that cannot move: their residency has just changed, the books say."""
+        """Make promotion and demotion of some engines illegal, by noting that their residency has just changed."""
         for node, model in fixed:
             self.view.changed_s[0, node, model] = self.now_s
 
     def set_pool(self, node: int, model: int, can: Capabilities) -> float:
-        """Take over the KV pool that a server says it has.
+        """Take over the KV pool that a server reports.
 
         Args:
-            node: Where.
-            model: Which.
-            can: What the server told.
+            node: The node of the server.
+            model: The model that it serves.
+            can: What the server reports of itself.
 
         Returns:
-            Tokens that may be reserved; unchanged when it told nothing.
+            The number of tokens that may be reserved; the old one when the server reports none.
         """
         slot = int(self.view.slot_of[0, node, model])
         unit = float(self.simulation.world.perf["kv_bytes_per_token"][node, model])
@@ -225,7 +229,7 @@ class Books:
         return pool / unit
 
     def set_used(self, node: int, model: int, used_bytes: float) -> None:
-        """Write what a scrape told of an engine's mapped KV; unreferenced cached blocks are the books' estimate."""
+        """Write an engine's mapped KV as a scrape gave it; the unreferenced cached blocks in it are an estimate."""
         slot = int(self.view.slot_of[0, node, model])
         if slot >= 0:
             engine = self.view.engines[0, node, slot]
@@ -233,9 +237,9 @@ class Books:
             self.view.nodes["kv_used_bytes"][0, node] = self.view.engines["kv_used_bytes"][0, node].sum()
 
     def mark_down(self, node: int, model: int) -> None:
-        """A server is gone, its engine dropped: masks keep stages away."""
-        self.simulation.world.perf["weight_bytes"][node, model] = ledger.DOWN_BYTES
+        """Note that a server is gone and its engine dropped, so that masks keep stages away."""
+        self.simulation.world.perf["weight_bytes"][node, model] = moves.DOWN_BYTES
 
     def mark_up(self, node: int, model: int) -> None:
-        """A server is back."""
+        """Note that a server answers again."""
         self.simulation.world.perf["weight_bytes"][node, model] = self._weights[node, model]

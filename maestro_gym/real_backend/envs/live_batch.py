@@ -1,8 +1,8 @@
 """One environment whose episodes run on real servers: the agent's side of a live control loop.
 
 The control loop has a thread of its own. At a decision of the agent's tier it writes the observation, hands it over and
-stands still until the answer is there, so that an action is done in exactly the state that was seen. Servers and tools
-do not wait: what they did meanwhile is in the next observation.
+stands still until the answer is there, so that an action is applied to exactly the state that was seen. Servers and
+tools do not wait: what they did meanwhile is in the next observation.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _NOT_BEGUN = "No episode has begun on these servers: call reset()."
 
 @dataclass(frozen=True)
 class LiveEnvOptions(EnvOptions):
-    """Arguments of every live environment: those of the simulated ones, and the servers.
+    """The arguments of every live environment: those of the simulated ones, and the servers.
 
     Attributes:
-        fleet: name in ``configs/live``, path of a fleet file, or the fleet; its servers must be up.
-        scenario: of this fleet, such as a validation's ``simulated.yaml``; None takes the fleet's own with the workload
-            made for live runs.
-        folder: gets the event log of every episode; None takes a new one below ``runs/live``.
+        fleet: A name in ``configs/live``, the path of a fleet file, or the fleet itself; its servers must be up.
+        scenario: A scenario of this fleet, such as ``simulated.yaml`` of a validation; None takes the fleet's own with
+            the workload that is made for live runs.
+        folder: The folder that gets the event log of every episode; None takes a new one below ``runs/live``.
     """
 
     fleet: str | LiveFleetConfig = "local_cpu"
@@ -55,20 +55,20 @@ class LiveBatch(AgentBatch):
     """One environment over one fleet; see `AgentBatch`.
 
     Attributes:
-        fleet: the servers.
-        folder: of the event logs.
-        controller: of the episode under way, or the last one.
+        fleet: The fleet whose servers are used.
+        folder: The folder of the event logs.
+        controller: The controller of the episode that is under way, or of the last one.
     """
 
     def __init__(self, tier: str, options: LiveEnvOptions) -> None:
         """Prepare; servers are asked when an episode begins.
 
         Args:
-            tier: a name of `layout.TIER_SPECS`.
-            options: the arguments.
+            tier: A name of `layout.TIER_SPECS`.
+            options: The arguments of the environment.
 
         Raises:
-            MaestroError: fleet and scenario do not fit together.
+            MaestroError: The fleet and the scenario do not fit together.
         """
         self.fleet = load_fleet(options.fleet) if isinstance(options.fleet, str) else options.fleet
         stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**6:06d}"
@@ -79,25 +79,25 @@ class LiveBatch(AgentBatch):
         super().__init__(tier, replace(options, scenario=source), 1)
         _check_names(self.fleet, self.scenario.node_names, self.scenario.model_names)
         self.controller: Controller | None = None
-        self._seat: _Seat | None = None
+        self._live: _LiveEpisode | None = None
         self._runs = 0
 
     @property
     def state(self) -> State:
-        """The arrays of the controller's books.
+        """The arrays of the controller's fleet state.
 
         Raises:
-            MaestroError: no episode has begun.
+            MaestroError: No episode has begun.
         """
-        if self._seat is None or self._seat.state is None:
+        if self._live is None or self._live.state is None:
             raise MaestroError(_NOT_BEGUN)
-        return self._seat.state
+        return self._live.state
 
     def begin(self, e: int, seed: int | None = None) -> None:
         """Begin the next episode on the servers; see `AgentBatch.begin`.
 
         Raises:
-            MaestroError: a server does not answer, or the episode asks nothing of the agent.
+            MaestroError: A server does not answer, or the episode asks nothing of the agent.
         """
         self.close()
         if seed is not None:
@@ -105,40 +105,40 @@ class LiveBatch(AgentBatch):
             self.episodes[e] = -1
         self.episodes[e] += 1
         index = int(self.episodes[e])
-        # Numbered, because a seed may be begun again.
+        # The folder carries a number, because a seed may be begun again.
         self._runs += 1
         folder = self.folder / f"{self._runs:04d}-seed-{int(self.seeds[e])}-episode-{index}"
         settings = RunSettings(self.fleet, self.scenario, folder, self.options.split, int(self.seeds[e]), index)
         self.buffers.actions[e] = BEGIN
-        self._seat = _Seat(self)
-        self.controller = Controller(settings, self.policy, self._seat)
-        if self._seat.start(self.controller) != DONE_NO:
+        self._live = _LiveEpisode(self)
+        self.controller = Controller(settings, self.policy, self._live)
+        if self._live.start(self.controller) != DONE_NO:
             raise MaestroError(
                 f"{folder}: the episode ended before the agent's first decision. Raise horizon_s "
                 f"({self.scenario.config.horizon_s:g} s) or the load."
             )
 
     def _move(self) -> None:
-        if self._seat is None:
+        if self._live is None:
             raise MaestroError(_NOT_BEGUN)
-        self._seat.step()
+        self._live.step()
 
     def own_answers(self) -> np.ndarray:
         """See `AgentBatch.own_answers`."""
         answers = np.empty(1, np.int64)
-        if self._seat is None:
+        if self._live is None:
             raise MaestroError(_NOT_BEGUN)
-        own_answers(self._seat.runner, answers)
+        own_answers(self._live.runner, answers)
         return answers
 
     def close(self) -> None:
-        """End the episode under way: requests that are still running are aborted."""
-        if self._seat is not None:
-            self._seat.stop()
+        """End the episode that is under way, and abort the requests that are still running."""
+        if self._live is not None:
+            self._live.stop()
 
 
-class _Seat:
-    """The agent's place in one live run: `deciders.Agent` on the side of the control loop, a step on the other."""
+class _LiveEpisode:
+    """One episode in a thread of its own: a `decide.Agent` for its control loop, and a step for the environment."""
 
     def __init__(self, batch: LiveBatch) -> None:
         self._batch = batch
@@ -149,21 +149,21 @@ class _Seat:
         self._answered: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    # --- the agent's side ----------------------------------------------------------------------
+    # --- called by the environment -------------------------------------------------------------
 
     def start(self, controller: Controller) -> int:
-        """Start the run; why it is over already, DONE_NO when it waits for the agent."""
+        """Start the run; return why it is over already, or DONE_NO when it waits for the agent."""
         self._thread = threading.Thread(target=self._run, args=(controller,), name="maestro-live", daemon=True)
         self._thread.start()
         return self._next()
 
     def step(self) -> int:
-        """Let the run go on with ``buffers.actions``, up to the agent's next decision."""
+        """Let the run go on with ``buffers.actions`` up to the agent's next decision; return as ``start`` does."""
         self._answered.put(None)
         return self._next()
 
     def stop(self) -> None:
-        """End the run, wherever it is."""
+        """End the run, wherever it stands."""
         if self._thread is not None and self._thread.is_alive():
             self._answered.put(_STOP)
             self._thread.join()
@@ -174,12 +174,12 @@ class _Seat:
             raise shown
         return shown
 
-    # --- the control loop's side ---------------------------------------------------------------
+    # --- called by the control loop ------------------------------------------------------------
 
     def open(self, engine: Any, state: State) -> None:  # noqa: ANN401 - a box
         self.state = state
         self.runner = open_desk(engine, self._batch.layout, self._batch.buffers, step_one)
-        # Zeroes what the reward counts from.
+        # This zeroes the values that the reward counts from.
         choose_alone(self.runner, 0)
 
     def decide(self, tier: int) -> int:
@@ -200,8 +200,8 @@ class _Seat:
             self._shown.put(error)
             return
         if not self._batch.options.evaluation:
-            # A training episode is cut at its horizon; that the system happened to drain is not its end.
-            controller.books.core.env["done"][0] = DONE_TIME
+            # A training episode is truncated at its horizon, even if the fleet happened to drain.
+            controller.fleet_state.core.env["done"][0] = DONE_TIME
         self._shown.put(show_alone(self.runner, 0, NO_TIER))
 
 

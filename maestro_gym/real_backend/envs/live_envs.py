@@ -23,14 +23,14 @@ class LiveEnv(MaestroEnv):
 
     ## Observation Space
 
-    As simulated, with the same scales. What the controller keeps books of is exact, KV in use is scraped and up to
-    `client.scrape_s` old, and (P) and waits are estimates from the scenario's calibration: docs/live.md, "Where view
+    As simulated, with the same scales. What the controller itself keeps track of is exact, KV in use is scraped and up
+    to `client.scrape_s` old, and (P) and waits are estimates from the scenario's calibration: docs/live.md, "Where view
     fields come from".
 
     ## Starting State
 
-    Episode k of seed s is `scenario.episode(split, s, k)`. The books begin with the engines awake that the fleet file
-    says; servers keep their memory of earlier episodes, but no prompt of one is sent in another.
+    Episode k of seed s is `scenario.episode(split, s, k)`. It begins with the engines awake that the fleet file names;
+    servers keep their memory of earlier episodes, but no prompt of one is sent in another.
 
     ## Episode End
 

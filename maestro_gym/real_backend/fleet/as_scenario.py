@@ -26,14 +26,14 @@ def scenario_document(
     """Write a fleet as a scenario's document.
 
     Args:
-        fleet: The servers.
-        workload: A scenario's ``workload`` section; None takes the small family made for live runs.
-        horizon_s: Workflows arrive before it.
-        drain_s: Longest wait for what is unfinished then.
-        predictor: A scenario's ``predictor`` section.
+        fleet: The fleet file.
+        workload: The ``workload`` section of a scenario; None takes the small family that is made for live runs.
+        horizon_s: The time before which workflows arrive.
+        drain_s: The longest wait for what is unfinished then.
+        predictor: The ``predictor`` section of a scenario.
 
     Returns:
-        What a scenario's YAML file holds.
+        What the YAML file of a scenario holds.
     """
 
     def dump(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,17 +70,17 @@ def scenario_document(
 
 
 def write_scenario(document: Mapping[str, Any], path: Path) -> ScenarioConfig:
-    """Write a scenario's file, and read it back complete and checked.
+    """Write the file of a scenario, and read it back complete and checked.
 
     Args:
-        document: From ``scenario_document``.
-        path: YAML file; its folder is made.
+        document: The document, from ``scenario_document``.
+        path: The YAML file; its folder is made if it is missing.
 
     Returns:
         The scenario.
 
     Raises:
-        MaestroError: The fleet does not make a scenario: a name is not in the catalogue, a model does not fit.
+        MaestroError: The fleet does not make a scenario: a name is not in the catalogue, or a model does not fit.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -88,15 +88,15 @@ def write_scenario(document: Mapping[str, Any], path: Path) -> ScenarioConfig:
 
 
 def kv_pool_bytes(config: ScenarioConfig, fleet: LiveFleetConfig, model: str) -> float:
-    """Reckon the KV pool of an engine, as the scheduler's books do: its node's parts less weights and margin.
+    """Reckon the KV pool of an engine as the simulator does: its parts of the node, less weights and margin.
 
     Args:
         config: The fleet's scenario.
-        fleet: The servers.
-        model: A deployment.
+        fleet: The fleet file.
+        model: The name of a deployment.
 
     Returns:
-        Bytes of one GPU, the least of all nodes that serve the model.
+        The bytes of one GPU, the least of all nodes that serve the model.
     """
     deployment = next(item for item in config.models if item.name == model)
     architecture = config.architectures[deployment.architecture]
@@ -116,17 +116,17 @@ def kv_pool_bytes(config: ScenarioConfig, fleet: LiveFleetConfig, model: str) ->
 def launch_words(
     fleet: LiveFleetConfig, config: ScenarioConfig, node: LiveNodeConfig, engine: LiveEngineConfig, weights: str
 ) -> list[str]:
-    """Write the command line of a server, without the program's own path.
+    """Write the command line of a server, without the path of the program.
 
     Args:
-        fleet: The servers.
+        fleet: The fleet file.
         config: The fleet's scenario, whose limits become flags.
-        node: Where the server runs.
+        node: The node that the server runs on.
         engine: The server.
-        weights: Folder or name of the weights.
+        weights: The folder or the name of the weights.
 
     Returns:
-        Words after ``vllm serve``.
+        The words after ``vllm serve``.
     """
     limits = config.limits
     deployment = next(item for item in config.models if item.name == engine.model)
@@ -152,16 +152,16 @@ def launch_words(
 
 
 def usable_kv_tokens(total_tokens: int, block_tokens: int, max_num_seqs: int) -> int:
-    """KV tokens that the books may reserve of an engine's pool.
+    """Reckon how many KV tokens of an engine's pool may be reserved.
 
-    The books count blocks of `schema.BLOCK_TOKENS`; an engine with larger blocks rounds every sequence up further.
+    The simulator counts blocks of `state.BLOCK_TOKENS`; an engine with larger blocks rounds every sequence up further.
 
     Args:
-        total_tokens: Of the engine.
-        block_tokens: Tokens of one of its blocks.
-        max_num_seqs: Sequences that may run at once.
+        total_tokens: The number of tokens of the engine's pool.
+        block_tokens: The number of tokens of one of its blocks.
+        max_num_seqs: The number of sequences that may run at once.
 
     Returns:
-        Tokens.
+        The number of tokens that may be reserved.
     """
     return max(0, total_tokens - max(0, block_tokens - BLOCK_TOKENS) * max_num_seqs)

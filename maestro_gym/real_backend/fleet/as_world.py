@@ -1,4 +1,4 @@
-"""The world of a fleet of servers: the scenario's, with what each node really serves."""
+"""The world of a fleet of servers: that of its scenario, with what each node really serves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from maestro_gym.state import World
 
 
 def fleet_world(world: World, fleet: LiveFleetConfig) -> World:
-    """Give every node a row of tables of its own, in which a model that it does not serve never fits.
+    """Give every node tables of its own, in which a model that it does not serve never fits.
 
     Args:
-        world: Of the fleet's scenario.
-        fleet: Which engines are where.
+        world: The world of the fleet's scenario.
+        fleet: The fleet file, which says which engines are on which node.
 
     Returns:
         The world; its arrays are copies.
@@ -39,14 +39,14 @@ def fleet_world(world: World, fleet: LiveFleetConfig) -> World:
 
 
 def live_world(world: World, scrape_s: float) -> World:
-    """Take out of a fleet's world what the wire and the servers spend themselves.
+    """Take out of a fleet's world the times that the network and the servers spend themselves.
 
     Args:
-        world: From ``fleet_world``.
-        scrape_s: Age of scraped fields.
+        world: The world of the fleet, from ``fleet_world``.
+        scrape_s: The greatest age of scraped fields.
 
     Returns:
-        The world of the controller's books.
+        The world in which the live controller keeps its state.
     """
     params = world.params.copy()
     params["api_s"] = params["dispatch_s"] = 0.0

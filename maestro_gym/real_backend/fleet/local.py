@@ -1,4 +1,4 @@
-"""A fleet on this machine, brought up and down: environment, models, servers, readiness."""
+"""A fleet on this machine, brought up and down: its vLLM environment, its models, and servers that answer."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Launcher:
     Attributes:
         fleet: The fleet file.
         config: The fleet as a scenario.
-        program: First words of every command.
-        folder: Where models, logs and notes lie.
+        program: The first words of every command.
+        folder: The folder of models, logs and notes.
     """
 
     fleet: LiveFleetConfig
@@ -47,11 +47,11 @@ class Launcher:
     folder: Path
 
     def start(self, node: LiveNodeConfig, engine: LiveEngineConfig) -> ServerNote:
-        """Start a server; it is not ready yet.
+        """Start a server, without waiting until it is ready.
 
         Args:
-            node: Where.
-            engine: Which.
+            node: The node that it runs on.
+            engine: The server.
 
         Returns:
             The note of its process.
@@ -76,14 +76,14 @@ class Launcher:
         """Wait until a server answers.
 
         Args:
-            note: Its process.
-            tell: Gets a line now and then.
+            note: The note of its process.
+            tell: Called with a line of progress now and then.
 
         Returns:
-            The note, with the seconds that it took to answer.
+            The note, with the seconds that the server took to answer.
 
         Raises:
-            MaestroError: It ended, or took too long; the message holds the last errors of its log.
+            MaestroError: The server ended or took too long; the message holds the last errors of its log.
         """
         begin = time.monotonic()
         said = begin
@@ -111,11 +111,11 @@ class Launcher:
 
 
 def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
-    """Prepare what starts need: vLLM's environment, the folders of random models.
+    """Prepare what the start of a server needs: the environment of vLLM, and the folders of random models.
 
     Args:
         fleet: The fleet file.
-        tell: Gets a line before anything that takes long.
+        tell: Called with a line before anything that takes long.
 
     Returns:
         The launcher.
@@ -135,17 +135,17 @@ def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
 def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
     """Start every server that the fleet file launches and that is to be awake at the beginning, and wait for them.
 
-    Servers that run already are left as they are. When one fails, those started here are stopped again.
+    Servers that run already are left as they are. When one fails, those that were started here are stopped again.
 
     Args:
         fleet: The fleet file.
-        tell: Gets lines of progress.
+        tell: Called with lines of progress.
 
     Returns:
-        Notes of the running servers.
+        The notes of the running servers.
 
     Raises:
-        MaestroError: A server did not come up, or a stranger answers at its address.
+        MaestroError: A server did not come up, or another program answers at its address.
     """
     launcher = make_launcher(fleet, tell)
     notes = read_notes(launcher.folder)
@@ -154,7 +154,7 @@ def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
     try:
         for node in fleet.nodes:
             for engine in node.engines:
-                # A sleeper has a process; what is demoted to no process at all is started when it is promoted.
+                # An engine that sleeps has a process; one that is demoted to no process starts when it is promoted.
                 if not engine.launch or (engine.residency == "process" and not engine.awake):
                     continue
                 note = notes.get(engine.url)
@@ -185,10 +185,10 @@ def bring_down(fleet: LiveFleetConfig, tell: Tell) -> int:
 
     Args:
         fleet: The fleet file.
-        tell: Gets a line a server.
+        tell: Called with one line per server.
 
     Returns:
-        How many were stopped.
+        The number of servers that were stopped.
     """
     folder = fleet_folder(fleet)
     count = 0

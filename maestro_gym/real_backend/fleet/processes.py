@@ -1,4 +1,4 @@
-"""Server processes of a fleet on this machine: start, readiness, stop without leftovers, and the notes of it."""
+"""Server processes of a fleet on this machine: how they start and end without leftovers, and the notes of both."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
 
 STOP_S = 20.0
-"""How long a server may take to end after SIGTERM before it is killed."""
+"""The longest time that a server may take to end after SIGTERM before it is killed [s]."""
 
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True)
 class ServerNote:
-    """A process that was started.
+    """The note of a server process that was started.
 
     Attributes:
-        url: Its address, which names it in the fleet file.
-        node: Node that it runs on.
-        model: What it serves.
-        pid: Of the process, which leads a group of its own.
-        started_ticks: Kernel's start time of the process, so that a reused pid is never taken for it; -1 unknown.
-        log: File of its output.
-        command: Words that started it.
-        started_unix_s: Wall clock then.
-        ready_after_s: Seconds until it answered, None before.
+        url: The address of the server, which names it in the fleet file.
+        node: The node that it runs on.
+        model: The model that it serves.
+        pid: The id of the process, which leads a group of its own.
+        started_ticks: The kernel's start time of the process, which tells it from a reused pid; -1 if unknown.
+        log: The file of its output.
+        command: The words that started it.
+        started_unix_s: The wall clock at its start.
+        ready_after_s: The time until it answered; None before it did.
     """
 
     url: str
@@ -48,24 +48,24 @@ class ServerNote:
 
     @property
     def alive(self) -> bool:
-        """Whether that process still runs (a zombie does not)."""
+        """Whether the process still runs; a zombie does not."""
         state, ticks = _process(self.pid)
         return state not in ("", "Z", "X") and (self.started_ticks < 0 or ticks == self.started_ticks)
 
 
 def fleet_folder(fleet: LiveFleetConfig) -> Path:
-    """Where models, logs and notes of a fleet lie."""
+    """Return the folder of the models, logs and notes of a fleet."""
     return Path("runs") / "fleets" / fleet.name
 
 
 def read_notes(folder: Path) -> dict[str, ServerNote]:
-    """Read which servers a fleet's folder says were started.
+    """Read the notes of the servers that were started.
 
     Args:
-        folder: From ``fleet_folder``.
+        folder: The folder of the fleet, from ``fleet_folder``.
 
     Returns:
-        Notes by address; empty when there are none.
+        The notes by address; empty when there are none.
 
     Raises:
         MaestroError: The file of notes is damaged.
@@ -82,12 +82,12 @@ def read_notes(folder: Path) -> dict[str, ServerNote]:
 
 
 def write_note(folder: Path, note: ServerNote) -> None:
-    """Add a server to a fleet's notes, in place of an older one at its address."""
+    """Add a server to the notes of a fleet, in place of an older one at its address."""
     _write(folder, read_notes(folder) | {note.url: note})
 
 
 def forget_note(folder: Path, url: str) -> None:
-    """Take a server out of a fleet's notes."""
+    """Take a server out of the notes of a fleet."""
     _write(folder, {key: note for key, note in read_notes(folder).items() if key != url})
 
 
@@ -101,19 +101,19 @@ def start_server(
     env: dict[str, str],
     cores: Sequence[int] = (),
 ) -> ServerNote:
-    """Start a server in a process group of its own, its output in a log, and note it.
+    """Start a server in a process group of its own with its output in a log, and note it.
 
     Args:
-        folder: Of the fleet.
-        url: Its address.
-        node: Its node's name.
-        model: What it serves.
-        command: Program and words.
-        env: Variables beside this process's own.
-        cores: Cores to pin it to; those that the machine lacks are left out, none pins nothing.
+        folder: The folder of the fleet.
+        url: The address of the server.
+        node: The name of its node.
+        model: The model that it serves.
+        command: The program and its words.
+        env: Environment variables beside those of this process.
+        cores: The cores to pin it to; those that the machine lacks are left out, and an empty list pins nothing.
 
     Returns:
-        The note.
+        The note of its process.
 
     Raises:
         MaestroError: The program cannot be started.
@@ -143,15 +143,15 @@ def start_server(
 
 
 def stop_server(folder: Path, note: ServerNote, grace_s: float = STOP_S) -> bool:
-    """End a server and every process of its group, and forget it.
+    """End a server and every process of its group, and forget its note.
 
     Args:
-        folder: Of the fleet.
-        note: The server.
-        grace_s: From SIGTERM to SIGKILL.
+        folder: The folder of the fleet.
+        note: The note of the server's process.
+        grace_s: The time from SIGTERM to SIGKILL.
 
     Returns:
-        Whether it ended by itself, without SIGKILL.
+        Whether the server ended by itself, without SIGKILL.
     """
     gently = True
     if note.alive:
@@ -166,17 +166,20 @@ def stop_server(folder: Path, note: ServerNote, grace_s: float = STOP_S) -> bool
 
 
 def group_alive(group: int) -> bool:
-    """Whether any process of a group still runs."""
+    """Say whether any process of a group still runs."""
     _reap(group)
     return any(state not in ("Z", "X") for state in _group_states(group))
 
 
 def last_lines(note: ServerNote, count: int = 3) -> str:
-    """The last lines of a server's log that say what went wrong.
+    """Read the last lines of a server's log that say what went wrong.
 
     Args:
-        note: The server.
-        count: Lines.
+        note: The note of the server's process.
+        count: The number of lines.
+
+    Returns:
+        The lines, joined to one.
     """
     try:
         lines = Path(note.log).read_text(encoding="utf-8", errors="replace").splitlines()[-400:]
@@ -196,7 +199,7 @@ def _wait_gone(group: int, seconds: float) -> bool:
 
 
 def _leaderless(group: int) -> bool:
-    """Whether the leader of a group is gone, so that its number cannot have been given to another process."""
+    """Say whether the leader of a group is gone, so that its number cannot belong to another process."""
     return _process(group)[0] in ("", "Z", "X")
 
 
@@ -208,7 +211,7 @@ def _signal(group: int, number: int) -> None:
 
 
 def _reap(pid: int) -> None:
-    """Collect a child that has ended; servers of another process are their own parent's business."""
+    """Collect a child that has ended; a server that another process started is collected by that one."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -216,7 +219,7 @@ def _reap(pid: int) -> None:
 
 
 def _process(pid: int) -> tuple[str, int]:
-    """State letter and start time of a process; ("", -1) when there is none."""
+    """Return the state letter and the start time of a process; ("", -1) when there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

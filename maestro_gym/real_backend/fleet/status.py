@@ -14,14 +14,14 @@ from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 
 def fleet_rows(fleet: LiveFleetConfig, *, probing: bool) -> list[dict[str, Any]]:
-    """Ask every server how it is.
+    """Ask every server for its state.
 
     Args:
         fleet: The fleet file.
-        probing: Also find out what each can do, which costs it a short completion.
+        probing: Whether to find out also what each server can do, which costs it a short completion.
 
     Returns:
-        One row a server.
+        One row per server.
     """
     return asyncio.run(_rows(fleet, probing))
 

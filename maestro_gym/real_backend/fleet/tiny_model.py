@@ -1,4 +1,4 @@
-"""A model folder without a hub: architecture, tokenizer and no weights, for ``vllm serve --load-format dummy``."""
+"""A model folder that needs no hub: an architecture and a tokenizer for ``vllm serve --load-format dummy``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from maestro_gym.config import ArchitectureConfig
 
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
-"""Ids 0 to 3; every id from `FIRST_TEXT_TOKEN` on is ordinary text."""
+"""The tokens with the ids 0 to 3; every id from `FIRST_TEXT_TOKEN` on is ordinary text."""
 
 FIRST_TEXT_TOKEN = len(SPECIAL_TOKENS)
 _LETTERS = "etaoinshrdlcumwfgypbvkjxqzETAOINSHRDLCUMWFG"
 
 
 def write_tiny_model(folder: Path, architecture: ArchitectureConfig) -> None:
-    """Write ``config.json``, ``tokenizer.json`` and what else vLLM reads before it makes random weights.
+    """Write ``config.json``, ``tokenizer.json`` and the other files that vLLM reads before it makes random weights.
 
     Args:
-        folder: Made if needed; files in it are overwritten.
+        folder: The folder, made if it is missing; files in it are overwritten.
         architecture: A dense decoder, served as a Llama; its vocabulary holds at least 300 tokens.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def write_tiny_model(folder: Path, architecture: ArchitectureConfig) -> None:
 
 
 def _tokenizer(vocab_size: int) -> dict[str, Any]:
-    """A byte-level BPE whose merges are pairs of letters: any text encodes, any id decodes."""
+    """Make a byte-level BPE whose merges are pairs of letters: any text can be encoded and any id decoded."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     vocab = {token: index for index, token in enumerate((*SPECIAL_TOKENS, *_byte_alphabet()))}
     merges: list[str] = []
@@ -111,7 +111,7 @@ def _tokenizer(vocab_size: int) -> dict[str, Any]:
 
 
 def _byte_alphabet() -> list[str]:
-    """The 256 printable characters that stand for bytes in byte-level BPE (GPT-2's table)."""
+    """Return the 256 printable characters that stand for bytes in byte-level BPE (GPT-2's table)."""
     printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     shifted = itertools.count(0x100)
     return [chr(byte) if byte in printable else chr(next(shifted)) for byte in range(256)]

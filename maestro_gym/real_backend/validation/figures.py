@@ -1,4 +1,4 @@
-"""Figures of a validation: the two worlds side by side, and workflow by workflow."""
+"""The figures of a validation: servers and simulator side by side, policy by policy and workflow by workflow."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SHOWN = (
 
 
 def draw_validation(found: Validation, folder: Path) -> list[Path]:
-    """Draw what was found.
+    """Draw what a validation found.
 
     Args:
-        found: From ``validate``.
-        folder: Where the PNG files go; made if it is missing.
+        found: The findings, from ``validate``.
+        folder: The folder of the PNG files, made if it is missing.
 
     Returns:
         The files.
@@ -84,7 +84,7 @@ def _workflows(found: Validation, folder: Path) -> Path:
 
 
 def _completions(workflows: pd.DataFrame) -> np.ndarray:
-    """Completion times in the order of policy, seed and workflow, which every run of a validation shares."""
+    """Return completion times in the order of policy, seed and workflow, which all runs of a validation share."""
     return workflows.sort_values(["policy", "seed", "workflow"])["completion_s"].to_numpy(dtype=float)
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks of live servers: first tokens against prompt length, gaps against batch and context, both at work."""
+"""Measurements of live servers: first tokens against prompt length, token gaps against batch and context, and load."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.fleet.processes import fleet_folder, read_notes
 from maestro_gym.real_backend.fleet.tiny_model import FIRST_TEXT_TOKEN
 from maestro_gym.real_backend.vllm.capabilities import Capabilities, probe
-from maestro_gym.real_backend.vllm.client import Answer, NodeClient, Request
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Answer, Request
 from maestro_gym.real_backend.vllm.node_error import NodeError
 
 OUTPUT_TOKENS = 40
 _CROWD_PROMPT, _CROWD_OUTPUT = 32, 200
 _SETTLE_TOKENS = 4
-"""Gaps before this many tokens are left out: other prompts of the batch may still be computed in them."""
+"""The gaps before this number of tokens are left out: other prompts of the batch may still be computed in them."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,17 @@ class Point:
     """One measured time: the median of its repetitions.
 
     Attributes:
-        model: Deployment.
-        kind: ``prefill``: engine's time to the first token of a prompt alone; ``decode``: gap between tokens;
-            ``mixed``: the controller's time to the first token while a batch decodes; ``served_first``,
-            ``served_gap``: means of that time and of the gap between tokens while `served_lengths` are served,
+        model: The name of the deployment.
+        kind: One of: ``prefill``, the engine's time to the first token of a prompt alone; ``decode``, the gap between
+            tokens; ``mixed``, the controller's time to the first token while a batch decodes; ``served_first`` and
+            ``served_gap``, the means of that time and of the gap between tokens while `served_lengths` are served,
             ``batch`` at a time.
-        prompt_tokens: Of each sequence; of the new one, if mixed; of the longest, if served.
-        batch: Sequences that decode at once; 1 for a prompt alone.
-        context_tokens: Mean KV tokens of a sequence while the gaps were taken.
-        seconds: Median.
-        spread: Half the distance between the quartiles over the median.
-        repeats: How many.
+        prompt_tokens: The prompt length of each sequence; of the new one, if mixed; of the longest, if served.
+        batch: The number of sequences that decode at once; 1 for a prompt alone.
+        context_tokens: The mean number of KV tokens of a sequence while the gaps were taken.
+        seconds: The median of the repetitions.
+        spread: Half the distance between the quartiles, relative to the median.
+        repeats: The number of repetitions.
     """
 
     model: str
@@ -58,13 +59,13 @@ class Measured:
     """What was measured on a fleet.
 
     Attributes:
-        points: Times that a step model is fitted to.
-        api_s: Constant of a call: the controller's time to the first token of an idle server less the engine's own.
-        kv_tokens: KV pool by server.
-        wake_s: Seconds of a wake by server.
-        load_s: Seconds from the start of a process to its first answer, by server that this machine started.
-        sharing: By node with several engines awake: factor by which decoding together is slower than alone.
-        seconds: How long it took.
+        points: The times to which a step model is fitted.
+        api_s: The constant of a call: the controller's time to the first token of an idle server, less the engine's.
+        kv_tokens: The size of the KV pool, by server.
+        wake_s: The time of a wake, by server.
+        load_s: The time from the start of a process to its first answer, by server that this machine started.
+        sharing: The factor by which two engines decode together more slowly than alone, by node with several awake.
+        seconds: The time that the measurements took.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Measured:
 
 
 Sample = tuple[str, str, int, int, float, float]
-"""Model, kind, prompt tokens, batch, context tokens and seconds of one measurement."""
+"""The model, kind, prompt tokens, batch, context tokens and seconds of one measurement."""
 
 
 @dataclass
@@ -92,12 +93,12 @@ class _Bench:
     numbers: itertools.count[int]
 
     def prompt(self, tokens: int) -> list[int]:
-        """A prompt that was never sent: nothing of it is cached."""
+        """Make a prompt that was never sent, so that nothing of it is cached."""
         generator = np.random.default_rng((time.time_ns() % 2**40, next(self.numbers)))
         return generator.integers(FIRST_TEXT_TOKEN, self.vocab, size=tokens).tolist()
 
     async def ask(self, prompt_tokens: int, output_tokens: int) -> tuple[Answer, float]:
-        """A completion, and the controller's time to its first token."""
+        """Ask for a completion; return it with the controller's time to its first token."""
         request = Request(f"bench-{time.time_ns()}-{next(self.numbers)}", self.prompt(prompt_tokens), output_tokens)
         begin = time.monotonic()
         answer = await self.client.complete(request)
@@ -111,10 +112,10 @@ def measure_fleet(
     """Measure every server that is awake, all nodes at the same time, as a run would use them.
 
     Args:
-        fleet: The servers, up.
+        fleet: The fleet, whose servers are up.
         config: The fleet as a scenario.
-        repeats: Of each point.
-        tell: Gets lines of progress.
+        repeats: The number of repetitions of each point.
+        tell: Called with lines of progress.
 
     Returns:
         The measurements.
@@ -151,7 +152,7 @@ async def _measure(
                     )
                 )
         by_node = [[bench for bench in benches if bench.node == node.name] for node in fleet.nodes]
-        # Engines of one node one after the other, nodes at once.
+        # The engines of one node are measured one after the other, and the nodes at the same time.
         samples = await asyncio.gather(*(_node_samples(group, repeats, tell) for group in by_node))
         found.points = _medians([sample for part in samples for sample in part[0]])
         calls = [overhead for part in samples for overhead in part[1]]
@@ -182,7 +183,7 @@ async def _measure(
 async def _node_samples(
     benches: Sequence[_Bench], repeats: int, tell: Callable[[str], None]
 ) -> tuple[list[Sample], list[float]]:
-    """Samples of a node's engines, and what calls cost beside the engine's own time."""
+    """Measure the engines of a node; return the samples, and what calls cost beside the engine's own time."""
     samples: list[Sample] = []
     overheads: list[float] = []
     for bench in benches:
@@ -206,22 +207,23 @@ async def _node_samples(
         for _ in range(max(1, repeats // 2)):
             for batch, tokens in _crowds(bench):
                 samples.append(await _beside(bench, batch, tokens))
-        tell(f"{bench.node}/{bench.name}: at work")
+        tell(f"{bench.node}/{bench.name}: first tokens and gaps under load")
         for _ in range(max(1, repeats // 2)):
             for batch in sorted({max(1, bench.batch // 2), bench.batch}):
-                samples += await _at_work(bench, batch)
+                samples += await _under_load(bench, batch)
     return samples, overheads
 
 
 def served_lengths(longest: int, batch: int) -> list[tuple[int, int]]:
-    """The requests of a ``served`` measurement, the same ones every time: prompt and output tokens.
+    """Return the requests of a ``served`` measurement, which are the same ones every time.
 
     Args:
-        longest: Longest prompt.
-        batch: Served at a time.
+        longest: The longest prompt.
+        batch: The number of requests that are served at a time.
 
     Returns:
-        Six rounds of the batch; half as many tokens in the prompt are as likely as all, outputs are short to middling.
+        The prompt and output tokens of six times as many requests as the batch holds; prompt lengths are log-uniform,
+        and outputs are uniform from 8 to 96 tokens.
     """
     rng = np.random.default_rng((20_26, batch))
     count = 6 * batch
@@ -231,13 +233,13 @@ def served_lengths(longest: int, batch: int) -> list[tuple[int, int]]:
 
 
 def _longest_served(bench: _Bench) -> int:
-    """Prompts of half the context, or what the pool holds of a whole batch of them."""
+    """Return half the longest context, or what the pool holds for each prompt of a whole batch."""
     room = (bench.can.kv_tokens or bench.longest * bench.batch) // bench.batch
     return max(64, min(bench.longest // 2, room - 128))
 
 
-async def _at_work(bench: _Bench, batch: int) -> list[Sample]:
-    """Serve `served_lengths`, a next one as soon as one is done."""
+async def _under_load(bench: _Bench, batch: int) -> list[Sample]:
+    """Serve `served_lengths`, the next one as soon as one has ended."""
     longest = _longest_served(bench)
     left = iter(served_lengths(longest, batch))
     firsts: list[float] = []
@@ -257,7 +259,7 @@ async def _at_work(bench: _Bench, batch: int) -> list[Sample]:
 
 
 def _crowds(bench: _Bench) -> list[tuple[int, int]]:
-    """Decoding sequences, and the prompt that comes beside them."""
+    """Return pairs of a number of decoding sequences and the length of the prompt that comes beside them."""
     return [
         (batch, tokens)
         for batch in (2, 4, 8, 16)
@@ -267,7 +269,7 @@ def _crowds(bench: _Bench) -> list[tuple[int, int]]:
 
 
 async def _beside(bench: _Bench, batch: int, tokens: int) -> Sample:
-    """Time to the first token of a prompt while a batch decodes."""
+    """Measure the time to the first token of a prompt while a batch decodes."""
     running: list[asyncio.Task[Answer]] = []
     begun = [asyncio.Event() for _ in range(batch)]
 
@@ -292,7 +294,7 @@ def _lengths(longest: int) -> list[int]:
 
 
 def _batches(bench: _Bench) -> list[tuple[int, int]]:
-    """Batch sizes and prompt lengths whose KV fits the engine's pool."""
+    """Return pairs of a batch size and a prompt length whose KV fits the engine's pool."""
     room = bench.can.kv_tokens or bench.longest
     block = bench.can.block_tokens or 16
     batches = [batch for batch in (1, 2, 4, 8, 16, 32, 64, 128) if batch <= bench.batch]
@@ -303,7 +305,7 @@ def _batches(bench: _Bench) -> list[tuple[int, int]]:
 
 
 def _gaps(answer: Answer) -> np.ndarray:
-    """Gaps between tokens by the controller's clock, the first few left out; a chunk may hold several tokens."""
+    """Return the mean gap between tokens by the controller's clock, in which a chunk may hold several tokens."""
     times = np.array(answer.token_s)
     most = len(times) - 1
     begin = min(_SETTLE_TOKENS, max(0, most - 1))
@@ -312,7 +314,7 @@ def _gaps(answer: Answer) -> np.ndarray:
 
 
 async def _sharing(group: Sequence[_Bench]) -> float:
-    """How much slower two engines of a node decode together than alone."""
+    """Measure how much slower two engines of a node decode together than alone."""
 
     async def gap(bench: _Bench) -> float:
         answer, _ = await bench.ask(32, OUTPUT_TOKENS)

@@ -1,7 +1,7 @@
-"""A live run again in the simulator: the same workflows, decided anew, and placed as the log says.
+"""A live run once more in the simulator: the same workflows, decided anew, and placed as the log says.
 
-Where the two worlds differ, decisions and speed are mixed up: a slower server makes other queues, and those make other
-decisions. Replayed with the log's own order and places, what is left is speed.
+Where servers and simulator differ, decisions and speed are mixed up: a slower server makes other queues, and those make
+other decisions. When the order and the nodes are those of the log, only the difference in speed is left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.control.event_log import read_events
-from maestro_gym.real_backend.validation.twin import SimulatedTwin
+from maestro_gym.real_backend.validation.simulated_fleet import SimulatedFleet
 from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.legal import can_route, can_send
 from maestro_gym.scheduling.policy import Policy, Rule, RuleFunction
@@ -30,10 +30,13 @@ _BESIDE = ("simulated.yaml", "scenario.yaml")
 
 
 def scenario_of_run(folder: Path) -> Path:
-    """Find the scenario of a live run: in its folder, or where it is part of a validation, that one's calibrated twin.
+    """Find the scenario of a live run: the one in its folder, or the calibrated one of the validation it is part of.
 
     Args:
-        folder: Holds the event log.
+        folder: The folder of the event log.
+
+    Returns:
+        The file of the scenario.
 
     Raises:
         MaestroError: There is none.
@@ -51,17 +54,17 @@ def replay(
     """Simulate the workflows of a live run.
 
     Args:
-        folder: Holds the event log.
-        fleet: The servers that it ran on.
-        scenario: The fleet calibrated, with the run's workload.
-        policy: Who decided.
+        folder: The folder of the event log.
+        fleet: The fleet on whose servers the run was made.
+        scenario: The calibrated fleet with the workload of the run.
+        policy: The policy that decided.
 
     Returns:
-        A row a measure, means over stages or workflows: ``live``, ``decided anew`` and ``placed as logged``; and the
-        two simulated results by those names.
+        One row per measure, with the means over stages or workflows: ``live``, ``decided anew`` and ``placed as
+        logged``; and the two simulated results by those names.
 
     Raises:
-        MaestroError: The log is not of this scenario, or the run did not finish.
+        MaestroError: The log does not belong to this scenario, or the run did not finish.
     """
     events = list(read_events(folder / "events.jsonl"))
     header = events[0]
@@ -77,7 +80,7 @@ def replay(
     simulated = {}
     columns = {"live": _measures(live, output, episode.stages["workflow"], episode.workflows["arrival_s"])}
     for name, acting in (("decided anew", policy), ("placed as logged", placed)):
-        result = SimulatedTwin(fleet)(
+        result = SimulatedFleet(fleet)(
             scenario, acting, split=header["split"], seed=int(header["seed"]), index=int(header["index"])
         )
         times = {key: result.stages[key] for key in TIMES}
@@ -89,15 +92,15 @@ def replay(
 
 
 def logged_times(events: list[dict[str, Any]], stages: int, folder: Path) -> dict[str, np.ndarray]:
-    """Read when and where each stage ran.
+    """Read when and on which node each stage ran.
 
     Args:
-        events: The log.
-        stages: How many there are.
-        folder: For messages.
+        events: The events of the log.
+        stages: The number of stages.
+        folder: The folder of the log, for messages.
 
     Returns:
-        float64 (stages,) each of `TIMES`, and int64 ``node``.
+        An array of shape (stages,) for each name of `TIMES`, float64, and for ``node``, int64.
 
     Raises:
         MaestroError: A stage is missing.
@@ -136,7 +139,7 @@ def _measures(
 
 
 def _placed_as_logged(policy: Policy, live: dict[str, np.ndarray]) -> Policy:
-    """The policy with the order and the places of a log; its node tier is its own."""
+    """Return the policy with the order and the nodes of a log; its node tier stays its own."""
     rank = np.argsort(np.argsort(live["sent_s"], kind="stable"), kind="stable")
     for tier, function in (("global", _order_rule(rank, live["node"])), ("cluster", _place_rule(live["node"]))):
         rule = Rule(f"logged-{tier}", tier, "N", "what a live run did", "an event log", "", compile_fresh(function))
@@ -145,7 +148,7 @@ def _placed_as_logged(policy: Policy, live: dict[str, np.ndarray]) -> Policy:
 
 
 def _order_rule(rank: np.ndarray, place: np.ndarray) -> RuleFunction:
-    """Sends the stage that was sent first of those whose node has room."""
+    """Make a rule that sends the stage which was sent first, among those whose node has room."""
 
     def decide(view: View, oracle: Hidden, e: int) -> int:
         best, first = -1, len(rank)
@@ -168,7 +171,7 @@ def _order_rule(rank: np.ndarray, place: np.ndarray) -> RuleFunction:
 
 
 def _place_rule(place: np.ndarray) -> RuleFunction:
-    """Sends a stage where it ran, or where else it may go when there is no room."""
+    """Make a rule that sends a stage to the node on which it ran, or to another one when that has no room."""
 
     def decide(view: View, oracle: Hidden, e: int) -> int:
         clock = view.clock[e]

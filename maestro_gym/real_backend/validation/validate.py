@@ -1,8 +1,8 @@
-"""Policies on real servers and in the simulator calibrated to them: how far apart are the two worlds?
+"""How far policies on real servers are from the same policies in the simulator that is calibrated to those servers.
 
-The live fleet is run twice or more: what two live runs differ by is the noise floor, below which no simulator can be
-held to account. The servers are measured before the first and after every round, and the simulator is fitted to all of
-those measurements, because a shared machine changes its speed in the meantime.
+The live fleet is run twice or more. The difference between two live runs is the noise floor, below which no simulator
+can be judged. The servers are measured before the first round and after every round, and the simulator is fitted to all
+of those measurements, because a shared machine changes its speed in the meantime.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from maestro_gym.real_backend.control.run import LiveRunner
 from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.real_backend.validation.calibrate_fleet import CalibratedGpu, fit_hardware, point_rows, write_hardware
 from maestro_gym.real_backend.validation.measure_servers import Measured, measure_fleet
-from maestro_gym.real_backend.validation.twin import SimulatedTwin
+from maestro_gym.real_backend.validation.simulated_fleet import SimulatedFleet
 from maestro_gym.scheduling.policy import Policy
 
 METRICS = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment")
-"""What is compared; the first decides the order of the policies."""
+"""The metrics that are compared; the first one decides the order of the policies."""
 
 AIM = 0.15
-"""Relative error that is aimed at, unless twice the noise floor is larger."""
+"""The relative error that is aimed at, unless twice the noise floor is larger."""
 
 Tell = Callable[[str], None]
 
@@ -50,12 +50,12 @@ class Validation:
     """What a validation found.
 
     Attributes:
-        rows: One row a policy and metric: live mean, noise, simulated, error, verdict.
-        order: Rank correlations and pairs of policies.
-        calibration: Measured points and the fitted model.
-        live: One comparison a round.
-        simulated: The calibrated simulator's.
-        info: Command, machine, load, drift.
+        rows: One row per policy and metric, with the live mean, the noise, the simulated mean, the error and a verdict.
+        order: The rank correlations and the pairs of policies.
+        calibration: The measured points and the fitted model.
+        live: The comparisons on the servers, one per round.
+        simulated: The comparison in the calibrated simulator.
+        info: The command, the machine, the load, its drift and further facts of the run.
     """
 
     rows: list[dict[str, Any]]
@@ -71,15 +71,15 @@ class Plan:
     """What a validation is asked to do.
 
     Attributes:
-        fleet: The servers, up.
-        policies: Specs, two or more.
-        folder: Run folder.
-        workload: A scenario's ``workload`` section without a rate.
-        load: Offered load relative to the calibrated capacity.
-        horizon_s: Workflows arrive before it.
-        seeds: Test episodes of each round.
-        rounds: Live runs of everything.
-        repeats: Of each measured point.
+        fleet: The fleet, whose servers are up.
+        policies: The specs of two or more policies.
+        folder: The run folder.
+        workload: The ``workload`` section of a scenario without a rate.
+        load: The offered load relative to the calibrated capacity.
+        horizon_s: The time before which workflows arrive.
+        seeds: The seeds of the test episodes of each round.
+        rounds: How often everything is run on the servers.
+        repeats: The number of repetitions of each measured point.
     """
 
     fleet: LiveFleetConfig
@@ -94,15 +94,15 @@ class Plan:
 
 
 def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: Tell) -> Validation:
-    """Run policies live and simulated, and compare.
+    """Run policies on the servers and in the simulator, and compare the two.
 
     Args:
         plan: What to do.
         load_policy: Makes a policy from its spec.
-        tell: Gets lines of progress.
+        tell: Called with lines of progress.
 
     Returns:
-        What was found; the run folder holds results, event logs, hardware and scenario.
+        What was found; the run folder holds the results, the event logs, the hardware and the scenario.
 
     Raises:
         MaestroError: The fleet does not answer, a policy cannot run live, or there is nothing to compare.
@@ -133,7 +133,7 @@ def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: T
     write_hardware(pooled, folder / "hardware.yaml")
     _write_calibrated(plan, pooled, measured, rate_rps, folder / "simulated.yaml")
     tell("the same in the calibrated simulator")
-    simulated = _compare(plan, folder / "simulated.yaml", Runner(load_policy, SimulatedTwin(fleet)))
+    simulated = _compare(plan, folder / "simulated.yaml", Runner(load_policy, SimulatedFleet(fleet)))
     (folder / "simulated").mkdir(exist_ok=True)
     write_results(simulated, folder / "simulated")
     found = Validation(
@@ -164,34 +164,34 @@ def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: T
 
 
 def metric_rows(live: Sequence[pd.DataFrame], simulated: pd.DataFrame) -> list[dict[str, Any]]:
-    """Compare metric by metric and policy by policy.
+    """Compare servers and simulator, metric by metric and policy by policy.
 
-    Times are compared relative to the live mean, attainment in points of one. The noise floor of a metric is the mean
-    over the policies of what two live rounds differ by.
+    Times are compared relative to the live mean, and the attainment as a difference of shares. The noise floor of a
+    metric is the difference between two live rounds, averaged over the policies.
 
     Args:
-        live: Rows of each round, a seed and policy each.
-        simulated: Rows of the simulator.
+        live: The rows of each round, one per seed and policy.
+        simulated: The rows of the simulator.
 
     Returns:
-        Rows of a table.
+        The rows of a table.
     """
     rows = []
     for metric in METRICS:
-        twin = policy_means(simulated, metric)
-        values = np.array([[policy_means(table, metric)[name] for name in twin] for table in live])
+        means = policy_means(simulated, metric)
+        values = np.array([[policy_means(table, metric)[name] for name in means] for table in live])
         middle = values.mean(0)
         scale = np.ones_like(middle) if metric == "slo_attainment" else middle
         own_noise = _spread(values) / scale
         floor = float(own_noise.mean())
-        errors = (np.array(list(twin.values())) - middle) / scale
-        for index, policy in enumerate(twin):
+        errors = (np.array(list(means.values())) - middle) / scale
+        for index, policy in enumerate(means):
             rows.append(
                 {
                     "policy": policy,
                     "metric": metric,
                     "live": float(middle[index]),
-                    "simulated": twin[policy],
+                    "simulated": means[policy],
                     "error_%": 100.0 * float(errors[index]),
                     "own_noise_%": 100.0 * float(own_noise[index]),
                     "noise_floor_%": 100.0 * floor,
@@ -202,7 +202,7 @@ def metric_rows(live: Sequence[pd.DataFrame], simulated: pd.DataFrame) -> list[d
 
 
 def policy_means(rows: pd.DataFrame, metric: str) -> dict[str, float]:
-    """Mean of a metric over the seeds, by policy in the order of the rows."""
+    """Average a metric over the seeds, by policy in the order of the rows."""
     groups: dict[str, list[float]] = {}
     for policy, value in rows[["policy", metric]].itertuples(index=False):
         groups.setdefault(str(policy), []).append(float(value))
@@ -210,19 +210,19 @@ def policy_means(rows: pd.DataFrame, metric: str) -> dict[str, float]:
 
 
 def order_of(live: Sequence[pd.DataFrame], simulated: pd.DataFrame, metric: str = METRICS[0]) -> dict[str, Any]:
-    """Compare the order in which the two worlds put the policies.
+    """Compare the order of the policies on the servers with their order in the simulator.
 
     Args:
-        live: Rows of each round.
-        simulated: Rows of the simulator.
-        metric: By which they are ordered.
+        live: The rows of each round.
+        simulated: The rows of the simulator.
+        metric: The metric by which the policies are ordered.
 
     Returns:
-        ``kendall``, ``spearman``; of the pairs whose live gap is above the noise (a round's own difference), how many
-        the simulator orders the same way; the pairs that it does not.
+        The correlations ``kendall`` and ``spearman``; how many pairs have a live gap above the noise (the difference
+        between rounds), and how many of those the simulator orders the same way; and the pairs that it does not.
     """
-    twin = policy_means(simulated, metric)
-    names, there = list(twin), np.array(list(twin.values()))
+    means = policy_means(simulated, metric)
+    names, there = list(means), np.array(list(means.values()))
     values = np.array([[policy_means(table, metric)[name] for name in names] for table in live])
     middle, noise = values.mean(0), _spread(values)
     clear, wrong = 0, []
@@ -249,7 +249,10 @@ def verdict(found: Validation) -> list[str]:
     """Say in sentences what was shown and what was not.
 
     Args:
-        found: From ``validate``.
+        found: The findings, from ``validate``.
+
+    Returns:
+        The sentences.
     """
     order, info = found.order, found.info
     lines = []
@@ -288,7 +291,7 @@ def _rank(measure: Callable[..., Any], one: np.ndarray, other: np.ndarray) -> fl
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Mean difference of two rounds, shape (policies,)."""
+    """Return the mean difference between two rounds, shape (policies,)."""
     pairs = [np.abs(values[i] - values[j]) for i, j in combinations(range(len(values)), 2)]
     return np.mean(pairs, axis=0)
 
@@ -298,7 +301,7 @@ def _compare(plan: Plan, path: Path, runner: Runner) -> Comparison:
 
 
 def _rate_rps(plan: Plan, fitted: CalibratedGpu, measured: list[Measured]) -> float:
-    """Workflows a second that are the asked load of the capacity measured first; the same in both worlds."""
+    """Return the workflows per second that make the asked load of the capacity measured first, for both alike."""
     path = plan.folder / "capacity.yaml"
     config = _write_calibrated(plan, fitted, measured, None, path)
     rate_rps = Scenario(config).rate_rps
@@ -310,7 +313,7 @@ def _write_calibrated(
     plan: Plan, fitted: CalibratedGpu, measured: list[Measured], rate_rps: float | None, path: Path
 ) -> ScenarioConfig:
     fleet = plan.fleet
-    # The controller's books have a stage running from the moment that it is sent.
+    # In the controller's fleet state a stage runs from the moment that it is sent.
     limits = fleet.limits | {
         "api_s": 0.0,
         "dispatch_s": _api_s(measured),
@@ -336,7 +339,7 @@ def _pool(measured: list[Measured]) -> Measured:
 
 
 def _drift(measured: list[Measured]) -> dict[str, float]:
-    """Speed of later measurements relative to the first: medians over the points of each kind."""
+    """Return the times of later measurements relative to the first, as medians over the points of each kind."""
     first = {(p.model, p.kind, p.prompt_tokens, p.batch): p.seconds for p in measured[0].points}
     drift = {}
     for number, one in enumerate(measured[1:], 1):

@@ -1,4 +1,4 @@
-"""A circuit breaker: after failures in a row a server is left alone for a while, then tried once."""
+"""A circuit breaker: after several failures in a row a server is left alone for a while, then tried once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 
 class Breaker:
-    """Whether calls to one server may go out.
+    """Says whether calls to one server may go out.
 
     Attributes:
-        failures: In a row.
+        failures: The number of failures in a row.
     """
 
     def __init__(self, failures: int, open_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start closed.
+        """Make a breaker that is closed.
 
         Args:
-            failures: In a row, after which it opens.
-            open_s: Until one call is let through again.
-            clock: Seconds, monotonic.
+            failures: The number of failures in a row after which the breaker opens.
+            open_s: The time after which an open breaker lets one call through.
+            clock: A monotonic clock [s].
         """
         self.failures = 0
         self._most, self._open_s, self._clock = failures, open_s, clock
@@ -31,7 +31,7 @@ class Breaker:
         return self._opened_s is not None
 
     def allows(self) -> bool:
-        """Whether a call may go out now; while open, one each ``open_s``."""
+        """Say whether a call may go out now; while the breaker is open, one may every ``open_s``."""
         if self._opened_s is None:
             return True
         if self._clock() - self._opened_s < self._open_s:
@@ -40,17 +40,17 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """A call came back: close."""
+        """Close the breaker, because a call succeeded."""
         self.failures = 0
         self._opened_s = None
 
     def failed(self) -> None:
-        """A call failed: count it, open when there were too many."""
+        """Count a failed call, and open the breaker when there were too many in a row."""
         self.failures += 1
         if self.failures >= self._most or self._opened_s is not None:
             self._opened_s = self._clock()
 
     def trip(self) -> None:
-        """Open at once: the server is known to be gone."""
+        """Open the breaker at once, because the server is known to be gone."""
         self.failures = max(self.failures, self._most)
         self._opened_s = self._clock()

@@ -1,4 +1,4 @@
-"""What a server can do, asked of the server itself; what it cannot is named with what happens instead."""
+"""What a server can do, found by asking the server itself; what it cannot do is named with what happens instead."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import uuid
 from dataclasses import dataclass, field, fields
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.real_backend.vllm.client import NodeClient, Request
+from maestro_gym.real_backend.vllm.client import NodeClient
+from maestro_gym.real_backend.vllm.completion import Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 PROBE_PROMPT = tuple(range(10, 26))
 
 FALLBACKS = {
-    "metrics": "KV use comes from the controller's books; policies that read kv_used_bytes are refused",
-    "priority": "requests carry no order: the controller sends them in its own",
-    "sleep": "models of this server are not demoted, or by ending its process",
-    "pause": "the server cannot be frozen; requests are cut instead",
+    "metrics": "KV use comes from the controller's reservations; policies that read kv_used_bytes are refused",
+    "priority": "requests carry no priority: the controller sends them in its own order",
+    "sleep": "the model of this server is not demoted, or only by ending its process",
+    "pause": "the server cannot be frozen; requests are aborted instead",
     "abort": "a request is aborted by closing its connection",
     "reset_prefix_cache": "cached prefixes stay until they are evicted",
-    "lora": "no adapters",
-    "token_ids": "outputs are not known as tokens: a stage that is cut begins anew, contexts share only prompts",
+    "lora": "the server has no adapters",
+    "token_ids": "outputs are not known as tokens: a stage that is aborted begins anew, contexts share only prompts",
     "cached_tokens": "prefix hits are estimated",
     "engine_times": "calibration uses the controller's clock",
     "load": "the server's own count of requests is not read",
 }
-"""Capability: what is done without it."""
+"""What is done without each capability, by its name."""
 
 
 @dataclass
@@ -33,21 +34,22 @@ class Capabilities:
     """What one server can do.
 
     Attributes:
-        version: Of vLLM, empty when it does not say.
-        max_model_len: Longest context, None when it does not say.
-        block_tokens: Tokens of a KV block, None without metrics.
-        kv_tokens: KV tokens of its pool, None without metrics.
-        metrics: ``/metrics`` with the gauges that are read.
-        priority: It schedules by priority; None when it does not say.
-        sleep: ``/sleep``, ``/wake_up``, ``/is_sleeping``.
-        pause: ``/pause``, ``/resume``.
-        abort: ``/abort_requests``.
-        reset_prefix_cache: ``/reset_prefix_cache``.
-        lora: ``/v1/load_lora_adapter``.
-        load: ``/load``.
-        token_ids: Streams hold token ids.
-        cached_tokens: Usage tells cached prompt tokens.
-        engine_times: Answers hold the engine's own times.
+        version: The version of vLLM; empty when the server does not say.
+        max_model_len: The longest context; None when the server does not say.
+        block_tokens: The number of tokens of a KV block; None without metrics.
+        kv_tokens: The number of tokens of the KV pool; None without metrics.
+        metrics: Whether ``/metrics`` has the gauges that are read.
+        priority: Whether the server schedules by priority; None when it does not say.
+        sleep: Whether it has ``/sleep``, ``/wake_up`` and ``/is_sleeping``.
+        pause: Whether it has ``/pause`` and ``/resume``.
+        abort: Whether it has ``/abort_requests``.
+        reset_prefix_cache: Whether it has ``/reset_prefix_cache``.
+        lora: Whether it has ``/v1/load_lora_adapter``.
+        load: Whether it has ``/load``.
+        token_ids: Whether its streams hold token ids.
+        cached_tokens: Whether its usage records give the cached prompt tokens.
+        engine_times: Whether its answers hold the engine's own times.
+        notes: What could not be found out, and why.
     """
 
     version: str = ""
@@ -69,27 +71,27 @@ class Capabilities:
 
     @property
     def present(self) -> list[str]:
-        """Names of what it can do."""
+        """The names of what the server can do."""
         return [f.name for f in fields(self) if getattr(self, f.name) is True]
 
     @property
     def missing(self) -> dict[str, str]:
-        """What it cannot do, and what happens instead."""
+        """The names of what the server cannot do, each with what happens instead."""
         return {name: FALLBACKS[name] for name in FALLBACKS if not getattr(self, name)}
 
 
 async def probe(client: NodeClient) -> Capabilities:
-    """Ask a server what it can do; it makes one short completion.
+    """Ask a server what it can do, for which it makes one short completion.
 
     Args:
-        client: Of the server.
+        client: The client of the server.
 
     Returns:
-        Its capabilities.
+        The capabilities of the server.
 
     Raises:
-        NodeError: It does not answer.
-        MaestroError: It does not serve the model that the fleet file names.
+        NodeError: The server does not answer.
+        MaestroError: The server does not serve the model that the fleet file names.
     """
     found = Capabilities()
     await client.health()
@@ -115,7 +117,7 @@ async def probe(client: NodeClient) -> Capabilities:
     found.load = await client.has_route("/load")
     asleep = found.sleep and await client.is_sleeping()
     if asleep:
-        found.notes.append("asleep: what its answers hold was not probed")
+        found.notes.append("the engine sleeps: what its answers hold was not probed")
         return found
     answer = await client.complete(Request(f"probe-{uuid.uuid4().hex[:12]}", PROBE_PROMPT, 2))
     found.token_ids = bool(answer.token_ids)
@@ -125,7 +127,7 @@ async def probe(client: NodeClient) -> Capabilities:
 
 
 async def _posts(client: NodeClient, path: str) -> bool:
-    """Whether a route that acts exists, without acting: GET on it is "not allowed" (405), not "not found"."""
+    """Say whether a route that acts exists, without acting: a GET of it is "not allowed" (405), not "not found"."""
     try:
         await client.probe_route(path)
     except NodeError as error:
@@ -144,7 +146,7 @@ async def _probe_metrics(client: NodeClient, found: Capabilities) -> None:
 
 
 def _priority(info: bytes | None) -> bool | None:
-    """Whether the server's configuration, which only development mode tells, schedules by priority."""
+    """Say whether the server's configuration, which it gives only in development mode, schedules by priority."""
     if info is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A vLLM server's ``/metrics``, by Prometheus' own parser."""
+"""The ``/metrics`` page of a vLLM server, read by Prometheus' own parser."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class EngineGauges:
     """What a server says of itself; None where it says nothing.
 
     Attributes:
-        running: Sequences in the batch.
-        waiting: Requests in its own queue.
-        kv_usage: Part of its KV blocks in use, 0 to 1; unreferenced cached blocks do not count.
-        sleep_state: awake, weights_offloaded or discard_all.
-        block_tokens: Tokens of a KV block.
-        kv_tokens: KV tokens of its pool.
-        prefix_caching: Whether it reuses prefixes.
-        counters: Totals since its start, summed over labels.
+        running: The number of sequences in the batch.
+        waiting: The number of requests in the server's own queue.
+        kv_usage: The part of the KV blocks that is in use, 0 to 1; unreferenced cached blocks do not count.
+        sleep_state: One of awake, weights_offloaded and discard_all.
+        block_tokens: The number of tokens of a KV block.
+        kv_tokens: The number of tokens of the KV pool.
+        prefix_caching: Whether the server reuses prefixes.
+        counters: The totals since the server's start, each summed over its labels.
     """
 
     running: float | None = None
@@ -55,13 +55,13 @@ def read_metrics(body: bytes) -> EngineGauges:
     """Parse an untrusted metrics page.
 
     Args:
-        body: Already bounded in size.
+        body: The page, whose size was already bounded.
 
     Returns:
-        The numbers that the controller uses; data-parallel engines of one server are added up.
+        The numbers that the controller uses; those of data-parallel engines of one server are added up.
 
     Raises:
-        NodeError: It is not in the Prometheus text format, or holds numbers that cannot be.
+        NodeError: The page is not in the Prometheus text format, or holds numbers that cannot be true.
     """
     gauges = EngineGauges()
     engines = 0

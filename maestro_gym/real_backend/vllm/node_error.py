@@ -1,4 +1,4 @@
-"""What can go wrong between the controller and a server, by kind: the kind decides what is done about it."""
+"""What can go wrong between the controller and a server, by kind, because the kind decides what is done about it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Fault(StrEnum):
 
 
 class NodeError(Exception):
-    """A call to a server came to nothing.
+    """The failure of a call to a server.
 
     Attributes:
-        fault: Kind of trouble.
-        detail: Words for the log: bounded, without keys or prompts.
+        fault: The kind of trouble.
+        detail: Words for the log, bounded in length, without keys or prompts.
     """
 
     def __init__(self, fault: Fault, detail: str) -> None:
-        """Note it.
+        """Describe the failure.
 
         Args:
-            fault: Kind of trouble.
-            detail: Words for the log; control characters and length are cut down here.
+            fault: The kind of trouble.
+            detail: Words for the log; control characters are replaced and the length is bounded here.
         """
         self.fault = fault
         self.detail = "".join(c if c.isprintable() else " " for c in detail)[:300]
@@ -39,5 +39,5 @@ class NodeError(Exception):
 
     @property
     def counts(self) -> bool:
-        """Whether it speaks against the server: a refusal or a full queue does not."""
+        """Whether the failure speaks against the server: a refusal or a full queue does not."""
         return self.fault not in (Fault.REFUSED, Fault.BUSY, Fault.LEFT_ALONE)

@@ -1,7 +1,8 @@
-"""Prompts as token ids that share what the workload says they share.
+"""Prompts as token ids, which share the prefixes that the workload says they share.
 
-A stage's prompt begins with its workflow's context as the server saw it (prompt and output of the stage before), or
-with its role's system prompt; the rest is its own. A salt keeps runs from meeting each other's cached prefixes.
+The prompt of a stage begins with the context of its workflow as the server saw it (the prompt and the output of the
+stage before), or with the system prompt of its role; the rest is its own. A salt keeps a run from meeting the cached
+prefixes of another.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ _SYSTEM, _CONTEXT, _OWN = range(3)
 
 
 class Prompts:
-    """Maker of the prompts of one run."""
+    """Makes the prompts of one run."""
 
     def __init__(self, episode: Episode, vocab: int, salt: int) -> None:
-        """Prepare.
+        """Prepare; no prompt is made yet.
 
         Args:
-            episode: Whose stages are asked for.
-            vocab: Token ids are below it.
-            salt: Changes every token.
+            episode: The episode whose stages are asked for.
+            vocab: The size of the vocabulary: token ids lie below it.
+            salt: A number that changes every token.
         """
         self._stages = episode.stages
         self._vocab, self._salt = vocab, salt
@@ -33,10 +34,10 @@ class Prompts:
         """Make the prompt of a stage.
 
         Args:
-            stage: Its parents are finished, their outputs kept with ``keep``.
+            stage: A stage whose parents are finished, with their outputs kept by ``keep``.
 
         Returns:
-            As many token ids as its prompt has tokens.
+            The token ids, as many as the prompt of the stage has tokens.
         """
         record = self._stages[stage]
         length = int(record["prompt_tokens"])
@@ -46,19 +47,19 @@ class Prompts:
         return prompt + self._draw(_OWN, stage, length - len(prompt))
 
     def keep(self, stage: int, prompt: list[int], output: list[int]) -> None:
-        """Remember what a finished stage leaves as its workflow's context.
+        """Remember what a finished stage leaves as the context of its workflow.
 
         Args:
             stage: The stage.
-            prompt: What was sent.
-            output: Token ids of its answer, empty when the server does not tell them.
+            prompt: The token ids of the prompt that was sent.
+            output: The token ids of the answer; empty when the server does not give them.
         """
         group = int(self._stages[stage]["ctx_group"])
         if group >= 0 and len(prompt) + len(output) > len(self._contexts.get(group, [])):
             self._contexts[group] = prompt + output
 
     def forget(self, stage: int) -> None:
-        """Drop the context that a stage belongs to: its workflow is done."""
+        """Drop the context that a stage belongs to, because its workflow has finished."""
         self._contexts.pop(int(self._stages[stage]["ctx_group"]), None)
 
     def _shared(self, group: int, length: int, kind: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""One server as the controller sees it: its client, what it can do, whether it is up."""
+"""One server as the controller sees it: its client, what it can do, and whether it is up."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Server:
     """A server of the fleet during a run.
 
     Attributes:
-        node: Id of its node.
-        model: Id of its model.
-        node_name: For words.
-        engine: As the fleet file has it.
-        client: Calls to it.
-        can: What it can do.
-        up: Whether it answers.
-        wanted: Whether it should have a process now.
-        gauges: Last scrape, None before the first.
-        scraped_s: When, on the monotonic clock.
-        metrics_lost: Whether its metrics page has vanished.
-        faults: Troubles by kind.
-        finished: Stages that it finished.
-        times_down: How often it was lost.
+        node: The id of the node.
+        model: The id of the model.
+        node_name: The name of the node, for messages.
+        engine: The server, as the fleet file describes it.
+        client: The client that makes calls to the server.
+        can: What the server can do.
+        up: Whether the server answers.
+        wanted: Whether the server should have a process now.
+        gauges: The latest scrape; None before the first.
+        scraped_s: The monotonic clock at the latest scrape.
+        metrics_lost: Whether the metrics page has vanished.
+        faults: The number of troubles of each kind.
+        finished: The number of stages that the server finished.
+        times_down: How often the server was lost.
     """
 
     node: int
@@ -54,28 +54,31 @@ class Server:
 
     @property
     def words(self) -> str:
-        """Its name in the log."""
+        """The name of the server in the log."""
         return f"{self.node_name}/{self.engine.model}"
 
     def note_fault(self, error: NodeError) -> None:
-        """Count a trouble."""
+        """Count a trouble with the server."""
         self.faults[error.fault] = self.faults.get(error.fault, 0) + 1
 
     def hold_off(self) -> None:
-        """It went down: stay away for longer each time that it has finished nothing in between."""
+        """Leave a server that went down alone, longer each time that it finished nothing in between."""
         self.times_down += 1
         self._hold_s = min(_HOLD_MAX_S, max(self.client.settings.breaker_open_s, 2.0 * self._hold_s))
         self._held_until_s = time.monotonic() + self._hold_s
 
     def did_well(self) -> None:
-        """It finished a stage: forget earlier trouble."""
+        """Count a stage that the server finished, and forget earlier trouble."""
         self.finished += 1
         self._hold_s = 0.0
 
     async def look(self) -> None:
-        """Scrape it, or where it has no metrics ask for its health; raises `NodeError` when it is not well.
+        """Scrape the server, or ask for its health where it has no metrics.
 
         A server that comes back must also serve the right model.
+
+        Raises:
+            NodeError: The server is not well.
         """
         if self.can.metrics:
             try:

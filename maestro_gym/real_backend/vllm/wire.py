@@ -1,4 +1,4 @@
-"""What a vLLM server's JSON may hold: checked, bounded, everything else ignored."""
+"""What the JSON of a vLLM server may hold: it is checked and bounded, and everything else in it is ignored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class _Wire(BaseModel):
 
 
 class PromptDetails(_Wire):
-    """Part of the usage with ``--enable-prompt-tokens-details``."""
+    """The part of the usage that comes with ``--enable-prompt-tokens-details``."""
 
     cached_tokens: Count | None = None
 
 
 class Usage(_Wire):
-    """Exact token counts of a request so far."""
+    """The exact token counts of a request so far."""
 
     prompt_tokens: Count
     completion_tokens: Count = 0
@@ -32,7 +32,7 @@ class Usage(_Wire):
 
 
 class EngineTimes(_Wire):
-    """Engine's own clock, with ``--enable-per-request-metrics``."""
+    """The times of a request by the engine's own clock, which come with ``--enable-per-request-metrics``."""
 
     time_to_first_token_ms: Milliseconds | None = None
     generation_time_ms: Milliseconds | None = None
@@ -49,20 +49,20 @@ class Choice(_Wire):
 
 
 class ErrorInner(_Wire):
-    """What went wrong, in vLLM's words."""
+    """What went wrong, in the words of vLLM."""
 
     message: str = Field(default="", max_length=4000)
     code: int | None = None
 
 
 class ErrorBody(_Wire):
-    """What vLLM says with a status of 400 and above."""
+    """The body of an answer with a status of 400 or above."""
 
     error: ErrorInner = ErrorInner()
 
 
 class Chunk(_Wire):
-    """One event of a stream of ``/v1/completions``; an error may come with status 200, a full queue does."""
+    """One event of a stream of ``/v1/completions``; an error may come with status 200, as that of a full queue does."""
 
     error: ErrorInner | None = None
 
@@ -80,25 +80,25 @@ class ModelCard(_Wire):
 
 
 class ModelList(_Wire):
-    """Answer of ``/v1/models``."""
+    """The answer of ``/v1/models``."""
 
     data: list[ModelCard] = Field(max_length=1000)
 
 
 class Version(_Wire):
-    """Answer of ``/version``."""
+    """The answer of ``/version``."""
 
     version: str = Field(max_length=100)
 
 
 class Sleeping(_Wire):
-    """Answer of ``/is_sleeping``."""
+    """The answer of ``/is_sleeping``."""
 
     is_sleeping: bool
 
 
 class Success(_Wire):
-    """Answer of ``/reset_prefix_cache``."""
+    """The answer of ``/reset_prefix_cache``."""
 
     success: bool
 
@@ -110,15 +110,15 @@ def read_wire(model: type[W], body: bytes, what: str) -> W:
     """Read an untrusted JSON body.
 
     Args:
-        model: What it should be.
-        body: Already bounded in size.
-        what: Name of the answer, for the log.
+        model: The record that the body should be.
+        body: The body, whose size was already bounded.
+        what: The name of the answer, for the log.
 
     Returns:
         The checked record.
 
     Raises:
-        NodeError: It is something else.
+        NodeError: The body is something else.
     """
     try:
         return model.model_validate_json(body)

@@ -1,4 +1,4 @@
-"""The simulator in the place of a fleet's servers."""
+"""The simulator in place of the servers of a fleet."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from maestro_gym.scheduling.policy import Policy
 
 
 @dataclass(frozen=True, eq=False)
-class SimulatedTwin:
-    """Runs episodes in the simulator, on the fleet as its file says.
+class SimulatedFleet:
+    """Runs episodes in the simulator, on the nodes and engines of a fleet file.
 
     Attributes:
-        fleet: Which engines are where.
+        fleet: The fleet file, which says which engines are on which node.
     """
 
     fleet: LiveFleetConfig
 
     def __call__(self, scenario: Scenario, policy: Policy, **settings: Any) -> EpisodeResult:  # noqa: ANN401 - passed on
-        """Run one episode; arguments and result as of ``baselines.driver.run_episode``."""
+        """Run one episode, with the arguments and the result of ``episodes.run.run_episode``."""
         world = scenario.world
         scenario.world = fleet_world(world, self.fleet)
         try:
