@@ -31,8 +31,8 @@ PARTS = ("observation", "one global rule", "metrics refresh", "next event")
 
 def _part(runner: Runner, e: int, part: int, times: int) -> float:
     """Do one part of a step over and over; the sum keeps the compiler from leaving it out."""
-    desk = runner.desk
-    engine, buffers = desk.engine, desk.buffers
+    envs = runner.envs
+    engine, buffers = envs.engine, envs.buffers
     state = engine.state
     total = 0.0
     for _ in range(times):
@@ -40,11 +40,11 @@ def _part(runner: Runner, e: int, part: int, times: int) -> float:
             workflows = int(buffers.outcome[e].arrived) - int(buffers.outcome[e].finished)
             observe(
                 state.visible,
-                desk.nothing,
+                envs.nothing,
                 e,
                 int(buffers.outcome[e].tier),
                 workflows,
-                desk.layout,
+                envs.layout,
                 buffers.heads[e],
                 buffers.bands[e],
                 buffers.keys[e],

@@ -6,6 +6,7 @@ These are the pages of baselines, command line, environments and metrics. Run by
 import importlib
 import inspect
 import os
+import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -23,7 +24,9 @@ def command_line() -> str:
     parts = [f"# Command line\n\n{NOTICE}"]
     verbs = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     for group in app.registered_groups:
-        inside = group.typer_instance.registered_commands if group.typer_instance else []
+        if group.typer_instance is None:
+            continue
+        inside = group.typer_instance.registered_commands
         names = [command.name or command.callback.__name__ for command in inside if command.callback]
         verbs += [f"{group.typer_instance.info.name} {name}".strip() for name in ("", *names)]
     for verb in ("", *sorted(verbs)):
@@ -35,44 +38,44 @@ def command_line() -> str:
 
 
 def environments() -> str:
-    """The docstring of every registered environment: it is the environment's page."""
-    import gymnasium
-
-    import maestro_gym  # noqa: F401 - registers the ids
+    """The pages of the simulated environments, and the docstring of the live ones."""
+    from maestro_gym.envs.pages import environments_markdown, lowered
     from maestro_gym.real_backend.envs.live_envs import LiveEnv
+    from maestro_gym.registration import ENVIRONMENTS, TIERS, env_id
 
-    parts = [f"# Environments\n\n{NOTICE}"]
-    for name, spec in gymnasium.registry.items():
-        if not name.startswith("Maestro/") or name.startswith("Maestro/Live-"):
-            continue
-        entry = spec.entry_point
-        if isinstance(entry, str):
-            module, _, attribute = entry.partition(":")
-            entry = getattr(importlib.import_module(module), attribute)
-        parts.append(_page(name, entry))
-    parts.append(_page("Maestro/Live-Node-v0, Live-Cluster-v0, Live-Global-v0, Live-Joint-v0", LiveEnv))
-    return "\n".join(parts)
+    simulated = {}
+    for tier in TIERS:
+        module, _, name = ENVIRONMENTS[env_id(tier)]["entry_point"].partition(":")
+        simulated[env_id(tier)] = getattr(importlib.import_module(module), name)
+    live = lowered(inspect.getdoc(LiveEnv) or "")
+    return (
+        f"# Environments\n\n{NOTICE}\n{environments_markdown(simulated)}\n"
+        f"## Maestro/Live-Node-v0, Live-Cluster-v0, Live-Global-v0, Live-Joint-v0\n\n{live}"
+    )
 
 
-def _page(name: str, entry: object) -> str:
-    """A class docstring under a heading, its own headings one level below."""
-    return f"## {name}\n\n" + (inspect.getdoc(entry) or "").replace("\n## ", "\n### ") + "\n"
+def baselines() -> str:
+    """The table of the policies and the sources of their rules."""
+    from maestro_gym.baselines.baseline_docs import baselines_markdown
+
+    return baselines_markdown()
+
+
+def metrics() -> str:
+    """The definition of every metric."""
+    from maestro_gym.evaluation.metrics.page import metrics_markdown
+
+    return metrics_markdown()
+
+
+PAGES = {"baselines": baselines, "command_line": command_line, "environments": environments, "metrics": metrics}
 
 
 def main() -> None:
-    """Write all pages."""
-    from maestro_gym.baselines.baseline_docs import baselines_markdown
-    from maestro_gym.evaluation.metrics.page import metrics_markdown
-
-    pages = {
-        "baselines.md": baselines_markdown(),
-        "command_line.md": command_line(),
-        "environments.md": environments(),
-        "metrics.md": metrics_markdown(),
-    }
-    for name, text in pages.items():
-        (DOCS / name).write_text(text.rstrip() + "\n", encoding="utf-8")
-        print(f"wrote docs/{name}")
+    """Write the pages that the command line names, all without one: ``python docs/make_reference.py environments``."""
+    for name in sys.argv[1:] or PAGES:
+        (DOCS / f"{name}.md").write_text(PAGES[name]().rstrip() + "\n", encoding="utf-8")
+        print(f"wrote docs/{name}.md")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gymnasium
 
-TIERS = ("node", "cluster", "global", "joint")
+from maestro_gym.scheduling.tiers import AGENT_TIERS
+
+TIERS = tuple(AGENT_TIERS)
 """What an agent drives; the middle of every id."""
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {

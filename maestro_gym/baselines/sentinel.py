@@ -148,13 +148,13 @@ def examine(rule: Rule, companions: Policy | None = None, scenario: Scenario | N
     for tier, simulation, engine in decisions(policy, scenario):
         for pending in _pending(rule.tier, tier, engine):
             asked += pending
-            answer = _asker(rule, simulation)
+            answer = asker(rule, simulation)
             truth = simulation.state.hidden
             first = answer(truth)
             if rule.information != "O" and answer(_changed(truth, generator)) != first:
                 heeds["the true future"] = None
-            if forbidden and _answer_without(forbidden, simulation, answer, generator) != first:
-                alone = [n for n in forbidden if _answer_without([n], simulation, answer, generator) != first]
+            if forbidden and answer_without(forbidden, simulation, answer, generator) != first:
+                alone = [n for n in forbidden if answer_without([n], simulation, answer, generator) != first]
                 heeds |= dict.fromkeys(alone or ["predictions"])
         if asked >= DECISIONS:
             break
@@ -172,7 +172,7 @@ def _pending(wanted: str, tier: int, engine: object) -> Iterator[bool]:
         yield True
 
 
-def _asker(rule: Rule, simulation: Simulation) -> Callable[[Hidden], int]:
+def asker(rule: Rule, simulation: Simulation) -> Callable[[Hidden], int]:
     """A function of the future that asks the rule, its notes as they are every time."""
     view = simulation.state.visible
     notes = view.memory.copy(), view.model_memory.copy()
@@ -186,7 +186,7 @@ def _asker(rule: Rule, simulation: Simulation) -> Callable[[Hidden], int]:
     return answer
 
 
-def _answer_without(
+def answer_without(
     names: list[str], simulation: Simulation, answer: Callable[[Hidden], int], generator: np.random.Generator
 ) -> int:
     """The answer with some fields of the view made up; they are as before afterwards."""

@@ -94,6 +94,14 @@ def njit(function: Callable[P, R]) -> Callable[P, R]:
     return _compile(function, None, nrt=False)
 
 
+def njit_inline(function: Callable[P, R]) -> Callable[P, R]:
+    """Like `njit`, for one of many small functions with one caller: it is compiled as a part of its caller.
+
+    A compiled function costs a tenth of a second to compile, however small it is; a hundred of them cost ten.
+    """
+    return _compile(function, None, nrt=False, inline="always")
+
+
 def njit_as(
     signature: object, *, parallel: bool = False, allocates: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -182,11 +190,12 @@ def _identified(dispatcher: Any) -> Any:  # noqa: ANN401 - numba's own object
 
 
 def _compile(
-    function: Callable[P, R], signature: object, *, parallel: bool = False, nrt: bool = False
+    function: Callable[P, R], signature: object, *, parallel: bool = False, nrt: bool = False, inline: str = "never"
 ) -> Callable[P, R]:
     package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
     _name_apart(function)
     options = {"cache": _may_cache(function), "nogil": True, "error_model": "numpy", "parallel": parallel}
+    options["inline"] = inline
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False

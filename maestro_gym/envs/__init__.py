@@ -1,6 +1,15 @@
-"""Gymnasium environments: spaces, masks, rewards, rendering, native vector.
+"""The Gymnasium environments: what an agent is shown, what it may do, and what it is paid for.
 
-``maestro_gym.envs.sb3`` holds the Stable-Baselines3 adapter; it imports torch.
+Start with ``single.py`` (one environment, with Gymnasium's interface), ``batch/kernel.py`` (the compiled step that is
+under every environment) and ``observation/observe.py`` (what a decision looks like). ``vector.py`` is the native
+vector, ``node_env.py`` and its three neighbours are the ids, ``pages.py`` completes their docstrings, ``reward.py`` has
+the rewards, and ``sb3.py`` is the adapter to Stable-Baselines3, which imports torch.
+
+- A new column of an observation is one function in the file of its block: see ``observation/__init__.py``.
+- A new reward is an object with the `Reward` protocol, passed as ``reward=``. If it needs another counter of the
+  simulator, add the counter's name to ``batch.buffers.REWARD_COUNTERS``.
+- A new environment id is an entry of `TIER_SPECS` in ``observation/layout.py``, a class like `ClusterEnv`, a vector
+  class in ``vector.py`` and an entry of ``maestro_gym.registration.ENVIRONMENTS``.
 """
 
 from maestro_gym.envs.batch.agent_batch import EnvOptions

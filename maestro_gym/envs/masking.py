@@ -17,7 +17,7 @@ class ActionMaskObservation(gymnasium.ObservationWrapper, RecordConstructorArgs)
         """Wrap an environment.
 
         Args:
-            env: a Maestro environment, wrapped or not, with a ``Dict`` observation.
+            env: A Maestro environment, wrapped or not, with a ``Dict`` observation.
         """
         RecordConstructorArgs.__init__(self)
         gymnasium.ObservationWrapper.__init__(self, env)

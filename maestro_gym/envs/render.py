@@ -14,9 +14,9 @@ def memory_bar(weights: float, reserved: float, cached: float) -> str:
     """HBM of a node as a bar: ``W`` weights, ``K`` reserved KV, ``c`` cached prefixes, ``.`` free.
 
     Args:
-        weights: share of usable HBM.
-        reserved: share of usable HBM.
-        cached: share of usable HBM.
+        weights: Share of usable HBM.
+        reserved: Share of usable HBM.
+        cached: Share of usable HBM.
 
     Returns:
         A text of fixed width.
@@ -48,8 +48,8 @@ def render_text(batch: AgentBatch, e: int) -> str:
     """Draw one environment.
 
     Args:
-        batch: the batch.
-        e: environment.
+        batch: The batch.
+        e: The environment.
 
     Returns:
         A header, then two lines a node: memory and counts, then its models (``*`` RUNNING with its

@@ -16,7 +16,7 @@ class Reward(Protocol):
     """A reward. It must pickle, and look at nothing but its arguments.
 
     Attributes:
-        term_names: names of the terms, in order.
+        term_names: Names of the terms, in order.
     """
 
     @property
@@ -28,9 +28,9 @@ class Reward(Protocol):
         """Value a step of every environment of a batch.
 
         Args:
-            deltas: float64, shape (E, len(REWARD_COUNTERS)): increase of each counter of
-                ``desk.REWARD_COUNTERS`` over the step.
-            dt_s: float64, shape (E,): simulated length of the step.
+            deltas: Array of float64, shape (E, len(REWARD_COUNTERS)): increase of each counter of
+                `REWARD_COUNTERS` over the step.
+            dt_s: Array of float64, shape (E,): simulated length of the step.
 
         Returns:
             Rewards, float64 (E,), and their terms, float64 (E, len(term_names)).
@@ -48,13 +48,13 @@ class RewardConfig:
     its presence. The first step of an episode also carries what happened before its decision.
 
     Attributes:
-        residence: per weight-second in the system, subtracted.
-        slo_met: per weight of a workflow that finished by its deadline, added [s].
-        slo_missed: per weight of one that finished later, subtracted [s].
-        ttft_met: per weight of an interactive stage under its TTFT limit, added [s].
-        ttft_missed: per weight of one above it, subtracted [s].
-        cold_start: per engine start from CPU, DISK or REMOTE, subtracted [s].
-        invalid_action: per illegal action, subtracted [s].
+        residence: Per weight-second in the system, subtracted.
+        slo_met: Per weight of a workflow that finished by its deadline, added [s].
+        slo_missed: Per weight of one that finished later, subtracted [s].
+        ttft_met: Per weight of an interactive stage under its TTFT limit, added [s].
+        ttft_missed: Per weight of one above it, subtracted [s].
+        cold_start: Per engine start from CPU, DISK or REMOTE, subtracted [s].
+        invalid_action: Per illegal action, subtracted [s].
     """
 
     residence: float = 1.0
@@ -89,7 +89,7 @@ class LinearReward:
         """Make the reward.
 
         Args:
-            config: weights of the terms; None takes the defaults.
+            config: Weights of the terms; None takes the defaults.
         """
         self.config = config or RewardConfig()
         names = [field.name for field in fields(self.config)]
@@ -114,7 +114,7 @@ def discount(dt_s: float | np.ndarray, horizon_s: float) -> float | np.ndarray:
     """Continuous-time discount of a step, exp(-beta * dt) with beta = 1 / horizon.
 
     Args:
-        dt_s: simulated length of the step.
+        dt_s: Simulated length of the step.
         horizon_s: 1 / beta.
 
     Returns:

@@ -36,16 +36,16 @@ class BatchVecEnv(VecEnv):
     their sums over the episode.
 
     Attributes:
-        batch: the environments.
-        last_dt_s: float64 (E,), simulated length of the last step, for discounts by time.
+        batch: The environments.
+        last_dt_s: Array of float64, shape (E,), simulated length of the last step, for discounts by time.
     """
 
     def __init__(self, batch: AgentBatch, seed: int | None = None) -> None:
         """Wrap a batch.
 
         Args:
-            batch: the environments.
-            seed: environment e gets seed + e at the first reset; None draws.
+            batch: The environments.
+            seed: Environment e gets seed + e at the first reset; None draws.
         """
         self.batch, num_envs = batch, batch.num_envs
         self.last_dt_s = np.zeros(num_envs)
@@ -141,7 +141,7 @@ class BatchVecEnv(VecEnv):
         """An attribute of the environments.
 
         Raises:
-            AttributeError: they have no such attribute.
+            AttributeError: They have no such attribute.
         """
         chosen = list(self._chosen(indices))
         if attr_name in ("render_mode", "spec"):
@@ -154,7 +154,7 @@ class BatchVecEnv(VecEnv):
         """Refused: the environments of a batch share their arguments.
 
         Raises:
-            AttributeError: always.
+            AttributeError: Always.
         """
         raise AttributeError(f"{attr_name!r} cannot be set on a batch; make another with other arguments")
 
@@ -168,7 +168,7 @@ class BatchVecEnv(VecEnv):
         """Call ``action_masks`` or ``render`` of the environments.
 
         Raises:
-            AttributeError: they have no such method.
+            AttributeError: They have no such method.
         """
         chosen = self._chosen(indices)
         if method_name == "action_masks":
@@ -194,7 +194,7 @@ class MaestroVecEnv(BatchVecEnv):
         Args:
             tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
             num_envs: E.
-            seed: environment e gets seed + e at the first reset; None draws.
-            options: arguments of the single environment.
+            seed: Environment e gets seed + e at the first reset; None draws.
+            options: Arguments of the single environment.
         """
         super().__init__(Batch(tier_of(tier), env_options(options), num_envs), seed)

@@ -24,14 +24,14 @@ def scenario_of(source: ScenarioLike, overrides: Sequence[str] = ()) -> Scenario
     """The scenario of an environment.
 
     Args:
-        source: name, path, configuration or scenario.
+        source: Name, path, configuration or scenario.
         overrides: ``a.b.c=value``, for a name or path.
 
     Returns:
         The scenario; the same object for the same name and overrides.
 
     Raises:
-        MaestroError: the scenario is wrong, or overrides come with a composed one.
+        MaestroError: The scenario is wrong, or overrides come with a composed one.
     """
     if isinstance(source, str):
         return _by_name(source, tuple(overrides))
@@ -50,8 +50,8 @@ def companions_of(spec: str | Policy, scenario: Scenario) -> Policy:
     """The policy of the tiers that the agent does not drive.
 
     Args:
-        spec: a policy, or what ``load_policy`` takes.
-        scenario: chooses the frozen scales of Maestro's fitness.
+        spec: A policy, or what ``load_policy`` takes.
+        scenario: Chooses the frozen scales of Maestro's fitness.
 
     Returns:
         The policy; its rules compile once a process.

@@ -33,17 +33,24 @@ def observation_space_of(layout: Layout) -> spaces.Dict:
 
 
 class MaestroEnv(gymnasium.Env[Observation, np.int64]):
-    """Base of the environments; see the classes of the four ids."""
+    """Base of the environments; see the classes of the four ids.
+
+    Attributes:
+        metadata: What Gymnasium asks of every environment.
+        tier: The tier that the agent drives, a name of `TIER_SPECS`.
+        own_page: The environment's own part of its docstring, see `pages.page`.
+    """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - as Gymnasium declares it
     tier: ClassVar[str]
+    own_page: ClassVar[str] = ""
 
     def __init__(self, *, render_mode: str | None = None, **options: Any) -> None:  # noqa: ANN401 - see EnvOptions
         """Make the environment.
 
         Args:
             render_mode: None or ``ansi``.
-            options: fields of `EnvOptions`.
+            options: Fields of `EnvOptions`.
         """
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise MaestroError(f"render_mode={render_mode!r} does not exist; pass None or 'ansi'.")
@@ -63,9 +70,9 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Begin an episode.
 
         Args:
-            seed: begins the first episode of that seed; None goes on with the next episode, and draws
+            seed: Begins the first episode of that seed; None goes on with the next episode, and draws
                 the seed from ``np_random`` when there was none.
-            options: not used.
+            options: Not used.
 
         Returns:
             Observation and info of the first decision.
@@ -82,13 +89,13 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Do an action and go to the agent's next decision.
 
         Args:
-            action: index of a candidate.
+            action: Index of a candidate.
 
         Returns:
             Observation, reward, terminated (the system has drained), truncated (time limit), info.
 
         Raises:
-            MaestroError: the episode is over or was never begun, or the action is refused.
+            MaestroError: The episode is over or was never begun, or the action is refused.
         """
         if self._over:
             raise MaestroError("This environment has no episode under way: call reset() before step().")
@@ -130,9 +137,9 @@ def info_of(batch: AgentBatch, e: int, terms: np.ndarray) -> dict[str, Any]:
     """Info of one environment: the same keys at every step, simulated time only.
 
     Args:
-        batch: the batch.
-        e: environment.
-        terms: float64 (terms,), the reward's terms of the last step.
+        batch: The batch.
+        e: The environment.
+        terms: Array of float64, shape (terms,), the reward's terms of the last step.
 
     Returns:
         See the environments' docstrings.

@@ -41,7 +41,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         Args:
             num_envs: E.
             render_mode: None or ``ansi``.
-            options: arguments of the single environment.
+            options: Arguments of the single environment.
         """
         self.num_envs = num_envs
         self.render_mode = render_mode
@@ -64,9 +64,9 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         """Begin an episode in every environment.
 
         Args:
-            seed: s gives environment e the seed s + e; a list gives each its own; None goes on with
+            seed: An integer s gives environment e the seed s + e; a list gives each its own; None goes on with
                 the next episodes, and draws the seeds when there were none.
-            options: not used.
+            options: Not used.
 
         Returns:
             Observations and infos.
@@ -89,7 +89,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         """Do an action in every environment.
 
         Args:
-            actions: integers, shape (E,).
+            actions: Integers, shape (E,).
 
         Returns:
             Observations, rewards float64 (E,), terminated and truncated bool (E,), infos.

@@ -10,10 +10,11 @@ import pytest
 
 from maestro_gym.baselines import load_policy
 from maestro_gym.envs import ActionMaskObservation
-from maestro_gym.envs.observation.columns import BLOCKS
-from maestro_gym.envs.observation.layout import TIER_SPECS
+from maestro_gym.envs.observation.columns import Block
+from maestro_gym.envs.observation.layout import BLOCKS, TIER_SPECS
 from maestro_gym.envs.observation.scales import of_count, of_latency, of_share, of_signed_time, of_time, of_tokens
-from maestro_gym.envs.pages import observation_tables
+from maestro_gym.envs.pages import column_table, environments_markdown, observation_tables
+from maestro_gym.registration import env_id
 from maestro_gym.scheduling.tiers import TIER_NAMES
 from maestro_gym.state import DONE_NO
 from tests.envs.walks import TIERS, ask, make, random_legal, walk
@@ -40,7 +41,15 @@ def test_the_docstring_holds_the_table_of_the_space(tier: str) -> None:
     assert env.observation_space["candidates"].shape[1] == len(TIER_SPECS[tier].row_columns)
     assert env.observation_space["context"].shape == (len(TIER_SPECS[tier].context_columns),)
     for heading in ("Description", "Action Space", "Observation Space", "Rewards", "Starting State", "Episode End"):
-        assert f"## {heading}\n" in page
+        assert page.count(f"## {heading}\n") == 1
+
+
+def test_the_docs_show_every_environment_and_every_column_once() -> None:
+    page = environments_markdown({env_id(tier): type(make(tier)) for tier in TIERS})
+    for tier in TIERS:
+        assert f"## {env_id(tier)}\n" in page
+    for block in BLOCKS.values():
+        assert page.count(column_table(block.columns)) == 1
 
 
 def test_every_argument_stands_in_the_docstring() -> None:
@@ -180,7 +189,37 @@ def test_scales_are_bounded_monotonic_and_not_saturated_by_overload() -> None:
 
 
 def test_blocks_are_described() -> None:
-    for block, columns in BLOCKS.items():
-        assert columns, block
-        assert all(column.meaning and column.scale for column in columns)
+    for name, block in BLOCKS.items():
+        assert block.columns, name
+        assert all(column.meaning and column.scale for column in block.columns)
     assert DONE_NO == 0
+
+
+def test_a_block_writes_its_columns_in_the_order_in_which_they_are_declared() -> None:
+    block = Block("example", __name__)
+
+    @block.column("example_sum", "count", "first and second")
+    def _sum(first: int, second: int) -> float:
+        return float(first + second)
+
+    @block.column("example_guess", "count", "a prediction", predicted=True)
+    def _guess(first: int, second: int) -> float:
+        return -1.0
+
+    @block.column("example_difference", "count", "first without second")
+    def _difference(first: int, second: int) -> float:
+        return float(first - second)
+
+    write, row = block.writer(), np.zeros(5, np.float32)
+    write(7, 2, row, 1, False)
+    assert row.tolist() == [0.0, 9.0, 0.0, 5.0, 0.0]
+    write(7, 2, row, 1, True)
+    assert row.tolist() == [0.0, 9.0, -1.0, 5.0, 0.0]
+    assert [column.name for column in block.columns] == ["example_sum", "example_guess", "example_difference"]
+
+
+def test_a_column_of_other_arguments_is_refused() -> None:
+    block = Block("example", __name__)
+    block.column("example_first", "count", "first")(lambda view, e: 0.0)
+    with pytest.raises(TypeError, match="give it the same arguments"):
+        block.column("example_second", "count", "second")(lambda view, node: 0.0)

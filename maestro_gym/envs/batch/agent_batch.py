@@ -24,16 +24,16 @@ class EnvOptions:
     """Arguments of every Maestro environment.
 
     Attributes:
-        scenario: name, path, configuration or scenario.
+        scenario: Name, path, configuration or scenario.
         overrides: ``a.b.c=value`` for a scenario's name or path.
-        companions: policy of the tiers that the agent does not drive.
-        split: episodes of ``train``, ``validation`` or ``test``.
+        companions: Policy of the tiers that the agent does not drive.
+        split: Episodes of ``train``, ``validation`` or ``test``.
         illegal: ``replace`` takes the lowest legal action for an illegal one, ``raise`` raises.
-        reward: weights of the default reward, or a reward of your own.
+        reward: Weights of the default reward, or a reward of your own.
         window: K, ready stages shown to the global tier, at least 3.
         information: ``P``, or ``N`` to blank everything that rests on a prediction.
-        evaluation: let the system drain after the horizon instead of truncating there.
-        log_residency: keep a log of promotions and demotions.
+        evaluation: Let the system drain after the horizon instead of truncating there.
+        log_residency: Keep a log of promotions and demotions.
     """
 
     scenario: ScenarioLike = "quick"
@@ -69,23 +69,23 @@ class AgentBatch(ABC):
     Environment ``e`` runs the episodes ``scenario.episode(split, seeds[e], 0 | 1 | 2 ...)``.
 
     Attributes:
-        options: the arguments.
-        scenario: what runs.
-        policy: of the tiers that the agent does not drive.
-        layout: of the observation.
-        buffers: the desk's arrays.
+        options: The arguments.
+        scenario: What runs.
+        policy: The policy of the tiers that the agent does not drive.
+        layout: The layout of the observation.
+        buffers: What the agent sees and answers.
         num_envs: E.
-        seeds: int64 (E,).
-        episodes: int64 (E,): number of the episode under way, -1 before the first.
-        reward: the reward object.
+        seeds: Array of int64, shape (E,).
+        episodes: Array of int64, shape (E,): number of the episode under way, -1 before the first.
+        reward: The reward object.
     """
 
     def __init__(self, tier: str, options: EnvOptions, num_envs: int) -> None:
         """Allocate the agent's arrays; no episode is loaded yet.
 
         Args:
-            tier: a name of `layout.TIER_SPECS`.
-            options: the arguments.
+            tier: A name of `layout.TIER_SPECS`.
+            options: The arguments.
             num_envs: E.
         """
         self.options = options
@@ -116,11 +116,11 @@ class AgentBatch(ABC):
         """Load the next episode of an environment and go to its first decision.
 
         Args:
-            e: environment.
-            seed: new seed, whose first episode is loaded; None goes on with the next episode.
+            e: The environment.
+            seed: New seed, whose first episode is loaded; None goes on with the next episode.
 
         Raises:
-            MaestroError: the scenario asks nothing of the agent, episode after episode.
+            MaestroError: The scenario asks nothing of the agent, episode after episode.
         """
 
     @abstractmethod
@@ -158,10 +158,10 @@ class AgentBatch(ABC):
         """Do an action in every environment and go to its next decision.
 
         Args:
-            actions: integers, shape (E,).
+            actions: Integers, shape (E,).
 
         Raises:
-            MaestroError: an action is outside the space, or illegal with ``illegal="raise"``.
+            MaestroError: An action is outside the space, or illegal with ``illegal="raise"``.
         """
         actions = np.asarray(actions)
         most = self.layout.num_actions

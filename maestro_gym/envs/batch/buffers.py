@@ -1,16 +1,17 @@
-"""The agent's desk: what it is shown and what it answers, for a whole batch, behind one handle."""
+"""Observations, masks, actions and rewards of a batch: the arrays that Python and compiled code share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numba import types
 from numba.np.numpy_support import from_dtype
 
 from maestro_gym.core.boxed import Handle, box
-from maestro_gym.envs.observation.layout import LAYOUT, Layout
+from maestro_gym.envs.observation.layout import LAYOUT, Layout, TierSpec
 from maestro_gym.sim.engine import ENGINE, Engine
 from maestro_gym.state import Hidden
 from maestro_gym.state.allocate import records
@@ -30,7 +31,7 @@ REWARD_COUNTERS = (
     "oom_events",
     "invalid_actions",
 )
-"""Counters of `schema.COUNTERS` whose increase a reward may read, in the order of its input."""
+"""Counters of the state (``state.core``) whose increase a reward may read, in the order of its input."""
 
 OUTCOME = np.dtype(
     [
@@ -50,22 +51,22 @@ BEGIN = -1
 
 
 class Buffers(NamedTuple):
-    """Arrays of the desk of E environments with A actions.
+    """What the agent of E environments with A actions sees and answers.
 
     Attributes:
-        parity: int64 (1,), which of the two observations is written next.
-        candidates: float32 (2, E, A, F).
-        context: float32 (2, E, G).
-        mask: bool (E, A).
-        codes: int64 (E, A), the engine's code of each legal action.
-        actions: int64 (E,), the agent's answers, `BEGIN` where an episode begins.
+        parity: Array of int64, shape (1,), which of the two observations is written next.
+        candidates: Array of float32, shape (2, E, A, F).
+        context: Array of float32, shape (2, E, G).
+        mask: Array of bool, shape (E, A).
+        codes: Array of int64, shape (E, A), the engine's code of each legal action.
+        actions: Array of int64, shape (E,), the agent's answers, `BEGIN` where an episode begins.
         outcome: OUTCOME (E,).
-        counted: float64 (E, R), reward counters up to the last observation.
-        deltas: float64 (E, R), their increase over the last step.
-        heads: int64 (E, 3, K), scratch of the window.
-        bands: int64 (E, 3, K), scratch of the window.
-        keys: float64 (E, 3, K), scratch of the window.
-        window: int64 (E, K), stages shown to the global tier.
+        counted: Array of float64, shape (E, R), reward counters up to the last observation.
+        deltas: Array of float64, shape (E, R), their increase over the last step.
+        heads: Array of int64, shape (E, 3, K), scratch of the window.
+        bands: Array of int64, shape (E, 3, K), scratch of the window.
+        keys: Array of float64, shape (E, 3, K), scratch of the window.
+        window: Array of int64, shape (E, K), stages shown to the global tier.
     """
 
     parity: np.ndarray
@@ -84,7 +85,7 @@ class Buffers(NamedTuple):
 
 
 def make_buffers(layout: Layout, num_envs: int) -> Buffers:
-    """Allocate the desk of a batch."""
+    """Allocate the arrays of a batch."""
     rows, columns = layout.num_actions, len(layout.spec.row_columns)
     window = int(layout.record[0]["window"])
     return Buffers(
@@ -104,37 +105,21 @@ def make_buffers(layout: Layout, num_envs: int) -> Buffers:
     )
 
 
-def _array(dtype: Any, ndim: int) -> types.Array:  # noqa: ANN401 - whatever numpy takes for a dtype
-    return types.Array(from_dtype(np.dtype(dtype)), ndim, "C")
+def _smallest_buffers() -> Buffers:
+    """Buffers of one environment: their types are those of all."""
+    spec = TierSpec("", 0, (), ())
+    buffers = make_buffers(Layout(spec, 1, np.ones(1, LAYOUT)), 1)
+    return Buffers(*(array.view(np.ndarray) for array in buffers))
 
 
-_LAYOUT = _array(LAYOUT, 1)
-_BUFFER_TYPES = (
-    _array("i8", 1),
-    _array("f4", 4),
-    _array("f4", 3),
-    _array("?", 2),
-    _array("i8", 2),
-    _array("i8", 1),
-    _array(OUTCOME, 1),
-    _array("f8", 2),
-    _array("f8", 2),
-    _array("i8", 3),
-    _array("i8", 3),
-    _array("f8", 3),
-    _array("i8", 2),
-)
-_BUFFERS = types.NamedTuple(_BUFFER_TYPES, Buffers)
-
-
-class Desk(NamedTuple):
-    """An engine and the arrays of the agent that sits before it.
+class CompiledEnvs(NamedTuple):
+    """The environments of a batch, as compiled code takes them.
 
     Attributes:
-        engine: the simulation and its rules.
-        nothing: an empty truth.
-        layout: LAYOUT (1,).
-        buffers: the arrays.
+        engine: The simulation and its rules.
+        nothing: An empty truth.
+        layout: The observation's layout, LAYOUT (1,).
+        buffers: What the agent sees and answers.
     """
 
     engine: Engine
@@ -143,42 +128,47 @@ class Desk(NamedTuple):
     buffers: Buffers
 
 
-DESK = Handle(types.NamedTuple((ENGINE, HIDDEN.layout, _LAYOUT, _BUFFERS), Desk))
-"""Type of a boxed desk in compiled code."""
+COMPILED_ENVS = Handle(
+    types.NamedTuple(
+        (ENGINE, HIDDEN.layout, types.Array(from_dtype(LAYOUT), 1, "C"), numba.typeof(_smallest_buffers())),
+        CompiledEnvs,
+    )
+)
+"""Type of boxed `CompiledEnvs` in compiled code."""
 
-STEP = types.FunctionType(types.int64(DESK, types.int64))
-"""Type of the function that steps one environment of a desk."""
+STEP = types.FunctionType(types.int64(COMPILED_ENVS, types.int64))
+"""Type of the function that steps one environment."""
 
 
 class Runner(NamedTuple):
-    """A desk and the function that steps one of its environments: what the batch kernels take.
+    """Environments and the function that steps one of them: what the batch kernels take.
 
     Attributes:
-        step: steps one environment.
-        desk: the boxed desk.
-        num_envs: environments of the desk.
+        step: Steps one environment.
+        envs: The boxed `CompiledEnvs`.
+        num_envs: Number of environments.
     """
 
     step: Callable[[Any, int], int]
-    desk: Any
+    envs: Any
     num_envs: int
 
 
-RUNNER = Handle(types.NamedTuple((STEP, DESK, types.int64), Runner))
+RUNNER = Handle(types.NamedTuple((STEP, COMPILED_ENVS, types.int64), Runner))
 """Type of a boxed runner in compiled code."""
 
 
-def open_desk(engine: Any, layout: Layout, buffers: Buffers, step: Callable[[Any, int], int]) -> Any:  # noqa: ANN401
-    """Join an engine with an agent's arrays.
+def open_runner(engine: Any, layout: Layout, buffers: Buffers, step: Callable[[Any, int], int]) -> Any:  # noqa: ANN401
+    """Join an engine with what its agent sees and answers.
 
     Args:
-        engine: of the batch, boxed; open another desk when it changes.
-        layout: of the observation.
-        buffers: the arrays.
+        engine: The engine of the batch, boxed; open another runner when it changes.
+        layout: The layout of the observation.
+        buffers: The arrays.
         step: `kernel.step_one`.
 
     Returns:
         The boxed `Runner`, which the batch kernels take.
     """
-    desk = box(Desk(engine, blank_hidden(), layout.record, buffers), DESK)
-    return box(Runner(step, desk, len(buffers.actions)), RUNNER)
+    envs = box(CompiledEnvs(engine, blank_hidden(), layout.record, buffers), COMPILED_ENVS)
+    return box(Runner(step, envs, len(buffers.actions)), RUNNER)

@@ -7,10 +7,10 @@ so the serial and the parallel one are the same code, cost a second to compile, 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange, types
+from numba import literal_unroll, prange, types
 
 from maestro_gym.core.compile import njit, njit_as
-from maestro_gym.envs.batch.buffers import BEGIN, DESK, RUNNER, Desk, Runner
+from maestro_gym.envs.batch.buffers import BEGIN, COMPILED_ENVS, REWARD_COUNTERS, RUNNER, CompiledEnvs, Runner
 from maestro_gym.envs.observation.observe import observe
 from maestro_gym.scheduling.tiers import NO_TIER
 from maestro_gym.sim.engine import act, advance
@@ -22,24 +22,14 @@ PARALLEL_FROM = 32
 
 @njit
 def _count(state: State, e: int, counted: np.ndarray, deltas: np.ndarray) -> None:
-    """Increase of the reward counters since the last call; order of `desk.REWARD_COUNTERS`."""
+    """Write the increase of the reward counters since the last call."""
     counters = state.core.counters[e]
-    for i in range(deltas.shape[1]):
-        deltas[e, i] = -counted[e, i]
-    counted[e, 0] = counters.weighted_residence
-    counted[e, 1] = counters.slo_met_weight
-    counted[e, 2] = counters.slo_missed_weight
-    counted[e, 3] = counters.ttft_met_weight
-    counted[e, 4] = counters.ttft_missed_weight
-    counted[e, 5] = counters.stages_finished
-    counted[e, 6] = counters.cold_starts
-    counted[e, 7] = counters.wakes
-    counted[e, 8] = counters.preemptions
-    counted[e, 9] = counters.boundary_preemptions
-    counted[e, 10] = counters.oom_events
-    counted[e, 11] = counters.invalid_actions
-    for i in range(deltas.shape[1]):
-        deltas[e, i] += counted[e, i]
+    i = 0
+    for name in literal_unroll(REWARD_COUNTERS):
+        value = float(counters[name])
+        deltas[e, i] = value - counted[e, i]
+        counted[e, i] = value
+        i += 1  # noqa: SIM113 - numba does not unroll an enumerate
 
 
 @njit
@@ -52,14 +42,14 @@ def lowest_legal(mask: np.ndarray) -> int:
 
 
 @njit
-def choose(desk: Desk, e: int) -> int:
+def choose(envs: CompiledEnvs, e: int) -> int:
     """The engine's code of the agent's answer, an illegal one replaced; `BEGIN` when an episode begins.
 
     Args:
-        desk: its ``buffers.actions[e]`` holds the answer to the decision that was shown last.
-        e: environment.
+        envs: Their ``buffers.actions[e]`` holds the answer to the decision that was shown last.
+        e: The environment.
     """
-    buffers = desk.buffers
+    buffers = envs.buffers
     outcome = buffers.outcome[e]
     action = int(buffers.actions[e])
     outcome.invalid = 0
@@ -69,24 +59,24 @@ def choose(desk: Desk, e: int) -> int:
         return BEGIN
     if action < 0 or action >= buffers.mask.shape[1] or not buffers.mask[e, action]:
         outcome.invalid = 1
-        desk.engine.state.core.counters[e].invalid_actions += 1
+        envs.engine.state.core.counters[e].invalid_actions += 1
         action = lowest_legal(buffers.mask[e])
     return int(buffers.codes[e, action])
 
 
 @njit
-def show(desk: Desk, e: int, tier: int) -> int:
+def show(envs: CompiledEnvs, e: int, tier: int) -> int:
     """Write what the agent sees of a decision, and what came of its last answer.
 
     Args:
-        desk: its ``buffers.actions[e]`` still holds that answer.
-        e: environment.
-        tier: that must decide, NO_TIER at the end.
+        envs: Their ``buffers.actions[e]`` still holds that answer.
+        e: The environment.
+        tier: The tier that must decide, NO_TIER at the end.
 
     Returns:
         Why the episode is over (DONE_*), DONE_NO while it is not.
     """
-    state, layout, buffers = desk.engine.state, desk.layout, desk.buffers
+    state, layout, buffers = envs.engine.state, envs.layout, envs.buffers
     outcome = buffers.outcome[e]
     begins = buffers.actions[e] == BEGIN
     done = int(state.core.env[e].done)
@@ -105,7 +95,7 @@ def show(desk: Desk, e: int, tier: int) -> int:
     parity = int(buffers.parity[0])
     observe(
         state.visible,
-        desk.nothing,
+        envs.nothing,
         e,
         tier,
         int(outcome.arrived) - int(outcome.finished),
@@ -122,52 +112,52 @@ def show(desk: Desk, e: int, tier: int) -> int:
     return done
 
 
-@njit_as(types.int64(DESK, types.int64))
-def step_one(desk: Desk, e: int) -> int:
-    """Step one environment of a desk: do its action, go to the agent's next decision, write what is seen.
+@njit_as(types.int64(COMPILED_ENVS, types.int64))
+def step_one(envs: CompiledEnvs, e: int) -> int:
+    """Step one environment of a batch: do its action, go to the agent's next decision, write what is seen.
 
     Args:
-        desk: its ``buffers.actions[e]`` holds the answer.
-        e: environment.
+        envs: Their ``buffers.actions[e]`` holds the answer.
+        e: The environment.
 
     Returns:
         Why the episode is over (DONE_*), DONE_NO while it is not.
     """
-    outcome = desk.buffers.outcome[e]
-    code = choose(desk, e)
-    if code != BEGIN and not act(desk.engine, e, int(outcome.tier), code):
+    outcome = envs.buffers.outcome[e]
+    code = choose(envs, e)
+    if code != BEGIN and not act(envs.engine, e, int(outcome.tier), code):
         outcome.invalid = 1
-    return show(desk, e, advance(desk.engine, e, int(desk.layout[0].tiers)))
+    return show(envs, e, advance(envs.engine, e, int(envs.layout[0].tiers)))
 
 
 @njit_as(types.int64(RUNNER, types.int64))
 def choose_alone(runner: Runner, e: int) -> int:
     """See `choose`: for an agent whose decisions are carried out elsewhere, on real servers."""
-    return choose(runner.desk, e)
+    return choose(runner.envs, e)
 
 
 @njit_as(types.int64(RUNNER, types.int64, types.int64))
 def show_alone(runner: Runner, e: int, tier: int) -> int:
     """See `show`: for an agent whose decisions come from elsewhere."""
-    return show(runner.desk, e, tier)
+    return show(runner.envs, e, tier)
 
 
 @njit_as(types.void(RUNNER))
 def step_serial(runner: Runner) -> None:
     """Step every environment, one after the other."""
     for e in range(runner.num_envs):
-        runner.step(runner.desk, e)
+        runner.step(runner.envs, e)
 
 
 @njit_as(types.void(RUNNER), parallel=True)
 def step_parallel(runner: Runner) -> None:
     """Step every environment, over numba's threads; the same bits as `step_serial`."""
-    step, desk = runner.step, runner.desk
+    step, envs = runner.step, runner.envs
     for e in prange(runner.num_envs):
-        step(desk, np.int64(e))  # pyright: ignore[reportArgumentType]
+        step(envs, np.int64(e))  # pyright: ignore[reportArgumentType]
 
 
 @njit_as(types.int64(RUNNER, types.int64))
 def step_alone(runner: Runner, e: int) -> int:
     """Step one environment: the way to begin an episode in a batch that has others under way."""
-    return runner.step(runner.desk, e)
+    return runner.step(runner.envs, e)

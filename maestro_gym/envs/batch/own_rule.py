@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange, types
 
 from maestro_gym.core.compile import njit_as
-from maestro_gym.envs.batch.buffers import DESK, RUNNER, Desk, Runner
+from maestro_gym.envs.batch.buffers import COMPILED_ENVS, RUNNER, CompiledEnvs, Runner
 from maestro_gym.scheduling.tiers import NO_TIER
 from maestro_gym.sim.engine import ask
 
@@ -16,18 +16,18 @@ NO_ANSWER = -1
 """The rule's choice is not among the agent's actions, or no decision is pending."""
 
 
-@njit_as(types.int64(DESK, types.int64))
-def own_answer(desk: Desk, e: int) -> int:
+@njit_as(types.int64(COMPILED_ENVS, types.int64))
+def own_answer(envs: CompiledEnvs, e: int) -> int:
     """Ask the rule of the pending decision's tier in one environment; the simulation does not move.
 
     Args:
-        desk: a batch at its agents' decisions.
-        e: environment.
+        envs: A batch at its agents' decisions.
+        e: The environment.
 
     Returns:
         The action that does what the rule would do, or `NO_ANSWER`.
     """
-    engine, buffers = desk.engine, desk.buffers
+    engine, buffers = envs.engine, envs.buffers
     tier = int(buffers.outcome[e].tier)
     if tier == NO_TIER:
         return NO_ANSWER
@@ -41,7 +41,7 @@ def own_answer(desk: Desk, e: int) -> int:
 @njit_as(types.void(RUNNER, types.int64[::1]), parallel=True)
 def own_answers(runner: Runner, answers: np.ndarray) -> None:
     """Ask in every environment, over numba's threads; see `own_answer`."""
-    desk = runner.desk
+    envs = runner.envs
     for index in prange(runner.num_envs):
         e: Any = np.int64(index)  # numba counts without a sign
-        answers[e] = own_answer(desk, e)
+        answers[e] = own_answer(envs, e)

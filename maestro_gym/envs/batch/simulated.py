@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
-from maestro_gym.envs.batch.buffers import BEGIN, open_desk
+from maestro_gym.envs.batch.buffers import BEGIN, open_runner
 from maestro_gym.envs.batch.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
 from maestro_gym.envs.batch.own_rule import own_answers
 from maestro_gym.envs.scenario_source import companions_of
@@ -44,7 +44,7 @@ class Batch(AgentBatch):
         return world._replace(params=params)
 
     def _open(self) -> None:
-        self._runner = open_desk(open_engine(self._simulation, self.policy), self.layout, self.buffers, step_one)
+        self._runner = open_runner(open_engine(self._simulation, self.policy), self.layout, self.buffers, step_one)
         self._opened = self._simulation.state
 
     @property

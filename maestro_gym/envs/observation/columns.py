@@ -1,23 +1,41 @@
-"""Names and meanings of the features, block by block: the columns of every observation.
+"""How a column of an observation is declared: beside the code that computes it, in the file of its block.
 
-The writers (``stage_features``, ``node_features``, ``fleet_features``) fill the blocks in this order.
+A block is a run of columns about one thing, such as a stage. Each column is a small compiled function that returns
+the column's value; the decorator `Block.column` gives it its name and its meaning. `Block.writer` then makes the one
+compiled function that writes the whole block, so the order of the functions in the file is the order of the columns:
+
+    STAGE = Block("stage", __name__)
+
+    @STAGE.column("stage_prompt", "tokens", "prompt length")
+    def _prompt(view: View, e: int, stage: int) -> float:
+        return of_tokens(float(view.stages[e, stage].prompt_tokens))
+
+    write_stage = STAGE.writer()
 """
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from maestro_gym.core.compile import njit, njit_inline
+
+Value = Callable[..., float]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One feature.
+    """One column of an observation.
 
     Attributes:
-        name: unique within an observation's rows, or within its context.
-        scale: how the quantity was scaled (see ``scales``).
-        meaning: what it is.
-        low: least value; the greatest is 1.
-        predicted: rests on a prediction, so it is 0 for agents of information class N.
+        name: Unique within an observation's rows, or within its context.
+        scale: How the quantity was scaled (see ``scales``).
+        meaning: What it is.
+        low: The least value; the greatest is 1.
+        predicted: Whether it rests on a prediction, so that it is 0 for agents of information class N.
     """
 
     name: str
@@ -27,141 +45,80 @@ class Column:
     predicted: bool = False
 
 
-LEGAL = (Column("legal", "flag", "the action exists and is legal; the row is all zero otherwise"),)
+class Block:
+    """A run of columns about one thing, and what computes them.
 
-KIND = (
-    Column("is_wait", "flag", "the action waits"),
-    Column("is_send", "flag", "sends a stage to a cluster"),
-    Column("is_route", "flag", "sends the stage to a node"),
-    Column("is_admit", "flag", "admits a queued stage"),
-    Column("is_promote", "flag", "makes a model RUNNING"),
-    Column("is_demote", "flag", "moves a model one residency tier down"),
-)
+    Attributes:
+        name: As in ``layout.BLOCKS``.
+        columns: In the order in which they are written.
+    """
 
-STAGE = (
-    Column("stage_interactive", "flag", "of an interactive workflow"),
-    Column("stage_prompt", "tokens", "prompt length"),
-    Column("stage_max_output", "tokens", "the client's output limit"),
-    Column("stage_wait", "time", "since the stage became ready"),
-    Column("stage_slack", "signed time", "left to the workflow's deadline", low=-1.0),
-    Column("stage_ttft_slack", "signed time", "left to the TTFT limit", low=-1.0),
-    Column("stage_weight", "w / (1 + w)", "the workflow's weight in the reward"),
-    Column("stage_invocation", "count", "earlier calls of the role in the workflow"),
-    Column("stage_depth", "count", "longest path from a root of the workflow"),
-    Column("stage_done", "count", "stages of the workflow that have finished"),
-    Column("stage_attained", "time", "service the workflow has received"),
-    Column("stage_tools", "flag", "tools are available to it"),
-    Column("stage_system_share", "share", "of the prompt that is the role's system prompt"),
-    Column("stage_context_share", "share", "of the prompt that continues the workflow's context"),
-    Column("stage_popularity", "share", "of stages that ask for its model"),
-    Column("stage_pauses", "count", "times it was paused and must recompute"),
-    Column("stage_protected", "flag", "Maestro's cooldown keeps it from being passed over"),
-    Column("stage_output_q50", "tokens", "predicted output, median", predicted=True),
-    Column("stage_output_q90", "tokens", "predicted output, 90th percentile", predicted=True),
-    Column("stage_service", "time", "nominal service time T_current", predicted=True),
-    Column("stage_remaining_q50", "time", "T_rem of the workflow, median", predicted=True),
-    Column("stage_remaining_q90", "time", "T_rem of the workflow, 90th percentile", predicted=True),
-    Column("stage_remaining_calls", "count", "stages that will follow", predicted=True),
-    Column("stage_tool_probability", "share", "probability that it calls a tool", predicted=True),
-    Column("stage_maestro_key", "signed time", "Maestro's key: T_rem - wait", low=-1.0, predicted=True),
-)
+    def __init__(self, name: str, module: str) -> None:
+        """Begin a block without columns.
 
-NODE = (
-    Column("node_queue", "count", "stages in its queue"),
-    Column("node_inbound", "count", "stages on the way to it"),
-    Column("node_running", "count", "admitted stages"),
-    Column("node_room", "share", "of its queue places that are free"),
-    Column("node_kv_free", "share", "of usable HBM: KV that can still be reserved"),
-    Column("node_kv_reserved", "share", "of usable HBM: reserved KV"),
-    Column("node_kv_used", "share", "of usable HBM: mapped KV blocks"),
-    Column("node_kv_cached", "share", "of usable HBM: unreferenced prefix blocks"),
-    Column("node_kv_virtual", "share", "of the overcommit cap: granted address space"),
-    Column("node_weights", "share", "of usable HBM: weights, margins and residue of sleepers"),
-    Column("node_rho", "rho", "margin of adaptive reservations"),
-    Column("node_awake", "share", "of its engine slots that are RUNNING"),
-    Column("node_loading", "share", "of its engine slots that are loading"),
-    Column("node_asleep", "share", "of its engine slots that are SLEEPING"),
-    Column("node_queue_wait", "time", "to drain what it has", predicted=True),
-)
+        Args:
+            name: As in ``layout.BLOCKS``.
+            module: The ``__name__`` of the module that declares the columns.
+        """
+        self.name = name
+        self.columns: list[Column] = []
+        self._module = module
+        self._values: list[Value] = []
+        self._arguments: tuple[str, ...] = ()
 
-# A model on a node; the state is one-hot, the last three are its weights' place outside the GPUs.
-MODEL = (
-    Column("model_awake", "flag", "RUNNING"),
-    Column("model_loading", "flag", "loading"),
-    Column("model_asleep", "flag", "SLEEPING"),
-    Column("model_cpu", "flag", "weights in the host's DRAM, no engine"),
-    Column("model_disk", "flag", "weights on NVMe"),
-    Column("model_remote", "flag", "weights not on the host"),
-    Column("model_ready", "time", "T_ready: until it can serve there"),
-    Column("model_batch", "share", "of max_num_seqs that its engine runs"),
-    Column("model_queued", "count", "stages sent to the node that wait for it"),
-    Column("model_weights", "share", "of usable HBM that its weights take"),
-)
+    def column(
+        self, name: str, scale: str, meaning: str, *, low: float = 0.0, predicted: bool = False
+    ) -> Callable[[Value], Value]:
+        """Declare the decorated function as the next column.
 
-# A stage and a node together.
-PAIR = (
-    Column("pair_latency", "latency", "one way, from the workflow's ingress"),
-    Column("pair_prefix_hit", "share", "of the prompt that the node holds in its prefix cache"),
-    Column("pair_last_node", "flag", "the workflow's last finished stage ran there"),
-    Column("pair_reservation", "share", "of usable HBM that an adaptive reservation takes", predicted=True),
-    Column("pair_harm", "time", "C_deg: estimated delay to others of making room", predicted=True),
-)
+        Args:
+            name: See `Column`.
+            scale: See `Column`.
+            meaning: See `Column`.
+            low: See `Column`.
+            predicted: See `Column`; without predictions the function is not called.
 
-# A cluster, for a stage that may go there; the MODEL and PAIR blocks beside it are of its best node.
-CLUSTER = (
-    Column("cluster_queue", "count", "waiting and inbound stages a node"),
-    Column("cluster_running", "count", "admitted stages a node"),
-    Column("cluster_open", "share", "of its nodes that may take the stage"),
-    Column("cluster_warm", "share", "of its nodes on which the model is RUNNING"),
-    Column("cluster_kv_free", "share", "mean KV of its nodes that can still be reserved"),
-    Column("cluster_start", "time", "least T_ready + queue wait of its nodes", predicted=True),
-)
+        Returns:
+            A decorator that compiles the function. All functions of a block take the same arguments.
 
-# What an admission, promotion or demotion does to the node's memory.
-ACTION = (
-    Column("action_adaptive", "flag", "reserves (L_in + L_hat)(1 + rho)"),
-    Column("action_q90", "flag", "reserves prompt and predicted 90th percentile"),
-    Column("action_max", "flag", "reserves prompt and output limit"),
-    Column("action_prompt", "flag", "reserves the prompt and one token"),
-    Column("action_bytes", "share", "of usable HBM that it takes"),
-    Column("action_reclaims", "flag", "others must give way for it"),
-    Column("action_idle", "time", "since the model was last used"),
-    Column("action_oldest", "time", "longest wait in the queue for the model"),
-)
+        Raises:
+            TypeError: The function takes other arguments than the block's first one.
+        """
 
-FLEET = (
-    Column("fleet_ready", "count", "stages in the global queue"),
-    Column("fleet_oldest", "time", "longest wait in the global queue"),
-    Column("fleet_workflows", "count", "workflows in the system"),
-    Column("fleet_queued", "count", "stages in node queues"),
-    Column("fleet_inbound", "count", "stages on the way to nodes"),
-    Column("fleet_running", "count", "admitted stages"),
-    Column("fleet_open", "share", "of nodes whose queue has a free place"),
-    Column("fleet_kv_free", "share", "mean over nodes of node_kv_free"),
-    Column("fleet_kv_reserved", "share", "mean over nodes of node_kv_reserved"),
-    Column("fleet_weights", "share", "mean over nodes of node_weights"),
-    Column("fleet_awake", "count", "RUNNING models a node"),
-    Column("fleet_loading", "count", "loading models a node"),
-    Column("fleet_wait_legal", "flag", "the decision may be to wait"),
-    Column("fleet_queue_wait", "time", "mean over nodes of the time to drain", predicted=True),
-)
+        def declare(value: Value) -> Value:
+            arguments = tuple(inspect.signature(value).parameters)
+            if self.columns and arguments != self._arguments:
+                raise TypeError(
+                    f"Column {name!r} takes ({', '.join(arguments)}), but the columns of block {self.name!r} take "
+                    f"({', '.join(self._arguments)}); give it the same arguments."
+                )
+            self._arguments = arguments
+            self.columns.append(Column(name, scale, meaning, low, predicted))
+            self._values.append(njit_inline(value))
+            return self._values[-1]
 
-TIER = (
-    Column("tier_global", "flag", "the pending decision is global"),
-    Column("tier_cluster", "flag", "the pending decision is a cluster's"),
-    Column("tier_node", "flag", "the pending decision is a node's"),
-)
+        return declare
 
-BLOCKS: dict[str, tuple[Column, ...]] = {
-    "legal": LEGAL,
-    "kind": KIND,
-    "stage": STAGE,
-    "node": NODE,
-    "model": MODEL,
-    "pair": PAIR,
-    "cluster": CLUSTER,
-    "action": ACTION,
-    "fleet": FLEET,
-    "tier": TIER,
-}
-"""All blocks by name."""
+    def writer(self) -> Callable[..., None]:
+        """Make the compiled function that writes all columns declared so far.
+
+        Its source is generated: one line a column, which calls the column's function. The compiler sees the same
+        as if somebody had written the lines by hand, and nothing is looked up while it runs.
+
+        Returns:
+            A function of the columns' own arguments and then of ``row`` (float32, shape (columns,)), ``at`` (the
+            place of the block's first column in the row) and ``predictions`` (whether predicted columns are written;
+            they stay as they are otherwise).
+        """
+        name = f"write_{self.name}"
+        arguments = ", ".join(self._arguments)
+        lines = [f"def {name}({', '.join((*self._arguments, 'row', 'at', 'predictions'))}):"]
+        for i, column in enumerate(self.columns):
+            indent = "    if predictions: " if column.predicted else "    "
+            lines.append(f"{indent}row[at + {i}] = value_{i}({arguments})")
+        scope: dict[str, Any] = {f"value_{i}": value for i, value in enumerate(self._values)}
+        scope["__name__"] = self._module
+        # The block's own file stands for the source, for the compiler's cache needs one that exists.
+        source = sys.modules[self._module].__file__ or ""
+        exec(compile("\n".join(lines), source, "exec"), scope)
+        return njit(scope[name])

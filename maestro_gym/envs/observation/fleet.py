@@ -1,109 +1,119 @@
-"""Features of a cluster as the goal of a stage, and of the whole fleet."""
+"""The columns of the whole fleet, the first of every context."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
-from maestro_gym.core.compile import njit
-from maestro_gym.envs.observation.scales import of_count, of_share, of_time
-from maestro_gym.scheduling.estimates import ready_time_s
-from maestro_gym.scheduling.legal import can_route, node_has_room
+from maestro_gym.envs.observation.columns import Block
+from maestro_gym.envs.observation.node import engines_in, kv_free, kv_reserved, weights
+from maestro_gym.envs.observation.scales import of_count, of_flag, of_time
+from maestro_gym.scheduling.legal import node_has_room
 from maestro_gym.scheduling.load_signals import queue_wait_s
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
-
-@njit
-def write_cluster(view: View, e: int, cluster: int, stage: int, row: np.ndarray, at: int, predictions: bool) -> int:
-    """Write the CLUSTER block of a stage and a cluster.
-
-    Returns:
-        The cluster's best node for the stage: the least T_ready + queue wait among those that may
-        take it (T_ready and stages waiting without predictions), the lower id on a tie; -1 = none.
-    """
-    model = int(view.stages[e, stage].model)
-    nodes, open_nodes, warm = 0.0, 0.0, 0.0
-    queued, running, free = 0.0, 0.0, 0.0
-    best, best_start_s = -1, math.inf
-    for node in range(view.world.nodes.shape[0]):
-        if int(view.world.nodes[node].cluster) != cluster:
-            continue
-        record = view.nodes[e, node]
-        nodes += 1.0
-        queued += float(record.queue_len) + float(record.inbound)
-        running += float(record.running)
-        pool = float(view.world.nodes[node].hbm_pool_bytes)
-        free += of_share(float(record.kv_pool_bytes) - float(record.kv_reserved_bytes), pool)
-        slot = int(view.slot_of[e, node, model])
-        if slot >= 0 and int(view.engines[e, node, slot].status) == ENGINE_AWAKE:
-            warm += 1.0
-        if not can_route(view, e, stage, node):
-            continue
-        open_nodes += 1.0
-        start_s = float(ready_time_s(view, e, node, model))
-        start_s += queue_wait_s(view, e, node) if predictions else float(record.queue_len) + float(record.inbound)
-        if start_s < best_start_s:
-            best, best_start_s = node, start_s
-    row[at] = of_count(queued / nodes)
-    row[at + 1] = of_count(running / nodes)
-    row[at + 2] = open_nodes / nodes
-    row[at + 3] = warm / nodes
-    row[at + 4] = free / nodes
-    if predictions and best >= 0:
-        row[at + 5] = of_time(best_start_s)
-    return best
+FLEET = Block("fleet", __name__)
+"""Its columns take the number of workflows in the system, which have arrived and not finished."""
 
 
-@njit
-def write_fleet(view: View, e: int, workflows: int, row: np.ndarray, at: int, predictions: bool) -> None:
-    """Write the FLEET block.
+@FLEET.column("fleet_ready", "count", "stages in the global queue")
+def _ready(view: View, e: int, workflows: int) -> float:
+    return of_count(float(view.clock[e].global_len))
 
-    Args:
-        view: what a scheduler sees.
-        e: environment.
-        workflows: workflows in the system, arrived and not finished.
-        row: float32, shape (columns,).
-        at: first column of the block.
-        predictions: whether predicted columns are written.
-    """
-    clock = view.clock[e]
-    queued, inbound, running, room = 0.0, 0.0, 0.0, 0.0
-    free, reserved, weights, wait_s = 0.0, 0.0, 0.0, 0.0
-    awake, loading = 0.0, 0.0
-    nodes = view.world.nodes.shape[0]
-    for node in range(nodes):
-        record = view.nodes[e, node]
-        pool = float(view.world.nodes[node].hbm_pool_bytes)
-        queued += float(record.queue_len)
-        inbound += float(record.inbound)
-        running += float(record.running)
-        room += 1.0 if node_has_room(view, e, node) else 0.0
-        free += of_share(float(record.kv_pool_bytes) - float(record.kv_reserved_bytes), pool)
-        reserved += of_share(float(record.kv_reserved_bytes), pool)
-        weights += of_share(float(record.weights_bytes), pool)
-        wait_s += queue_wait_s(view, e, node)
-        for slot in range(view.engines.shape[2]):
-            status = int(view.engines[e, node, slot].status)
-            if status == ENGINE_AWAKE:
-                awake += 1.0
-            elif status == ENGINE_LOADING:
-                loading += 1.0
+
+@FLEET.column("fleet_oldest", "time", "longest wait in the global queue")
+def _oldest(view: View, e: int, workflows: int) -> float:
     oldest_s = 0.0
-    if int(clock.global_len) > 0:
-        oldest_s = float(clock.now_s) - float(view.stages[e, int(view.global_queue[e, 0])].ready_s)
-    row[at] = of_count(float(clock.global_len))
-    row[at + 1] = of_time(oldest_s)
-    row[at + 2] = of_count(float(workflows))
-    row[at + 3] = of_count(queued)
-    row[at + 4] = of_count(inbound)
-    row[at + 5] = of_count(running)
-    row[at + 6] = room / nodes
-    row[at + 7] = free / nodes
-    row[at + 8] = reserved / nodes
-    row[at + 9] = weights / nodes
-    row[at + 10] = of_count(awake / nodes)
-    row[at + 11] = of_count(loading / nodes)
-    row[at + 12] = 1.0 if int(clock.wait_legal) == 1 else 0.0
-    if predictions:
-        row[at + 13] = of_time(wait_s / nodes)
+    if int(view.clock[e].global_len) > 0:
+        oldest_s = float(view.clock[e].now_s) - float(view.stages[e, int(view.global_queue[e, 0])].ready_s)
+    return of_time(oldest_s)
+
+
+@FLEET.column("fleet_workflows", "count", "workflows in the system")
+def _workflows(view: View, e: int, workflows: int) -> float:
+    return of_count(float(workflows))
+
+
+@FLEET.column("fleet_queued", "count", "stages in node queues")
+def _queued(view: View, e: int, workflows: int) -> float:
+    stages = 0.0
+    for node in range(view.world.nodes.shape[0]):
+        stages += float(view.nodes[e, node].queue_len)
+    return of_count(stages)
+
+
+@FLEET.column("fleet_inbound", "count", "stages on the way to nodes")
+def _inbound(view: View, e: int, workflows: int) -> float:
+    stages = 0.0
+    for node in range(view.world.nodes.shape[0]):
+        stages += float(view.nodes[e, node].inbound)
+    return of_count(stages)
+
+
+@FLEET.column("fleet_running", "count", "admitted stages")
+def _running(view: View, e: int, workflows: int) -> float:
+    stages = 0.0
+    for node in range(view.world.nodes.shape[0]):
+        stages += float(view.nodes[e, node].running)
+    return of_count(stages)
+
+
+@FLEET.column("fleet_open", "share", "of nodes whose queue has a free place")
+def _open(view: View, e: int, workflows: int) -> float:
+    nodes, open_nodes = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        open_nodes += of_flag(node_has_room(view, e, node))
+    return open_nodes / nodes
+
+
+@FLEET.column("fleet_kv_free", "share", "mean over nodes of node_kv_free")
+def _kv_free(view: View, e: int, workflows: int) -> float:
+    nodes, total = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        total += kv_free(view, e, node)
+    return total / nodes
+
+
+@FLEET.column("fleet_kv_reserved", "share", "mean over nodes of node_kv_reserved")
+def _kv_reserved(view: View, e: int, workflows: int) -> float:
+    nodes, total = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        total += kv_reserved(view, e, node)
+    return total / nodes
+
+
+@FLEET.column("fleet_weights", "share", "mean over nodes of node_weights")
+def _weights(view: View, e: int, workflows: int) -> float:
+    nodes, total = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        total += weights(view, e, node)
+    return total / nodes
+
+
+@FLEET.column("fleet_awake", "count", "RUNNING models a node")
+def _awake(view: View, e: int, workflows: int) -> float:
+    nodes, engines = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        engines += engines_in(view, e, node, ENGINE_AWAKE)
+    return of_count(engines / nodes)
+
+
+@FLEET.column("fleet_loading", "count", "loading models a node")
+def _loading(view: View, e: int, workflows: int) -> float:
+    nodes, engines = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        engines += engines_in(view, e, node, ENGINE_LOADING)
+    return of_count(engines / nodes)
+
+
+@FLEET.column("fleet_wait_legal", "flag", "the decision may be to wait")
+def _wait_legal(view: View, e: int, workflows: int) -> float:
+    return of_flag(int(view.clock[e].wait_legal) == 1)
+
+
+@FLEET.column("fleet_queue_wait", "time", "mean over nodes of the time to drain", predicted=True)
+def _queue_wait(view: View, e: int, workflows: int) -> float:
+    nodes, total_s = view.world.nodes.shape[0], 0.0
+    for node in range(nodes):
+        total_s += queue_wait_s(view, e, node)
+    return of_time(total_s / nodes)
+
+
+write_fleet = FLEET.writer()

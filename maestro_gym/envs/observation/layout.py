@@ -1,4 +1,8 @@
-"""Where everything stands in an observation: rows by tier, columns by block."""
+"""Where everything stands in an observation: rows by tier, columns by block.
+
+A new block is a file beside this one, an entry of `BLOCKS` and its name in the observations of `TIER_SPECS` that show
+it; what calls its writer is in ``observe.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from maestro_gym.core.compile import INTERPRETED
-from maestro_gym.envs.observation.columns import BLOCKS, Column
+from maestro_gym.envs.observation.action import ACTION
+from maestro_gym.envs.observation.cluster import CLUSTER
+from maestro_gym.envs.observation.columns import Block, Column
+from maestro_gym.envs.observation.fleet import FLEET
+from maestro_gym.envs.observation.kinds import KIND, LEGAL, TIER
+from maestro_gym.envs.observation.model import MODEL
+from maestro_gym.envs.observation.node import NODE
+from maestro_gym.envs.observation.pair import PAIR
+from maestro_gym.envs.observation.stage import STAGE
 from maestro_gym.scheduling.actions import num_global_actions, num_node_actions
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.state import World
 
 ABSENT = -1
 """Place of a block that an observation does not have."""
+
+BLOCKS: dict[str, Block] = {
+    block.name: block for block in (LEGAL, KIND, STAGE, NODE, MODEL, PAIR, CLUSTER, ACTION, FLEET, TIER)
+}
+"""All blocks by name."""
 
 LAYOUT = np.dtype(
     [
@@ -25,19 +42,11 @@ LAYOUT = np.dtype(
         ("rows_global", "i8"),  # first action of each tier
         ("rows_cluster", "i8"),
         ("rows_node", "i8"),
-        ("kind", "i8"),  # first column of each block, ABSENT where there is none
-        ("stage", "i8"),
-        ("node", "i8"),
-        ("model", "i8"),
-        ("pair", "i8"),
-        ("cluster", "i8"),
-        ("action", "i8"),
-        ("context_fleet", "i8"),
-        ("context_stage", "i8"),
-        ("context_node", "i8"),
-        ("context_tier", "i8"),
+        *((name, "i8") for name in BLOCKS),  # first column of each block in a row, ABSENT where there is none
+        *((f"context_{name}", "i8") for name in BLOCKS),  # the same in the context
     ]
 )
+"""An observation's layout, as compiled code reads it."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,10 @@ class TierSpec:
     """What one environment id shows.
 
     Attributes:
-        name: as in the id, lower case.
-        tiers: bit t is set when the agent decides for tier t.
-        row_blocks: blocks of a candidate, in order.
-        context_blocks: blocks of the context, in order.
+        name: As in the id, lower case.
+        tiers: Bit t is set when the agent decides for tier t.
+        row_blocks: Blocks of a candidate, in order.
+        context_blocks: Blocks of the context, in order.
     """
 
     name: str
@@ -59,12 +68,12 @@ class TierSpec:
     @property
     def row_columns(self) -> tuple[Column, ...]:
         """Columns of a candidate."""
-        return tuple(column for block in self.row_blocks for column in BLOCKS[block])
+        return tuple(column for block in self.row_blocks for column in BLOCKS[block].columns)
 
     @property
     def context_columns(self) -> tuple[Column, ...]:
         """Columns of the context."""
-        return tuple(column for block in self.context_blocks for column in BLOCKS[block])
+        return tuple(column for block in self.context_blocks for column in BLOCKS[block].columns)
 
 
 TIER_SPECS: dict[str, TierSpec] = {
@@ -85,7 +94,7 @@ def _places(blocks: tuple[str, ...]) -> dict[str, int]:
     places, at = {}, 0
     for block in blocks:
         places[block] = at
-        at += len(BLOCKS[block])
+        at += len(BLOCKS[block].columns)
     return places
 
 
@@ -93,7 +102,7 @@ def num_actions(world: World, tier: int, window: int, queue: int) -> int:
     """Actions of one tier.
 
     Args:
-        world: the fleet.
+        world: The fleet.
         tier: TIER_*.
         window: K, stages shown to the global tier.
         queue: Q, places of a node's queue.
@@ -113,7 +122,7 @@ class Layout:
     """Shape of an observation and the record that compiled code reads it from.
 
     Attributes:
-        spec: which tiers are shown.
+        spec: Which tiers are shown.
         num_actions: A.
         record: LAYOUT, shape (1,).
     """
@@ -129,12 +138,12 @@ def make_layout(
     """Lay out the observation of an environment.
 
     Args:
-        spec: which tiers are shown.
-        world: the fleet.
+        spec: Which tiers are shown.
+        world: The fleet.
         queue: Q, places of a node's queue.
         window: K, stages shown to the global tier.
         predictions: False for agents of information class N.
-        evaluation: drain after the horizon instead of truncating there.
+        evaluation: Drain after the horizon instead of truncating there.
 
     Returns:
         The layout.
@@ -150,8 +159,7 @@ def make_layout(
         if spec.tiers >> tier & 1:
             total += num_actions(world, tier, window, queue)
     columns, context = _places(spec.row_blocks), _places(spec.context_blocks)
-    for block in ("kind", "stage", "node", "model", "pair", "cluster", "action"):
+    for block in BLOCKS:
         row[block] = columns.get(block, ABSENT)
-    for block in ("fleet", "stage", "node", "tier"):
         row[f"context_{block}"] = context.get(block, ABSENT)
     return Layout(spec, total, record.view(np.recarray) if INTERPRETED else record)

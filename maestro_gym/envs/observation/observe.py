@@ -8,9 +8,23 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.core.compile import njit
-from maestro_gym.envs.observation.fleet import write_cluster, write_fleet
-from maestro_gym.envs.observation.node import write_model, write_node, write_pair
-from maestro_gym.envs.observation.scales import of_share, of_time
+from maestro_gym.envs.observation.action import NO_LEVEL, Need, write_action
+from maestro_gym.envs.observation.cluster import find_goal, write_cluster
+from maestro_gym.envs.observation.fleet import write_fleet
+from maestro_gym.envs.observation.kinds import (
+    KIND_ADMIT,
+    KIND_DEMOTE,
+    KIND_PROMOTE,
+    KIND_ROUTE,
+    KIND_SEND,
+    KIND_WAIT,
+    write_kind,
+    write_legal,
+    write_tier,
+)
+from maestro_gym.envs.observation.model import write_model
+from maestro_gym.envs.observation.node import write_node
+from maestro_gym.envs.observation.pair import write_pair
 from maestro_gym.envs.observation.stage import write_stage
 from maestro_gym.envs.observation.window import fill_window
 from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code, send_code
@@ -19,17 +33,14 @@ from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes,
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.state import NUM_RESERVE_LEVELS, RESERVE_MAX, RESERVE_PROMPT, Hidden, View
 
-KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE = range(6)
-_LEGAL = 0
-
 
 @njit
 def _open_row(layout: np.ndarray, row: np.ndarray, kind: int) -> None:
     """Mark a row as legal and of a kind."""
-    row[_LEGAL] = 1.0
-    at = int(layout[0].kind)
-    if at >= 0:
-        row[at + kind] = 1.0
+    place = layout[0]
+    write_legal(row, int(place.legal), False)
+    if int(place.kind) >= 0:
+        write_kind(kind, row, int(place.kind), False)
 
 
 @njit
@@ -65,9 +76,10 @@ def _observe_global(
             codes[action] = send_code(view, stage, cluster)
             _open_row(layout, row, KIND_SEND)
             write_stage(view, e, stage, row, int(place.stage), predictions)
-            node = write_cluster(view, e, cluster, stage, row, int(place.cluster), predictions)
-            write_model(view, e, node, int(view.stages[e, stage].model), row, int(place.model))
-            write_pair(view, e, node, stage, row, int(place.pair), predictions)
+            goal = find_goal(view, e, cluster, stage, predictions)
+            write_cluster(view, e, goal, row, int(place.cluster), predictions)
+            write_model(view, e, goal.best, goal.model, row, int(place.model), predictions)
+            write_pair(view, e, goal.best, stage, row, int(place.pair), predictions)
 
 
 @njit
@@ -95,26 +107,9 @@ def _observe_cluster(
             codes[action] = node
             _open_row(layout, row, KIND_ROUTE)
             write_node(view, e, node, row, int(place.node), predictions)
-            write_model(view, e, node, model, row, int(place.model))
+            write_model(view, e, node, model, row, int(place.model), predictions)
             write_pair(view, e, node, stage, row, int(place.pair), predictions)
         action += 1
-
-
-@njit
-def _write_use(view: View, e: int, node: int, model: int, row: np.ndarray, at: int) -> None:
-    """Columns of the ACTION block that say how much a model is wanted."""
-    slot = int(view.slot_of[e, node, model])
-    now_s = float(view.clock[e].now_s)
-    last_used_s = float(view.host_models[e, int(view.world.nodes[node].host), model].last_used_s)
-    if slot >= 0:
-        last_used_s = float(view.engines[e, node, slot].last_used_s)
-    row[at + NUM_RESERVE_LEVELS + 2] = of_time(now_s - last_used_s)
-    oldest_s = 0.0
-    for q in range(int(view.nodes[e, node].queue_len)):
-        stage = int(view.node_queue[e, node, q])
-        if int(view.stages[e, stage].model) == model:
-            oldest_s = max(oldest_s, now_s - float(view.stages[e, stage].ready_s))
-    row[at + NUM_RESERVE_LEVELS + 3] = of_time(oldest_s)
 
 
 @njit
@@ -131,7 +126,6 @@ def _open_admits(
     place = layout[0]
     predictions = int(place.predictions) == 1
     node = int(view.clock[e].place)
-    pool = float(view.world.nodes[node].hbm_pool_bytes)
     any_legal = False
     for q in range(int(view.nodes[e, node].queue_len)):
         stage = int(view.node_queue[e, node, q])
@@ -149,16 +143,14 @@ def _open_admits(
             codes[action] = code
             _open_row(layout, row, KIND_ADMIT)
             write_stage(view, e, stage, row, int(place.stage), predictions)
-            write_model(view, e, node, model, row, int(place.model))
+            write_model(view, e, node, model, row, int(place.model), predictions)
             write_pair(view, e, node, stage, row, int(place.pair), predictions)
-            at = int(place.action)
-            row[at + level] = 1.0
+            need_bytes, reclaims = 0.0, False
             if predictions or blind:
-                need = admit_bytes(view, e, node, stage, level)
-                row[at + NUM_RESERVE_LEVELS] = of_share(need, pool)
-                short = need > free_kv_bytes(view, e, node, int(view.slot_of[e, node, model]))
-                row[at + NUM_RESERVE_LEVELS + 1] = 1.0 if short else 0.0
-            _write_use(view, e, node, model, row, at)
+                need_bytes = float(admit_bytes(view, e, node, stage, level))
+                reclaims = need_bytes > free_kv_bytes(view, e, node, int(view.slot_of[e, node, model]))
+            need = Need(level, need_bytes, reclaims)
+            write_action(view, e, node, model, need, row, int(place.action), predictions)
     return any_legal
 
 
@@ -168,8 +160,8 @@ def _open_residency(
 ) -> bool:
     """Write the legal promotions and demotions of a node; whether there is one."""
     place = layout[0]
+    predictions = int(place.predictions) == 1
     node = int(view.clock[e].place)
-    pool = float(view.world.nodes[node].hbm_pool_bytes)
     any_legal = False
     for model in range(view.world.models.shape[0]):
         promote, demote = can_promote(view, e, node, model), can_demote(view, e, node, model)
@@ -183,13 +175,13 @@ def _open_residency(
             mask[action] = True
             codes[action] = code
             _open_row(layout, row, kind)
-            write_model(view, e, node, model, row, int(place.model))
-            at = int(place.action)
+            write_model(view, e, node, model, row, int(place.model), predictions)
+            need_bytes, reclaims = 0.0, False
             if kind == KIND_PROMOTE:
-                need = load_bytes(view, e, node, model)
-                row[at + NUM_RESERVE_LEVELS] = of_share(need, pool)
-                row[at + NUM_RESERVE_LEVELS + 1] = 1.0 if need > load_room_bytes(view, e, node) else 0.0
-            _write_use(view, e, node, model, row, at)
+                need_bytes = float(load_bytes(view, e, node, model))
+                reclaims = need_bytes > load_room_bytes(view, e, node)
+            need = Need(NO_LEVEL, need_bytes, reclaims)
+            write_action(view, e, node, model, need, row, int(place.action), predictions)
     return any_legal
 
 
@@ -238,20 +230,20 @@ def observe(
     """Write what an agent sees of the pending decision of one environment.
 
     Args:
-        view: what a scheduler may know.
-        nothing: an empty truth.
-        e: environment.
-        tier: of the pending decision; NO_TIER at the end of an episode shows the context only.
-        workflows: in the system, arrived and not finished.
+        view: What a scheduler may know.
+        nothing: An empty truth.
+        e: The environment.
+        tier: The tier of the pending decision; NO_TIER at the end of an episode shows the context only.
+        workflows: Number of workflows in the system, arrived and not finished.
         layout: LAYOUT, shape (1,).
-        heads: scratch of the window, int64, shape (3, K).
-        bands: scratch of the window, int64, shape (3, K).
-        keys: scratch of the window, float64, shape (3, K).
-        window: int64, shape (K,): stages shown to the global tier.
-        candidates: float32, shape (A, F), written.
-        context: float32, shape (G,), written.
-        mask: bool, shape (A,), written: the legal actions, never empty.
-        codes: int64, shape (A,), written: the engine's code of each legal action.
+        heads: Scratch of the window, int64, shape (3, K).
+        bands: Scratch of the window, int64, shape (3, K).
+        keys: Scratch of the window, float64, shape (3, K).
+        window: Array of int64, shape (K,): stages shown to the global tier.
+        candidates: Array of float32, shape (A, F), written.
+        context: Array of float32, shape (G,), written.
+        mask: Array of bool, shape (A,), written: the legal actions, never empty.
+        codes: Array of int64, shape (A,), written: the engine's code of each legal action.
     """
     candidates[:] = 0.0
     context[:] = 0.0
@@ -269,4 +261,4 @@ def observe(
         mask[0] = True
         return
     if int(place.context_tier) >= 0:
-        context[int(place.context_tier) + tier] = 1.0
+        write_tier(tier, context, int(place.context_tier), False)

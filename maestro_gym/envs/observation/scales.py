@@ -62,3 +62,9 @@ def of_share(part: float, whole: float) -> float:
     if whole <= 0.0:
         return 0.0
     return min(1.0, max(0.0, part / whole))
+
+
+@njit
+def of_flag(condition: bool) -> float:
+    """1 of what is true, 0 of what is not."""
+    return 1.0 if condition else 0.0

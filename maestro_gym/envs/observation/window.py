@@ -65,14 +65,14 @@ def fill_window(
     """Choose the stages of the window.
 
     Args:
-        view: what a scheduler sees.
-        nothing: an empty truth, which the orders take and do not read.
-        e: environment.
+        view: What a scheduler sees.
+        nothing: An empty truth, which the orders take and do not read.
+        e: The environment.
         predictions: False leaves Maestro's key out.
-        heads: scratch, int64, shape (3, K).
-        bands: scratch, int64, shape (3, K).
-        keys: scratch, float64, shape (3, K).
-        window: int64, shape (K,), written from the front.
+        heads: Scratch, int64, shape (3, K).
+        bands: Scratch, int64, shape (3, K).
+        keys: Scratch, float64, shape (3, K).
+        window: Array of int64, shape (K,), written from the front.
 
     Returns:
         Number of stages in the window.

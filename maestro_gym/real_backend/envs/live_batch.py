@@ -21,7 +21,7 @@ import numpy as np
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
-from maestro_gym.envs.batch.buffers import BEGIN, open_desk
+from maestro_gym.envs.batch.buffers import BEGIN, open_runner
 from maestro_gym.envs.batch.kernel import choose_alone, show_alone, step_one
 from maestro_gym.envs.batch.own_rule import own_answers
 from maestro_gym.envs.scenario_source import ScenarioLike
@@ -178,7 +178,7 @@ class _LiveEpisode:
 
     def open(self, engine: Any, state: State) -> None:  # noqa: ANN401 - a box
         self.state = state
-        self.runner = open_desk(engine, self._batch.layout, self._batch.buffers, step_one)
+        self.runner = open_runner(engine, self._batch.layout, self._batch.buffers, step_one)
         # This zeroes the values that the reward counts from.
         choose_alone(self.runner, 0)
 
