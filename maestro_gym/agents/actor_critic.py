@@ -47,10 +47,10 @@ class CandidatePolicy(MaskableActorCriticPolicy):
         Args:
             observation_space: ``candidates`` (A, F) and ``context`` (G,).
             action_space: Discrete(A).
-            lr_schedule: from the remaining share of the training to the learning rate.
-            network: one of ``networks.NETWORKS``.
-            hidden_sizes: widths of the hidden layers.
-            **kwargs: passed on to Stable-Baselines3.
+            lr_schedule: From the remaining share of the training to the learning rate.
+            network: One of ``networks.NETWORKS``.
+            hidden_sizes: Widths of the hidden layers.
+            **kwargs: Passed on to Stable-Baselines3.
         """
         self.network = network
         self.hidden_sizes = tuple(hidden_sizes)

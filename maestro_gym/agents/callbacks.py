@@ -19,7 +19,7 @@ class ProgressBar(BaseCallback):
         """Prepare the bar.
 
         Args:
-            total_steps: decisions of the whole training.
+            total_steps: Decisions of the whole training.
         """
         super().__init__()
         self._total_steps = total_steps
@@ -64,9 +64,9 @@ class Milestones(BaseCallback):
         """Plan the milestones.
 
         Args:
-            every_steps: steps between two.
-            action: called with the steps so far.
-            done_steps: steps before a resume, whose milestones have been met.
+            every_steps: Steps between two.
+            action: Called with the steps so far.
+            done_steps: Steps before a resume, whose milestones have been met.
         """
         super().__init__()
         self._every_steps = every_steps
@@ -96,7 +96,7 @@ class EpisodeTerms(BaseCallback):
         """Log into a file of its own.
 
         Args:
-            log: receives a row a rollout in which an episode ended.
+            log: Receives a row a rollout in which an episode ended.
         """
         super().__init__()
         self._log = log

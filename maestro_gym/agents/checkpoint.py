@@ -37,11 +37,11 @@ def save_checkpoint(
     """Replace the run's checkpoint; the old one stays until the new one is complete.
 
     Args:
-        folder: the run folder.
-        model: between two rollouts.
-        env: its environment.
-        average: running mean of the network's weights.
-        notes: what the trainer must remember, as JSON.
+        folder: The run folder.
+        model: Between two rollouts.
+        env: Its environment.
+        average: Running mean of the network's weights.
+        notes: What the trainer must remember, as JSON.
     """
     partial, final = folder / (FOLDER + ".part"), folder / FOLDER
     shutil.rmtree(partial, ignore_errors=True)
@@ -76,16 +76,16 @@ def load_checkpoint(
     """Bring a freshly built model and environment to where a run stopped.
 
     Args:
-        folder: the run folder.
-        model: built from the run's own configuration.
-        env: its environment, after a reset.
-        average: running mean of the network's weights, which is set too.
+        folder: The run folder.
+        model: Built from the run's own configuration.
+        env: Its environment, after a reset.
+        average: Running mean of the network's weights, which is set too.
 
     Returns:
         The trainer's notes.
 
     Raises:
-        MaestroError: there is no checkpoint, or it does not fit the model.
+        MaestroError: There is no checkpoint, or it does not fit the model.
     """
     source = folder / FOLDER
     if not (source / "state.json").is_file():

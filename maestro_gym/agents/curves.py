@@ -25,10 +25,10 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str, refer
     """Draw the evaluations of a training run.
 
     Args:
-        rows: evaluations in order, as `validation.Validation.measure` makes them.
+        rows: Evaluations in order, as `validation.Validation.measure` makes them.
         path: PNG to write.
-        title: what was trained.
-        reference: the same columns of the companions' own policy, drawn as dashed lines; may be empty.
+        title: What was trained.
+        reference: The same columns of the companions' own policy, drawn as dashed lines; may be empty.
     """
     figure = Figure(figsize=_INCHES, layout="constrained")
     FigureCanvasAgg(figure)

@@ -27,8 +27,8 @@ def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
     """What identifies an observation: names, scales and order of its columns.
 
     Args:
-        tier: a name of ``TIER_SPECS``.
-        predictions: whether predicted columns are filled.
+        tier: A name of ``TIER_SPECS``.
+        predictions: Whether predicted columns are filled.
     """
     spec = TIER_SPECS[tier]
     columns = [(c.name, c.scale, c.low) for c in (*spec.row_columns, *spec.context_columns)]
@@ -55,17 +55,17 @@ def learned_rules(
     """Make the rules of a trained policy: one, or three of a joint one.
 
     Args:
-        card: what is known of the policy.
-        network: with its weights.
-        world: the fleet it shall work on.
-        name: of the rules, as in tables.
-        source: where the policy comes from.
+        card: What is known of the policy.
+        network: With its weights.
+        world: The fleet it shall work on.
+        name: Of the rules, as in tables.
+        source: Where the policy comes from.
 
     Returns:
         A rule for every tier that it drives.
 
     Raises:
-        MaestroError: it learned from another observation, or an ``mlp`` from a fleet of another size.
+        MaestroError: It learned from another observation, or an ``mlp`` from a fleet of another size.
     """
     layout = _layout(card, world)
     function = _rule_function(layout, network)

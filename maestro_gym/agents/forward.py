@@ -19,7 +19,7 @@ def pack(network: CandidateScorer | SlotMlp) -> tuple[int, np.ndarray, np.ndarra
     """Lay out the actor of a network for `best_candidate`.
 
     Args:
-        network: with trained weights.
+        network: With trained weights.
 
     Returns:
         ``SCORER`` or ``MLP``; weights, float32, flat, each layer as (inputs, outputs) followed by its biases;

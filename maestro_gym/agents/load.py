@@ -22,14 +22,14 @@ def load_any_policy(spec: str, scenario: Scenario) -> Policy:
     """Make a policy from the folder of a training run, or from whatever the baselines know.
 
     Args:
-        spec: folder of a run, a name of the table, or ``file.py:Name``.
-        scenario: what it shall run on.
+        spec: Folder of a run, a name of the table, or ``file.py:Name``.
+        scenario: What it shall run on.
 
     Returns:
         The policy; a learned one drives its tier, the others follow its companions in training.
 
     Raises:
-        MaestroError: there is no such policy, or its files are missing, damaged or of another version.
+        MaestroError: There is no such policy, or its files are missing, damaged or of another version.
     """
     if not is_run_spec(spec):
         return load_policy(spec, scenario)
@@ -43,11 +43,11 @@ def learned_policy(
     """Complete a trained network with the rules of its companions.
 
     Args:
-        card: what is known of it.
-        network: with its weights.
-        scenario: what it shall run on.
-        name: as in tables.
-        spec: what loads it again in another process, empty for none.
+        card: What is known of it.
+        network: With its weights.
+        scenario: What it shall run on.
+        name: As in tables.
+        spec: What loads it again in another process, empty for none.
     """
     # Imported here: it brings the compiled observation along, which reading a name does not need.
     from maestro_gym.agents.export import learned_rules

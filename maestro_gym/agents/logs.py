@@ -23,8 +23,8 @@ class CsvLog(KVWriter):
         """Open the log.
 
         Args:
-            path: the file.
-            from_step: rows at or before it are kept, 0 starts afresh.
+            path: The file.
+            from_step: Rows at or before it are kept, 0 starts afresh.
         """
         self._path = path
         self._columns: list[str] = [STEP_COLUMN]
@@ -75,9 +75,9 @@ class WandbLog(KVWriter):
         """Start a run.
 
         Args:
-            folder: the run folder.
-            mode: offline or online.
-            config: what the run is about.
+            folder: The run folder.
+            mode: ``offline`` or ``online``.
+            config: What the run is about.
 
         Raises:
             MaestroError: W&B cannot start.
@@ -117,10 +117,10 @@ def open_logger(
     """Make the logger of a training run.
 
     Args:
-        folder: the run folder.
-        from_step: steps done before a resume.
-        wandb_mode: off, offline or online.
-        config: what W&B is told of the run.
+        folder: The run folder.
+        from_step: Steps done before a resume.
+        wandb_mode: ``off``, ``offline`` or ``online``.
+        config: What W&B is told of the run.
     """
     outputs: list[KVWriter] = [
         CsvLog(folder / "progress.csv", from_step),

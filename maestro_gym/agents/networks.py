@@ -43,7 +43,7 @@ class CandidateEmbedding(nn.Module):
         Args:
             num_features: F, columns of a candidate.
             num_context: G, length of the context.
-            hidden_sizes: widths of the layers; the first is the context's too.
+            hidden_sizes: Widths of the layers; the first is the context's too.
         """
         super().__init__()
         first = hidden_sizes[0]
@@ -76,7 +76,7 @@ class CandidateScorer(nn.Module):
         Args:
             num_features: F, columns of a candidate.
             num_context: G, length of the context.
-            hidden_sizes: widths of the layers of a candidate's embedding; the first is the context's too.
+            hidden_sizes: Widths of the layers of a candidate's embedding; the first is the context's too.
         """
         super().__init__()
         first, last = hidden_sizes[0], hidden_sizes[-1]
@@ -121,7 +121,7 @@ class SlotMlp(nn.Module):
             num_candidates: A, rows of the table.
             num_features: F, columns of a candidate.
             num_context: G, length of the context.
-            hidden_sizes: widths of the layers of actor and critic, which share none.
+            hidden_sizes: Widths of the layers of actor and critic, which share none.
         """
         super().__init__()
         sizes = (num_candidates * num_features + num_context, *hidden_sizes)
@@ -153,11 +153,11 @@ def build_network(
     """Make the network that a configuration names.
 
     Args:
-        kind: one of ``NETWORKS``.
+        kind: One of ``NETWORKS``.
         num_candidates: A; the scorer works with any.
         num_features: F.
         num_context: G.
-        hidden_sizes: widths of the hidden layers.
+        hidden_sizes: Widths of the hidden layers.
     """
     if kind == "scorer":
         return CandidateScorer(num_features, num_context, hidden_sizes)

@@ -22,25 +22,25 @@ class PolicyCard:
     """What is known of a trained policy besides its weights.
 
     Attributes:
-        tier: tier that it drives: global, cluster, node or joint.
-        network: one of ``networks.NETWORKS``.
+        tier: Tier that it drives: global, cluster, node or joint.
+        network: One of ``networks.NETWORKS``.
         num_features: F, columns of a candidate.
         num_context: G, length of the context.
         num_candidates: A in training; only an ``mlp`` is bound to it.
-        hidden_sizes: widths of the hidden layers.
-        encoder: fingerprint of the observation that it learned to read.
-        predictions: whether that observation holds predictions (information class P, otherwise N).
-        window: stages that an agent of the global tier is shown.
-        companions: policy of the other tiers in training.
-        scenario: name of the scenario it was trained on.
-        contention: its contention.
-        seed: training seed.
-        steps: decisions it learned from.
-        reward_divisor: what rewards were divided by at the end.
+        hidden_sizes: Widths of the hidden layers.
+        encoder: Fingerprint of the observation that it learned to read.
+        predictions: Whether that observation holds predictions (information class P, otherwise N).
+        window: Stages that an agent of the global tier is shown.
+        companions: Policy of the other tiers in training.
+        scenario: Name of the scenario it was trained on.
+        contention: Its contention.
+        seed: Training seed.
+        steps: Decisions it learned from.
+        reward_divisor: What rewards were divided by at the end.
         discount_horizon_s: 1 / beta, in seconds.
-        validation: means of the validation episodes, by metric.
-        versions: of the project and of what it ran on.
-        format: version of this file's layout.
+        validation: Means of the validation episodes, by metric.
+        versions: Of the project and of what it ran on.
+        format: Version of this file's layout.
     """
 
     tier: str
@@ -72,9 +72,9 @@ def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> Non
     """Write weights and card; a reader never sees half a file.
 
     Args:
-        folder: the run folder.
-        card: what is known of the policy.
-        network: a ``CandidateScorer`` or ``SlotMlp``.
+        folder: The run folder.
+        card: What is known of the policy.
+        network: A ``CandidateScorer`` or ``SlotMlp``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
@@ -90,10 +90,10 @@ def read_card(folder: Path) -> PolicyCard:
     """Read what is known of a trained policy.
 
     Args:
-        folder: a run folder.
+        folder: A run folder.
 
     Raises:
-        MaestroError: the folder holds no policy, or the card is damaged or of another version.
+        MaestroError: The folder holds no policy, or the card is damaged or of another version.
     """
     path = folder / CARD_FILE
     if not folder.is_dir():
@@ -129,13 +129,13 @@ def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
     """Read a trained policy; a policy file is data and can run no code.
 
     Args:
-        folder: a run folder.
+        folder: A run folder.
 
     Returns:
         Its card, and the network with the trained weights in evaluation mode.
 
     Raises:
-        MaestroError: a file is missing or damaged, or weights and card do not belong together.
+        MaestroError: A file is missing or damaged, or weights and card do not belong together.
     """
     card = read_card(folder)
     path = folder / WEIGHTS_FILE

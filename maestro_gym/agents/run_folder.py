@@ -22,14 +22,14 @@ def new_folder(out: Path | None, config: ScenarioConfig) -> Path:
     """Make the folder of a new run.
 
     Args:
-        out: where the user wants it; None makes ``runs/train/<scenario>-<tier>-<seed>-<time>``.
-        config: the resolved scenario.
+        out: Where the user wants it; None makes ``runs/train/<scenario>-<tier>-<seed>-<time>``.
+        config: The resolved scenario.
 
     Returns:
         The folder, which exists.
 
     Raises:
-        MaestroError: it already holds a run, or cannot be made.
+        MaestroError: It already holds a run, or cannot be made.
     """
     train = config.train
     name = f"{config.name}-{train.tier}-s{train.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -58,11 +58,11 @@ def resumed_config(folder: Path, overrides: list[str]) -> ScenarioConfig:
     """Read the configuration of a run that shall go on.
 
     Args:
-        folder: its run folder.
-        overrides: changes, such as ``train.total_steps=2000000``.
+        folder: Its run folder.
+        overrides: Changes, such as ``train.total_steps=2000000``.
 
     Raises:
-        MaestroError: the folder holds no run.
+        MaestroError: The folder holds no run.
     """
     path = folder / CONFIG_FILE
     if not path.is_file():
@@ -76,8 +76,8 @@ def note_run(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write what the run says of itself: command, versions, machine, seeds, and the facts given.
 
     Args:
-        folder: the run folder.
-        facts: as JSON.
+        folder: The run folder.
+        facts: As JSON.
     """
     about = {"command": command_line(), "written": now_utc(), "machine": machine(), "versions": versions()}
     (folder / RUN_FILE).write_text(json.dumps(about | dict(facts), indent=2) + "\n", encoding="utf-8")

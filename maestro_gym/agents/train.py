@@ -36,10 +36,10 @@ class TrainResult:
     """What a training run came to.
 
     Attributes:
-        folder: the run folder, which `compare` takes as a policy.
-        steps: decisions learned from.
-        wall_s: seconds that this session took.
-        rows: validation of the policy before training, the one kept, and the companions' own, by measure.
+        folder: The run folder, which `compare` takes as a policy.
+        steps: Decisions learned from.
+        wall_s: Seconds that this session took.
+        rows: Validation of the policy before training, the one kept, and the companions' own, by measure.
     """
 
     folder: Path
@@ -65,23 +65,23 @@ def run_train(
     """Train a policy, or go on with a training.
 
     Args:
-        scenario: name or file.
-        config: name or file of ``configs/train``; None takes the tier's own, or the scenario's.
-        tier: global, cluster, node or joint; None takes the configuration's.
-        contention: low, medium or high.
+        scenario: Name or file.
+        config: Name or file of ``configs/train``; None takes the tier's own, or the scenario's.
+        tier: ``global``, ``cluster``, ``node`` or ``joint``; None takes the configuration's.
+        contention: ``low``, ``medium`` or ``high``.
         overrides: ``dotted.place=value``; settings of the training start with ``train.``.
-        seed: of network, sampling and episodes; None takes the configuration's.
-        out: run folder; None makes one below ``runs/train``.
-        resume: run folder to go on with; its own configuration is used, changed by ``overrides`` only.
-        stop_at_steps: end the session early, with a checkpoint to resume from.
-        console: where words go; None prints on standard output.
-        progress: show a progress bar, on standard error.
+        seed: Of network, sampling and episodes; None takes the configuration's.
+        out: Run folder; None makes one below ``runs/train``.
+        resume: Run folder to go on with; its own configuration is used, changed by ``overrides`` only.
+        stop_at_steps: End the session early, with a checkpoint to resume from.
+        console: Where words go; None prints on standard output.
+        progress: Show a progress bar, on standard error.
 
     Returns:
         Folder, steps and validation measures.
 
     Raises:
-        MaestroError: something asked for does not exist or does not fit together.
+        MaestroError: Something asked for does not exist or does not fit together.
     """
     console = console or Console()
     begin = time.perf_counter()

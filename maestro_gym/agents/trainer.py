@@ -30,8 +30,8 @@ def build_model(train: TrainConfig, env: VecEnv) -> ContinuousTimePPO:
     """Make the learner that a configuration describes.
 
     Args:
-        train: its settings.
-        env: what it learns from.
+        train: Its settings.
+        env: What it learns from.
     """
     start, falls = train.learning_rate, train.learning_rate_schedule == "linear"
     return ContinuousTimePPO(
@@ -66,8 +66,8 @@ class Trainer:
     """One training run in its folder.
 
     Attributes:
-        model: the learner.
-        evaluations: rows of ``evaluations.csv`` so far.
+        model: The learner.
+        evaluations: Rows of ``evaluations.csv`` so far.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Trainer:
         """Prepare a run.
 
         Args:
-            train: settings.
-            env: the environments, with ``last_dt_s``, ``get_state`` and ``set_state``.
-            folder: run folder, which exists.
-            card: what is known of the policy before it is trained.
-            measure: evaluates a network.
-            reference: the same measures of the companions' own rule, for the curves.
+            train: Settings.
+            env: The environments, with ``last_dt_s``, ``get_state`` and ``set_state``.
+            folder: Run folder, which exists.
+            card: What is known of the policy before it is trained.
+            measure: Evaluates a network.
+            reference: The same measures of the companions' own rule, for the curves.
         """
         torch.set_num_threads(train.torch_threads)
         # Arguments of distributions are checked at every decision otherwise, a tenth of the learner's time.
@@ -110,9 +110,9 @@ class Trainer:
         """Train up to ``total_steps``.
 
         Args:
-            resume: go on from the folder's checkpoint.
-            stop_at_steps: stop earlier, with a checkpoint to resume from.
-            progress: show a progress bar.
+            resume: Go on from the folder's checkpoint.
+            stop_at_steps: Stop earlier, with a checkpoint to resume from.
+            progress: Show a progress bar.
         """
         model, train = self.model, self._train
         if resume:

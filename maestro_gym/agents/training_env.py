@@ -48,8 +48,8 @@ class TrainingVecEnv(BatchVecEnv):
         Args:
             tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
             num_envs: E.
-            seed: environment e gets seed + e.
-            options: arguments of the environments.
+            seed: Environment e gets seed + e.
+            options: Arguments of the environments.
         """
         super().__init__(StaggeredBatch(tier_of(tier), options, num_envs), seed)
 
@@ -74,10 +74,10 @@ class TrainingVecEnv(BatchVecEnv):
         """Go back to a state of `get_state`.
 
         Args:
-            state: of a batch of the same scenario and size.
+            state: Of a batch of the same scenario and size.
 
         Raises:
-            MaestroError: it is of another number of environments.
+            MaestroError: It is of another number of environments.
         """
         batch = self.batch
         if len(state["seeds"]) != self.num_envs:

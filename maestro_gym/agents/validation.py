@@ -32,8 +32,8 @@ def reward_terms(result: EpisodeResult, reward: RewardConfig) -> dict[str, float
     workflow counts up to the end, and it has missed its deadline.
 
     Args:
-        result: the episode's log.
-        reward: weights of the terms.
+        result: The episode's log.
+        reward: Weights of the terms.
     """
     workflows, counters = result.episode.workflows, result.counters
     finished_s = np.minimum(result.workflows["finished_s"], result.end_s)
@@ -58,10 +58,10 @@ class Validation:
         """Choose the episodes.
 
         Args:
-            scenario: what is run; episodes come from its validation split.
-            seeds: one episode each.
-            reward: weights of its terms.
-            threads: episodes at a time; compiled episodes release the GIL.
+            scenario: What is run; episodes come from its validation split.
+            seeds: One episode each.
+            reward: Weights of its terms.
+            threads: Episodes at a time; compiled episodes release the GIL.
         """
         self._scenario = scenario
         self._seeds = list(seeds)
@@ -74,7 +74,7 @@ class Validation:
         """Run the episodes under a policy.
 
         Args:
-            policy: a complete scheduler; a learned rule takes the most probable legal action.
+            policy: A complete scheduler; a learned rule takes the most probable legal action.
 
         Returns:
             Means over the episodes: metrics overall and per class, reward by term, and their sum.

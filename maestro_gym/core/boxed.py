@@ -43,7 +43,7 @@ class Handle(types.Type):
         """Make the type.
 
         Args:
-            layout: of the tuple in the box. A field that is a NamedTuple lies in the same box.
+            layout: Of the tuple in the box. A field that is a NamedTuple lies in the same box.
         """
         self.layout = layout
         super().__init__(name=f"Handle({layout.instance_class.__name__})")
@@ -104,8 +104,8 @@ class Box:
     """Python's end of a handle.
 
     Attributes:
-        kind: type of the handle that compiled code gets.
-        address: of the words.
+        kind: Type of the handle that compiled code gets.
+        address: Of the words.
     """
 
     __slots__ = ("_kept", "address", "kind")
@@ -192,14 +192,14 @@ def box(value: Any, kind: Handle) -> Any:  # noqa: ANN401 - a Box; interpreted, 
     """Box a NamedTuple for compiled code.
 
     Args:
-        value: a NamedTuple of arrays, integers, compiled functions, boxes and such NamedTuples.
-        kind: the handle's type.
+        value: A NamedTuple of arrays, integers, compiled functions, boxes and such NamedTuples.
+        kind: The handle's type.
 
     Returns:
         What functions compiled for ``kind`` take; it keeps alive all that it leads to.
 
     Raises:
-        TypeError: an array is not of the layout's type.
+        TypeError: An array is not of the layout's type.
     """
     if INTERPRETED:
         return value
@@ -216,7 +216,7 @@ def first_class(kind: types.FunctionType) -> Any:  # noqa: ANN401 - an intrinsic
     of the Python object into the code, which then could not be cached.
 
     Args:
-        kind: type of the function.
+        kind: Type of the function.
 
     Returns:
         Takes a compiled function, in compiled code; the identity when interpreted.

@@ -68,7 +68,7 @@ def cache_dir(package: str) -> Path:
     """Folder of the compiled code of one package at its present sources.
 
     Args:
-        package: a package of ``maestro_gym`` ("sim", "baselines", ...).
+        package: A package of ``maestro_gym`` ("sim", "baselines", ...).
 
     Returns:
         A folder below ``$MAESTRO_CACHE_DIR`` or the user's cache folder; it may not exist yet.
@@ -86,7 +86,7 @@ def njit(function: Callable[P, R]) -> Callable[P, R]:
     for each of the sixty (measured: an episode takes 25 times as long).
 
     Args:
-        function: plain Python over arrays; no allocation, dict, list or string inside.
+        function: Plain Python over arrays; no allocation, dict, list or string inside.
 
     Returns:
         The numba dispatcher, or the function itself under ``NUMBA_DISABLE_JIT=1``.
@@ -111,8 +111,8 @@ def njit_as(
 
     Args:
         signature: numba signature; the only way to take first-class functions as arguments.
-        parallel: let ``prange`` use the threads.
-        allocates: the function makes arrays or handles.
+        parallel: Let ``prange`` use the threads.
+        allocates: The function makes arrays or handles.
 
     Returns:
         A decorator.

@@ -79,9 +79,9 @@ def mix(key: int, purpose: int, entity: int) -> int:
     """Hash a draw to an integer.
 
     Args:
-        key: the episode's key, or a policy's, any 64-bit signed integer.
-        purpose: one of this module's constants, or a number of your own above 256.
-        entity: id of what the draw is for.
+        key: The episode's key, or a policy's, any 64-bit signed integer.
+        purpose: One of this module's constants, or a number of your own above 256.
+        entity: Id of what the draw is for.
 
     Returns:
         A value in [0, 2**62).
@@ -119,10 +119,10 @@ def gamma(key: int, purpose: int, entity: int, shape: float) -> float:
     Rejection is bounded: of 32 tries, each accepted with probability above 0.95, the last counts.
 
     Args:
-        key: as for ``mix``.
-        purpose: as for ``mix``.
-        entity: as for ``mix``; below 2**56.
-        shape: the law's shape, above 0.
+        key: As for ``mix``.
+        purpose: As for ``mix``.
+        entity: As for ``mix``; below 2**56.
+        shape: The law's shape, above 0.
 
     Returns:
         A positive value.

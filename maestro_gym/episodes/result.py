@@ -16,24 +16,24 @@ class EpisodeResult:
     A time that never came is ``inf``: a workflow is unfinished when its ``finished_s`` is.
 
     Attributes:
-        policy: name of the policy.
-        scenario: name of the scenario.
-        contention: its level (low, medium, high), or its offered load.
-        split: split of the episode.
-        seed: seed of the environment.
-        index: number of the episode.
-        episode: the truth.
+        policy: Name of the policy.
+        scenario: Name of the scenario.
+        contention: Its level (low, medium, high), or its offered load.
+        split: Split of the episode.
+        seed: Seed of the environment.
+        index: Number of the episode.
+        episode: The truth.
         stages: STAGE_VIEW, shape (num_stages,), as it stood at the end.
         workflows: WORKFLOW_VIEW, shape (num_workflows,).
         counters: COUNTERS, one record.
         samples: SAMPLE, shape (num_samples,).
         residency_log: RESIDENCY_EVENT, shape (num_events,).
-        end_s: simulated time at the end.
-        done: why it ended.
-        world: the fleet.
-        model_names: deployments, by id.
-        node_names: by id.
-        wall_s: seconds of real time that the run took.
+        end_s: Simulated time at the end.
+        done: Why it ended.
+        world: The fleet.
+        model_names: Deployments, by id.
+        node_names: By id.
+        wall_s: Seconds of real time that the run took.
     """
 
     policy: str

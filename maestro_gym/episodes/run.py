@@ -29,13 +29,13 @@ def play(
     """Run an episode to its end: arrivals, then a drain up to the cap.
 
     Args:
-        world: the fleet.
-        episode: what happens.
-        policy: who decides.
-        key: seed of randomised rules.
-        warm: begin with popular models RUNNING.
+        world: The fleet.
+        episode: What happens.
+        policy: Who decides.
+        key: Seed of randomised rules.
+        warm: Begin with popular models RUNNING.
         placement: bool (N, M), models RUNNING at the start in place of the warm placement.
-        samples: rows of the time series to keep, one every ``limits.sample_period_s``.
+        samples: Rows of the time series to keep, one every ``limits.sample_period_s``.
 
     Returns:
         The simulation as it stands at the end.
@@ -61,14 +61,14 @@ def result_of(
     """Gather what the first environment of a simulation left behind.
 
     Args:
-        simulation: at the end of the episode.
-        scenario: what ran.
-        policy: who decided.
-        episode: what happened.
-        split: split of the episode.
-        seed: seed of the environment.
-        index: number of the episode.
-        wall_s: seconds of real time that it took.
+        simulation: At the end of the episode.
+        scenario: What ran.
+        policy: Who decided.
+        episode: What happened.
+        split: Split of the episode.
+        seed: Seed of the environment.
+        index: Number of the episode.
+        wall_s: Seconds of real time that it took.
 
     Returns:
         The log of the episode.
@@ -110,14 +110,14 @@ def run_episode(
     """Run one episode of a scenario to its end.
 
     Args:
-        scenario: fleet, workload and limits.
-        policy: who decides.
-        split: train, validation or test.
-        seed: seed of the environment.
-        index: number of the episode.
-        samples: rows of the time series to keep, one every ``limits.sample_period_s``.
-        episode: what happens, in place of the episode that split, seed and index name.
-        placement: as in ``play``; None leaves it to the scenario.
+        scenario: Fleet, workload and limits.
+        policy: Who decides.
+        split: ``train``, ``validation`` or ``test``.
+        seed: Seed of the environment.
+        index: Number of the episode.
+        samples: Rows of the time series to keep, one every ``limits.sample_period_s``.
+        episode: What happens, in place of the episode that split, seed and index name.
+        placement: As in ``play``; None leaves it to the scenario.
 
     Returns:
         The log of the episode.

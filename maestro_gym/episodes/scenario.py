@@ -77,7 +77,7 @@ class Scenario:
         """Make an episode, with predictions.
 
         Args:
-            split: train, validation or test.
+            split: ``train``, ``validation`` or ``test``.
             seed: Seed of the environment.
             index: Number of the episode in that environment.
 

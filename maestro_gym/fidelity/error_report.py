@@ -25,7 +25,7 @@ def summary_rows(fidelity: Fidelity) -> list[Row]:
         fidelity: What was measured.
 
     Returns:
-        source, quantity, gpu, points, median_%, p90_%, signed_%, worst_%, worst_at, and the same three of the half
+        Source, quantity, gpu, points, median_%, p90_%, signed_%, worst_%, worst_at, and the same three of the half
         that a fit of the source's own constants (`free`) did not see.
     """
     return [
@@ -66,7 +66,7 @@ def fitted_rows(gpu: GpuConfig) -> list[Row]:
         gpu: With the record of its calibration.
 
     Returns:
-        source, points, median_%, p90_%, signed_%, free.
+        Source, points, median_%, p90_%, signed_%, free.
     """
     return [
         {
@@ -88,7 +88,7 @@ def case_rows(fidelity: Fidelity) -> list[Row]:
         fidelity: What was measured.
 
     Returns:
-        source, quantity, gpu, case, points, median_%, p90_%, signed_%.
+        Source, quantity, gpu, case, points, median_%, p90_%, signed_%.
     """
     rows = []
     for result in fidelity.results:
@@ -114,7 +114,7 @@ def skipped_rows(fidelity: Fidelity) -> list[Row]:
         fidelity: What was measured.
 
     Returns:
-        source, what, rows, reason.
+        Source, what, rows, reason.
     """
     counts: dict[tuple[str, str, str], int] = {}
     for source, item in fidelity.skipped:
@@ -133,7 +133,7 @@ def document(fidelity: Fidelity) -> dict[str, Any]:
         fidelity: What was measured.
 
     Returns:
-        date, version, rows, cases, skipped, notes.
+        Date, version, rows, cases, skipped, notes.
     """
     return {
         "date": fidelity.date,

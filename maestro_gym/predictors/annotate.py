@@ -25,15 +25,15 @@ def build_predictor(spec: PredictorConfig, service: np.ndarray, history: Episode
     """Build what a configuration asks for.
 
     Args:
-        spec: the scenario's ``predictor`` section.
+        spec: The scenario's ``predictor`` section.
         service: SERVICE, shape (num_models,).
-        history: past workflows (``Workload.history``); only role_median and boosted need them.
+        history: Past workflows (``Workload.history``); only role_median and boosted need them.
 
     Returns:
         The predictor.
 
     Raises:
-        MaestroError: a predictor that learns got no history.
+        MaestroError: A predictor that learns got no history.
     """
     if spec.kind == "oracle":
         return OraclePredictor()
@@ -56,11 +56,11 @@ def annotate(
     """Write predictions into an episode.
 
     Args:
-        episode: from ``Workload.episode``.
+        episode: From ``Workload.episode``.
         service: SERVICE, shape (num_models,), the one the episode was made with.
-        spec: which predictor.
-        key: the episode's key.
-        history: past workflows; only role_median and boosted need them.
+        spec: Which predictor.
+        key: The episode's key.
+        history: Past workflows; only role_median and boosted need them.
 
     Returns:
         The episode with predictions.
@@ -72,8 +72,8 @@ def history_workflows(spec: PredictorConfig, calls_per_workflow: float) -> int:
     """Say how many past workflows a predictor learns from.
 
     Args:
-        spec: the scenario's ``predictor`` section.
-        calls_per_workflow: of the workload.
+        spec: The scenario's ``predictor`` section.
+        calls_per_workflow: Of the workload.
 
     Returns:
         What the configuration asks for, else as many as make ``MOST_CALLS`` stages; 0 for a predictor that

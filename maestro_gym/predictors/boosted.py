@@ -44,8 +44,8 @@ class Design:
     """Which parts the predictor has; an ablation leaves one out.
 
     Attributes:
-        groups: feature groups that are read.
-        tool_stage: whether the regressors are told the tool probability.
+        groups: Feature groups that are read.
+        tool_stage: Whether the regressors are told the tool probability.
     """
 
     groups: tuple[str, ...] = GROUPS
@@ -76,11 +76,11 @@ class Fitted(NamedTuple):
     """What fitting leaves: numbers alone.
 
     Attributes:
-        codes: known codes of each categorical column, ascending; a code's place is what trees see.
-        tool: log-odds of a tool call.
+        codes: Known codes of each categorical column, ascending; a code's place is what trees see.
+        tool: Log-odds of a tool call.
         calibration: float64, shape (points, 2): log-odds and the probability that they mean.
         lengths: log(1 + output tokens), one a quantile.
-        future: median calls, input and output tokens after a stage, then T_future, one a quantile; by key.
+        future: Median calls, input and output tokens after a stage, then T_future, one a quantile; by key.
     """
 
     codes: tuple[np.ndarray, ...]
@@ -98,21 +98,21 @@ class BoostedPredictor:
     """Two-stage boosted trees.
 
     Attributes:
-        history: what it learned from.
-        design: which parts it has.
-        fitted: the models, as arrays.
+        history: What it learned from.
+        design: Which parts it has.
+        fitted: The models, as arrays.
     """
 
     def __init__(self, history: Samples, design: Design | None = None, fitted: Fitted | None = None) -> None:
         """Fit, unless that has been done.
 
         Args:
-            history: stages of the training split.
-            design: which parts; None: all.
-            fitted: what the same history and design gave before.
+            history: Stages of the training split.
+            design: Which parts; None: all.
+            fitted: What the same history and design gave before.
 
         Raises:
-            MaestroError: history holds no finished workflow.
+            MaestroError: History holds no finished workflow.
         """
         if not np.any(np.isfinite(history.truth.future_s_q50)):
             raise MaestroError(

@@ -37,7 +37,7 @@ def fit_classifier(table: np.ndarray, called: np.ndarray, columns: np.ndarray) -
     Args:
         table: float64, shape (S, len(FEATURES) or more), codes already dense.
         called: bool, shape (S,).
-        columns: columns that it may read, ascending.
+        columns: Columns that it may read, ascending.
 
     Returns:
         Trees whose sum is the log-odds.
@@ -54,11 +54,11 @@ def fit_quantile(table: np.ndarray, values: np.ndarray, columns: np.ndarray, qua
     """Fit a conditional quantile.
 
     Args:
-        table: as in ``fit_classifier``.
+        table: As in ``fit_classifier``.
         values: float64, shape (S,).
-        columns: as in ``fit_classifier``.
-        quantile: in (0, 1).
-        size: of the ensemble.
+        columns: As in ``fit_classifier``.
+        quantile: In (0, 1).
+        size: Of the ensemble.
 
     Returns:
         Trees whose sum is the quantile.

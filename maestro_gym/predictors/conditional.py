@@ -49,8 +49,8 @@ def tabulate(
 
     Args:
         keys: int64, shape (S,), of each level, the finest first; the coarsest is kept whatever its samples.
-        summarise: from the ids of samples to their statistics.
-        min_samples: of a key that is kept.
+        summarise: From the ids of samples to their statistics.
+        min_samples: Of a key that is kept.
 
     Returns:
         The table.

@@ -15,7 +15,7 @@ class ConstantPredictor:
         """Set the guess.
 
         Args:
-            output_tokens: of every stage.
+            output_tokens: Of every stage.
         """
         self.output_tokens = output_tokens
 

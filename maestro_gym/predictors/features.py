@@ -21,9 +21,9 @@ class Feature:
     """One column of the table.
 
     Attributes:
-        group: what an ablation takes out together.
-        meaning: one line for the documentation, with the unit.
-        categorical: a code without order; nan where there is none.
+        group: What an ablation takes out together.
+        meaning: One line for the documentation, with the unit.
+        categorical: A code without order; nan where there is none.
     """
 
     group: str
@@ -129,7 +129,7 @@ def stage_features(episode: Episode) -> np.ndarray:
     """Tell what is known of every stage at the moment it becomes ready.
 
     Args:
-        episode: the episode; predictions are not read.
+        episode: The episode; predictions are not read.
 
     Returns:
         float64, shape (num_stages, len(FEATURES)), columns in the order of ``FEATURES``; nan where there is

@@ -35,10 +35,10 @@ def calibrate_sigma(truth: np.ndarray, limit: np.ndarray, draws: np.ndarray, mae
         truth: float64, shape (n,), positive.
         limit: float64, shape (n,): guesses are held between 1 and it.
         draws: float64, shape (n,), standard normal.
-        mae: wanted mean of abs(guess - truth), in the unit of truth.
+        mae: Wanted mean of abs(guess - truth), in the unit of truth.
 
     Returns:
-        sigma in [0, 4]; 4 when even that misses by less than asked for.
+        Sigma in [0, 4]; 4 when even that misses by less than asked for.
     """
     if mae <= 0 or len(truth) == 0:
         return 0.0
@@ -62,8 +62,8 @@ class NoisyPredictor:
         """Set the size of the errors.
 
         Args:
-            mae_tokens: mean absolute error of output_q50_tokens over an episode.
-            auc: area under the ROC curve of tool_probability, in [0.5, 1].
+            mae_tokens: Mean absolute error of output_q50_tokens over an episode.
+            auc: Area under the ROC curve of tool_probability, in [0.5, 1].
         """
         self.mae_tokens = mae_tokens
         self.auc = auc

@@ -38,9 +38,9 @@ class Predictor(Protocol):
         """Guess for every stage of an episode.
 
         Args:
-            episode: the episode.
+            episode: The episode.
             service: SERVICE, shape (num_models,).
-            key: of the episode; random predictors hash it.
+            key: Of the episode; random predictors hash it.
 
         Returns:
             The guess, by stage.
@@ -55,7 +55,7 @@ class Learner(Predictor, Protocol):
         """Learn from a past episode too. Nothing in the project calls it on its own: learning is the user's decision.
 
         Args:
-            episode: what happened in it.
+            episode: What happened in it.
             service: SERVICE, shape (num_models,), the one the episode was made with.
             finished: bool, shape (num_stages,): stages that finished; nothing of the others is learned. What
                 lies after a stage is learned from workflows of which every stage finished.
@@ -73,7 +73,7 @@ def nominal_s(episode: Episode, service: np.ndarray, output_tokens: np.ndarray) 
     """Compute T_current of every stage.
 
     Args:
-        episode: the episode.
+        episode: The episode.
         service: SERVICE, shape (num_models,).
         output_tokens: float64, shape (num_stages,): true or guessed.
 
@@ -92,9 +92,9 @@ def record(episode: Episode, service: np.ndarray, guess: Guess) -> Episode:
     adds the quantiles of its parts, which bounds it from above where the parts are not comonotone.
 
     Args:
-        episode: the episode; it is not changed.
+        episode: The episode; it is not changed.
         service: SERVICE, shape (num_models,).
-        guess: what was guessed.
+        guess: What was guessed.
 
     Returns:
         The episode with predictions.

@@ -20,7 +20,7 @@ class RoleMedianPredictor:
         """Learn from past workflows.
 
         Args:
-            history: stages of the training split, at least one, of at least one finished workflow.
+            history: Stages of the training split, at least one, of at least one finished workflow.
         """
         self._history = history
         self._table = tabulate(_keys(history.features), self._summary)

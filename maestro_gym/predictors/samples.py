@@ -27,7 +27,7 @@ class Samples:
     Attributes:
         features: float64, shape (S, len(FEATURES)).
         workflow: int64, shape (S,): stages of one workflow stand together and share a number.
-        truth: what came of them; what lay after a stage is nan where its workflow had not finished.
+        truth: What came of them; what lay after a stage is nan where its workflow had not finished.
     """
 
     features: np.ndarray
@@ -54,8 +54,8 @@ class Samples:
         """Put later samples behind these, and forget the oldest workflows.
 
         Args:
-            later: of workflows that are not among these.
-            most: stages to keep, at least; the oldest workflow that is kept is kept whole.
+            later: Of workflows that are not among these.
+            most: Stages to keep, at least; the oldest workflow that is kept is kept whole.
 
         Returns:
             Both together.
@@ -86,7 +86,7 @@ def samples_of(episode: Episode, service: np.ndarray, finished: np.ndarray | Non
     """Gather the finished stages of an episode.
 
     Args:
-        episode: what happened.
+        episode: What happened.
         service: SERVICE, shape (num_models,), the one the episode was made with.
         finished: bool, shape (num_stages,); None: all. What lies after a stage is learned from workflows of
             which every stage has finished, and from no other.

@@ -29,8 +29,8 @@ def store_path(history: Samples, design: Design) -> Path:
     """Where the predictor of a history is kept.
 
     Args:
-        history: what it learns from.
-        design: which parts it has.
+        history: What it learns from.
+        design: Which parts it has.
 
     Returns:
         A file in a folder that changes with the sources of this package; it may not exist.
@@ -46,8 +46,8 @@ def boosted(history: Samples, design: Design | None = None) -> BoostedPredictor:
     """Fit a predictor, or take it from the cache.
 
     Args:
-        history: what it learns from.
-        design: which parts it has; None: all.
+        history: What it learns from.
+        design: Which parts it has; None: all.
 
     Returns:
         The predictor, the same either way.

@@ -67,7 +67,7 @@ class Ensemble(NamedTuple):
         """Say what is wrong with it, so that compiled code, which checks no bounds, is only given what holds.
 
         Args:
-            num_columns: columns of the table that it will read.
+            num_columns: Columns of the table that it will read.
 
         Returns:
             A phrase; None when all is well.
@@ -118,7 +118,7 @@ def constant(value: float) -> Ensemble:
     """Make an ensemble without trees.
 
     Args:
-        value: what it says of every row.
+        value: What it says of every row.
     """
     return Ensemble(np.array([value]), np.zeros(0, np.int64), np.zeros(0, NODE), np.zeros(0, np.uint32))
 
@@ -127,7 +127,7 @@ def mean(ensembles: Sequence[Ensemble]) -> Ensemble:
     """Make one ensemble that says the mean of several.
 
     Args:
-        ensembles: at least one.
+        ensembles: At least one.
     """
     roots, nodes, bits = [], [], []
     node, word = 0, 0

@@ -37,7 +37,7 @@ def true_guess(episode: Episode, service: np.ndarray) -> Guess:
     """Return the truth about every stage, both quantiles alike.
 
     Args:
-        episode: the episode.
+        episode: The episode.
         service: SERVICE, shape (num_models,), the one the episode was made with.
 
     Returns:

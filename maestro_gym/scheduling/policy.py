@@ -32,15 +32,15 @@ class Rule:
     """The answer for one tier.
 
     Attributes:
-        name: short name, unique within its tier.
-        tier: one of ``RULE_TIERS``. A global rule returns an action code (0 wait,
+        name: Short name, unique within its tier.
+        tier: One of ``RULE_TIERS``. A global rule returns an action code (0 wait,
             1 + stage * C + cluster), a cluster rule a node id, a node rule an action code
             (``sim.actions``), a reclaim rule an index into ``view.reclaim`` or -1.
-        information: the class of what it reads, one of ``INFORMATION_CLASSES``.
-        description: one line of what it does.
-        source: where the rule comes from.
-        choice: what had to be chosen here because the source does not say, empty if nothing.
-        function: the rule itself.
+        information: The class of what it reads, one of ``INFORMATION_CLASSES``.
+        description: One line of what it does.
+        source: Where the rule comes from.
+        choice: What had to be chosen here because the source does not say, empty if nothing.
+        function: The rule itself.
     """
 
     name: str
@@ -64,13 +64,13 @@ class Policy:
     """A complete scheduler: a rule for every tier.
 
     Attributes:
-        name: as in tables.
-        description: one line of what it is compared for.
-        global_rule: order of the ready stages and choice of cluster.
-        cluster_rule: choice of node.
-        node_rule: admission, reservation and residency.
-        reclaim_rule: what gives way when memory is short.
-        spec: what ``load_policy`` was asked for; loads the same policy in another process.
+        name: As in tables.
+        description: One line of what it is compared for.
+        global_rule: Order of the ready stages and choice of cluster.
+        cluster_rule: Choice of node.
+        node_rule: Admission, reservation and residency.
+        reclaim_rule: What gives way when memory is short.
+        spec: What ``load_policy`` was asked for; loads the same policy in another process.
     """
 
     name: str

@@ -187,11 +187,11 @@ def idle_bytes(view: View, e: int, node: int, keep_model: int, residue_bytes: fl
     """HBM bytes that making every idle engine but ``keep_model``'s give way would free.
 
     Args:
-        view: what is known.
-        e: environment.
-        node: the node.
-        keep_model: the model that room is made for.
-        residue_bytes: what ending a sleeper frees: 0 for an admission, which can only put engines to sleep.
+        view: What is known.
+        e: Environment.
+        node: The node.
+        keep_model: The model that room is made for.
+        residue_bytes: What ending a sleeper frees: 0 for an admission, which can only put engines to sleep.
     """
     total = 0.0
     for slot in range(view.engines.shape[2]):

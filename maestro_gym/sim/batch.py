@@ -40,9 +40,9 @@ class Simulation:
     """State of a batch of environments over one world.
 
     Attributes:
-        world: the fleet and its tables, shared by the batch.
+        world: The fleet and its tables, shared by the batch.
         num_envs: E.
-        state: all arrays, see `state.State`. Replaced when an episode needs larger ones.
+        state: All arrays, see `state.State`. Replaced when an episode needs larger ones.
     """
 
     def __init__(
@@ -59,16 +59,16 @@ class Simulation:
         """Allocate a batch; every environment is blank until `load`.
 
         Args:
-            world: from `build_world`.
-            num_envs: environments in the batch.
-            evaluation: drain after the horizon instead of truncating at it.
-            warm: begin with popular models RUNNING.
-            num_samples: rows of the time series kept per environment.
-            log_residency: keep a log of promotions and demotions.
+            world: From `build_world`.
+            num_envs: Environments in the batch.
+            evaluation: Drain after the horizon instead of truncating at it.
+            warm: Begin with popular models RUNNING.
+            num_samples: Rows of the time series kept per environment.
+            log_residency: Keep a log of promotions and demotions.
             placement: bool (N, M), models RUNNING at the start in place of the warm placement.
 
         Raises:
-            MaestroError: the scenario's limits contradict each other.
+            MaestroError: The scenario's limits contradict each other.
         """
         params = world.params[0]
         if params["max_num_seqs"] > params["max_num_batched_tokens"]:
@@ -133,9 +133,9 @@ class Simulation:
         """Put an episode into environment ``e`` and set it to its beginning.
 
         Args:
-            e: environment.
-            episode: what will happen.
-            key: seed of randomised rules, apart from the episode's own draws.
+            e: Environment.
+            episode: What will happen.
+            key: Seed of randomised rules, apart from the episode's own draws.
         """
         self._grow(episode)
         view, hidden, core = self.state
@@ -185,7 +185,7 @@ class Simulation:
         """Go back to a snapshot of this batch.
 
         Raises:
-            MaestroError: the snapshot is of a batch of another size.
+            MaestroError: The snapshot is of a batch of another size.
         """
         if snapshot.visible.clock.shape != self.state.visible.clock.shape:
             raise MaestroError(

@@ -136,10 +136,10 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
     """Advance an environment to its next decision.
 
     Args:
-        state: the batch.
-        e: environment.
-        oracle: what the reclaim rule may read beyond the view.
-        reclaim: the reclaim rule, asked when a stage outgrows its reservation.
+        state: The batch.
+        e: Environment.
+        oracle: What the reclaim rule may read beyond the view.
+        reclaim: The reclaim rule, asked when a stage outgrows its reservation.
 
     Returns:
         The tier that must decide, NO_TIER when the episode is over (``core.env[e].done`` says why).

@@ -26,12 +26,12 @@ class Engine(NamedTuple):
     """A batch's state and the rules that answer for it.
 
     Attributes:
-        state: all arrays of the batch.
-        oracle: what the rules may read beyond the view: the truth for class O, else nothing.
-        global_rule: which waiting stage goes to which cluster.
-        cluster_rule: which node takes it.
-        node_rule: admission, reservation, residency.
-        reclaim_rule: what gives way when memory is short.
+        state: All arrays of the batch.
+        oracle: What the rules may read beyond the view: the truth for class O, else nothing.
+        global_rule: Which waiting stage goes to which cluster.
+        cluster_rule: Which node takes it.
+        node_rule: Admission, reservation, residency.
+        reclaim_rule: What gives way when memory is short.
     """
 
     state: State
@@ -50,8 +50,8 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     """Join a batch with the policy that answers for it.
 
     Args:
-        simulation: the batch; open its engine again after an episode made its arrays grow.
-        policy: a rule for every tier; only a policy of class O is given the truth.
+        simulation: The batch; open its engine again after an episode made its arrays grow.
+        policy: A rule for every tier; only a policy of class O is given the truth.
 
     Returns:
         The boxed `Engine`, which compiled functions of this module take.
@@ -128,9 +128,9 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
     """Run an environment under its rules until an agent must decide or the episode is over.
 
     Args:
-        engine: the batch and its rules.
-        e: environment.
-        agent_tiers: bit t is set when an agent decides for tier t; 0 runs the whole episode.
+        engine: The batch and its rules.
+        e: Environment.
+        agent_tiers: Bit t is set when an agent decides for tier t; 0 runs the whole episode.
 
     Returns:
         The tier of the pending decision, NO_TIER at the end.

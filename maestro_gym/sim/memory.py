@@ -110,10 +110,10 @@ def evict(state: State, e: int, node: int, only_slot: int) -> None:
     """Drop cached prefixes, least recently used and tail first, until what is reserved has room.
 
     Args:
-        state: the batch.
-        e: environment.
-        node: the node.
-        only_slot: the engine whose pool is meant in partitioned mode; unused where memory is elastic.
+        state: The batch.
+        e: Environment.
+        node: The node.
+        only_slot: The engine whose pool is meant in partitioned mode; unused where memory is elastic.
     """
     view = state.visible
     partitioned = view.world.params[0].partitioned == 1
@@ -258,11 +258,11 @@ def keep_context(state: State, e: int, node: int, slot: int, stage: int, held_to
     """After a stage has finished and released its memory, keep its blocks as its workflow's context.
 
     Args:
-        state: the batch.
-        e: environment.
-        node: where it ran.
-        slot: its engine.
-        stage: the stage.
+        state: The batch.
+        e: Environment.
+        node: Where it ran.
+        slot: Its engine.
+        stage: The stage.
         held_tokens: KV tokens that it had, prompt and output, shared ones included.
     """
     view = state.visible

@@ -19,7 +19,7 @@ def warm_placement(world: World) -> np.ndarray:
     is left goes to more copies.
 
     Args:
-        world: the fleet.
+        world: The fleet.
 
     Returns:
         bool, shape (num_nodes, num_models).
@@ -51,7 +51,7 @@ def all_fit(world: World) -> np.ndarray:
     """Tell on which nodes all models can be RUNNING at once.
 
     Args:
-        world: the fleet.
+        world: The fleet.
 
     Returns:
         bool, shape (num_nodes,).
@@ -73,7 +73,7 @@ def host_tiers(world: World) -> np.ndarray:
     """Choose the tier of every model's weights on every host: CPU while DRAM lasts, then DISK, then REMOTE.
 
     Args:
-        world: the fleet.
+        world: The fleet.
 
     Returns:
         int64, shape (num_hosts, num_models), in order of popularity on every host alike.

@@ -77,10 +77,10 @@ def list_candidates(state: State, e: int, node: int, slot: int, purpose: int) ->
     """Write the possible reclaim actions of a node into the view.
 
     Args:
-        state: the batch.
-        e: environment.
-        node: the node.
-        slot: engine that needs memory, -1 for a load into a free slot; it is never put to sleep itself.
+        state: The batch.
+        e: Environment.
+        node: The node.
+        slot: Engine that needs memory, -1 for a load into a free slot; it is never put to sleep itself.
         purpose: FOR_ADMISSION, FOR_LOAD or FOR_GROWTH; only growth may pause a running stage.
     """
     view = state.visible

@@ -18,7 +18,7 @@ def by_name(array: np.ndarray) -> np.ndarray:
     """Let ``array[i].field`` work where the compiler is switched off.
 
     Args:
-        array: a structured array, or any other.
+        array: A structured array, or any other.
 
     Returns:
         The same memory; a recarray when interpreted and structured, the array itself otherwise.
@@ -36,8 +36,8 @@ def allocate(part: type[Part], sizes: Mapping[str, int], **given: Any) -> Part: 
 
     Args:
         part: ``World``, ``View``, ``Hidden`` or ``Core``.
-        sizes: extent of every axis letter.
-        **given: fields that are made elsewhere, such as the ``world`` of a view.
+        sizes: Extent of every axis letter.
+        **given: Fields that are made elsewhere, such as the ``world`` of a view.
 
     Returns:
         The part.

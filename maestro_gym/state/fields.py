@@ -26,13 +26,13 @@ class Field:
     """One field of a record, or what one cell of a plain array holds.
 
     Attributes:
-        name: as in the dtype; its ending repeats the unit where it has one.
+        name: As in the dtype; its ending repeats the unit where it has one.
         dtype: numpy's short name of the type.
         unit: ``s``, ``bytes``, ``tokens``, ..., a noun for counts, ``id``, ``code`` or ``flag``; ``1`` for shares.
-        meaning: what it is.
+        meaning: What it is.
         source: ``books``, ``metric`` or ``estimate``; empty outside the view, where no live controller looks.
-        predicted: whether it rests on a prediction, so that a rule of class N may not heed it.
-        blank: value at the beginning of an episode.
+        predicted: Whether it rests on a prediction, so that a rule of class N may not heed it.
+        blank: Value at the beginning of an episode.
     """
 
     name: str
@@ -49,9 +49,9 @@ class Array:
     """One array of the state.
 
     Attributes:
-        axes: a letter an axis, see `state.view.View`.
-        dtype: of a cell.
-        fields: of the record that a cell holds; a single one for a plain array.
+        axes: A letter an axis, see `state.view.View`.
+        dtype: Of a cell.
+        fields: Of the record that a cell holds; a single one for a plain array.
     """
 
     axes: str
@@ -66,7 +66,7 @@ def record(*fields: Field) -> np.dtype:
     """Declare a record.
 
     Args:
-        *fields: in the order in which they lie in memory.
+        *fields: In the order in which they lie in memory.
 
     Returns:
         Its structured dtype; `fields_of` finds the declaration again.
@@ -100,7 +100,7 @@ def arrays_of(part: type) -> dict[str, Array]:
     """Arrays of a part of the state, by name.
 
     Args:
-        part: a NamedTuple whose fields are ``Annotated[np.ndarray, of(...)]``; fields that are parts themselves are
+        part: A NamedTuple whose fields are ``Annotated[np.ndarray, of(...)]``; fields that are parts themselves are
             left out.
 
     Returns:

@@ -22,13 +22,13 @@ def load_family(name_or_path: str) -> FamilySpec | MachineFamilySpec:
     """Read a workload family.
 
     Args:
-        name_or_path: a name of ``configs/workloads``, or a YAML file.
+        name_or_path: A name of ``configs/workloads``, or a YAML file.
 
     Returns:
         The family.
 
     Raises:
-        MaestroError: there is no such file, a key is unknown or a value bad.
+        MaestroError: There is no such file, a key is unknown or a value bad.
     """
     path = find_config("workloads", name_or_path, "workload.family")
     content = read_yaml(path)
@@ -40,7 +40,7 @@ def deployments_of(config: ScenarioConfig) -> Deployments:
     """Gather the deployments of a scenario.
 
     Args:
-        config: the scenario.
+        config: The scenario.
 
     Returns:
         What a workload must know of them.
@@ -60,15 +60,15 @@ def build_workload(workload: WorkloadConfig, deployments: Deployments, num_clust
     """Build what a configuration asks for.
 
     Args:
-        workload: the scenario's ``workload`` section.
-        deployments: what can be asked for.
-        num_clusters: clusters of the fleet, over which tenants are spread.
+        workload: The scenario's ``workload`` section.
+        deployments: What can be asked for.
+        num_clusters: Clusters of the fleet, over which tenants are spread.
 
     Returns:
         The workload of a family, of several, of a trace or of single requests.
 
     Raises:
-        MaestroError: the family or trace cannot be read or does not fit the deployments.
+        MaestroError: The family or trace cannot be read or does not fit the deployments.
     """
     arrivals = build_arrivals(workload.arrivals)
     if workload.family is not None:
@@ -115,12 +115,12 @@ def scenario_workload(config: ScenarioConfig) -> Workload:
     """Build the workload of a scenario.
 
     Args:
-        config: the scenario.
+        config: The scenario.
 
     Returns:
         Its workload.
 
     Raises:
-        MaestroError: as ``build_workload``.
+        MaestroError: As ``build_workload``.
     """
     return build_workload(config.workload, deployments_of(config), len(config.fleet.clusters))

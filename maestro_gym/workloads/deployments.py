@@ -25,16 +25,16 @@ def make_deployments(
     """Gather what a scenario says of its deployments.
 
     Args:
-        names: names, in order of their ids.
-        popularity: relative share of the calls, positive.
-        size_classes: names of ``SIZE_CLASSES``.
-        max_model_len: longest context served [tokens].
+        names: Names, in order of their ids.
+        popularity: Relative share of the calls, positive.
+        size_classes: Names of ``SIZE_CLASSES``.
+        max_model_len: Longest context served [tokens].
 
     Returns:
         The deployments.
 
     Raises:
-        MaestroError: there is none, or a popularity or size class is bad.
+        MaestroError: There is none, or a popularity or size class is bad.
     """
     shares = np.asarray(popularity, np.float64)
     if not names or not np.all(np.isfinite(shares)) or np.any(shares <= 0):
@@ -55,8 +55,8 @@ def match_popularity(size_shares: np.ndarray, deployments: Deployments, decay: f
 
     Args:
         size_shares: float64, shape (sizes,): share of the stages whose role prefers a size.
-        deployments: the deployments.
-        decay: in (0, 1].
+        deployments: The deployments.
+        decay: In (0, 1].
 
     Returns:
         float64, shape (sizes, num_models), rows sum to 1.

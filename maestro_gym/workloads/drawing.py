@@ -34,10 +34,10 @@ class Drawer(Protocol):
     """A compiled family that draws workflows.
 
     Attributes:
-        application_names: by ``workflows.application``.
+        application_names: By ``workflows.application``.
         role_names: "application.role", by ``stages.role``.
         role_sizes: int64, shape (num_roles,): index into ``SIZE_CLASSES``.
-        sample_workflows: how many make good statistics.
+        sample_workflows: How many make good statistics.
     """
 
     application_names: tuple[str, ...]
@@ -57,12 +57,12 @@ class Drawer(Protocol):
         """Draw workflows.
 
         Args:
-            key: the episode's key.
+            key: The episode's key.
             arrivals_s: float64, shape (num_workflows,), ascending.
             choice: float64, shape (sizes, num_models): how roles of each size choose a deployment.
-            deployments: what can be asked for.
-            num_clusters: tenants are spread over so many ingress clusters.
-            time_scale: multiplies deadlines, TTFT limits and gaps.
+            deployments: What can be asked for.
+            num_clusters: Tenants are spread over so many ingress clusters.
+            time_scale: Multiplies deadlines, TTFT limits and gaps.
 
         Returns:
             The workflows.
@@ -77,7 +77,7 @@ class StepDrawer:
         """Compile a family.
 
         Args:
-            spec: its content.
+            spec: Its content.
         """
         self._tables = compile_family(spec)
         self.application_names = self._tables.application_names
@@ -133,7 +133,7 @@ class MachineDrawer:
         """Compile a family.
 
         Args:
-            spec: its content.
+            spec: Its content.
         """
         self._tables = compile_machines(spec)
         self.application_names = self._tables.application_names

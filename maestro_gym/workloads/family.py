@@ -24,10 +24,10 @@ class FamilyWorkload:
     """Episodes of a workload family.
 
     Attributes:
-        name: the family's name.
-        application_names: names, by ``workflows.application``.
+        name: The family's name.
+        application_names: Names, by ``workflows.application``.
         role_names: "application.role", by ``stages.role``.
-        tenant_names: names, by ``workflows.tenant``.
+        tenant_names: Names, by ``workflows.tenant``.
         choice: float64, shape (sizes, num_models): how roles of each size choose a deployment.
     """
 
@@ -44,12 +44,12 @@ class FamilyWorkload:
         """Prepare a family for a set of deployments.
 
         Args:
-            name: the family's name.
-            spec: its content.
-            deployments: what can be asked for.
-            num_clusters: tenants are spread over so many ingress clusters.
-            arrivals: the process by which workflows arrive.
-            time_scale: multiplies deadlines, TTFT limits and tool gaps.
+            name: The family's name.
+            spec: Its content.
+            deployments: What can be asked for.
+            num_clusters: Tenants are spread over so many ingress clusters.
+            arrivals: The process by which workflows arrive.
+            time_scale: Multiplies deadlines, TTFT limits and tool gaps.
         """
         self.name = name
         self._drawer: Drawer = StepDrawer(spec) if isinstance(spec, FamilySpec) else MachineDrawer(spec)
@@ -78,7 +78,7 @@ class FamilyWorkload:
         """Make an episode of workflows that arrive at given times.
 
         Args:
-            key: of ``episode_key``.
+            key: Of ``episode_key``.
             arrivals_s: float64, shape (num_workflows,), ascending.
             service: SERVICE, shape (num_models,).
 

@@ -63,8 +63,8 @@ def fit_quantiles(sample: np.ndarray, tolerance: float = 0.005) -> QuantileLaw:
     """Keep the quantiles of a sample, without those that linear interpolation gives back.
 
     Args:
-        sample: shape (n,), n at least 1.
-        tolerance: how far an interpolated value may lie from a quantile that is left out, relative to it;
+        sample: Shape (n,), n at least 1.
+        tolerance: How far an interpolated value may lie from a quantile that is left out, relative to it;
             half a unit always may.
 
     Returns:
@@ -106,7 +106,7 @@ class LawTables:
         """Take a law in.
 
         Args:
-            law: the law; None: there is none.
+            law: The law; None: there is none.
 
         Returns:
             Its row, -1 for none.
@@ -138,8 +138,8 @@ def draw_law(laws: np.ndarray, levels: np.ndarray, values: np.ndarray, row: int,
         laws: LAW_ROW records.
         levels: float64, of all tables of quantiles.
         values: float64, likewise.
-        row: the law; below 0: the draw is 0.
-        score: the standard normal score.
+        row: The law; below 0: the draw is 0.
+        score: The standard normal score.
 
     Returns:
         The draw.
@@ -168,8 +168,8 @@ def law_quantile(law: AnyLaw, level: Sequence[float] | np.ndarray) -> np.ndarray
     """Return quantiles of a law.
 
     Args:
-        law: the law.
-        level: levels in (0, 1).
+        law: The law.
+        level: Levels in (0, 1).
 
     Returns:
         float64, shape (levels,).

@@ -24,8 +24,8 @@ class MixtureWorkload:
     Every part draws from a key of its own, so that another part's share does not change its lengths.
 
     Attributes:
-        name: names of the parts, joined by +.
-        notes: of the parts.
+        name: Names of the parts, joined by +.
+        notes: Of the parts.
         application_names: "part.application", by ``workflows.application``.
         role_names: "part.application.role", by ``stages.role``.
         tenant_names: "part/tenant", by ``workflows.tenant``.
@@ -35,8 +35,8 @@ class MixtureWorkload:
         """Put parts together.
 
         Args:
-            parts: the parts, at least one.
-            num_clusters: tenants are spread over so many ingress clusters.
+            parts: The parts, at least one.
+            num_clusters: Tenants are spread over so many ingress clusters.
         """
         self._parts = parts
         total = sum(part.share for part in parts)

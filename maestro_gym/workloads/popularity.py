@@ -33,13 +33,13 @@ def load_popularity(name_or_path: str) -> PopularitySpec:
     """Read a popularity file.
 
     Args:
-        name_or_path: a name of configs/popularity, or a YAML file.
+        name_or_path: A name of configs/popularity, or a YAML file.
 
     Returns:
         Its content.
 
     Raises:
-        MaestroError: there is no such file, a key is unknown or a value bad.
+        MaestroError: There is no such file, a key is unknown or a value bad.
     """
     path = find_config("popularity", name_or_path, "workload.popularity")
     spec = validated(PopularitySpec, read_yaml(path), lambda _: str(path))
@@ -52,8 +52,8 @@ def shares_of(spec: PopularitySpec, num_models: int) -> list[float]:
     """Give every rank its share.
 
     Args:
-        spec: shares of the ranks that were seen.
-        num_models: ranks wanted. Ranks beyond those seen go on falling as a power law of the last half does.
+        spec: Shares of the ranks that were seen.
+        num_models: Ranks wanted. Ranks beyond those seen go on falling as a power law of the last half does.
 
     Returns:
         Relative shares, the most popular first.
@@ -72,16 +72,16 @@ def fit_popularity(path: Path, *, name: str, date: str, command: str) -> Popular
     """Count the shares of models by rank.
 
     Args:
-        path: requests, as published; column ``checkpoint_model_version_id``.
-        name: of the file.
-        date: of the fit.
-        command: what was run.
+        path: Requests, as published; column ``checkpoint_model_version_id``.
+        name: Of the file.
+        date: Of the fit.
+        command: What was run.
 
     Returns:
         What was fitted.
 
     Raises:
-        MaestroError: the file is bad.
+        MaestroError: The file is bad.
     """
     frame = open_table(path)
     require_columns(frame, (COLUMN,), str(path), "GenTD26 requests")

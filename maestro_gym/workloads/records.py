@@ -11,8 +11,8 @@ def unit_service(num_models: int, max_model_len: int = 1 << 20) -> np.ndarray:
     """Return a SERVICE table for statistics that need no times: every coefficient zero.
 
     Args:
-        num_models: deployments.
-        max_model_len: their longest context [tokens].
+        num_models: Deployments.
+        max_model_len: Their longest context [tokens].
 
     Returns:
         SERVICE, shape (num_models,).

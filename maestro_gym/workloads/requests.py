@@ -52,9 +52,9 @@ def request_episode(requests: Requests, deadline_s: float, ttft_limit_s: float, 
     """Lay requests out as an episode of interactive workflows of one call.
 
     Args:
-        requests: what arrives.
-        deadline_s: after the arrival.
-        ttft_limit_s: of every request.
+        requests: What arrives.
+        deadline_s: After the arrival.
+        ttft_limit_s: Of every request.
         service: SERVICE, shape (num_models,).
 
     Returns:
@@ -81,10 +81,10 @@ class RequestsWorkload:
 
     Attributes:
         name: ``requests``.
-        application_names: one.
-        role_names: one.
-        tenant_names: one.
-        notes: empty.
+        application_names: One.
+        role_names: One.
+        tenant_names: One.
+        notes: Empty.
     """
 
     name: str = "requests"
@@ -104,13 +104,13 @@ class RequestsWorkload:
         """Prepare requests for a set of deployments.
 
         Args:
-            spec: their laws.
-            deployments: what can be asked for; each is asked for by its popularity.
-            arrivals: the process by which requests arrive.
-            time_scale: multiplies deadline and TTFT limit.
+            spec: Their laws.
+            deployments: What can be asked for; each is asked for by its popularity.
+            arrivals: The process by which requests arrive.
+            time_scale: Multiplies deadline and TTFT limit.
 
         Raises:
-            MaestroError: a typical request is above a deployment's context, or a length below one token.
+            MaestroError: A typical request is above a deployment's context, or a length below one token.
         """
         self._spec, self._deployments, self._arrivals, self._time_scale = spec, deployments, arrivals, time_scale
         for name, law in (("prompt_tokens", spec.prompt_tokens), ("output_tokens", spec.output_tokens)):

@@ -27,11 +27,11 @@ class Workload(Protocol):
     """A maker of episodes.
 
     Attributes:
-        name: for tables and plots.
-        notes: sentences that the reader of a result should see, such as what a trace left out.
-        role_names: by ``stages.role``.
-        application_names: by ``workflows.application``.
-        tenant_names: by ``workflows.tenant``.
+        name: For tables and plots.
+        notes: Sentences that the reader of a result should see, such as what a trace left out.
+        role_names: By ``stages.role``.
+        application_names: By ``workflows.application``.
+        tenant_names: By ``workflows.tenant``.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Workload(Protocol):
         """Make one episode, its predictions zero.
 
         Args:
-            key: of ``episode_key``; the episode is a function of it and the other arguments.
-            rate_rps: workflows a second.
-            horizon_s: workflows arrive before it [s].
+            key: Of ``episode_key``; the episode is a function of it and the other arguments.
+            rate_rps: Workflows a second.
+            horizon_s: Workflows arrive before it [s].
             service: SERVICE, shape (num_models,): nominal speeds, for what truly remains.
-            split: train, validation or test: a trace keeps the workflows of the three apart.
+            split: ``train``, ``validation`` or ``test``: a trace keeps the workflows of the three apart.
 
         Returns:
             The episode.
@@ -69,7 +69,7 @@ class Workload(Protocol):
         """Return past workflows that predictors may learn from: of the training split, the same at every call.
 
         Args:
-            num_workflows: how many; a trace may have fewer.
+            num_workflows: How many; a trace may have fewer.
             service: SERVICE, shape (num_models,).
 
         Returns:
@@ -82,15 +82,15 @@ def episode_key(split: str, seed: int, index: int) -> int:
     """Return the key of an episode: no two of (split, seed, index) share one.
 
     Args:
-        split: train, validation or test.
-        seed: the environment's seed, in [0, 2**31).
-        index: which episode of that environment, in [0, 2**31).
+        split: ``train``, ``validation`` or ``test``.
+        seed: The environment's seed, in [0, 2**31).
+        index: Which episode of that environment, in [0, 2**31).
 
     Returns:
         An integer in [0, 2**62).
 
     Raises:
-        MaestroError: the split does not exist, or seed or index is out of range.
+        MaestroError: The split does not exist, or seed or index is out of range.
     """
     if split not in SPLITS:
         raise MaestroError(f"There is no split `{split}`; use one of {', '.join(SPLITS)}.")
@@ -104,8 +104,8 @@ def mix_of(episode: Episode, num_models: int) -> Mix:
     """Compute the statistics of an episode.
 
     Args:
-        episode: a large one.
-        num_models: deployments.
+        episode: A large one.
+        num_models: Deployments.
 
     Returns:
         Its mix.

@@ -65,13 +65,13 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, e
     """Node on which a stage may displace others: the one that loses the fewest stage-seconds.
 
     Args:
-        view: what a scheduler sees.
-        e: environment.
-        stage: a stage that no node is open to.
-        cluster: only nodes of this cluster; -1 for the whole fleet.
+        view: What a scheduler sees.
+        e: Environment.
+        stage: A stage that no node is open to.
+        cluster: Only nodes of this cluster; -1 for the whole fleet.
         gate: ``GATE_FLEET`` asks whether waiting has cost enough; ``GATE_CLUSTER`` does not, for a
             stage that was sent already; under other gates nobody is displaced.
-        expected: the answer of ``gates.is_expected``: nobody is displaced for a model that some node has.
+        expected: The answer of ``gates.is_expected``: nobody is displaced for a model that some node has.
 
     Returns:
         A node id, -1 when none may be disturbed.

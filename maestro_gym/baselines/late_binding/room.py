@@ -67,13 +67,13 @@ def gives_way(view: View, e: int, node: int, slot: int, stage: int, start_s: flo
     """Whether the engine of a slot may be displaced for a stage, once it is idle.
 
     Args:
-        view: what a scheduler sees.
-        e: environment.
-        node: the node.
-        slot: engine slot with a model.
-        stage: the stage that needs room.
-        start_s: its ``start_time_s``.
-        overdue: whether its patience is out.
+        view: What a scheduler sees.
+        e: Environment.
+        node: The node.
+        slot: Engine slot with a model.
+        stage: The stage that needs room.
+        start_s: Its ``start_time_s``.
+        overdue: Whether its patience is out.
     """
     engine = view.engines[e, node, slot]
     if not overdue and now_s(view, e) - float(engine.last_used_s) < start_s:

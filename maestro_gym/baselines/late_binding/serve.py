@@ -160,13 +160,13 @@ def serve_queue(
     """The next action of a node that shares its memory between models.
 
     Args:
-        view: what a scheduler sees.
-        oracle: the true future, empty but for oracle policies.
-        e: environment.
+        view: What a scheduler sees.
+        oracle: The true future, empty but for oracle policies.
+        e: Environment.
         band: Of a stage, handed over by ``scheduling.rules.as_band``.
         key: Of a stage, handed over by ``scheduling.rules.as_key``.
-        level: reservation level of admissions.
-        head_of_line: whether only the first stage of each engine's queue may be admitted, as in vLLM.
+        level: Reservation level of admissions.
+        head_of_line: Whether only the first stage of each engine's queue may be admitted, as in vLLM.
 
     Returns:
         A node action code.

@@ -93,13 +93,13 @@ def fittest_node(
     clipped, falls to the raw sum of seconds, then to the lower id.
 
     Args:
-        view: what a scheduler sees.
-        e: environment.
-        stage: the stage to place.
-        cluster: only nodes of this cluster; -1 for the whole fleet.
-        gate: one of ``gates.GATE_*``.
+        view: What a scheduler sees.
+        e: Environment.
+        stage: The stage to place.
+        cluster: Only nodes of this cluster; -1 for the whole fleet.
+        gate: One of ``gates.GATE_*``.
         normalise: False adds the raw terms.
-        scale: a ``FitnessScale`` as a plain tuple.
+        scale: A ``FitnessScale`` as a plain tuple.
 
     Returns:
         A node id, -1 when no node is open.

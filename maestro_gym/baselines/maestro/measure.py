@@ -45,8 +45,8 @@ def measure_scale(scenario: Scenario, episodes: int = 3) -> FitnessScale:
     """Percentiles of the terms over all nodes that could take the routed stages.
 
     Args:
-        scenario: fleet and workload, at the contention that the scale is frozen at.
-        episodes: validation episodes, of seeds 0, 1, ...
+        scenario: Fleet and workload, at the contention that the scale is frozen at.
+        episodes: Validation episodes, of seeds 0, 1, ...
 
     Returns:
         5th and 95th percentiles of A, T_ready and C_deg, seconds.

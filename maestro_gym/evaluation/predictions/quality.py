@@ -23,7 +23,7 @@ class PredictionMetric(NamedTuple):
 
     Attributes:
         unit: Of its value.
-        better: higher, lower or neither.
+        better: ``higher``, ``lower`` or ``neither``.
         formula: What it is, in one line.
     """
 

@@ -31,11 +31,11 @@ class Description:
     """What is told of a workload.
 
     Attributes:
-        name: of the workload.
-        title: heading of the plot.
-        tables: rows by title.
-        notes: sentences below the tables.
-        samples: numbers by name, for the plot.
+        name: Of the workload.
+        title: Heading of the plot.
+        tables: Rows by title.
+        notes: Sentences below the tables.
+        samples: Numbers by name, for the plot.
     """
 
     name: str
@@ -49,15 +49,15 @@ def describe_workload(name: str, traces: Sequence[Path], format_name: str = "aut
     """Describe a workload.
 
     Args:
-        name: a family of configs/workloads, a YAML file, or a trace file.
-        traces: traces that a family is held against; may be empty.
-        format_name: format of the traces.
+        name: A family of configs/workloads, a YAML file, or a trace file.
+        traces: Traces that a family is held against; may be empty.
+        format_name: Format of the traces.
 
     Returns:
         What is told.
 
     Raises:
-        MaestroError: a file is bad, or the traces have none of the family's applications.
+        MaestroError: A file is bad, or the traces have none of the family's applications.
     """
     if Path(name).suffix.lower() in SUFFIXES:
         return _trace_alone(read_traces([Path(name)], format_name)[0])
@@ -127,7 +127,7 @@ def markdown(found: Description) -> str:
     """Write the tables of a comparison with traces as Markdown.
 
     Args:
-        found: what is told.
+        found: What is told.
 
     Returns:
         The text.
@@ -170,11 +170,11 @@ def update_page(found: Description, page: Path) -> None:
     """Put the tables into a page of the documentation, between the two marks of the family.
 
     Args:
-        found: what is told.
+        found: What is told.
         page: Markdown file.
 
     Raises:
-        MaestroError: the file or a mark is missing.
+        MaestroError: The file or a mark is missing.
     """
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     first, last = (f"<!-- {word} {found.name} -->" for word in ("begin", "end"))

@@ -38,8 +38,8 @@ class Sample:
 
     Attributes:
         values: float64 by quantity of ``QUANTITIES``.
-        reuse: share of the prompt tokens that an earlier call of the same prefix group held.
-        role_calls: calls of a role in a workflow, float64, shape (workflows,), by role.
+        reuse: Share of the prompt tokens that an earlier call of the same prefix group held.
+        role_calls: Calls of a role in a workflow, float64, shape (workflows,), by role.
     """
 
     values: dict[str, np.ndarray]
@@ -51,9 +51,9 @@ def sample_episode(episode: Episode, role_names: tuple[str, ...], application: i
     """Take an episode's numbers.
 
     Args:
-        episode: the episode.
-        role_names: by ``stages.role``.
-        application: only this one; None: all.
+        episode: The episode.
+        role_names: By ``stages.role``.
+        application: Only this one; None: all.
 
     Returns:
         The numbers.
@@ -84,8 +84,8 @@ def sample_trace(trace: Trace, application: str | None = None) -> Sample:
     """Take a trace's numbers.
 
     Args:
-        trace: the trace.
-        application: only this one; None: all.
+        trace: The trace.
+        application: Only this one; None: all.
 
     Returns:
         The numbers.
@@ -98,9 +98,9 @@ def sample_family(name: str, spec: FamilySpec | MachineFamilySpec, rate_rps: flo
     """Draw a large sample of a family for one deployment whose context has no end.
 
     Args:
-        name: the family's name.
-        spec: its content.
-        rate_rps: rate of its workflows, on which it depends which conversation one continues.
+        name: The family's name.
+        spec: Its content.
+        rate_rps: Rate of its workflows, on which it depends which conversation one continues.
 
     Returns:
         The numbers of all, and those by application; roles without the name of their application.
@@ -135,9 +135,9 @@ def match_rows(application: str, family: Sample, trace: Sample) -> list[Row]:
     W1 the Wasserstein distance, in units of the quantity and relative to the trace's mean.
 
     Args:
-        application: name for the rows.
-        family: numbers of the family.
-        trace: numbers of the trace.
+        application: Name for the rows.
+        family: Numbers of the family.
+        trace: Numbers of the trace.
 
     Returns:
         A row a quantity.
@@ -166,8 +166,8 @@ def summary_rows(application: str, sample: Sample) -> list[Row]:
     """Describe the numbers of one workload.
 
     Args:
-        application: name for the rows.
-        sample: its numbers.
+        application: Name for the rows.
+        sample: Its numbers.
 
     Returns:
         A row a quantity.
@@ -189,10 +189,10 @@ def role_rows(application: str, family: Sample, trace: Sample, other: str) -> li
     """Compare how often roles are called in a workflow, which loops decide.
 
     Args:
-        application: name for the rows.
-        family: numbers of the family.
-        trace: numbers of the trace.
-        other: the family's role that rare ones were put into.
+        application: Name for the rows.
+        family: Numbers of the family.
+        trace: Numbers of the trace.
+        other: The family's role that rare ones were put into.
 
     Returns:
         A row a role, the most frequent first.

@@ -21,8 +21,8 @@ def draw_match(title: str, samples: dict[str, Sample], path: Path) -> None:
     """Draw the four distributions of one or two workloads.
 
     Args:
-        title: heading.
-        samples: numbers by name; the first is drawn as an area, the second as a line.
+        title: Heading.
+        samples: Numbers by name; the first is drawn as an area, the second as a line.
         path: PNG file to write; its folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

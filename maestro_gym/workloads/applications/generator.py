@@ -84,7 +84,7 @@ def generate(
     """Fill the records of an episode.
 
     Args:
-        key: the episode's key.
+        key: The episode's key.
         arrivals_s: float64, shape (num_workflows,), ascending.
         applications: APPLICATION records.
         roles: ROLE records.
@@ -93,9 +93,9 @@ def generate(
         tenant_cdf: float64, shape (num_tenants,).
         deployment_cdf: float64, shape (sizes, num_models): by size that a role prefers.
         max_model_len: int64, shape (num_models,).
-        num_sys_groups: prefix groups of system prompts; groups of contexts come after them.
-        num_clusters: tenants enter the fleet at cluster ``tenant % num_clusters``.
-        time_scale: multiplies deadlines, TTFT limits and tool gaps.
+        num_sys_groups: Prefix groups of system prompts; groups of contexts come after them.
+        num_clusters: Tenants enter the fleet at cluster ``tenant % num_clusters``.
+        time_scale: Multiplies deadlines, TTFT limits and tool gaps.
         workflows: WORKFLOW, shape (num_workflows,), written.
         stages: STAGE, long enough, zeroed, written.
         hidden: STAGE_HIDDEN, likewise.

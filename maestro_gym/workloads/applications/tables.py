@@ -162,13 +162,13 @@ def compile_family(spec: FamilySpec) -> FamilyTables:
     """Lay a family out as arrays.
 
     Args:
-        spec: the family.
+        spec: The family.
 
     Returns:
         Its tables.
 
     Raises:
-        MaestroError: an application has more loops or stages than the generator can hold.
+        MaestroError: An application has more loops or stages than the generator can hold.
     """
     applications, roles, rows, role_names = [], [], [], []
     num_groups = 0

@@ -50,14 +50,14 @@ def load_arrivals(name_or_path: str, place: str) -> ArrivalFileSpec:
     """Read an arrival file.
 
     Args:
-        name_or_path: a name of configs/arrivals, or a YAML file.
-        place: where the name was written, for the error.
+        name_or_path: A name of configs/arrivals, or a YAML file.
+        place: Where the name was written, for the error.
 
     Returns:
         Its content.
 
     Raises:
-        MaestroError: there is no such file, a key is unknown or a value bad.
+        MaestroError: There is no such file, a key is unknown or a value bad.
     """
     path = find_config("arrivals", name_or_path, place)
     return validated(ArrivalFileSpec, read_yaml(path), lambda _: str(path))
@@ -70,16 +70,16 @@ def fit_arrivals(paths: Sequence[Path], *, name: str, date: str, command: str) -
     The profile is the mean rate by hour of the day, over all clients and days.
 
     Args:
-        paths: arrival windows, as published; columns ``COLUMNS``.
-        name: of the file.
-        date: of the fit.
-        command: what was run.
+        paths: Arrival windows, as published; columns ``COLUMNS``.
+        name: Of the file.
+        date: Of the fit.
+        command: What was run.
 
     Returns:
         What was fitted.
 
     Raises:
-        MaestroError: a file is bad.
+        MaestroError: A file is bad.
     """
     frames = [_read(path) for path in paths]
     windows = pd.concat(frames, ignore_index=True)

@@ -25,13 +25,13 @@ def build_arrivals(config: ArrivalsConfig) -> ArrivalProcess:
     """Build the process that a configuration asks for.
 
     Args:
-        config: the section ``arrivals``.
+        config: The section ``arrivals``.
 
     Returns:
         The process.
 
     Raises:
-        MaestroError: a file it names cannot be read, or a trace has no times to replay.
+        MaestroError: A file it names cannot be read, or a trace has no times to replay.
     """
     if config.process == "mmpp":
         return MarkovModulated(config.burst_rate, config.burst_share, config.burst_s)

@@ -29,9 +29,9 @@ class ArrivalProcess(Protocol):
         """Draw arrival times.
 
         Args:
-            key: the episode's key.
-            rate_rps: mean arrivals a second over a long time, above 0.
-            horizon_s: arrivals come before this time [s].
+            key: The episode's key.
+            rate_rps: Mean arrivals a second over a long time, above 0.
+            horizon_s: Arrivals come before this time [s].
 
         Returns:
             float64, shape (arrivals,), ascending, from 0.
@@ -100,10 +100,10 @@ def renewal_times_s(key: int, rate_rps: float, horizon_s: float, cv: float = 1.0
     Gap i depends on (key, i) alone, so a longer horizon only adds arrivals.
 
     Args:
-        key: the episode's key.
-        rate_rps: mean arrivals a second, above 0.
-        horizon_s: arrivals come before this time [s].
-        cv: coefficient of variation of the gaps; the gamma shape is 1 / cv^2.
+        key: The episode's key.
+        rate_rps: Mean arrivals a second, above 0.
+        horizon_s: Arrivals come before this time [s].
+        cv: Coefficient of variation of the gaps; the gamma shape is 1 / cv^2.
 
     Returns:
         float64, shape (arrivals,), ascending.
@@ -116,7 +116,7 @@ class Renewal:
     """A renewal process with gamma gaps.
 
     Attributes:
-        cv: coefficient of variation of the gaps; 1 is Poisson.
+        cv: Coefficient of variation of the gaps; 1 is Poisson.
     """
 
     cv: float = 1.0
@@ -147,9 +147,9 @@ class MarkovModulated:
     """A Poisson process whose rate jumps between quiet and burst (MMPP with two states).
 
     Attributes:
-        burst_rate: rate in a burst, relative to the mean.
-        burst_share: share of the time in bursts; burst_rate * burst_share is at most 1.
-        burst_s: mean length of a burst [s], exponentially distributed, as are quiet times.
+        burst_rate: Rate in a burst, relative to the mean.
+        burst_share: Share of the time in bursts; burst_rate * burst_share is at most 1.
+        burst_s: Mean length of a burst [s], exponentially distributed, as are quiet times.
     """
 
     burst_rate: float
@@ -175,10 +175,10 @@ class Diurnal:
     """A renewal process whose rate follows a profile of the day.
 
     Attributes:
-        profile: relative rates of equal parts of the period, not all 0.
-        period_s: length of the day [s].
-        phase_s: time of the day at which an episode begins [s]; None: drawn by the episode's key.
-        cv: coefficient of variation of the gaps on the clock of the profile.
+        profile: Relative rates of equal parts of the period, not all 0.
+        period_s: Length of the day [s].
+        phase_s: Time of the day at which an episode begins [s]; None: drawn by the episode's key.
+        cv: Coefficient of variation of the gaps on the clock of the profile.
     """
 
     profile: tuple[float, ...]
@@ -213,7 +213,7 @@ class Clients:
     """Clients side by side, each a renewal process with a rate and a burstiness of its own (ServeGen).
 
     Attributes:
-        clients: the clients.
+        clients: The clients.
     """
 
     clients: tuple[Client, ...]
@@ -255,9 +255,9 @@ def stretched(recorded_s: np.ndarray, draw: float, rate_rps: float, horizon_s: f
 
     Args:
         recorded_s: float64, shape (n,), n at least 2, ascending, not all equal.
-        draw: in [0, 1): where to begin.
-        rate_rps: mean arrivals a second.
-        horizon_s: arrivals come before this time [s].
+        draw: In [0, 1): where to begin.
+        rate_rps: Mean arrivals a second.
+        horizon_s: Arrivals come before this time [s].
 
     Returns:
         Places, int64 (arrivals,), n more with every round, and times, float64 (arrivals,).
@@ -280,7 +280,7 @@ def weibull_shape(cv: float) -> float:
     CV^2 = Gamma(1 + 2/k) / Gamma(1 + 1/k)^2 - 1, which falls with k.
 
     Args:
-        cv: above 0.
+        cv: Above 0.
 
     Returns:
         The shape, in [0.05, 50].

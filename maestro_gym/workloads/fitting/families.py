@@ -29,13 +29,13 @@ def trace_paths(given: Sequence[Path]) -> list[Path]:
     """List trace files.
 
     Args:
-        given: files, and folders, of which every file that may be a trace is taken.
+        given: Files, and folders, of which every file that may be a trace is taken.
 
     Returns:
         Files.
 
     Raises:
-        MaestroError: a path does not exist, or a folder holds no such file.
+        MaestroError: A path does not exist, or a folder holds no such file.
     """
     found: list[Path] = []
     for path in given:
@@ -57,14 +57,14 @@ def read_traces(given: Sequence[Path], format_name: str = "auto") -> list[ReadTr
     """Read trace files.
 
     Args:
-        given: files and folders.
-        format_name: a name of ``FORMATS``, or auto.
+        given: Files and folders.
+        format_name: A name of ``FORMATS``, or auto.
 
     Returns:
         The traces.
 
     Raises:
-        MaestroError: a file is bad.
+        MaestroError: A file is bad.
     """
     traces = []
     for path in trace_paths(given):
@@ -95,18 +95,18 @@ def fit_family(
     """Fit a family to traces.
 
     Args:
-        name: the family's name.
-        traces: what to fit to; every application becomes a machine.
-        options: choices that traces do not make.
-        command: what was run.
-        description: for the file; None: one is made.
-        origin: where the traces were published, in place of what is known of their formats.
+        name: The family's name.
+        traces: What to fit to; every application becomes a machine.
+        options: Choices that traces do not make.
+        command: What was run.
+        description: For the file; None: one is made.
+        origin: Where the traces were published, in place of what is known of their formats.
 
     Returns:
         The family.
 
     Raises:
-        MaestroError: nothing can be fitted.
+        MaestroError: Nothing can be fitted.
     """
     machines: dict[str, MachineSpec] = {}
     records = []

@@ -15,11 +15,11 @@ def write_fitted(spec: BaseModel, path: Path) -> None:
     """Write a fitted configuration.
 
     Args:
-        spec: what was fitted.
-        path: a .yaml file; its folder is made.
+        spec: What was fitted.
+        path: A .yaml file; its folder is made.
 
     Raises:
-        MaestroError: the file cannot be written.
+        MaestroError: The file cannot be written.
     """
     if path.suffix not in (".yaml", ".yml"):
         raise MaestroError(f"--out {path}: a fitted file is YAML; let its name end in .yaml.")

@@ -42,9 +42,9 @@ class FitOptions(NamedTuple):
     """Choices that a trace does not make.
 
     Attributes:
-        sizes: role, or its part before the slash -> size of deployment it prefers; ``*``: all others.
-        min_calls: roles, and tools of a role, with fewer calls are thrown together.
-        applications: applications to fit; empty: all.
+        sizes: Role, or its part before the slash -> size of deployment it prefers; ``*``: all others.
+        min_calls: Roles, and tools of a role, with fewer calls are thrown together.
+        applications: Applications to fit; empty: all.
     """
 
     sizes: Mapping[str, str] = {}
@@ -56,14 +56,14 @@ def fit_machines(trace: Trace, options: FitOptions) -> tuple[dict[str, MachineSp
     """Fit a machine to every application of a trace.
 
     Args:
-        trace: the trace.
-        options: what the trace does not say.
+        trace: The trace.
+        options: What the trace does not say.
 
     Returns:
         Machines by application, each with its number of workflows as share; workflows and calls fitted.
 
     Raises:
-        MaestroError: there is nothing to fit, or workflows run calls side by side, which a walk cannot.
+        MaestroError: There is nothing to fit, or workflows run calls side by side, which a walk cannot.
     """
     wanted = list(options.applications) or list(trace.application_names)
     for name in wanted:

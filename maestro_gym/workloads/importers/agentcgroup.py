@@ -45,8 +45,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     means that it was rewritten. Calls of sub-agents stand in line with the others.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.

@@ -23,15 +23,15 @@ def seconds_of(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
     """Read a column of dates and times as seconds after its earliest.
 
     Args:
-        frame: the table, with ``ROW``.
-        column: the column.
-        source: the file.
+        frame: The table, with ``ROW``.
+        column: The column.
+        source: The file.
 
     Returns:
         float64, shape (rows,).
 
     Raises:
-        MaestroError: a cell is no date and time.
+        MaestroError: A cell is no date and time.
     """
     raw = text(frame, column)
     stamps = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
@@ -47,8 +47,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Turn every request into a workflow of one call.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format; ``model`` is blank.

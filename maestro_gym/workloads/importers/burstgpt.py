@@ -26,14 +26,14 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     Requests with an empty response are the failures that the authors speak of: they are left out.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.
 
     Raises:
-        MaestroError: the tokens of a row do not add up, or no request has a response.
+        MaestroError: The tokens of a row do not add up, or no request has a response.
     """
     counted = {
         column: numbers(frame, column, source, low=0, whole=True)

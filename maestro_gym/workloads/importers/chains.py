@@ -10,9 +10,9 @@ def parents_in_line(frame: pd.DataFrame, session: str, index: str) -> list[str]:
     """Name every call's predecessor in its session.
 
     Args:
-        frame: calls, in order.
-        session: column of the session.
-        index: column of whole numbers that name a call in its session.
+        frame: Calls, in order.
+        session: Column of the session.
+        index: Column of whole numbers that name a call in its session.
 
     Returns:
         Text, blank for the first call of a session.
@@ -27,10 +27,10 @@ def held_before(frame: pd.DataFrame, context: str, prompt: str, output: str) -> 
     A prompt shorter than the one before means that the context was made afresh: nothing is reused.
 
     Args:
-        frame: calls, in order.
-        context: column of the context.
-        prompt: column of prompt tokens.
-        output: column of output tokens.
+        frame: Calls, in order.
+        context: Column of the context.
+        prompt: Column of prompt tokens.
+        output: Column of output tokens.
 
     Returns:
         float64, shape (calls,), at most the prompt.

@@ -38,8 +38,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     share, so there are no prefix groups: ChatDev builds every phase's prompt afresh.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.

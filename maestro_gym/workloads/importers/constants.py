@@ -12,7 +12,7 @@ def client_limit(output_tokens: np.ndarray) -> int:
     followed each call's own length would betray the length.
 
     Args:
-        output_tokens: shape (calls,).
+        output_tokens: Shape (calls,).
 
     Returns:
         Tokens, at least 512.

@@ -41,8 +41,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     prefix says.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.

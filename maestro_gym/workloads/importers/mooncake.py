@@ -32,8 +32,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     of a conversation are workflows of their own, because the user's next turn is an arrival.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format; ``model`` is blank.

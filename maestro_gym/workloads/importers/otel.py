@@ -62,14 +62,14 @@ def convert_otlp(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Take the spans out of the lines of the collector's file exporter, then ``convert`` them.
 
     Args:
-        frame: the table, with ``ROW``; its column ``resourceSpans`` holds what OTLP/JSON says.
-        source: the file.
+        frame: The table, with ``ROW``; its column ``resourceSpans`` holds what OTLP/JSON says.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.
 
     Raises:
-        MaestroError: as ``convert``.
+        MaestroError: As ``convert``.
     """
     spans = []
     for line, row in zip(frame["resourceSpans"], frame[ROW], strict=True):
@@ -101,14 +101,14 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     without token counts are left out.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.
 
     Raises:
-        MaestroError: a span lacks what is needed, or there is no model call.
+        MaestroError: A span lacks what is needed, or there is no model call.
     """
     spans = [_span(record, source) for record in frame.to_dict("records")]
     traces: dict[str, list[_Span]] = {}

@@ -21,14 +21,14 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     prompt that the group shares; needed with a group) and ``max_output_tokens`` may be absent. Rows need no order.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.
 
     Raises:
-        MaestroError: a cell is bad, or a prefix longer than its prompt.
+        MaestroError: A cell is bad, or a prefix longer than its prompt.
     """
     prompt = numbers(frame, "prompt_tokens", source, low=1, whole=True)
     output = numbers(frame, "output_tokens", source, low=1, whole=True)

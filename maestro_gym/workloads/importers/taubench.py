@@ -35,8 +35,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     The policy at its head is the same in all sessions: as much as the shortest first prompt, whole blocks.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.

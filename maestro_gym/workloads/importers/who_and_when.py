@@ -29,14 +29,14 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     is no tool. The prompt is the whole transcript so far.
 
     Args:
-        frame: the table, with ``ROW``.
-        source: the file.
+        frame: The table, with ``ROW``.
+        source: The file.
 
     Returns:
         A table of the workflow-trace format.
 
     Raises:
-        MaestroError: no step is an LLM call.
+        MaestroError: No step is an LLM call.
     """
     frame = frame.assign(
         session_id=text(frame, "session_id"),

@@ -51,8 +51,8 @@ def draw_calls(
     """Draw every workflow's application and its number of calls.
 
     Args:
-        key: the episode's key.
-        num_workflows: workflows.
+        key: The episode's key.
+        num_workflows: Workflows.
         application_cdf: float64, shape (num_applications,).
         machines: MACHINE records.
         calls_cdf: float64.
@@ -118,7 +118,7 @@ def generate_machines(
     """Fill the records of an episode.
 
     Args:
-        key: the episode's key.
+        key: The episode's key.
         arrivals_s: float64, shape (num_workflows,), ascending.
         applications: int64, shape (num_workflows,), of ``draw_calls``.
         calls: int64, shape (num_workflows,), of ``draw_calls``.
@@ -134,10 +134,10 @@ def generate_machines(
         tenant_cdf: float64, shape (num_tenants,).
         deployment_cdf: float64, shape (sizes, num_models): by size that a role prefers.
         max_model_len: int64, shape (num_models,).
-        num_sys_groups: prefix groups of system prompts; groups of contexts come after them.
-        num_threads: threads of all applications.
-        num_clusters: tenants enter the fleet at cluster ``tenant % num_clusters``.
-        time_scale: multiplies deadlines, TTFT limits and gaps.
+        num_sys_groups: Prefix groups of system prompts; groups of contexts come after them.
+        num_threads: Threads of all applications.
+        num_clusters: Tenants enter the fleet at cluster ``tenant % num_clusters``.
+        time_scale: Multiplies deadlines, TTFT limits and gaps.
         workflows: WORKFLOW, shape (num_workflows,), written.
         stages: STAGE, shape (sum of calls,), zeroed, written.
         hidden: STAGE_HIDDEN, likewise.

@@ -94,7 +94,7 @@ def transition_matrix(machine: MachineSpec) -> tuple[np.ndarray, np.ndarray, np.
     """Return a machine's chances as arrays.
 
     Args:
-        machine: the machine, N states.
+        machine: The machine, N states.
 
     Returns:
         Transitions, float64 (N, N); ends, float64 (N,): together the rows sum to 1; starts, float64 (N,).
@@ -121,7 +121,7 @@ def onward_table(moves: np.ndarray, ends: np.ndarray, most_calls: int) -> np.nda
     Args:
         moves: float64, shape (N, N).
         ends: float64, shape (N,).
-        most_calls: rows.
+        most_calls: Rows.
 
     Returns:
         float64, shape (most_calls, N).
@@ -195,13 +195,13 @@ def compile_machines(spec: MachineFamilySpec) -> MachineTables:
     """Lay a family of machines out as arrays.
 
     Args:
-        spec: the family.
+        spec: The family.
 
     Returns:
         Its tables.
 
     Raises:
-        MaestroError: a machine cannot end, or runs too many calls.
+        MaestroError: A machine cannot end, or runs too many calls.
     """
     laws = LawTables()
     machines, states, roles, role_names = [], [], [], []

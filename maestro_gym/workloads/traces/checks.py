@@ -19,9 +19,9 @@ def place(source: str, row: int, column: str) -> str:
     """Say where a mistake is.
 
     Args:
-        source: the file.
+        source: The file.
         row: 1 = first after the header.
-        column: the column.
+        column: The column.
 
     Returns:
         The beginning of an error message.
@@ -33,13 +33,13 @@ def require_columns(frame: pd.DataFrame, wanted: Iterable[str], source: str, wha
     """Refuse a table that lacks a column.
 
     Args:
-        frame: the table.
-        wanted: columns it must have.
-        source: the file.
-        what: name of the format.
+        frame: The table.
+        wanted: Columns it must have.
+        source: The file.
+        what: Name of the format.
 
     Raises:
-        MaestroError: a column is missing.
+        MaestroError: A column is missing.
     """
     present = [str(column) for column in frame.columns]
     for column in wanted:
@@ -65,18 +65,18 @@ def numbers(
     """Return a column as finite numbers.
 
     Args:
-        frame: the table, with ``ROW``.
-        column: the column.
-        source: the file.
-        low: smallest value allowed.
-        whole: whether only whole numbers are.
-        blank: what an empty cell stands for; None: an empty cell is a mistake.
+        frame: The table, with ``ROW``.
+        column: The column.
+        source: The file.
+        low: Smallest value allowed.
+        whole: Whether only whole numbers are.
+        blank: What an empty cell stands for; None: an empty cell is a mistake.
 
     Returns:
         float64, shape (rows,).
 
     Raises:
-        MaestroError: a cell holds something else.
+        MaestroError: A cell holds something else.
     """
     raw = text(frame, column)
     values = np.array(pd.to_numeric(raw, errors="coerce"), np.float64)

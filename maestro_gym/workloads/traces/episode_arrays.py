@@ -18,14 +18,14 @@ def build_trace(frame: pd.DataFrame, source: str) -> Trace:
     """Check a table of calls and lay it out as arrays.
 
     Args:
-        frame: the table, in the workflow-trace format, with ``ROW``.
-        source: the file, for messages.
+        frame: The table, in the workflow-trace format, with ``ROW``.
+        source: The file, for messages.
 
     Returns:
         The trace.
 
     Raises:
-        MaestroError: the table breaks a rule of the format.
+        MaestroError: The table breaks a rule of the format.
     """
     require_columns(frame, [name for name, column in COLUMNS.items() if column.required], source, "workflow-trace")
     _refuse_near_misses(frame, source)

@@ -31,10 +31,10 @@ class TraceFormat(NamedTuple):
     """A format that can be read.
 
     Attributes:
-        columns: columns that a file must have, by which it is recognised.
-        convert: turns its table into one of the workflow-trace format.
-        never: columns that it does not have, and a format that includes its columns does.
-        origin: where such files come from.
+        columns: Columns that a file must have, by which it is recognised.
+        convert: Turns its table into one of the workflow-trace format.
+        never: Columns that it does not have, and a format that includes its columns does.
+        origin: Where such files come from.
     """
 
     columns: tuple[str, ...]
@@ -72,14 +72,14 @@ def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
     """Read and check a trace file; see ``read_named``.
 
     Args:
-        path: a CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
-        format_name: a name of ``FORMATS``, or auto: recognised by the columns.
+        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
+        format_name: A name of ``FORMATS``, or auto: recognised by the columns.
 
     Returns:
         The trace.
 
     Raises:
-        MaestroError: the file cannot be read or breaks a rule of its format.
+        MaestroError: The file cannot be read or breaks a rule of its format.
     """
     return read_named(path, format_name)[0]
 
@@ -88,14 +88,14 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
     """Read and check a trace file, and say which format it has.
 
     Args:
-        path: a CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
-        format_name: a name of ``FORMATS``, or auto: recognised by the columns.
+        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
+        format_name: A name of ``FORMATS``, or auto: recognised by the columns.
 
     Returns:
         The trace, and a name of ``FORMATS``.
 
     Raises:
-        MaestroError: the file cannot be read or breaks a rule of its format.
+        MaestroError: The file cannot be read or breaks a rule of its format.
     """
     path = Path(path)
     frame = open_table(path)
@@ -115,13 +115,13 @@ def open_table(path: Path) -> pd.DataFrame:
     """Open a table.
 
     Args:
-        path: a CSV (as text), Parquet or JSON-lines file.
+        path: A CSV (as text), Parquet or JSON-lines file.
 
     Returns:
         The table, with ``ROW``.
 
     Raises:
-        MaestroError: the file cannot be read, or a column stands twice.
+        MaestroError: The file cannot be read, or a column stands twice.
     """
     if not path.is_file():
         raise MaestroError(f"workload.trace: the file `{path}` does not exist. Check the path.")

@@ -15,12 +15,12 @@ class Column:
     """One column of a workflow trace.
 
     Attributes:
-        kind: text; tokens and flag (whole numbers); seconds and positive (real numbers).
-        required: whether a file must have it.
-        per_workflow: whether all calls of a workflow must agree on it.
-        default: value where the file lacks the column.
-        low: smallest number allowed.
-        meaning: one line for the documentation.
+        kind: Text; tokens and flag (whole numbers); seconds and positive (real numbers).
+        required: Whether a file must have it.
+        per_workflow: Whether all calls of a workflow must agree on it.
+        default: Value where the file lacks the column.
+        low: Smallest number allowed.
+        meaning: One line for the documentation.
     """
 
     kind: ColumnKind

@@ -27,16 +27,16 @@ def map_models(trace: Trace, deployments: Deployments, model_map: Mapping[str, s
     """Translate the trace's model names.
 
     Args:
-        trace: the trace.
-        deployments: what can be asked for.
-        model_map: trace name -> deployment or ``BY_POPULARITY``; ``*`` stands for all other names, an empty
+        trace: The trace.
+        deployments: What can be asked for.
+        model_map: Trace name -> deployment or ``BY_POPULARITY``; ``*`` stands for all other names, an empty
             key for a blank name. A name that is a deployment's own needs no entry.
 
     Returns:
         int64, shape (num_stages,): deployment of every stage.
 
     Raises:
-        MaestroError: a name stays without deployment, or a target does not exist.
+        MaestroError: A name stays without deployment, or a target does not exist.
     """
     names = deployments.names
     for target in model_map.values():
@@ -79,15 +79,15 @@ def fit_lengths(trace: Trace, deployments: Deployments, overlong: str) -> tuple[
     ``drop`` takes the whole workflow out.
 
     Args:
-        trace: the trace, ``stages.model`` already a deployment.
-        deployments: what can be asked for.
-        overlong: error, clip or drop.
+        trace: The trace, ``stages.model`` already a deployment.
+        deployments: What can be asked for.
+        overlong: ``error``, ``clip`` or ``drop``.
 
     Returns:
         The trace that fits, and the number of calls (clip) or workflows (drop) it touched.
 
     Raises:
-        MaestroError: a call is too long under ``error``, or nothing is left under ``drop``.
+        MaestroError: A call is too long under ``error``, or nothing is left under ``drop``.
     """
     stages, hidden = trace.stages.copy(), trace.hidden.copy()
     limit = deployments.max_model_len[stages["model"]]
@@ -131,7 +131,7 @@ def take(trace: Trace, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     """Find the stages of chosen workflows, which may repeat.
 
     Args:
-        trace: the trace.
+        trace: The trace.
         chosen: int64, shape (n,), workflow ids.
 
     Returns:
@@ -148,7 +148,7 @@ def select(trace: Trace, chosen: np.ndarray) -> Trace:
     """Return a trace of some workflows, in the order given.
 
     Args:
-        trace: the trace.
+        trace: The trace.
         chosen: int64, shape (n,), workflow ids, which may repeat.
 
     Returns:

@@ -33,13 +33,13 @@ class TraceWorkload:
     round the block until the horizon; every round has context groups of its own.
 
     Attributes:
-        name: the file's name without its suffix.
-        trace: what is replayed, fitted to the deployments.
-        overlong_count: calls that were clipped, or workflows dropped, because they were too long.
-        notes: what the reader of a result should know.
-        application_names: names, by ``workflows.application``.
-        role_names: names, by ``stages.role``.
-        tenant_names: names, by ``workflows.tenant``.
+        name: The file's name without its suffix.
+        trace: What is replayed, fitted to the deployments.
+        overlong_count: Calls that were clipped, or workflows dropped, because they were too long.
+        notes: What the reader of a result should know.
+        application_names: Names, by ``workflows.application``.
+        role_names: Names, by ``stages.role``.
+        tenant_names: Names, by ``workflows.tenant``.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class TraceWorkload:
         """Read a trace and fit it to a set of deployments.
 
         Args:
-            path: the file.
-            deployments: what can be asked for.
-            format_name: a name of ``FORMATS``, or auto.
-            model_map: model name of the trace -> deployment; see ``map_models``.
-            arrivals: own, scaled or process.
-            process: what draws the times, if ``process``.
-            overlong: error, clip or drop; see ``fit_lengths``.
-            num_clusters: tenants are spread over so many ingress clusters.
-            time_scale: multiplies deadlines, TTFT limits and tool gaps.
+            path: The file.
+            deployments: What can be asked for.
+            format_name: A name of ``FORMATS``, or auto.
+            model_map: Model name of the trace -> deployment; see ``map_models``.
+            arrivals: ``own``, ``scaled`` or ``process``.
+            process: What draws the times, if ``process``.
+            overlong: ``error``, ``clip`` or ``drop``; see ``fit_lengths``.
+            num_clusters: Tenants are spread over so many ingress clusters.
+            time_scale: Multiplies deadlines, TTFT limits and tool gaps.
 
         Raises:
-            MaestroError: the file is bad or does not fit.
+            MaestroError: The file is bad or does not fit.
         """
         trace = read_trace(path, format_name)
         trace.stages["model"] = map_models(trace, deployments, model_map or {})
@@ -100,7 +100,7 @@ class TraceWorkload:
         """Return the workflows that a split owns.
 
         Args:
-            split: train, validation or test.
+            split: ``train``, ``validation`` or ``test``.
 
         Returns:
             Workflow ids of ``trace``; the three ranges are disjoint, none is empty.
@@ -185,7 +185,7 @@ def trace_episode(trace: Trace) -> Episode:
     """Lay a whole trace out as an episode, for statistics: nothing takes service time.
 
     Args:
-        trace: the trace, ``stages.model`` any index.
+        trace: The trace, ``stages.model`` any index.
 
     Returns:
         The episode.

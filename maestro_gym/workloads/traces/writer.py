@@ -18,9 +18,9 @@ def episode_table(episode: Episode, workload: Workload, model_names: Sequence[st
     """Lay an episode out in the workflow-trace format.
 
     Args:
-        episode: the episode.
-        workload: what made it; it knows the names.
-        model_names: deployments, by id.
+        episode: The episode.
+        workload: What made it; it knows the names.
+        model_names: Deployments, by id.
 
     Returns:
         One row a call.
@@ -61,7 +61,7 @@ def trace_table(trace: Trace) -> pd.DataFrame:
     """Lay a trace out in the workflow-trace format, workflows and calls numbered anew.
 
     Args:
-        trace: the trace.
+        trace: The trace.
 
     Returns:
         One row a call.
@@ -98,13 +98,13 @@ def write_trace(episode: Episode, workload: Workload, model_names: Sequence[str]
     """Write an episode as a workflow trace.
 
     Args:
-        episode: the episode.
-        workload: what made it.
-        model_names: deployments, by id.
-        path: a .csv or .parquet file.
+        episode: The episode.
+        workload: What made it.
+        model_names: Deployments, by id.
+        path: A .csv or .parquet file.
 
     Raises:
-        MaestroError: the suffix is another, or the file cannot be written.
+        MaestroError: The suffix is another, or the file cannot be written.
     """
     write_table(episode_table(episode, workload, model_names), path)
 
@@ -113,11 +113,11 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table of the workflow-trace format.
 
     Args:
-        table: one row a call.
-        path: a .csv or .parquet file.
+        table: One row a call.
+        path: A .csv or .parquet file.
 
     Raises:
-        MaestroError: the suffix is another, or the file cannot be written.
+        MaestroError: The suffix is another, or the file cannot be written.
     """
     path = Path(path)
     try:
