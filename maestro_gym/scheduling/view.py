@@ -9,6 +9,13 @@ from __future__ import annotations
 from maestro_gym.core.compile import njit
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
+
+@njit
+def wide(value: int) -> int:
+    """A narrow integer of a record as a plain one; compiled functions then need no second version for narrow ones."""
+    return int(value) + 0
+
+
 # --- the pending decision ---------------------------------------------------------------------
 
 
@@ -81,19 +88,19 @@ def cluster_of(view: View, node: int) -> int:
 @njit
 def model_of(view: View, e: int, stage: int) -> int:
     """Model that a stage asks for."""
-    return int(view.stages[e, stage].model)
+    return wide(view.stages[e, stage].model)
 
 
 @njit
 def workflow_of(view: View, e: int, stage: int) -> int:
     """Workflow of a stage."""
-    return int(view.stages[e, stage].workflow)
+    return wide(view.stages[e, stage].workflow)
 
 
 @njit
 def class_of(view: View, e: int, stage: int) -> int:
     """``INTERACTIVE`` or ``BATCH``."""
-    return int(view.stages[e, stage].cls)
+    return wide(view.stages[e, stage].cls)
 
 
 @njit
@@ -123,7 +130,7 @@ def remaining_s(view: View, e: int, stage: int) -> float:
 @njit
 def stages_done(view: View, e: int, stage: int) -> int:
     """Stages that the workflow of a stage has finished."""
-    return int(view.workflows[e, workflow_of(view, e, stage)].stages_done)
+    return wide(view.workflows[e, workflow_of(view, e, stage)].stages_done)
 
 
 # --- queues -----------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ def stages_done(view: View, e: int, stage: int) -> int:
 @njit
 def ready_stage(view: View, e: int, position: int) -> int:
     """Stage at a position of the global queue."""
-    return int(view.global_queue[e, position])
+    return wide(view.global_queue[e, position])
 
 
 @njit
@@ -144,7 +151,7 @@ def num_ready(view: View, e: int) -> int:
 @njit
 def queued_stage(view: View, e: int, node: int, position: int) -> int:
     """Stage at a position of a node's queue."""
-    return int(view.node_queue[e, node, position])
+    return wide(view.node_queue[e, node, position])
 
 
 @njit

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.node import pool_bytes
 from maestro_gym.envs.observation.scales import of_flag, of_share, of_time
+from maestro_gym.scheduling.view import model_of, queued_stage
 from maestro_gym.state import RESERVE_ADAPTIVE, RESERVE_MAX, RESERVE_PROMPT, RESERVE_Q90, View
 
 ACTION = Block("action", __name__)
@@ -72,8 +73,8 @@ def _idle(view: View, e: int, node: int, model: int, need: Need) -> float:
 def _oldest(view: View, e: int, node: int, model: int, need: Need) -> float:
     now_s, oldest_s = float(view.clock[e].now_s), 0.0
     for q in range(int(view.nodes[e, node].queue_len)):
-        stage = int(view.node_queue[e, node, q])
-        if int(view.stages[e, stage].model) == model:
+        stage = queued_stage(view, e, node, q)
+        if model_of(view, e, stage) == model:
             oldest_s = max(oldest_s, now_s - float(view.stages[e, stage].ready_s))
     return of_time(oldest_s)
 

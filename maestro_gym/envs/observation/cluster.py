@@ -12,6 +12,7 @@ from maestro_gym.envs.observation.scales import of_count, of_time
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.load_signals import queue_wait_s
+from maestro_gym.scheduling.view import model_of
 from maestro_gym.state import ENGINE_AWAKE, View
 
 CLUSTER = Block("cluster", __name__)
@@ -49,7 +50,7 @@ def find_goal(view: View, e: int, cluster: int, stage: int, predictions: bool) -
         predictions: Whether a node's start is T_ready + queue wait; it is T_ready and the number of waiting stages
             otherwise, which only ranks the nodes.
     """
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     nodes, open_nodes = 0.0, 0.0
     best, best_start_s = -1, math.inf
     for node in range(view.world.nodes.shape[0]):

@@ -21,7 +21,7 @@ from maestro_gym.envs.observation.node import NODE
 from maestro_gym.envs.observation.pair import PAIR
 from maestro_gym.envs.observation.stage import STAGE
 from maestro_gym.scheduling.actions import num_global_actions, num_node_actions
-from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.scheduling.tiers import AGENT_TIERS, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.state import World
 
 ABSENT = -1
@@ -77,12 +77,16 @@ class TierSpec:
 
 
 TIER_SPECS: dict[str, TierSpec] = {
-    "node": TierSpec("node", 1 << TIER_NODE, ("legal", "kind", "stage", "model", "pair", "action"), ("fleet", "node")),
-    "cluster": TierSpec("cluster", 1 << TIER_CLUSTER, ("legal", "node", "model", "pair"), ("fleet", "stage")),
-    "global": TierSpec("global", 1 << TIER_GLOBAL, ("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)),
+    "node": TierSpec(
+        "node", AGENT_TIERS["node"], ("legal", "kind", "stage", "model", "pair", "action"), ("fleet", "node")
+    ),
+    "cluster": TierSpec("cluster", AGENT_TIERS["cluster"], ("legal", "node", "model", "pair"), ("fleet", "stage")),
+    "global": TierSpec(
+        "global", AGENT_TIERS["global"], ("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)
+    ),
     "joint": TierSpec(
         "joint",
-        (1 << TIER_GLOBAL) | (1 << TIER_CLUSTER) | (1 << TIER_NODE),
+        AGENT_TIERS["joint"],
         ("legal", "kind", "stage", "node", "model", "pair", "cluster", "action"),
         ("fleet", "tier", "stage", "node"),
     ),

@@ -31,6 +31,7 @@ from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promot
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
 from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.scheduling.view import model_of, queued_stage
 from maestro_gym.state import NUM_RESERVE_LEVELS, RESERVE_MAX, RESERVE_PROMPT, Hidden, View
 
 
@@ -95,7 +96,7 @@ def _observe_cluster(
     place = layout[0]
     predictions = int(place.predictions) == 1
     stage, cluster = int(view.clock[e].stage), int(view.clock[e].cluster)
-    model = int(view.stages[e, stage].model)
+    model = model_of(view, e, stage)
     write_stage(view, e, stage, context, int(place.context_stage), predictions)
     action = int(place.rows_cluster)
     for node in range(view.world.nodes.shape[0]):
@@ -128,8 +129,8 @@ def _open_admits(
     node = int(view.clock[e].place)
     any_legal = False
     for q in range(int(view.nodes[e, node].queue_len)):
-        stage = int(view.node_queue[e, node, q])
-        model = int(view.stages[e, stage].model)
+        stage = queued_stage(view, e, node, q)
+        model = model_of(view, e, stage)
         for level in range(NUM_RESERVE_LEVELS):
             # The other levels rest on predicted lengths, and so would their legality.
             blind = level in (RESERVE_MAX, RESERVE_PROMPT)

@@ -14,6 +14,7 @@ from maestro_gym.baselines.orders.maestro import key as maestro_key
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.order import is_sooner
+from maestro_gym.scheduling.view import ready_stage
 from maestro_gym.state import Hidden, View
 
 NUM_ORDERS = 3
@@ -80,7 +81,7 @@ def fill_window(
     size = window.shape[0]
     by_maestro, by_deadline, by_age = 0, 0, 0
     for i in range(int(view.clock[e].global_len)):
-        stage = int(view.global_queue[e, i])
+        stage = ready_stage(view, e, i)
         deadline_s = deadline_key(view, nothing, e, stage)
         band, key = 0, 0.0
         if predictions:
