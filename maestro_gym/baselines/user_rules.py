@@ -1,4 +1,4 @@
-"""A rule of the user's own, from one Python file: ``my_rule.py:MyRule``."""
+"""A rule of the user's own, from one Python file: ``my_rule.py:RULE``."""
 
 from __future__ import annotations
 

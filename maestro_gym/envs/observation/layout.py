@@ -76,21 +76,18 @@ class TierSpec:
         return tuple(column for block in self.context_blocks for column in BLOCKS[block].columns)
 
 
-TIER_SPECS: dict[str, TierSpec] = {
-    "node": TierSpec(
-        "node", AGENT_TIERS["node"], ("legal", "kind", "stage", "model", "pair", "action"), ("fleet", "node")
-    ),
-    "cluster": TierSpec("cluster", AGENT_TIERS["cluster"], ("legal", "node", "model", "pair"), ("fleet", "stage")),
-    "global": TierSpec(
-        "global", AGENT_TIERS["global"], ("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)
-    ),
-    "joint": TierSpec(
-        "joint",
-        AGENT_TIERS["joint"],
+_SHOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "node": (("legal", "kind", "stage", "model", "pair", "action"), ("fleet", "node")),
+    "cluster": (("legal", "node", "model", "pair"), ("fleet", "stage")),
+    "global": (("legal", "kind", "stage", "cluster", "model", "pair"), ("fleet",)),
+    "joint": (
         ("legal", "kind", "stage", "node", "model", "pair", "cluster", "action"),
         ("fleet", "tier", "stage", "node"),
     ),
 }
+"""Blocks of a candidate and of the context, by what the agent drives."""
+
+TIER_SPECS = {name: TierSpec(name, AGENT_TIERS[name], *shown) for name, shown in _SHOWN.items()}
 """The four environments by name."""
 
 
