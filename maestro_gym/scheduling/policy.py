@@ -1,7 +1,7 @@
 """Rules and policies: who answers for which tier, and what it may read to do so.
 
-A *rule* answers for one tier. A *policy* has four: global, cluster and node, and reclaim, which is asked within the node
-tier's decisions when memory is short. How rules are declared stands in ``rules.py``.
+A *rule* answers for one tier. A *policy* has four: global, cluster and node, and reclaim, which is asked within
+decisions of the node tier when memory is short. How rules are declared stands in ``rules.py``.
 """
 
 from __future__ import annotations
