@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from maestro_gym.core.compile import njit
 
 
@@ -37,6 +39,7 @@ print([sum(rule.function.stats.cache_hits.values()) for rule in rules])
 """
 
 
+@pytest.mark.slow
 def test_rules_made_of_other_compiled_functions_are_found_in_the_cache_by_the_next_process(tmp_path: Path) -> None:
     environment = {**os.environ, "MAESTRO_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
     told = [

@@ -16,7 +16,8 @@ from maestro_gym.config.live import load_fleet
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 PROXY = (DEPLOY / "proxy.nginx.conf").read_text(encoding="utf-8")
-CLIENT = (ROOT / "maestro_gym" / "real_backend" / "client.py").read_text(encoding="utf-8")
+VLLM = ROOT / "maestro_gym" / "real_backend" / "vllm"
+CLIENT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(VLLM.glob("*.py")))
 
 
 def _locations() -> dict[str, re.Pattern[str]]:
