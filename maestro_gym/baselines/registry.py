@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar, get_args
 from maestro_gym.baselines import cluster, node, orders, reclaim
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.baselines.maestro.fitness import FitnessScale
-from maestro_gym.baselines.maestro.scales import scale_for
+from maestro_gym.baselines.maestro.percentiles import scale_for
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_rule
 from maestro_gym.config import hint
 from maestro_gym.core.errors import MaestroError

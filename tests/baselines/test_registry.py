@@ -9,7 +9,7 @@ import pytest
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.baselines.baseline_docs import baselines_markdown
 from maestro_gym.baselines.maestro.fitness import FitnessScale
-from maestro_gym.baselines.maestro.scales import frozen_scales, scale_for
+from maestro_gym.baselines.maestro.percentiles import frozen_scales, scale_for
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, complete_parts
 from maestro_gym.core.errors import MaestroError
 from tests.baselines.hand import Hand, ask

@@ -38,7 +38,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(
         f"Mean over {len(comparison.seeds)} seed(s) ± half of its 95 % interval; below, the paired difference to "
         f"{comparison.reference} with its interval, * where that excludes zero. Best in bold. Under each name: its "
-        "global, cluster and node rule. (N) past and present, (P) predictions, (O) oracle.",
+        "global, cluster, node and reclaim rule. (N) past and present, (P) predictions, (O) oracle.",
         style="dim",
     )
     console.print()
