@@ -202,7 +202,7 @@ class Simulation:
 
     def fork(self) -> Simulation:
         """An independent batch that goes on from the same state, for what-if questions."""
-        twin = object.__new__(Simulation)
-        twin.__dict__ = {k: v if k in ("world", "state") else deepcopy(v) for k, v in self.__dict__.items()}
-        twin.state = self.snapshot()
-        return twin
+        fork = object.__new__(Simulation)
+        fork.__dict__ = {k: v if k in ("world", "state") else deepcopy(v) for k, v in self.__dict__.items()}
+        fork.state = self.snapshot()
+        return fork

@@ -1,4 +1,4 @@
-"""Where stages wait: the global queue and the nodes' queues, and what the books count of them by model."""
+"""Where stages wait: the global queue and the nodes' queues, and what the scheduler counts of them for each model."""
 
 from __future__ import annotations
 

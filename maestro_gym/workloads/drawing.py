@@ -30,7 +30,7 @@ class Drawn(NamedTuple):
     shortened: np.ndarray  # int64 (M,): calls whose prompt did not fit; zero where nobody counts
 
 
-class Drawer(Protocol):
+class WorkflowSampler(Protocol):
     """A compiled family that draws workflows.
 
     Attributes:
@@ -70,7 +70,7 @@ class Drawer(Protocol):
         ...
 
 
-class StepDrawer:
+class StepSampler:
     """Draws the applications of a family of stage graphs."""
 
     def __init__(self, spec: FamilySpec) -> None:
@@ -94,7 +94,7 @@ class StepDrawer:
         num_clusters: int,
         time_scale: float,
     ) -> Drawn:
-        """Draw workflows; see ``Drawer.draw``."""
+        """Draw workflows; see ``WorkflowSampler.draw``."""
         tables = self._tables
         most_stages, most_edges = count_bound(
             key, len(arrivals_s), by_name(tables.applications), tables.application_cdf
@@ -126,7 +126,7 @@ class StepDrawer:
         )
 
 
-class MachineDrawer:
+class MachineSampler:
     """Draws the walks of a family of state machines."""
 
     def __init__(self, spec: MachineFamilySpec) -> None:
@@ -155,7 +155,7 @@ class MachineDrawer:
         num_clusters: int,
         time_scale: float,
     ) -> Drawn:
-        """Draw workflows; see ``Drawer.draw``."""
+        """Draw workflows; see ``WorkflowSampler.draw``."""
         tables = self._tables
         applications, calls = self._calls(key, len(arrivals_s))
         total = int(calls.sum())

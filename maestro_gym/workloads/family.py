@@ -10,7 +10,7 @@ from maestro_gym.state import Episode
 from maestro_gym.workloads.applications.spec import SIZE_CLASSES, FamilySpec
 from maestro_gym.workloads.arrivals.processes import POISSON, ArrivalProcess
 from maestro_gym.workloads.deployments import Deployments, match_popularity
-from maestro_gym.workloads.drawing import Drawer, Drawn, MachineDrawer, StepDrawer
+from maestro_gym.workloads.drawing import Drawn, MachineSampler, StepSampler, WorkflowSampler
 from maestro_gym.workloads.graph import assemble
 from maestro_gym.workloads.machines.machine_spec import MachineFamilySpec
 from maestro_gym.workloads.records import unit_service
@@ -52,18 +52,18 @@ class FamilyWorkload:
             time_scale: Multiplies deadlines, TTFT limits and tool gaps.
         """
         self.name = name
-        self._drawer: Drawer = StepDrawer(spec) if isinstance(spec, FamilySpec) else MachineDrawer(spec)
+        self._sampler: WorkflowSampler = StepSampler(spec) if isinstance(spec, FamilySpec) else MachineSampler(spec)
         self._deployments = deployments
         self._num_clusters = num_clusters
         self._arrivals = arrivals
         self._time_scale = time_scale
-        self.application_names = self._drawer.application_names
-        self.role_names = self._drawer.role_names
+        self.application_names = self._sampler.application_names
+        self.role_names = self._sampler.role_names
         self.tenant_names = tuple(f"tenant-{i}" for i in range(spec.tenants))
         num_models = len(deployments.names)
         self.choice = np.full((len(SIZE_CLASSES), num_models), 1.0 / num_models)
-        shape = self._draw(_SHAPE_KEY, np.zeros(self._drawer.sample_workflows))
-        sizes = self._drawer.role_sizes[shape.stages["role"]]
+        shape = self._draw(_SHAPE_KEY, np.zeros(self._sampler.sample_workflows))
+        sizes = self._sampler.role_sizes[shape.stages["role"]]
         shares = np.bincount(sizes, minlength=len(SIZE_CLASSES)) / len(sizes)
         self.choice = match_popularity(shares, deployments, spec.size_decay)
 
@@ -103,7 +103,7 @@ class FamilyWorkload:
 
     @cached_property
     def _sample(self) -> tuple[Mix, tuple[str, ...]]:
-        drawn = self._draw(_MIX_KEY, np.zeros(self._drawer.sample_workflows))
+        drawn = self._draw(_MIX_KEY, np.zeros(self._sampler.sample_workflows))
         num_models = len(self._deployments.names)
         edges = (drawn.parent_start, drawn.parents)
         sample = assemble(drawn.workflows, drawn.stages, drawn.hidden, *edges, unit_service(num_models))
@@ -120,4 +120,4 @@ class FamilyWorkload:
         return mix_of(sample, num_models), notes
 
     def _draw(self, key: int, arrivals_s: np.ndarray) -> Drawn:
-        return self._drawer.draw(key, arrivals_s, self.choice, self._deployments, self._num_clusters, self._time_scale)
+        return self._sampler.draw(key, arrivals_s, self.choice, self._deployments, self._num_clusters, self._time_scale)
