@@ -144,7 +144,7 @@ def examine(rule: Rule, companions: Policy | None = None, scenario: Scenario | N
     generator = np.random.default_rng(0)
     forbidden = predicted_fields() if rule.information == "N" else []
     heeds: dict[str, None] = {}
-    asked = 0
+    asked, together = 0, False
     for tier, simulation, engine in decisions(policy, scenario):
         for pending in _pending(rule.tier, tier, engine):
             asked += pending
@@ -155,9 +155,12 @@ def examine(rule: Rule, companions: Policy | None = None, scenario: Scenario | N
                 heeds["the true future"] = None
             if forbidden and answer_without(forbidden, simulation, answer, generator) != first:
                 alone = [n for n in forbidden if answer_without([n], simulation, answer, generator) != first]
-                heeds |= dict.fromkeys(alone or ["predictions"])
+                heeds |= dict.fromkeys(alone)
+                together = True
         if asked >= DECISIONS:
             break
+    if together and not heeds.keys() & set(forbidden):
+        heeds["several predictions together"] = None
     return Finding(rule.name, rule.tier, rule.information, asked, tuple(heeds))
 
 
