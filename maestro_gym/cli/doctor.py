@@ -41,7 +41,7 @@ def examine() -> list[dict[str, str]]:
     Returns:
         One row per check: ``check``, ``state`` (``ok``, ``note`` or ``failed``) and ``detail``.
     """
-    return [*_machine(), *_packages(), *_threading(), *_self_test()]
+    return [*_machine(), *_packages(), *_compiler(), *_self_test()]
 
 
 def _row(check: str, detail: str, state: str = "ok") -> dict[str, str]:
@@ -69,26 +69,15 @@ def _packages() -> list[dict[str, str]]:
     return rows
 
 
-def _threading() -> list[dict[str, str]]:
-    from maestro_gym.core.compile import cache_dir  # before numba: its import sets the wait policy
+def _compiler() -> list[dict[str, str]]:
+    from maestro_gym.core.code_cache import cache_root
+    from maestro_gym.core.threads import thread_count
 
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return [_row("compiler", "NUMBA_DISABLE_JIT is set: everything runs interpreted, slowly", "note")]
-
-    from numba import get_num_threads, njit, prange
-    from numba.np.ufunc import threading_layer
-
-    # numba knows its layer only once a parallel loop has run.
-    @njit(parallel=True)
-    def wake(ticks: np.ndarray) -> None:
-        for index in prange(ticks.size):
-            ticks[index] += 1
-
-    wake(np.zeros(get_num_threads()))
-    policy = os.environ.get("OMP_WAIT_POLICY", "unset")
-    rows = [_row("threading layer", f"{threading_layer()}, {get_num_threads()} threads, wait policy {policy}")]
+    rows = [_row("threads of large batches", str(thread_count()))]
     for package in ("workloads", "sim", "baselines", "envs"):
-        files = [file for file in cache_dir(package).rglob("*") if file.suffix == ".nbc"]
+        files = list(cache_root().glob(f"{package}.*/*.nbc"))
         size_mb = sum(file.stat().st_size for file in files) / 1e6
         empty = "empty: the first run compiles, and takes longer"
         rows.append(_row(f"compiled {package}", f"{len(files)} functions, {size_mb:.1f} MB" if files else empty))

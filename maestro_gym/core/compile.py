@@ -1,8 +1,6 @@
 """The one decorator that compiles: ``njit`` with the project's options and a safe cache.
 
-numba's own cache does not see edits to functions in *other* files that a compiled function calls.
-Here the cache folder of a function carries a hash of every source that it can reach (the packages
-at or before its own in the import order), so stale machine code is never loaded.
+Where compiled code is kept, and why it is never stale, is in ``code_cache.py``.
 
 With ``NUMBA_DISABLE_JIT=1`` the same sources run interpreted, for the debugger.
 """
@@ -15,15 +13,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-
-# A spinning OpenMP wait starves the other core; it must be set before numba loads its layer.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numba
 from numba.core.options import DefaultOptions
+
+from maestro_gym.core.code_cache import LOCATOR, is_kept
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 """Whether the sources run without the compiler."""
@@ -31,51 +26,12 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_ROOT = Path(__file__).parents[1]
-# What compiled code of a package may call, besides itself.
-_REACHES = {
-    "core": (),
-    "scheduling": (),
-    "workloads": (),
-    "predictors": (),
-    "sim": ("scheduling",),
-    "baselines": ("scheduling", "sim"),
-    "envs": ("scheduling", "sim", "baselines"),
-    "agents": ("scheduling", "sim", "baselines", "envs"),
-    "real_backend": ("scheduling", "sim", "baselines"),
-}
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
-_COMMON = ("core", "state")
 _CACHED = ("maestro_gym", "tests")
 _lock = threading.RLock()
 _told = threading.Event()
 _NUMBA_OPTIONS = vars(DefaultOptions)
-
-
-@cache
-def _sources_digest(package: str) -> str:
-    digest = hashlib.sha256(numba.__version__.encode())
-    files: list[Path] = []
-    for folder in (*_COMMON, *_REACHES.get(package, ()), package):
-        files += sorted((_ROOT / folder).rglob("*.py"))
-    for file in files:
-        digest.update(file.relative_to(_ROOT).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def cache_dir(package: str) -> Path:
-    """Folder of the compiled code of one package at its present sources.
-
-    Args:
-        package: A package of ``maestro_gym`` ("sim", "baselines", ...).
-
-    Returns:
-        A folder below ``$MAESTRO_CACHE_DIR`` or the user's cache folder; it may not exist yet.
-    """
-    base = os.environ.get("MAESTRO_CACHE_DIR")
-    root = Path(base) if base else Path.home() / ".cache" / "maestro-gym"
-    return root / f"{package}-{_sources_digest(package)}"
 
 
 def njit(function: Callable[P, R]) -> Callable[P, R]:
@@ -103,7 +59,7 @@ def njit_inline(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def njit_as(
-    signature: object, *, parallel: bool = False, allocates: bool = False
+    signature: object, *, allocates: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Like `njit`, for a function of one fixed type that Python calls.
 
@@ -111,13 +67,12 @@ def njit_as(
 
     Args:
         signature: numba signature; the only way to take first-class functions as arguments.
-        parallel: Let ``prange`` use the threads.
         allocates: The function makes arrays or handles.
 
     Returns:
         A decorator.
     """
-    return lambda function: _compile(function, signature, parallel=parallel, nrt=allocates or parallel)
+    return lambda function: _compile(function, signature, nrt=allocates)
 
 
 def compile_fresh(function: Callable[P, R]) -> Callable[P, R]:
@@ -136,11 +91,9 @@ def interpreted(function: Callable[P, R]) -> Callable[P, R]:
     return getattr(function, "py_func", function)
 
 
-def _tell(function: Callable[..., Any], package: str) -> None:
+def _tell(function: Callable[..., Any]) -> None:
     """Say once, on stderr, that a big kernel has to be compiled; MAESTRO_QUIET=1 keeps it silent."""
-    name = function.__qualname__.replace("<", "").replace(">", "")  # as numba writes a closure's
-    cached = f"*/{function.__module__.rpartition('.')[2]}.{name}-*.nbi"
-    if INTERPRETED or _told.is_set() or any(cache_dir(package).glob(cached)):
+    if INTERPRETED or _told.is_set() or is_kept(function):
         return
     _told.set()
     if os.environ.get("MAESTRO_QUIET", "0") in ("", "0"):
@@ -190,21 +143,21 @@ def _identified(dispatcher: Any) -> Any:  # noqa: ANN401 - numba's own object
 
 
 def _compile(
-    function: Callable[P, R], signature: object, *, parallel: bool = False, nrt: bool = False, inline: str = "never"
+    function: Callable[P, R], signature: object, *, nrt: bool = False, inline: str = "never"
 ) -> Callable[P, R]:
     package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
     _name_apart(function)
-    options = {"cache": _may_cache(function), "nogil": True, "error_model": "numpy", "parallel": parallel}
+    options = {"cache": _may_cache(function), "nogil": True, "error_model": "numpy"}
     options["inline"] = inline
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False
     if signature is not None:
-        _tell(function, package)
+        _tell(function)
     settings: Any = numba.config
     with _lock:
-        before = settings.CACHE_DIR
-        settings.CACHE_DIR = str(cache_dir(package))
+        before = settings.CACHE_LOCATOR_CLASSES
+        settings.CACHE_LOCATOR_CLASSES = LOCATOR
         # The compiler makes millions of objects and no garbage worth a search: a tenth of its time.
         collecting = gc.isenabled()
         gc.disable()
@@ -213,6 +166,6 @@ def _compile(
             compiler: Any = numba.njit
             return _identified(compiler(*arguments, **options)(function))
         finally:
-            settings.CACHE_DIR = before
+            settings.CACHE_LOCATOR_CLASSES = before
             if collecting:
                 gc.enable()

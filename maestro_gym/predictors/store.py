@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from maestro_gym.core.compile import cache_dir
+from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.predictors.boosted import NUM_FUTURE, BoostedPredictor, Design, Fitted, Lengths
 from maestro_gym.predictors.conditional import ConditionalTable
 from maestro_gym.predictors.features import CATEGORICAL, FEATURES

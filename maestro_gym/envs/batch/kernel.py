@@ -1,13 +1,12 @@
 """The compiled step: action in; next decision, observation, mask and reward counters out.
 
-The engine is compiled into `step_one` alone. The batch kernels reach it through a function pointer,
-so the serial and the parallel one are the same code, cost a second to compile, and agree to the bit.
+The engine is compiled into `step_one` alone. `step_range` reaches it through a function pointer.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import literal_unroll, prange, types
+from numba import literal_unroll, types
 
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.envs.batch.buffers import BEGIN, COMPILED_ENVS, REWARD_COUNTERS, RUNNER, CompiledEnvs, Runner
@@ -15,9 +14,6 @@ from maestro_gym.envs.observation.observe import observe
 from maestro_gym.scheduling.tiers import NO_TIER
 from maestro_gym.sim.engine import act, advance
 from maestro_gym.state import DONE_NO, DONE_TIME, State
-
-PARALLEL_FROM = 32
-"""Environments from which the parallel kernel pays (below, its threads cost more than they do)."""
 
 
 @njit
@@ -142,19 +138,11 @@ def show_alone(runner: Runner, e: int, tier: int) -> int:
     return show(runner.envs, e, tier)
 
 
-@njit_as(types.void(RUNNER))
-def step_serial(runner: Runner) -> None:
-    """Step every environment, one after the other."""
-    for e in range(runner.num_envs):
+@njit_as(types.void(RUNNER, types.int64, types.int64))
+def step_range(runner: Runner, begin: int, end: int) -> None:
+    """Step environments ``begin`` to ``end - 1``, one after the other."""
+    for e in range(begin, end):
         runner.step(runner.envs, e)
-
-
-@njit_as(types.void(RUNNER), parallel=True)
-def step_parallel(runner: Runner) -> None:
-    """Step every environment, over numba's threads; the same bits as `step_serial`."""
-    step, envs = runner.step, runner.envs
-    for e in prange(runner.num_envs):
-        step(envs, np.int64(e))  # pyright: ignore[reportArgumentType]
 
 
 @njit_as(types.int64(RUNNER, types.int64))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import prange, types
+from numba import types
 
 from maestro_gym.core.compile import njit_as
 from maestro_gym.envs.batch.buffers import COMPILED_ENVS, RUNNER, CompiledEnvs, Runner
@@ -38,10 +36,8 @@ def own_answer(envs: CompiledEnvs, e: int) -> int:
     return NO_ANSWER
 
 
-@njit_as(types.void(RUNNER, types.int64[::1]), parallel=True)
-def own_answers(runner: Runner, answers: np.ndarray) -> None:
-    """Ask in every environment, over numba's threads; see `own_answer`."""
-    envs = runner.envs
-    for index in prange(runner.num_envs):
-        e: Any = np.int64(index)  # numba counts without a sign
-        answers[e] = own_answer(envs, e)
+@njit_as(types.void(RUNNER, types.int64[::1], types.int64, types.int64))
+def own_answers(runner: Runner, answers: np.ndarray, begin: int, end: int) -> None:
+    """Ask in environments ``begin`` to ``end - 1``; see `own_answer`."""
+    for e in range(begin, end):
+        answers[e] = own_answer(runner.envs, e)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.threads import run_split
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.buffers import BEGIN, open_runner
-from maestro_gym.envs.batch.kernel import PARALLEL_FROM, step_alone, step_one, step_parallel, step_serial
+from maestro_gym.envs.batch.kernel import step_alone, step_one, step_range
 from maestro_gym.envs.batch.own_rule import own_answers
 from maestro_gym.envs.scenario_source import companions_of
 from maestro_gym.sim.batch import Simulation
@@ -18,6 +20,9 @@ from maestro_gym.state import DONE_NO, State, World
 
 END_SLACK_S = 30.0
 """The engine runs this much beyond the horizon, so that an episode ends at a decision, not between two."""
+
+PARALLEL_FROM = 32
+"""Environments from which threads pay (below, they cost more than they do)."""
 
 _MOST_EMPTY_EPISODES = 100
 
@@ -73,7 +78,14 @@ class Batch(AgentBatch):
         )
 
     def _move(self) -> None:
-        (step_parallel if self.num_envs >= PARALLEL_FROM else step_serial)(self._runner)
+        self._over_batch(lambda begin, end: step_range(self._runner, begin, end))
+
+    def _over_batch(self, work: Callable[[int, int], None]) -> None:
+        """Do what releases the GIL in every environment, over threads where they pay."""
+        if self.num_envs >= PARALLEL_FROM:
+            run_split(work, self.num_envs)
+        else:
+            work(0, self.num_envs)
 
     def close(self) -> None:
         """A simulated episode holds nothing open."""
@@ -81,7 +93,7 @@ class Batch(AgentBatch):
     def own_answers(self) -> np.ndarray:
         """See `AgentBatch.own_answers`."""
         answers = np.empty(self.num_envs, np.int64)
-        own_answers(self._runner, answers)
+        self._over_batch(lambda begin, end: own_answers(self._runner, answers, begin, end))
         return answers
 
     def __getstate__(self) -> dict[str, Any]:

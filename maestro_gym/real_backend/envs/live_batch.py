@@ -128,7 +128,7 @@ class LiveBatch(AgentBatch):
         answers = np.empty(1, np.int64)
         if self._live is None:
             raise MaestroError(_NOT_BEGUN)
-        own_answers(self._live.runner, answers)
+        own_answers(self._live.runner, answers, 0, 1)
         return answers
 
     def close(self) -> None:
