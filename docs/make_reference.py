@@ -63,7 +63,7 @@ def baselines() -> str:
 
 def metrics() -> str:
     """The definition of every metric."""
-    from maestro_gym.evaluation.metrics.page import metrics_markdown
+    from maestro_gym.episodes.metrics.page import metrics_markdown
 
     return metrics_markdown()
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.envs import RewardConfig
+from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.evaluation.metrics.row import result_row
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.state import CLASS_NAMES
 

@@ -159,7 +159,7 @@ def metric_rows() -> list[Row]:
     Returns:
         One row per metric: its name, its unit, which way is better, whether it is also given per class, its formula.
     """
-    from maestro_gym.evaluation.metrics.row import METRICS
+    from maestro_gym.episodes.metrics.row import METRICS
 
     return [
         {

@@ -30,7 +30,12 @@ MOVED = {
     "maestro_gym.baselines.driver": "maestro_gym.episodes.run",
     "maestro_gym.baselines.result": "maestro_gym.episodes.result",
     "maestro_gym.baselines.measure": "maestro_gym.baselines.maestro.measure",
-    "maestro_gym.evaluation.metric_docs": "maestro_gym.evaluation.metrics.page",
+    "maestro_gym.evaluation.metric_docs": "maestro_gym.episodes.metrics.page",
+    "maestro_gym.evaluation.metrics": "maestro_gym.episodes.metrics",
+    "maestro_gym.evaluation.metrics.row": "maestro_gym.episodes.metrics.row",
+    "maestro_gym.evaluation.metrics.define": "maestro_gym.episodes.metrics.define",
+    "maestro_gym.evaluation.metrics.outcome": "maestro_gym.episodes.metrics.outcome",
+    "maestro_gym.evaluation.metrics.page": "maestro_gym.episodes.metrics.page",
     "maestro_gym.agents.rollout": "maestro_gym.agents.ppo",
     "maestro_gym.agents.reward_scale": "maestro_gym.agents.ppo",
     "maestro_gym.real_backend.fields": "maestro_gym.real_backend.control.sources",
@@ -50,7 +55,10 @@ class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname in MOVED else None
+        if fullname not in MOVED:
+            return None
+        holds_others = any(name.startswith(f"{fullname}.") for name in MOVED)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=holds_others)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         new = MOVED[spec.name]

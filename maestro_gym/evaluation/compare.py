@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
 from maestro_gym.evaluation.entrants import Entrant, enter
-from maestro_gym.evaluation.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from maestro_gym.evaluation.metrics.row import metric_columns
+from maestro_gym.episodes.metrics.row import metric_columns
 from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.statistics import Interval, mean_intervals, paired_differences
 from maestro_gym.scheduling.tiers import RULE_TIERS

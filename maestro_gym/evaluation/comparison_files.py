@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.metrics.row import METRICS, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison
-from maestro_gym.evaluation.metrics.row import METRICS, metric_columns
 from maestro_gym.evaluation.report.verdicts import verdicts
 from maestro_gym.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval
 

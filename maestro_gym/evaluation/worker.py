@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, PolicyLabel
-from maestro_gym.evaluation.metrics.row import result_row
 from maestro_gym.evaluation.report.episode_trace import Trace, trace_of, workflow_table
 
 if TYPE_CHECKING:

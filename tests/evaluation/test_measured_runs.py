@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from maestro_gym.baselines.registry import load_policy
+from maestro_gym.episodes.metrics.outcome import outcome_of
+from maestro_gym.episodes.metrics.row import metric_columns, result_row
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare, run_compare
-from maestro_gym.evaluation.metrics.outcome import outcome_of
-from maestro_gym.evaluation.metrics.row import metric_columns, result_row
 from maestro_gym.state import INTERACTIVE
 
 SHORT = ("contention=low", "horizon_s=40", "drain_s=120")

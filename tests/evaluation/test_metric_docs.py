@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from maestro_gym.evaluation.metrics.page import metrics_markdown
+from maestro_gym.episodes.metrics.page import metrics_markdown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
 def test_the_metrics_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == metrics_markdown(), (
-        "run: python -m maestro_gym.evaluation.metrics.page docs/metrics.md"
+        "run: python -m maestro_gym.episodes.metrics.page docs/metrics.md"
     )

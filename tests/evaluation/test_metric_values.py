@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.metrics.blocking import blocked_s
-from maestro_gym.evaluation.metrics.outcome import outcome_of
-from maestro_gym.evaluation.metrics.row import METRICS, metric_columns, metric_of, result_row
-from maestro_gym.evaluation.metrics.workflows import jain_index
+from maestro_gym.episodes.metrics.blocking import blocked_s
+from maestro_gym.episodes.metrics.outcome import outcome_of
+from maestro_gym.episodes.metrics.row import METRICS, metric_columns, metric_of, result_row
+from maestro_gym.episodes.metrics.workflows import jain_index
 
 BY_HAND = {
     # workflows: done at 9 (deadline 10), at 7 (deadline 6), never (deadline 50); cap 100

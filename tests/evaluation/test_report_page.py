@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from maestro_gym import state
+from maestro_gym.episodes.metrics.row import METRICS, result_row
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
-from maestro_gym.evaluation.metrics.row import METRICS, result_row
 from maestro_gym.evaluation.report.episode_trace import trace_of, workflow_table
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.gantt import draw_gantt, residency_spans

@@ -10,7 +10,7 @@ import pytest
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.metrics.row import result_row
+from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.real_backend.control.run import LiveRunner
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import assert_nothing_lost, controller_of, log_of, run, short_scenario

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from maestro_gym.evaluation.metrics.define import metric_of
+from maestro_gym.episodes.metrics.define import metric_of
 from maestro_gym.evaluation.statistics import Interval
 
 

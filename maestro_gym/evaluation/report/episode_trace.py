@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from maestro_gym.evaluation.metrics.outcome import outcome_of
+from maestro_gym.episodes.metrics.outcome import outcome_of
 from maestro_gym.state import CLASS_NAMES
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from maestro_gym.episodes.metrics.row import METRICS
 from maestro_gym.evaluation.comparison import Cell, Comparison, Setting
-from maestro_gym.evaluation.metrics.row import METRICS
 from maestro_gym.evaluation.report.display import HEADLINE, Shown, bounds, number
 from maestro_gym.evaluation.report.figures import Plot
 from maestro_gym.evaluation.report.verdicts import verdicts

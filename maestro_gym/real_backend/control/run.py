@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import result_of
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.comparison_files import plain
-from maestro_gym.evaluation.metrics.row import result_row
 from maestro_gym.evaluation.report.episode_trace import workflow_table
 from maestro_gym.real_backend.control.controller import Controller
 from maestro_gym.real_backend.control.event_log import read_events

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.metrics.outcome import Outcome
+from maestro_gym.episodes.metrics.outcome import Outcome
 from maestro_gym.state import CLASS_NAMES
 
 Better = Literal["higher", "lower", "neither"]

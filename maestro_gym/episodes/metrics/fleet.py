@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from maestro_gym.evaluation.metrics.define import Better, define, share
-from maestro_gym.evaluation.metrics.outcome import Outcome
+from maestro_gym.episodes.metrics.define import Better, define, share
+from maestro_gym.episodes.metrics.outcome import Outcome
 
 
 def _counter(name: str) -> Callable[[Outcome], float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maestro_gym.evaluation.metrics.blocking import blocked_s
+from maestro_gym.episodes.metrics.blocking import blocked_s
 from maestro_gym.state import STAGE_FINISHED, STAGE_READY
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Outcome:
         first_token_s: float, shape (S,), inf = none.
         stage_finished_s: float, shape (S,), inf = unfinished.
         generated_tokens: int, shape (S,), output tokens so far.
-        blocked_s: float, shape (S,): see :func:`maestro_gym.evaluation.metrics.blocking.blocked_s`.
+        blocked_s: float, shape (S,): see :func:`maestro_gym.episodes.metrics.blocking.blocked_s`.
         counters: The episode's COUNTERS record, by name.
         hbm_bytes: Usable HBM of the fleet, all nodes.
         num_nodes: Nodes of the fleet.

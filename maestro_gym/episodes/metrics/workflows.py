@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.evaluation.metrics.define import define, define_distribution, share
-from maestro_gym.evaluation.metrics.outcome import Outcome
+from maestro_gym.episodes.metrics.define import define, define_distribution, share
+from maestro_gym.episodes.metrics.outcome import Outcome
 
 
 def jain_index(shares: np.ndarray) -> float:

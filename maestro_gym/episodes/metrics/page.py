@@ -1,15 +1,15 @@
-"""docs/metrics.md, written from the registry: ``python -m maestro_gym.evaluation.metrics.page docs/metrics.md``."""
+"""docs/metrics.md, written from the registry: ``python -m maestro_gym.episodes.metrics.page docs/metrics.md``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from maestro_gym.evaluation.metrics.row import METRICS
+from maestro_gym.episodes.metrics.row import METRICS
 
 _HEAD = """# Metrics
 
-<!-- Written by `python -m maestro_gym.evaluation.metrics.page docs/metrics.md`; do not edit by hand. -->
+<!-- Written by `python -m maestro_gym.episodes.metrics.page docs/metrics.md`; do not edit by hand. -->
 
 One row of a results table (`results.parquet`, `results.csv`, `rows` in `results.json`) is one episode of one
 policy. Its columns are those below; a metric marked *per class* also has `<name>_interactive` and `<name>_batch`.

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 # Importing a module of definitions fills the registry; their order is the order of the docs.
 # isort: off
-from maestro_gym.evaluation.metrics import workflows as workflow_metrics  # noqa: F401
-from maestro_gym.evaluation.metrics import stages as stage_metrics  # noqa: F401
-from maestro_gym.evaluation.metrics import fleet as fleet_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import workflows as workflow_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import stages as stage_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import fleet as fleet_metrics  # noqa: F401
 
 # isort: on
-from maestro_gym.evaluation.metrics.define import METRICS, Metric, metric_of
-from maestro_gym.evaluation.metrics.outcome import Outcome, outcome_of
+from maestro_gym.episodes.metrics.define import METRICS, Metric, metric_of
+from maestro_gym.episodes.metrics.outcome import Outcome, outcome_of
 from maestro_gym.state import CLASS_NAMES
 
 if TYPE_CHECKING:
