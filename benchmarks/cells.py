@@ -12,13 +12,12 @@ from time import perf_counter
 from typing import Any
 
 import gymnasium
-import numba
 import numpy as np
 
 import maestro_gym  # noqa: F401 - registers the environments
 from maestro_gym.baselines import load_policy
+from maestro_gym.core.threads import set_thread_count
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.registration import env_id
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
 
@@ -50,7 +49,7 @@ class SingleCell:
 
     def __init__(self, overrides: tuple[str, ...], decisions: int) -> None:
         """Make the environment and step it once, so that nothing is left to compile."""
-        self.env: Any = gymnasium.make(env_id("cluster"), overrides=overrides, disable_env_checker=True)
+        self.env: Any = gymnasium.make("Maestro/Cluster-v0", overrides=overrides, disable_env_checker=True)
         self.decisions = decisions
         self.env.reset(seed=SEED)
         self.noise = legal_noise(1, self.env.action_space.n)
@@ -74,14 +73,13 @@ class VectorCell:
 
     def __init__(self, overrides: tuple[str, ...], num_envs: int, threads: int, decisions: int) -> None:
         """Make the batch."""
-        self.env: Any = gymnasium.make_vec(env_id("cluster"), num_envs=num_envs, overrides=overrides)
+        self.env: Any = gymnasium.make_vec("Maestro/Cluster-v0", num_envs=num_envs, overrides=overrides)
         self.num_envs, self.threads, self.decisions = num_envs, threads, decisions
         self.noise = legal_noise(num_envs, self.env.single_action_space.n)
 
     def measure(self) -> Measured:
         """Step the stretch in every environment; the choice of the actions is not timed."""
-        before = numba.get_num_threads()
-        numba.set_num_threads(self.threads)
+        set_thread_count(self.threads)
         try:
             env, spent_s = self.env, 0.0
             _, infos = env.reset(seed=SEED)
@@ -91,7 +89,7 @@ class VectorCell:
                 _, _, _, _, infos = env.step(actions)
                 spent_s += perf_counter() - begin
         finally:
-            numba.set_num_threads(before)
+            set_thread_count(None)
         rate = self.decisions * self.num_envs / spent_s
         return Measured(rate, {"reached_s": float(infos["sim_time_s"].mean())})
 
@@ -126,7 +124,7 @@ class EpisodeCell:
 def start_times() -> dict[str, float]:
     """Seconds from the first import to the first observation after a step; call it in a fresh process."""
     begin = perf_counter()
-    env: Any = gymnasium.make(env_id("cluster"), overrides=("contention=high",))
+    env: Any = gymnasium.make("Maestro/Cluster-v0", overrides=("contention=high",))
     made = perf_counter()
     _, info = env.reset(seed=SEED)
     began = perf_counter()

@@ -76,7 +76,7 @@ def _walk(part: Callable[..., float], contention: str, companions: str, repeats:
     """Medians over an episode of the cost of a step and of its parts, microseconds."""
     overrides = (f"contention={contention}",)
     env: Any = cells.gymnasium.make(
-        cells.env_id("cluster"), overrides=overrides, companions=companions, disable_env_checker=True
+        "Maestro/Cluster-v0", overrides=overrides, companions=companions, disable_env_checker=True
     ).unwrapped
     env.reset(seed=cells.SEED)
     batch, noise = env.batch, cells.legal_noise(1, env.action_space.n)

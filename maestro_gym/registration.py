@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 
 from maestro_gym.scheduling.tiers import AGENT_TIERS
@@ -9,7 +11,7 @@ from maestro_gym.scheduling.tiers import AGENT_TIERS
 TIERS = tuple(AGENT_TIERS)
 """What an agent drives; the middle of every id."""
 
-ENVIRONMENTS: dict[str, dict[str, str]] = {
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
     # One tier by the agent, the others by the companions.
     "Maestro/Node-v0": {
         "entry_point": "maestro_gym.envs.node_env:NodeEnv",
@@ -36,14 +38,26 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 }
 
 
+VERSION_1: dict[str, dict[str, Any]] = {
+    name.replace("-v0", "-v1"): entry_points | {"kwargs": {"reward": "normalised"}}
+    for name, entry_points in ENVIRONMENTS.items()
+    if "vector_entry_point" in entry_points
+}
+"""The simulated ones again, paid the normalised reward unless another is asked for. ``maestro_gym.v1`` registers them:
+beside them Gymnasium calls version 0 out of date whenever one is made, and version 0 stays as good as it was."""
+
+
 def env_id(tier: str, *, live: bool = False) -> str:
-    """Id of the newest environment of a tier, simulated or on real servers."""
-    stem = f"Maestro/{'Live-' if live else ''}{tier.capitalize()}-v"
-    return [name for name in ENVIRONMENTS if name.startswith(stem)][-1]
+    """Id of the environment of a tier that importing this package registers, simulated or on real servers."""
+    return f"Maestro/{'Live-' if live else ''}{tier.capitalize()}-v0"
 
 
-def register_envs() -> None:
-    """Register every environment that is not registered yet; the environments are imported when they are made."""
-    for name, entry_points in ENVIRONMENTS.items():
+def register_envs(environments: dict[str, dict[str, Any]] = ENVIRONMENTS) -> None:
+    """Register environments that are not registered yet; they are imported when they are made.
+
+    Args:
+        environments: `ENVIRONMENTS` or `VERSION_1`.
+    """
+    for name, entry_points in environments.items():
         if name not in gymnasium.registry:
-            gymnasium.register(id=name, **entry_points)  # pyright: ignore[reportArgumentType]
+            gymnasium.register(id=name, **entry_points)

@@ -17,7 +17,7 @@ LAYERS = (
     ("sim",),
     ("episodes",),
     ("baselines",),
-    ("envs", "registration"),
+    ("envs", "registration", "v1"),
     ("evaluation",),
     ("serving",),
     ("fidelity",),
@@ -104,5 +104,5 @@ def test_a_rule_imports_the_contract_and_what_rules_share(path: Path) -> None:
             assert _layer(name) in ("core", "state", "scheduling"), f"line {line}: {name}"
 
 
-def test_the_root_of_the_package_holds_its_registration_and_nothing_else() -> None:
-    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "registration.py"}
+def test_the_root_of_the_package_registers_environments_and_does_nothing_else() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "registration.py", "v1.py"}

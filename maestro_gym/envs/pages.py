@@ -34,18 +34,22 @@ its sign where it is signed; latency log1p(x / 1 ms) / log1p(1e5).
 SHARED = """\
 ## Rewards
 
-A weighted sum of terms (`RewardConfig`), each in `info["reward_terms"]`: minus the class-weighted number of
-workflows in the system, integrated over the step (`residence`, weight-seconds), minus 30 s for the weight of every
-workflow that finished after its deadline (`slo_missed`), minus 3 s for that of every interactive stage above its
-TTFT limit (`ttft_missed`). The residence terms of an episode add up to minus the sum over workflows of weight *
-(min(finish, end) - arrival); the first step also carries what came before its decision. Discount by time, not by
-decision: `discount(info["dt_s"], horizon_s)`.
+A sum of terms, each in `info["reward_terms"]`: minus the class-weighted number of workflows in the system, integrated
+over the step (`residence`), minus 30 s for the weight of every workflow that finished after its deadline
+(`slo_missed`), minus 3 s for that of every interactive stage above its TTFT limit (`ttft_missed`). The residence terms
+of an episode add up to minus the sum over workflows of weight * (min(finish, end) - arrival); the first step also
+carries what came before its decision. `reward="weighted"` is this sum in weight-seconds. `reward="normalised"` is the
+same divided by one number of the scenario, so that -1 means: what one stage's share of a workflow costs when the
+workflow stays exactly until its deadline, mean(weight * (deadline - arrival)) / mean(stages per workflow) over the
+training split (`reward_unit_s`). A step of an agent that does as well as the deadlines allow is then paid about -1.
+Discount by time, not by decision: `discount(info["dt_s"], horizon_s)`.
 
 ## Starting State
 
 Episode k of an environment with seed s is `scenario.episode(split, s, k)`: `reset(seed=s)` begins episode 0, each
-`reset()` the next. The fleet is empty; the popular models are RUNNING unless the scenario says `cold`. The first
-observation is that of the agent's first decision.
+`reset()` the next. Any whole number from 0 on is a seed; one of 2**32 or more is folded to 32 bits by a hash. The
+fleet is empty; the popular models are RUNNING unless the scenario says `cold`. The first observation is that of the
+agent's first decision.
 
 ## Episode End
 
@@ -61,6 +65,13 @@ The same keys at every step: `dt_s` (simulated seconds since the decision before
 cluster, 2 node, 3 none) and `place` (cluster or node) of the pending decision, `action_mask`, `invalid_action`,
 `reward_terms`, `workflows_arrived`, `workflows_finished`, `episode_index`, `end_reason`.
 
+The last step of an episode adds `episode_metrics`: SLO attainment, completion, TTFT, cold starts, KV and every other
+metric of docs/metrics.md under the names of `maestro-gym compare`, nan where there is nothing to measure. With
+`evaluation=True` they are those of a comparison. A training episode is measured at its horizon, on the workflows whose
+deadline had passed by then, since of the others nobody knows; its counters are those of all. With `compare_with` there
+is also `reference_metrics`, the same of that policy on the same episode. Vector environments hold both in
+`infos["final_info"]` (SAME_STEP) or in `infos`, Stable-Baselines3's in the info of the step that is done.
+
 ## Arguments
 
 | argument | default | meaning |
@@ -70,16 +81,20 @@ cluster, 2 node, 3 none) and `place` (cluster or node) of the pending decision, 
 | `companions` | `"maestro"` | policy of the tiers that the agent does not drive |
 | `split` | `"train"` | `train`, `validation` or `test` episodes |
 | `illegal` | `"replace"` | `replace`: the lowest legal action is done and `invalid_action` set; `raise`: an error |
-| `reward` | `RewardConfig()` | weights of the terms, or an object with the `Reward` protocol |
+| `reward` | v1 `"normalised"`, v0 `"weighted"` | see Rewards; or a `RewardConfig`, or a `Reward` of your own |
 | `window` | `32` | K, ready stages shown to the global tier, at least 3 |
 | `information` | `"P"` | `"N"` blanks what rests on predictions |
 | `evaluation` | `False` | drain after the horizon |
 | `log_residency` | `False` | keep a log of promotions and demotions |
+| `compare_with` | `None` | policy that plays every ended episode too, see Info |
+| `observation` | `"dict"` | `"flat"`: one float32 vector, the mask at its end |
 | `render_mode` | `None` | `"ansi"`: queues, batches, KV and weights of every node as text |
 
 ## Version History
 
-* v0: first version.
+* v1: the default reward is the normalised one. `gymnasium.make("maestro_gym.v1:Maestro/Cluster-v1")`; importing
+  `maestro_gym` alone registers v0, because Gymnasium warns of a version that has a later one beside it.
+* v0: first version. It stays, and differs in nothing else.
 """
 """Every section after the observation space."""
 

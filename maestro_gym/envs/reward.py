@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from maestro_gym.core.errors import ArgumentTypeError, ArgumentValueError
 from maestro_gym.envs.batch.buffers import REWARD_COUNTERS
+from maestro_gym.episodes.scenario import Scenario
 
 
 @runtime_checkable
@@ -108,6 +110,58 @@ class LinearReward:
         terms = deltas[:, self._columns] * self._weights + 0.0
         # A cumulative sum adds in the same order whatever the batch size; np.sum need not.
         return np.cumsum(terms, axis=1)[:, -1], terms
+
+
+NORMALISED = "normalised"
+WEIGHTED = "weighted"
+
+_PAST_WORKFLOWS = 512
+"""Workflows of the training split from which `reward_unit_s` is measured."""
+
+
+def reward_unit_s(scenario: Scenario) -> float:
+    """What -1 of the normalised reward means, in weight-seconds.
+
+    It is the share that falls to one stage when a workflow stays in the system exactly until its deadline: the mean of
+    weight * (deadline - arrival) over workflows, divided by the mean number of stages of a workflow. Where every
+    workflow takes all the time that it has, the rewards of an episode add up to minus the number of stages.
+
+    Args:
+        scenario: Its workflows of the training split are taken.
+    """
+    past = scenario.workload.history(_PAST_WORKFLOWS, scenario.world.service)
+    workflows = past.workflows
+    allowed_s = workflows["weight"] * (workflows["deadline_s"] - workflows["arrival_s"])
+    return float(allowed_s.mean()) * len(workflows) / len(past.stages)
+
+
+def reward_of(given: str | RewardConfig | Reward, scenario: Scenario) -> Reward:
+    """The reward that an environment was asked for.
+
+    Args:
+        given: ``weighted`` is `RewardConfig` with its defaults [weight-seconds], ``normalised`` the same divided by
+            `reward_unit_s`; or weights, or a reward.
+        scenario: What the environment runs.
+
+    Raises:
+        ArgumentValueError: There is no reward of that name.
+        ArgumentTypeError: It is no reward.
+    """
+    if isinstance(given, RewardConfig):
+        return LinearReward(given)
+    if not isinstance(given, str):
+        if not isinstance(given, Reward):
+            raise ArgumentTypeError(
+                f"reward={given!r} is no reward; pass {WEIGHTED!r}, {NORMALISED!r}, a RewardConfig, or an object with "
+                "term_names and __call__(deltas, dt_s)."
+            )
+        return given
+    if given == WEIGHTED:
+        return LinearReward()
+    if given == NORMALISED:
+        unit_s = reward_unit_s(scenario)
+        return LinearReward(RewardConfig(**{name: value / unit_s for name, value in asdict(RewardConfig()).items()}))
+    raise ArgumentValueError(f"reward={given!r} is none of {WEIGHTED!r}, {NORMALISED!r}; pass one of them, or weights.")
 
 
 def discount(dt_s: float | np.ndarray, horizon_s: float) -> float | np.ndarray:

@@ -14,14 +14,16 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch
 from maestro_gym.envs.batch.simulated import Batch
+from maestro_gym.envs.episode_end import end_info
 from maestro_gym.envs.observation.layout import TIER_SPECS
 from maestro_gym.envs.render import render_text
 from maestro_gym.envs.single import env_options, observation_space_of
+from maestro_gym.registration import VERSION_1
 
 
 def tier_of(name: str) -> str:
     """The tier of an id (``Maestro/Cluster-v0``) or of a tier's own name (``cluster``)."""
-    tier = name.removeprefix("maestro_gym:").removeprefix("Maestro/").split("-v")[0].lower()
+    tier = name.rpartition(":")[2].removeprefix("Maestro/").split("-v")[0].lower()
     if tier not in TIER_SPECS:
         raise MaestroError(f"There is no environment {name!r}; the tiers are {', '.join(TIER_SPECS)}.")
     return tier
@@ -32,8 +34,8 @@ class BatchVecEnv(VecEnv):
 
     Environment e with seed s is exactly the single environment with seed s + e. Infos are filled for
     ended episodes only: ``terminal_observation``, ``TimeLimit.truncated``, and ``episode`` with its
-    return ``r``, length ``l`` in decisions and ``t`` in simulated seconds, and ``reward_terms``,
-    their sums over the episode.
+    return ``r``, length ``l`` in decisions and ``t`` in simulated seconds, ``reward_terms``, their sums over the
+    episode, and its ``episode_metrics``.
 
     Attributes:
         batch: The environments.
@@ -119,6 +121,7 @@ class BatchVecEnv(VecEnv):
             "workflows_arrived": int(outcome["arrived"]),
             "workflows_finished": int(outcome["finished"]),
             "end_reason": int(outcome["done"]),
+            **end_info(self.batch, e),
         }
 
     def action_masks(self) -> np.ndarray:
@@ -192,9 +195,10 @@ class MaestroVecEnv(BatchVecEnv):
         """Make the environments.
 
         Args:
-            tier: ``cluster`` or ``Maestro/Cluster-v0``, and so on.
+            tier: An id, ``Maestro/Cluster-v1``, whose defaults then hold, or ``cluster`` and so on.
             num_envs: E.
             seed: Environment e gets seed + e at the first reset; None draws.
             options: Arguments of the single environment.
         """
-        super().__init__(Batch(tier_of(tier), env_options(options), num_envs), seed)
+        registered = VERSION_1.get(tier.rpartition(":")[2], {}).get("kwargs", {})
+        super().__init__(Batch(tier_of(tier), env_options(registered | options, owner=type(self)), num_envs), seed)

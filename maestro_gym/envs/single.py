@@ -8,9 +8,11 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from maestro_gym.core.errors import MaestroError
+from maestro_gym.config import hint
+from maestro_gym.core.errors import ArgumentTypeError, ArgumentValueError, MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.simulated import Batch
+from maestro_gym.envs.episode_end import end_info
 from maestro_gym.envs.observation.layout import Layout
 from maestro_gym.envs.render import render_text
 from maestro_gym.state import DONE_NO
@@ -51,10 +53,12 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         Args:
             render_mode: None or ``ansi``.
             options: Fields of `EnvOptions`.
+
+        Raises:
+            ArgumentTypeError: There is no such argument.
+            ArgumentValueError: An argument cannot have its value.
         """
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise MaestroError(f"render_mode={render_mode!r} does not exist; pass None or 'ansi'.")
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode, self.metadata)
         self.batch = self._make_batch(options)
         self.observation_space = observation_space_of(self.batch.layout)
         self.action_space = spaces.Discrete(self.batch.layout.num_actions)
@@ -62,7 +66,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         self._over = True
 
     def _make_batch(self, options: dict[str, Any]) -> AgentBatch:
-        return Batch(self.tier, env_options(options), 1)
+        return Batch(self.tier, env_options(options, owner=type(self)), 1)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -124,17 +128,40 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         return info_of(self.batch, 0, terms)
 
 
-def env_options(given: dict[str, Any], kind: type[Options] = EnvOptions) -> Options:
-    """Arguments of an environment as `EnvOptions`, or as another kind of them; an unknown one is an error."""
+def check_render_mode(render_mode: str | None, metadata: dict[str, Any]) -> str | None:
+    """A render mode, if it exists.
+
+    Raises:
+        ArgumentValueError: It does not.
+    """
+    if render_mode is not None and render_mode not in metadata["render_modes"]:
+        known = ", ".join(map(repr, metadata["render_modes"]))
+        raise ArgumentValueError(f"render_mode={render_mode!r} does not exist; pass None or one of {known}.")
+    return render_mode
+
+
+def env_options(given: dict[str, Any], kind: type[Options] = EnvOptions, *, owner: type) -> Options:
+    """Arguments of an environment as `EnvOptions`, or as another kind of them.
+
+    Args:
+        given: The arguments.
+        kind: Their kind.
+        owner: What they were given to.
+
+    Raises:
+        ArgumentTypeError: There is no such argument; in Python's own words, which other libraries look for.
+    """
     known = kind.__dataclass_fields__
     for name in given:
         if name not in known:
-            raise MaestroError(f"Maestro environments take no argument {name!r}; they take {', '.join(known)}.")
+            raise ArgumentTypeError(
+                f"{owner.__name__}.__init__() got an unexpected keyword argument {name!r}. {hint(name, known)}"
+            )
     return kind(**given)
 
 
 def info_of(batch: AgentBatch, e: int, terms: np.ndarray) -> dict[str, Any]:
-    """Info of one environment: the same keys at every step, simulated time only.
+    """Info of one environment: the same keys at every step, simulated time only, and more at the end of an episode.
 
     Args:
         batch: The batch.
@@ -145,7 +172,7 @@ def info_of(batch: AgentBatch, e: int, terms: np.ndarray) -> dict[str, Any]:
         See the environments' docstrings.
     """
     outcome = batch.outcome[e]
-    return {
+    info = {
         "dt_s": float(outcome["dt_s"]),
         "sim_time_s": float(outcome["now_s"]),
         "tier": int(outcome["tier"]),
@@ -158,3 +185,4 @@ def info_of(batch: AgentBatch, e: int, terms: np.ndarray) -> dict[str, Any]:
         "episode_index": int(batch.episodes[e]),
         "end_reason": int(outcome["done"]),
     }
+    return info if outcome["done"] == DONE_NO else info | end_info(batch, e)

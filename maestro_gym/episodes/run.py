@@ -11,7 +11,8 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
-from maestro_gym.state import DONE_NAMES, Episode, World
+from maestro_gym.state import DONE_NAMES, Episode, State, World
+from maestro_gym.workloads import fold_seed
 
 NO_AGENT = 0
 
@@ -25,8 +26,9 @@ def play(
     warm: bool = True,
     placement: np.ndarray | None = None,
     samples: int = 0,
+    drain: bool = True,
 ) -> Simulation:
-    """Run an episode to its end: arrivals, then a drain up to the cap.
+    """Run an episode to its end.
 
     Args:
         world: The fleet.
@@ -36,12 +38,13 @@ def play(
         warm: Begin with popular models RUNNING.
         placement: bool (N, M), models RUNNING at the start in place of the warm placement.
         samples: Rows of the time series to keep, one every ``limits.sample_period_s``.
+        drain: Arrivals end at the horizon and the fleet drains up to the cap; False stops at the horizon.
 
     Returns:
         The simulation as it stands at the end.
     """
     simulation = Simulation(
-        world, evaluation=True, warm=warm, num_samples=samples, log_residency=samples > 0, placement=placement
+        world, evaluation=drain, warm=warm, num_samples=samples, log_residency=samples > 0, placement=placement
     )
     simulation.load(0, episode, key=key)
     run_until(open_engine(simulation, policy), 0, NO_AGENT)
@@ -49,7 +52,7 @@ def play(
 
 
 def result_of(
-    simulation: Simulation,
+    state: State,
     scenario: Scenario,
     policy: Policy,
     episode: Episode,
@@ -57,11 +60,12 @@ def result_of(
     seed: int,
     index: int,
     wall_s: float,
+    e: int = 0,
 ) -> EpisodeResult:
-    """Gather what the first environment of a simulation left behind.
+    """Gather what one environment of a batch left behind.
 
     Args:
-        simulation: At the end of the episode.
+        state: At the end of the episode.
         scenario: What ran.
         policy: Who decided.
         episode: What happened.
@@ -69,11 +73,12 @@ def result_of(
         seed: Seed of the environment.
         index: Number of the episode.
         wall_s: Seconds of real time that it took.
+        e: The environment.
 
     Returns:
         The log of the episode.
     """
-    view, _, core = simulation.state
+    view, _, core = state
     return EpisodeResult(
         policy=policy.name,
         scenario=scenario.config.name,
@@ -82,13 +87,13 @@ def result_of(
         seed=seed,
         index=index,
         episode=episode,
-        stages=np.array(view.stages[0, : len(episode.stages)]),
-        workflows=np.array(view.workflows[0, : len(episode.workflows)]),
-        counters=core.counters[0].copy(),
-        samples=np.array(core.samples[0, : core.env[0]["samples"]]),
-        residency_log=np.array(core.residency_log[0, : core.residency_len[0]]),
-        end_s=float(view.clock[0]["now_s"]),
-        done=DONE_NAMES[core.env[0]["done"]],
+        stages=np.array(view.stages[e, : len(episode.stages)]),
+        workflows=np.array(view.workflows[e, : len(episode.workflows)]),
+        counters=core.counters[e].copy(),
+        samples=np.array(core.samples[e, : core.env[e]["samples"]]),
+        residency_log=np.array(core.residency_log[e, : core.residency_len[e]]),
+        end_s=float(view.clock[e]["now_s"]),
+        done=DONE_NAMES[core.env[e]["done"]],
         world=scenario.world,
         model_names=tuple(scenario.model_names),
         node_names=tuple(scenario.node_names),
@@ -126,6 +131,7 @@ def run_episode(
         episode = scenario.episode(split, seed, index)
     warm = scenario.config.workload.initial_placement == "warm"
     begin = time.perf_counter()
-    simulation = play(scenario.world, episode, policy, key=seed, warm=warm, placement=placement, samples=samples)
+    key = fold_seed(seed)
+    simulation = play(scenario.world, episode, policy, key=key, warm=warm, placement=placement, samples=samples)
     wall_s = time.perf_counter() - begin
-    return result_of(simulation, scenario, policy, episode, split, seed, index, wall_s)
+    return result_of(simulation.state, scenario, policy, episode, split, seed, index, wall_s)

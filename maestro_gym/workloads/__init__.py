@@ -24,7 +24,7 @@ from maestro_gym.workloads.traces.format import Trace
 from maestro_gym.workloads.traces.mapping import BY_POPULARITY
 from maestro_gym.workloads.traces.replayed import TraceWorkload, trace_episode
 from maestro_gym.workloads.traces.writer import trace_table, write_table, write_trace
-from maestro_gym.workloads.workload import SPLITS, Mix, Workload, episode_key
+from maestro_gym.workloads.workload import SPLITS, Mix, Workload, episode_key, fold_seed
 
 __all__ = [
     "BY_POPULARITY",
@@ -46,6 +46,7 @@ __all__ = [
     "by_name",
     "deployments_of",
     "episode_key",
+    "fold_seed",
     "load_family",
     "make_deployments",
     "read_trace",

@@ -7,10 +7,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from maestro_gym.core import hashing
-from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.errors import ArgumentValueError, MaestroError
 from maestro_gym.state import INTERACTIVE, Episode
 
 SPLITS = ("train", "validation", "test")
+
+_FOLD = 257
+"""Purpose of the draws that fold large seeds."""
 
 
 class Mix(NamedTuple):
@@ -78,12 +81,35 @@ class Workload(Protocol):
         ...
 
 
+def fold_seed(seed: int) -> int:
+    """A seed of any size as one of 32 bits.
+
+    Args:
+        seed: A whole number, not negative.
+
+    Returns:
+        Itself below 2**32, otherwise a hash of all its bits in [0, 2**32).
+
+    Raises:
+        ArgumentValueError: It is negative.
+    """
+    if seed < 0:
+        raise ArgumentValueError(f"The seed {seed} is negative; give a whole number from 0 on.")
+    if seed < 2**32:
+        return int(seed)
+    folded, rest = 0, int(seed)
+    while rest:
+        folded = int(hashing.mix(folded, _FOLD, rest & (2**62 - 1)))
+        rest >>= 62
+    return folded % 2**32
+
+
 def episode_key(split: str, seed: int, index: int) -> int:
-    """Return the key of an episode: no two of (split, seed, index) share one.
+    """Return the key of an episode: no two of (split, seed, index) share one while seeds are below 2**32.
 
     Args:
         split: ``train``, ``validation`` or ``test``.
-        seed: The environment's seed, in [0, 2**31).
+        seed: The environment's seed; one of 2**32 or more counts as `fold_seed` says.
         index: Which episode of that environment, in [0, 2**31).
 
     Returns:
@@ -94,10 +120,9 @@ def episode_key(split: str, seed: int, index: int) -> int:
     """
     if split not in SPLITS:
         raise MaestroError(f"There is no split `{split}`; use one of {', '.join(SPLITS)}.")
-    for name, value in (("seed", seed), ("episode index", index)):
-        if not 0 <= value < 2**31:
-            raise MaestroError(f"The {name} {value} is out of range; give a whole number from 0 to {2**31 - 1}.")
-    return int(hashing.mix(int(seed) * 2**31 + int(index), hashing.EPISODE, SPLITS.index(split)))
+    if not 0 <= index < 2**31:
+        raise MaestroError(f"The episode index {index} is out of range; give a whole number from 0 to {2**31 - 1}.")
+    return int(hashing.mix(fold_seed(seed) * 2**31 + int(index), hashing.EPISODE, SPLITS.index(split)))
 
 
 def mix_of(episode: Episode, num_models: int) -> Mix:

@@ -79,6 +79,7 @@ def test_registering_twice_changes_nothing() -> None:
 @pytest.mark.parametrize("tier", TIERS)
 def test_info_has_the_same_keys_and_types_at_every_step(tier: str) -> None:
     infos = [info for *_, info in walk(make(tier), 0, 10)]
+    assert "episode_metrics" not in infos[-1]
     shapes = {tuple((key, type(value)) for key, value in info.items()) for info in infos}
     assert len(shapes) == 1
     assert {tuple(info["reward_terms"]) for info in infos} == {tuple(infos[0]["reward_terms"])}

@@ -1,12 +1,15 @@
 """Rewards: what they add up to, and what a user may put in their place."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from maestro_gym.envs import RewardConfig, discount
 from maestro_gym.envs.batch.buffers import REWARD_COUNTERS
+from maestro_gym.envs.reward import reward_unit_s
 from tests.envs.walks import TIERS, make, walk
 
 
@@ -72,3 +75,30 @@ def test_discount_multiplies_over_time_whatever_the_number_of_decisions() -> Non
     assert discount(0.0, 120.0) == 1.0
     assert discount(30.0, 120.0) * discount(90.0, 120.0) == pytest.approx(math.exp(-1.0))
     np.testing.assert_allclose(discount(np.array([0.0, 120.0]), 120.0), [1.0, math.exp(-1.0)])
+
+
+def test_a_normalised_reward_of_minus_one_is_a_stages_share_of_a_workflow_that_takes_all_its_time() -> None:
+    env, weighted = make("cluster", reward="normalised"), make("cluster")
+    past = env.batch.scenario.workload.history(512, env.batch.scenario.world.service)
+    allowed_s = (past.workflows["weight"] * (past.workflows["deadline_s"] - past.workflows["arrival_s"])).sum()
+    ours, theirs = (sum(row[1] for row in walk(each, 0)) for each in (env, weighted))
+    assert ours == pytest.approx(theirs / (allowed_s / len(past.stages)), rel=1e-9)
+    assert reward_unit_s(env.batch.scenario) == pytest.approx(allowed_s / len(past.stages))
+
+
+VERSIONS = """
+import gymnasium, maestro_gym
+assert not [name for name in gymnasium.registry if name.startswith("Maestro/") and name.endswith("-v1")]
+one = gymnasium.make("maestro_gym.v1:Maestro/Cluster-v1").unwrapped
+many = gymnasium.make_vec("maestro_gym.v1:Maestro/Cluster-v1", num_envs=2)
+other = gymnasium.make("maestro_gym.v1:Maestro/Cluster-v1", reward="weighted").unwrapped
+zero = gymnasium.make("Maestro/Cluster-v0").unwrapped
+from maestro_gym.envs.sb3 import MaestroVecEnv
+sb3 = [MaestroVecEnv(f"Maestro/Cluster-v{v}", 1) for v in (0, 1)]
+print([env.batch.options.reward for env in (one, many, other, zero, *sb3)])
+"""
+
+
+def test_version_1_is_paid_the_normalised_reward_and_version_0_what_it_was() -> None:
+    done = subprocess.run([sys.executable, "-c", VERSIONS], capture_output=True, text=True, timeout=500, check=True)
+    assert done.stdout.strip() == "['normalised', 'normalised', 'weighted', 'weighted', 'weighted', 'normalised']"

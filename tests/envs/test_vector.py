@@ -1,18 +1,19 @@
 """The native batch: the same as single environments, to the bit, whatever its size or threads."""
 
-import numba
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.batch.kernel import PARALLEL_FROM
+from maestro_gym.core.threads import set_thread_count
+from maestro_gym.envs.batch.simulated import PARALLEL_FROM
 from maestro_gym.envs.sb3 import MaestroVecEnv
+from maestro_gym.registration import env_id
 from tests.envs.walks import SMALL, TIERS, make, make_vec, random_legal
 
 
-def _actions(masks: np.ndarray, step: int) -> np.ndarray:
+def legal_actions(masks: np.ndarray, step: int) -> np.ndarray:
     return np.array([random_legal(mask, e, step) for e, mask in enumerate(masks)])
 
 
@@ -28,8 +29,8 @@ def test_a_batch_does_what_gymnasiums_own_vectoriser_does(tier: str) -> None:
     for step in range(300):
         assert data_equivalence(observation, expected, exact=True)
         assert infos.keys() == expected_infos.keys()
-        _assert_same_infos(infos, expected_infos)
-        actions = _actions(infos["action_mask"], step)
+        assert_same_infos(infos, expected_infos)
+        actions = legal_actions(infos["action_mask"], step)
         observation, rewards, terminated, truncated, infos = ours.step(actions)
         expected, expected_rewards, expected_terminated, expected_truncated, expected_infos = theirs.step(actions)
         np.testing.assert_array_equal(rewards, expected_rewards)
@@ -41,10 +42,10 @@ def test_a_batch_does_what_gymnasiums_own_vectoriser_does(tier: str) -> None:
     assert ended >= 2
 
 
-def _assert_same_infos(ours: dict, theirs: dict) -> None:
+def assert_same_infos(ours: dict, theirs: dict) -> None:
     for key, value in ours.items():
         if isinstance(value, dict):
-            _assert_same_infos(value, theirs[key])
+            assert_same_infos(value, theirs[key])
         elif value.dtype == object:
             for one, other in zip(value, theirs[key], strict=True):
                 assert (one is None) == (other is None)
@@ -59,7 +60,7 @@ def _rollout(num_envs: int, steps: int, tier: str = "joint") -> list[list[np.nda
     rows = []
     for step in range(steps):
         rows.append([array.copy() for array in observation.values()] + [infos["action_mask"], infos["sim_time_s"]])
-        observation, rewards, _, _, infos = envs.step(_actions(infos["action_mask"], step))
+        observation, rewards, _, _, infos = envs.step(legal_actions(infos["action_mask"], step))
         rows[-1].append(rewards)
     return rows
 
@@ -67,14 +68,13 @@ def _rollout(num_envs: int, steps: int, tier: str = "joint") -> list[list[np.nda
 def test_results_do_not_depend_on_the_size_of_the_batch_or_the_threads() -> None:
     steps = 60
     alone, some = _rollout(1, steps), _rollout(16, steps)
-    before = numba.get_num_threads()
     many = []
     try:
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+        for threads in (1, 3):
+            set_thread_count(threads)
             many.append(_rollout(64, steps))
     finally:
-        numba.set_num_threads(before)
+        set_thread_count(None)
     assert PARALLEL_FROM <= 64
     for step in range(steps):
         for one, sixteen, first, second in zip(alone[step], some[step], many[0][step], many[1][step], strict=True):
@@ -83,11 +83,11 @@ def test_results_do_not_depend_on_the_size_of_the_batch_or_the_threads() -> None
             np.testing.assert_array_equal(first, second)
 
 
-def test_an_observation_outlives_the_next_step() -> None:
-    envs = make_vec("cluster", 2)
+def test_a_view_of_an_observation_outlives_the_next_step() -> None:
+    envs = make_vec("cluster", 2, copy=False)
     first, infos = envs.reset(seed=0)
     kept = first["candidates"].copy()
-    second = envs.step(_actions(infos["action_mask"], 0))[0]
+    second = envs.step(legal_actions(infos["action_mask"], 0))[0]
     np.testing.assert_array_equal(first["candidates"], kept)
     assert not np.shares_memory(first["candidates"], second["candidates"])
 
@@ -110,7 +110,7 @@ def test_the_batch_renders_every_environment() -> None:
 @pytest.mark.parametrize("tier", TIERS)
 def test_the_stable_baselines_adapter_runs_the_same_batch(tier: str) -> None:
     theirs = make_vec(tier, 3)
-    ours = MaestroVecEnv(f"Maestro/{tier.capitalize()}-v0", 3, seed=7, overrides=SMALL)
+    ours = MaestroVecEnv(env_id(tier), 3, seed=7, overrides=SMALL)
     observation = ours.reset()
     expected, infos = theirs.reset(seed=7)
     returns, lengths = np.zeros(3), np.zeros(3, int)
@@ -119,7 +119,7 @@ def test_the_stable_baselines_adapter_runs_the_same_batch(tier: str) -> None:
         assert data_equivalence(observation, expected, exact=True)
         masks = np.stack(ours.env_method("action_masks"))
         np.testing.assert_array_equal(masks, infos["action_mask"])
-        actions = _actions(masks, step)
+        actions = legal_actions(masks, step)
         observation, rewards, dones, sb3_infos = ours.step(actions)
         expected, expected_rewards, terminated, truncated, infos = theirs.step(actions)
         returns += expected_rewards

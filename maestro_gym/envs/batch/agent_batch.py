@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.errors import ArgumentTypeError, ArgumentValueError, MaestroError
 from maestro_gym.envs.batch.buffers import make_buffers
 from maestro_gym.envs.observation.layout import TIER_SPECS, make_layout
 from maestro_gym.envs.observation.window import NUM_ORDERS
-from maestro_gym.envs.reward import LinearReward, Reward, RewardConfig
+from maestro_gym.envs.reward import Reward, RewardConfig, reward_of
 from maestro_gym.envs.scenario_source import ScenarioLike, companions_of, scenario_of
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.state import DONE_BUDGET, DONE_DRAINED, DONE_NO, State
+from maestro_gym.state import DONE_BUDGET, DONE_DRAINED, DONE_NO, Episode, State
 from maestro_gym.workloads import SPLITS
 
 
@@ -29,11 +29,13 @@ class EnvOptions:
         companions: Policy of the tiers that the agent does not drive.
         split: Episodes of ``train``, ``validation`` or ``test``.
         illegal: ``replace`` takes the lowest legal action for an illegal one, ``raise`` raises.
-        reward: Weights of the default reward, or a reward of your own.
+        reward: ``weighted`` or ``normalised``, weights of the terms, or a reward of your own.
         window: K, ready stages shown to the global tier, at least 3.
         information: ``P``, or ``N`` to blank everything that rests on a prediction.
         evaluation: Let the system drain after the horizon instead of truncating there.
         log_residency: Keep a log of promotions and demotions.
+        compare_with: Policy whose metrics on the same episode stand beside the agent's at its end, or None.
+        observation: ``dict``, or ``flat`` for one vector with the mask at its end.
     """
 
     scenario: ScenarioLike = "quick"
@@ -41,11 +43,13 @@ class EnvOptions:
     companions: str | Policy = "maestro"
     split: str = "train"
     illegal: str = "replace"
-    reward: RewardConfig | Reward = field(default_factory=RewardConfig)
+    reward: str | RewardConfig | Reward = "weighted"
     window: int = 32
     information: str = "P"
     evaluation: bool = False
     log_residency: bool = False
+    compare_with: str | None = None
+    observation: str = "dict"
 
     def __post_init__(self) -> None:
         """Refuse values that do not exist."""
@@ -53,11 +57,14 @@ class EnvOptions:
             ("split", self.split, SPLITS),
             ("illegal", self.illegal, ("replace", "raise")),
             ("information", self.information, ("N", "P")),
+            ("observation", self.observation, ("dict", "flat")),
         ):
             if value not in known:
-                raise MaestroError(f"{name}={value!r} is none of {', '.join(map(repr, known))}; pass one of them.")
+                raise ArgumentValueError(
+                    f"{name}={value!r} is none of {', '.join(map(repr, known))}; pass one of them."
+                )
         if self.window < NUM_ORDERS:
-            raise MaestroError(
+            raise ArgumentValueError(
                 f"window={self.window} has no place for the head of each order of the global queue; pass at least "
                 f"{NUM_ORDERS}."
             )
@@ -89,11 +96,17 @@ class AgentBatch(ABC):
             num_envs: E.
         """
         self.options = options
-        self.scenario = scenario_of(options.scenario, options.overrides)
-        self.policy = companions_of(options.companions, self.scenario)
-        self.num_envs = num_envs
-        reward = options.reward
-        self.reward: Reward = LinearReward(reward) if isinstance(reward, RewardConfig) else reward
+        if not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise ArgumentValueError(
+                f"num_envs={num_envs!r} is no number of environments; pass a whole number from 1 on."
+            )
+        try:
+            self.scenario = scenario_of(options.scenario, options.overrides)
+            self.policy = companions_of(options.companions, self.scenario)
+        except MaestroError as error:
+            raise ArgumentValueError(str(error)) from error
+        self.num_envs = int(num_envs)
+        self.reward = reward_of(options.reward, self.scenario)
         self.layout = make_layout(
             TIER_SPECS[tier],
             self.scenario.world,
@@ -112,12 +125,21 @@ class AgentBatch(ABC):
         """All arrays of the episodes."""
 
     @abstractmethod
+    def episode(self, e: int) -> Episode:
+        """What happens in the episode that an environment runs."""
+
+    def policy_key(self, e: int) -> int:
+        """Seed of randomised rules in the episode that an environment runs."""
+        return int(self.seeds[e]) * 1_000_003 + int(self.episodes[e])
+
+    @abstractmethod
     def begin(self, e: int, seed: int | None = None) -> None:
         """Load the next episode of an environment and go to its first decision.
 
         Args:
             e: The environment.
-            seed: New seed, whose first episode is loaded; None goes on with the next episode.
+            seed: New seed, whose first episode is loaded (see `workloads.fold_seed`); None goes on with the next
+                episode.
 
         Raises:
             MaestroError: The scenario asks nothing of the agent, episode after episode.
@@ -146,8 +168,20 @@ class AgentBatch(ABC):
 
     def begin_all(self, seeds: Sequence[int | None]) -> None:
         """Begin an episode in every environment, see `begin`."""
+        self.begin_some(dict(enumerate(seeds)))
+
+    def begin_some(self, seeds: dict[int, int | None]) -> None:
+        """Begin an episode in some environments; what is seen of the others stays.
+
+        Args:
+            seeds: Seed by environment, see `begin`.
+        """
+        before = self.observation()
         self.flip()
-        for e, seed in enumerate(seeds):
+        if len(seeds) < self.num_envs:
+            for name, array in self.observation().items():
+                array[:] = before[name]
+        for e, seed in seeds.items():
             self.begin(e, seed)
 
     def flip(self) -> None:
@@ -161,30 +195,38 @@ class AgentBatch(ABC):
             actions: Integers, shape (E,).
 
         Raises:
-            MaestroError: An action is outside the space, or illegal with ``illegal="raise"``.
+            ArgumentTypeError: Shape or type of the actions is wrong.
+            ArgumentValueError: An action is outside the space, or illegal with ``illegal="raise"``.
         """
+        actions = self._checked(actions)
+        self._refuse_illegal(actions)
+        self.buffers.actions[:] = actions
+        self.flip()
+        self._move()
+
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        """Actions of the right shape, type and range."""
         actions = np.asarray(actions)
         most = self.layout.num_actions
         if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
-            raise MaestroError(
+            raise ArgumentTypeError(
                 f"Actions have shape {actions.shape} and type {actions.dtype}; pass one integer for each of the "
                 f"{self.num_envs} environments."
             )
         if actions.min() < 0 or actions.max() >= most:
             wrong = int(actions[(actions < 0) | (actions >= most)][0])
-            raise MaestroError(f"Action {wrong} is outside Discrete({most}); pass 0 to {most - 1}.")
-        if self.options.illegal == "raise":
-            self._refuse_illegal(actions)
-        self.buffers.actions[:] = actions
-        self.flip()
-        self._move()
+            raise ArgumentValueError(f"Action {wrong} is outside Discrete({most}); pass 0 to {most - 1}.")
+        return actions
 
     def _refuse_illegal(self, actions: np.ndarray) -> None:
+        """Refuse an illegal action where that was asked for."""
+        if self.options.illegal != "raise":
+            return
         legal = self.buffers.mask[np.arange(self.num_envs), actions]
         if not legal.all():
             e = int(np.argmin(legal))
             some = ", ".join(map(str, np.flatnonzero(self.buffers.mask[e])[:8]))
-            raise MaestroError(
+            raise ArgumentValueError(
                 f'Action {int(actions[e])} of environment {e} is illegal and illegal="raise" was asked for. Choose by '
                 f"action_masks(); legal are {some}{' ...' if self.buffers.mask[e].sum() > 8 else ''}."
             )

@@ -16,7 +16,8 @@ from maestro_gym.envs.batch.own_rule import own_answers
 from maestro_gym.envs.scenario_source import companions_of
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine
-from maestro_gym.state import DONE_NO, State, World
+from maestro_gym.state import DONE_NO, Episode, State, World
+from maestro_gym.workloads import fold_seed
 
 END_SLACK_S = 30.0
 """The engine runs this much beyond the horizon, so that an episode ends at a decision, not between two."""
@@ -35,11 +36,12 @@ class Batch(AgentBatch):
         super().__init__(tier, options, num_envs)
         self._simulation = Simulation(
             self._world(),
-            num_envs,
+            self.num_envs,
             evaluation=options.evaluation,
             warm=self.scenario.config.workload.initial_placement == "warm",
             log_residency=options.log_residency,
         )
+        self._episodes: list[Episode | None] = [None] * self.num_envs
         self._open()
 
     def _world(self) -> World:
@@ -57,25 +59,53 @@ class Batch(AgentBatch):
         """The simulation's arrays."""
         return self._simulation.state
 
+    def episode(self, e: int) -> Episode:
+        """See `AgentBatch.episode`."""
+        episode = self._episodes[e]
+        if episode is None:
+            raise MaestroError(f"Environment {e} has no episode under way: call reset().")
+        return episode
+
     def begin(self, e: int, seed: int | None = None) -> None:
-        """Load the next episode of an environment; see `AgentBatch.begin`."""
+        """Load the next episode of an environment and go to its first decision; see `AgentBatch.begin`."""
         if seed is not None:
-            self.seeds[e] = seed
+            self.seeds[e] = fold_seed(seed)
             self.episodes[e] = -1
         for _ in range(_MOST_EMPTY_EPISODES):
-            self.episodes[e] += 1
-            index = int(self.episodes[e])
-            episode = self.scenario.episode(self.options.split, int(self.seeds[e]), index)
-            self._simulation.load(e, episode, key=int(self.seeds[e]) * 1_000_003 + index)
-            if self._simulation.state is not self._opened:
-                self._open()
-            self.buffers.actions[e] = BEGIN
+            self._load_next(e)
             if step_alone(self._runner, e) == DONE_NO:
                 return
         raise MaestroError(
             f"Scenario {self.scenario.config.name!r}: {_MOST_EMPTY_EPISODES} episodes in a row end before the agent's "
             f"first decision. Raise horizon_s ({self.scenario.config.horizon_s:g} s) or the load."
         )
+
+    def step_or_begin(self, actions: np.ndarray, over: np.ndarray) -> None:
+        """Do an action in every environment; where the episode is over, the next begins instead.
+
+        Args:
+            actions: Integers, shape (E,); those of environments whose episode is over are ignored.
+            over: bool, shape (E,).
+        """
+        actions = self._checked(np.where(over, 0, actions))
+        self._refuse_illegal(actions)
+        self.buffers.actions[:] = actions
+        for e in np.flatnonzero(over):
+            self._load_next(int(e))
+        self.flip()
+        self._move()
+        for e in np.flatnonzero(over & (self.outcome["done"] != DONE_NO)):
+            self.begin(int(e))
+
+    def _load_next(self, e: int) -> None:
+        """Load the next episode of an environment; it begins with the next step."""
+        self.episodes[e] += 1
+        episode = self.scenario.episode(self.options.split, int(self.seeds[e]), int(self.episodes[e]))
+        self._episodes[e] = episode
+        self._simulation.load(e, episode, key=self.policy_key(e))
+        if self._simulation.state is not self._opened:
+            self._open()
+        self.buffers.actions[e] = BEGIN
 
     def _move(self) -> None:
         self._over_batch(lambda begin, end: step_range(self._runner, begin, end))

@@ -45,6 +45,7 @@ class Outcome:
         deadline_s: float, shape (W,), absolute.
         workflow_finished_s: float, shape (W,), inf = unfinished.
         nominal_s: float, shape (W,): service and gaps on the workflow's longest path, alone on an idle fleet.
+        stage_workflow: int, shape (S,), place of the stage's workflow among the W.
         stage_cls: int, shape (S,), class of the stage's workflow.
         ttft_limit_s: float, shape (S,), limit of the stage's application.
         ready: bool, shape (S,): the stage became ready before the end.
@@ -70,6 +71,7 @@ class Outcome:
     deadline_s: np.ndarray
     workflow_finished_s: np.ndarray
     nominal_s: np.ndarray
+    stage_workflow: np.ndarray
     stage_cls: np.ndarray
     ttft_limit_s: np.ndarray
     ready: np.ndarray
@@ -105,10 +107,48 @@ class Outcome:
         Args:
             cls: INTERACTIVE or BATCH.
         """
-        of_workflow, of_stage = self.workflow_cls == cls, self.stage_cls == cls
-        chosen = {name: getattr(self, name)[of_workflow] for name in _WORKFLOW_ARRAYS}
-        chosen |= {name: getattr(self, name)[of_stage] for name in _STAGE_ARRAYS}
-        return replace(self, **chosen)
+        return self.of_workflows(self.workflow_cls == cls)
+
+    def of_workflows(self, chosen: np.ndarray) -> Outcome:
+        """The same outcome with some workflows and their stages alone.
+
+        Args:
+            chosen: bool, shape (W,).
+        """
+        of_stage = chosen[self.stage_workflow]
+        parts = {name: getattr(self, name)[chosen] for name in _WORKFLOW_ARRAYS}
+        parts |= {name: getattr(self, name)[of_stage] for name in _STAGE_ARRAYS}
+        places = np.cumsum(chosen) - 1
+        return replace(self, stage_workflow=places[self.stage_workflow[of_stage]], **parts)
+
+    def until(self, end_s: float) -> Outcome:
+        """What was known at an earlier time, of the workflows whose deadline had passed by then.
+
+        Whether these met their deadline is known, and which workflows they are depends on no policy. Counters stay
+        those of the whole run.
+
+        Args:
+            end_s: The time, at most ``end_s``.
+        """
+
+        def by_then(times: np.ndarray) -> np.ndarray:
+            return np.where(times <= end_s, times, np.inf)
+
+        ready = self.ready & (self.ready_s <= end_s)
+        stage_finished_s = by_then(self.stage_finished_s)
+        earlier = replace(
+            self,
+            end_s=end_s,
+            cap_s=end_s,
+            workflow_finished_s=by_then(self.workflow_finished_s),
+            ready=ready,
+            ready_s=by_then(self.ready_s),
+            first_admitted_s=by_then(self.first_admitted_s),
+            first_token_s=by_then(self.first_token_s),
+            stage_finished_s=stage_finished_s,
+            finished=self.finished & np.isfinite(stage_finished_s),
+        )
+        return earlier.of_workflows(self.deadline_s <= end_s)
 
 
 def outcome_of(result: EpisodeResult) -> Outcome:
@@ -147,6 +187,7 @@ def outcome_of(result: EpisodeResult) -> Outcome:
         deadline_s=workflows["deadline_s"],
         workflow_finished_s=result.workflows["finished_s"][: len(workflows)],
         nominal_s=nominal_s,
+        stage_workflow=owner,
         stage_cls=workflows["cls"][owner],
         ttft_limit_s=workflows["ttft_limit_s"][owner],
         ready=ready,

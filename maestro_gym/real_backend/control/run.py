@@ -50,7 +50,7 @@ def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
 def _result(controller: Controller, wall_s: float) -> EpisodeResult:
     settings, scenario = controller.settings, controller.settings.scenario
     return result_of(
-        controller.fleet_state.simulation,
+        controller.fleet_state.simulation.state,
         scenario,
         controller.policy,
         controller.episode,

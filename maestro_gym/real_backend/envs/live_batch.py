@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
-from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.errors import ArgumentValueError, MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.buffers import BEGIN, open_runner
 from maestro_gym.envs.batch.kernel import choose_alone, show_alone, step_one
@@ -29,7 +29,8 @@ from maestro_gym.real_backend.control.controller import Controller
 from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 from maestro_gym.scheduling.tiers import NO_TIER
-from maestro_gym.state import DONE_NO, DONE_TIME, State
+from maestro_gym.state import DONE_NO, DONE_TIME, Episode, State
+from maestro_gym.workloads import fold_seed
 
 _STOP = object()
 _NOT_BEGUN = "No episode has begun on these servers: call reset()."
@@ -76,6 +77,10 @@ class LiveBatch(AgentBatch):
         source: Any = options.scenario
         if source is None:
             source = write_scenario(scenario_document(self.fleet), self.folder / "scenario.yaml")
+        if options.compare_with is not None:
+            raise ArgumentValueError(
+                "compare_with plays the same episode in the simulator, which is not the fleet; leave it out here."
+            )
         super().__init__(tier, replace(options, scenario=source), 1)
         _check_names(self.fleet, self.scenario.node_names, self.scenario.model_names)
         self.controller: Controller | None = None
@@ -93,6 +98,12 @@ class LiveBatch(AgentBatch):
             raise MaestroError(_NOT_BEGUN)
         return self._live.state
 
+    def episode(self, e: int) -> Episode:
+        """See `AgentBatch.episode`."""
+        if self.controller is None:
+            raise MaestroError(_NOT_BEGUN)
+        return self.controller.episode
+
     def begin(self, e: int, seed: int | None = None) -> None:
         """Begin the next episode on the servers; see `AgentBatch.begin`.
 
@@ -101,7 +112,7 @@ class LiveBatch(AgentBatch):
         """
         self.close()
         if seed is not None:
-            self.seeds[e] = seed
+            self.seeds[e] = fold_seed(seed)
             self.episodes[e] = -1
         self.episodes[e] += 1
         index = int(self.episodes[e])

@@ -59,7 +59,7 @@ class LiveEnv(MaestroEnv):
     metadata: dict[str, Any] = MaestroEnv.metadata
 
     def _make_batch(self, options: dict[str, Any]) -> AgentBatch:
-        return LiveBatch(self.tier, env_options(options, LiveEnvOptions))
+        return LiveBatch(self.tier, env_options(options, LiveEnvOptions, owner=type(self)))
 
 
 class LiveNodeEnv(LiveEnv):
