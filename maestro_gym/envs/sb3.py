@@ -17,7 +17,8 @@ from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.episode_end import end_info
 from maestro_gym.envs.observation.layout import TIER_SPECS
 from maestro_gym.envs.render import render_text
-from maestro_gym.envs.single import env_options, observation_space_of
+from maestro_gym.envs.shown import Observation, shown, shown_space
+from maestro_gym.envs.single import env_options
 from maestro_gym.registration import VERSION_1
 
 
@@ -58,13 +59,11 @@ class BatchVecEnv(VecEnv):
         self._infos: list[dict[str, Any]] = [{} for _ in range(num_envs)]
         self._filled: list[int] = []
         self._begun = False
-        super().__init__(
-            num_envs, observation_space_of(self.batch.layout), spaces.Discrete(self.batch.layout.num_actions)
-        )
+        super().__init__(num_envs, shown_space(self.batch), spaces.Discrete(self.batch.layout.num_actions))
         if seed is not None:
             self.seed(seed)
 
-    def reset(self) -> dict[str, np.ndarray]:
+    def reset(self) -> Observation:
         """Begin an episode in every environment; its arrays hold until the step after the next."""
         seeds = list(self._seeds)
         if not self._begun:
@@ -77,7 +76,7 @@ class BatchVecEnv(VecEnv):
         self._returns[:] = 0.0
         self._lengths[:] = 0
         self._terms[:] = 0.0
-        return self.batch.observation()
+        return shown(self.batch, copy=False)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions for `step_wait`."""
@@ -102,13 +101,13 @@ class BatchVecEnv(VecEnv):
             self._returns[e] = 0.0
             self._lengths[e] = 0
             self._terms[e] = 0.0
-        return self.batch.observation(), rewards.astype(np.float32), dones, list(self._infos)
+        return shown(self.batch, copy=False), rewards.astype(np.float32), dones, list(self._infos)
 
     def _last_info(self, e: int, truncated: bool) -> dict[str, Any]:
         outcome = self.batch.outcome[e]
         names = self.batch.reward.term_names
         return {
-            "terminal_observation": {name: array[e].copy() for name, array in self.batch.observation().items()},
+            "terminal_observation": shown(self.batch, e),
             "TimeLimit.truncated": truncated,
             "episode": {
                 "r": float(self._returns[e]),

@@ -13,25 +13,11 @@ from maestro_gym.core.errors import ArgumentTypeError, ArgumentValueError, Maest
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.episode_end import end_info
-from maestro_gym.envs.observation.layout import Layout
 from maestro_gym.envs.render import render_text
+from maestro_gym.envs.shown import Observation, shown, shown_space
 from maestro_gym.state import DONE_NO
 
-Observation = dict[str, np.ndarray]
 Options = TypeVar("Options", bound=EnvOptions)
-
-
-def observation_space_of(layout: Layout) -> spaces.Dict:
-    """The space of an observation: ``candidates`` (A, F) and ``context`` (G,), bounded float32."""
-    rows = np.array([column.low for column in layout.spec.row_columns], np.float32)
-    context = np.array([column.low for column in layout.spec.context_columns], np.float32)
-    low = np.tile(rows, (layout.num_actions, 1))
-    return spaces.Dict(
-        {
-            "candidates": spaces.Box(low, np.ones_like(low), dtype=np.float32),
-            "context": spaces.Box(context, np.ones_like(context), dtype=np.float32),
-        }
-    )
 
 
 class MaestroEnv(gymnasium.Env[Observation, np.int64]):
@@ -60,7 +46,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """
         self.render_mode = check_render_mode(render_mode, self.metadata)
         self.batch = self._make_batch(options)
-        self.observation_space = observation_space_of(self.batch.layout)
+        self.observation_space = shown_space(self.batch)
         self.action_space = spaces.Discrete(self.batch.layout.num_actions)
         self._seeded = False
         self._over = True
@@ -122,7 +108,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         self.batch.close()
 
     def _observation(self) -> Observation:
-        return {name: array[0].copy() for name, array in self.batch.observation().items()}
+        return shown(self.batch, 0)
 
     def _info(self, terms: np.ndarray) -> dict[str, Any]:
         return info_of(self.batch, 0, terms)

@@ -17,10 +17,9 @@ from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.episode_end import end_info
 from maestro_gym.envs.member import Member
 from maestro_gym.envs.render import render_text
-from maestro_gym.envs.single import check_render_mode, env_options, info_of, observation_space_of
+from maestro_gym.envs.shown import Observation, shown, shown_space
+from maestro_gym.envs.single import check_render_mode, env_options, info_of
 from maestro_gym.state import DONE_NO
-
-Observation = dict[str, np.ndarray]
 
 
 class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.ndarray]):
@@ -70,7 +69,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         self.copy = copy
         self.batch = Batch(self.tier, env_options(options, owner=type(self)), num_envs)
         self.num_envs = self.batch.num_envs
-        self.single_observation_space = observation_space_of(self.batch.layout)
+        self.single_observation_space = shown_space(self.batch)
         self.single_action_space = spaces.Discrete(self.batch.layout.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -220,8 +219,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             )
 
     def _observation(self) -> Observation:
-        observation = self.batch.observation()
-        return {name: array.copy() for name, array in observation.items()} if self.copy else observation
+        return shown(self.batch, copy=self.copy)
 
     def _infos(self, terms: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
         """Infos as arrays, each with Gymnasium's mask of the environments that have it."""
@@ -247,11 +245,10 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
 
     def _final(self, ended: np.ndarray, terms: np.ndarray) -> dict[str, Any]:
         """``final_obs`` and ``final_info`` of the environments that ended, before they begin anew."""
-        observation = self.batch.observation()
         final_obs = np.full(self.num_envs, None, dtype=object)
         final_info: dict[str, Any] = {}
         for e in np.flatnonzero(ended):
-            final_obs[e] = {name: array[e].copy() for name, array in observation.items()}
+            final_obs[e] = shown(self.batch, int(e))
             final_info = self._add_info(final_info, info_of(self.batch, int(e), terms[e]), int(e))
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": final_info, "_final_info": ended.copy()}
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 from maestro_gym.envs.flat import flat_columns, flat_space, flatten
 from maestro_gym.envs.observation.layout import TIER_SPECS
-from tests.envs.walks import TIERS, make, make_vec, random_legal, walk
+from maestro_gym.envs.sb3 import MaestroVecEnv
+from tests.envs.walks import SMALL, TIERS, make, make_vec, random_legal, walk
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -64,3 +66,21 @@ def test_a_vector_of_ones_own_is_written_in_place() -> None:
     own = np.full(flat_space(env.batch.layout).shape, np.nan, np.float32)
     assert flatten(observation, info["action_mask"], own) is own
     np.testing.assert_array_equal(own, flatten(observation, info["action_mask"]))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_environment_that_was_asked_for_it_shows_the_vector_in_every_form(tier: str) -> None:
+    plain, flat = make(tier), make(tier, observation="flat")
+    vector = make_vec(tier, 2, observation="flat")
+    sb3 = MaestroVecEnv(tier, 2, seed=0, overrides=SMALL, observation="flat")
+    check_env(flat, skip_render_check=True)
+    shown, _ = vector.reset(seed=0)
+    adapted = sb3.reset()
+    rows, dicts = walk(flat, 0), walk(plain, 0)
+    for (observation, *_), (parts, _, _, info) in zip(rows, dicts, strict=True):
+        assert flat.observation_space.contains(observation)
+        np.testing.assert_array_equal(observation, flatten(parts, info["action_mask"]))
+    np.testing.assert_array_equal(shown[0], rows[0][0])
+    np.testing.assert_array_equal(adapted, shown)
+    assert vector.observation_space.contains(shown)
+    assert sb3.observation_space == flat.observation_space
