@@ -75,7 +75,7 @@ cluster, 2 node, 3 none) and `place` (cluster or node) of the pending decision, 
 | `information` | `"P"` | `"N"` blanks what rests on predictions |
 | `evaluation` | `False` | drain after the horizon |
 | `log_residency` | `False` | keep a log of promotions and demotions |
-| `render_mode` | `None` | `"ansi"`: queues, batches, KV and weights of every node as text |
+| `render_mode` | `None` | `"ansi"`: text; `"rgb_array"`: the last minute as an image; `"human"`: a window of it |
 
 ## Version History
 

@@ -12,7 +12,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.observation.layout import Layout
-from maestro_gym.envs.render import render_text
+from maestro_gym.envs.render import FRAMES_PER_S, RENDER_MODES, Display, check_render_mode
 from maestro_gym.state import DONE_NO
 
 Observation = dict[str, np.ndarray]
@@ -41,7 +41,10 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         own_page: The environment's own part of its docstring, see `pages.page`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - as Gymnasium declares it
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as Gymnasium declares it
+        "render_modes": list(RENDER_MODES),
+        "render_fps": FRAMES_PER_S,
+    }
     tier: ClassVar[str]
     own_page: ClassVar[str] = ""
 
@@ -49,13 +52,13 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Make the environment.
 
         Args:
-            render_mode: None or ``ansi``.
+            render_mode: None, ``ansi``, ``rgb_array`` or ``human``.
             options: Fields of `EnvOptions`.
         """
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise MaestroError(f"render_mode={render_mode!r} does not exist; pass None or 'ansi'.")
+        check_render_mode(render_mode)
         self.render_mode = render_mode
         self.batch = self._make_batch(options)
+        self._display = Display(self.batch, render_mode)
         self.observation_space = observation_space_of(self.batch.layout)
         self.action_space = spaces.Discrete(self.batch.layout.num_actions)
         self._seeded = False
@@ -82,6 +85,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
             seed = int(self.np_random.integers(2**31))
         self._seeded = True
         self.batch.begin_all([seed])
+        self._display.begin()
         self._over = False
         return self._observation(), self._info(np.zeros(len(self.batch.reward.term_names)))
 
@@ -100,6 +104,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         if self._over:
             raise MaestroError("This environment has no episode under way: call reset() before step().")
         self.batch.step(np.asarray([action]))
+        self._display.note()
         values, terms = self.batch.rewards()
         terminated, truncated = self.batch.ends()
         self._over = bool(self.batch.outcome[0]["done"] != DONE_NO)
@@ -109,12 +114,13 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Legal actions of the pending decision, bool, shape (A,); never empty."""
         return self.batch.buffers.mask[0].copy()
 
-    def render(self) -> str | None:
-        """Queues, batches, KV and weights of every node as text, with ``render_mode="ansi"``."""
-        return render_text(self.batch, 0) if self.render_mode == "ansi" else None
+    def render(self) -> str | np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Text or an image, as ``render_mode`` asks; with ``human``, None, for the window shows every step."""
+        return self._display.render()
 
     def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and close the window."""
+        self._display.close()
         self.batch.close()
 
     def _observation(self) -> Observation:

@@ -153,9 +153,7 @@ def workflow_counts(view: View, e: int, *, predictions: bool) -> tuple[int, int,
         active = stages[(phases > STAGE_FUTURE) & (phases < STAGE_FINISHED)]
         phase, rest_s, after_s = active["phase"], active["remaining_s_q50"], active["future_s_q50"]
         running_s = np.maximum(rest_s - (now_s - active["admitted_s"]), after_s)
-        estimate_s = np.where(
-            phase >= STAGE_DELIVERY, after_s, np.where(phase == STAGE_RUNNING, running_s, rest_s)
-        )
+        estimate_s = np.where(phase >= STAGE_DELIVERY, after_s, np.where(phase == STAGE_RUNNING, running_s, rest_s))
         np.maximum.at(left_s, active["workflow"], estimate_s)
     at_risk = present & (spare_s < left_s)
     return int(present.sum()), int((at_risk | late).sum()), int(late.sum())

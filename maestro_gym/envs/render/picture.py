@@ -17,8 +17,9 @@ from maestro_gym.envs.render.text import decision_text, hbm_shares
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_NODE
 
 _NUM_HUES = len(COLOURS) - 1
-_MOST_LANE = 14
+_MOST_LANE = 18
 _PANEL_GAP = 8
+_CHART_LEFT, _CHART_HEIGHT = 176, 20
 
 
 def _rgb(code: str) -> Colour:
@@ -26,9 +27,8 @@ def _rgb(code: str) -> Colour:
 
 
 _INK, _PALE_INK, _LINE = (40, 40, 40), (110, 110, 110), (214, 214, 214)
-_QUEUE, _RISK, _LATE, _PRESENT, _READY = (
-    _rgb("#D55E00"), _rgb("#E69F00"), _rgb("#D55E00"), _rgb("#C9D3DC"), _rgb("#0072B2"),
-)
+_PRESENT, _RISK, _LATE, _READY, _ASKED = map(_rgb, ("#8FA3B5", "#E69F00", "#D55E00", "#0072B2", "#D55E00"))
+_QUEUE = _INK
 _WEIGHTS, _RESERVED, _CACHED, _FREE = (77, 77, 77), (140, 140, 140), (205, 205, 205), (255, 255, 255)
 
 
@@ -93,31 +93,27 @@ class FleetPicture:
     def _write_header(self, canvas: np.ndarray) -> None:
         outcome = self._batch.outcome[self._e]
         now_s = float(self._batch.state.visible.clock[self._e]["now_s"])
-        x = 8 + write(canvas, 8, 5, f"t = {now_s:.1f} s", size_px=15)
+        x = 8 + write(canvas, 8, 5, f"t = {now_s:.1f} s", size_px=14)
         x = max(120, x + 16)
         arrived, finished = int(outcome["arrived"]), int(outcome["finished"])
-        x += 16 + write(canvas, x, 7, f"{arrived} arrived, {finished} finished", size_px=12)
-        write(canvas, max(300, x), 7, decision_text(self._batch, self._e), size_px=12)
+        x += 16 + write(canvas, x, 7, f"{arrived} arrived, {finished} finished", size_px=11)
+        write(canvas, max(300, x), 7, decision_text(self._batch, self._e), size_px=11)
 
     def _draw_workflows(self, canvas: np.ndarray, columns: np.ndarray) -> None:
         places, now = self._places, columns[-1]
-        left = 176
+        left = _CHART_LEFT
         wide = (WIDTH - left - 60) // places.columns
-        for y, height, parts in (
-            (28, 38, (("present", _PRESENT), ("at_risk", _RISK), ("late", _LATE))),
-            (72, 20, (("ready", _READY),)),
+        for y, text, colour, parts in (
+            (26, f"{now['present']} workflows", _PRESENT, (("present", _PRESENT),)),
+            (50, f"{now['at_risk']} at risk, {now['late']} late", _RISK, (("at_risk", _RISK), ("late", _LATE))),
+            (74, f"{now['ready']} ready stages", _READY, (("ready", _READY),)),
         ):
+            write(canvas, left - 10, y + 4, text, size_px=11, colour=colour, right=True)
             most = _round_up(int(columns[parts[0][0]].max()))
-            for name, colour in parts:
-                _fill_area(canvas, left, y, height, np.repeat(columns[name], wide) / most, colour)
-            write(canvas, left + wide * places.columns + 4, y - 3, str(most), size_px=10, colour=_PALE_INK)
-        for y, text, colour in (
-            (26, f"{now['present']} workflows", _INK),
-            (40, f"{now['at_risk'] - now['late']} at risk", _RISK),
-            (54, f"{now['late']} late", _LATE),
-            (75, f"{now['ready']} ready stages", _READY),
-        ):
-            write(canvas, left - 10, y, text, size_px=12, colour=colour, right=True)
+            for name, part_colour in parts:
+                _fill_area(canvas, left, y, _CHART_HEIGHT, np.repeat(columns[name], wide) / most, part_colour)
+            canvas[y + _CHART_HEIGHT, left : left + wide * places.columns] = _LINE
+            write(canvas, left + wide * places.columns + 5, y - 3, str(most), size_px=10, colour=_PALE_INK)
 
     # --- nodes ---------------------------------------------------------------------------------
 
@@ -139,14 +135,14 @@ class FleetPicture:
             )
             self._draw_memory(canvas, x + places.panel_width - places.right + 6, y + 4, shares[node])
             if asked[node]:
-                canvas[y + 1 : lowest, x : x + 4] = _INK
+                canvas[y + 1 : lowest, x : x + 4] = _ASKED
             if places.roomy:
                 record, right = nodes[node], x + places.panel_width - places.right + 6
                 waiting = int(record["queue_len"]) + int(record["inbound"])
                 text = f"{int(record['running'])} running"
-                write(canvas, right, y + 16, text, size_px=11, colour=_PALE_INK)
+                write(canvas, right, y + 16, text, size_px=10, colour=_PALE_INK)
                 if waiting:
-                    write(canvas, right + 74, y + 16, f"{waiting} waiting", size_px=11, colour=_QUEUE)
+                    write(canvas, right + 74, y + 16, f"{waiting} waiting", size_px=10, colour=_QUEUE)
 
     def _draw_lanes(self, canvas: np.ndarray, x: int, y: int, codes: np.ndarray, models: np.ndarray) -> None:
         """Lanes of one node, codes (T, M), one below the other from (x, y) on, with their names where there is room."""
@@ -171,7 +167,7 @@ class FleetPicture:
         if places.roomy and lane >= 8:
             for row, model in enumerate(models):
                 name = self._batch.scenario.model_names[model]
-                size = min(11, lane)
+                size = min(10, lane)
                 top = y + row * lane + (lane - 1 - round(1.3 * size)) // 2
                 write(canvas, left - 6, top, name, size_px=size, most_px=104, colour=_PALE_INK, right=True)
 
@@ -200,15 +196,22 @@ class FleetPicture:
         for node in range(held):
             x, y = places.corner(node)
             canvas[y - 1, x + 4 : x + places.panel_width - _PANEL_GAP] = _LINE
-            size = 12 if places.roomy else 10
+            size = 11 if places.roomy else 9
             write(canvas, x + 7, y + 2, names[node], size_px=size, most_px=places.left - 8)
         for panel in range(-(-held // places.rows)):
             right = (panel + 1) * places.panel_width - places.right
             for text, seconds in ((f"-{SPAN_S:.0f} s", SPAN_S), (f"-{SPAN_S / 2:.0f} s", SPAN_S / 2), ("now", 0.0)):
                 x = right - round(places.columns * seconds / SPAN_S)
                 canvas[bottom : bottom + 3, min(x, right - 1)] = _PALE_INK
-                write(canvas, x + (12 if seconds == 0.0 else 14), bottom + 2, text, size_px=10, colour=_PALE_INK,
-                      right=True)
+                write(
+                    canvas,
+                    x + (12 if seconds == 0.0 else 14),
+                    bottom + 2,
+                    text,
+                    size_px=10,
+                    colour=_PALE_INK,
+                    right=True,
+                )
         if held < len(names):
             write(canvas, WIDTH - 8, 7, f"{held} of {len(names)} nodes shown", size_px=12, right=True)
         self._write_key(canvas, popular)
@@ -221,24 +224,25 @@ class FleetPicture:
         middle = IDLE + round(0.6 * BATCH_SHADES)
         for hue, name in enumerate(names):
             canvas[y + 2 : y + 11, x : x + 14] = self._shades[hue if hue < len(popular) else _NUM_HUES, middle]
-            x += 34 + write(canvas, x + 18, y, name, size_px=11)
+            x += 30 + write(canvas, x + 18, y, name, size_px=10)
         x, y = 8, y + 15
         canvas[y + 2 : y + 11, x : x + 34] = np.repeat(self._shades[0, IDLE:], 2, axis=0)
-        x += 56 + write(canvas, x + 38, y, "idle to a full batch", size_px=11)
+        x += 52 + write(canvas, x + 38, y, "idle to full batch", size_px=10)
         swatch = canvas[y + 2 : y + 11, x : x + 24]
         down, across = np.ogrid[:9, :24]
         swatch[(down + across) % 6 < 2] = _PALE_INK
-        x += 44 + write(canvas, x + 28, y, "loading", size_px=11)
+        x += 40 + write(canvas, x + 28, y, "loading", size_px=10)
         canvas[y + 6, x : x + 24] = _PALE_INK
-        x += 44 + write(canvas, x + 28, y, "asleep", size_px=11)
+        x += 40 + write(canvas, x + 28, y, "asleep", size_px=10)
         for name, colour in (
-            ("queue of a node", _QUEUE),
+            ("must decide", _ASKED),
+            ("queue", _QUEUE),
             ("HBM: weights", _WEIGHTS),
             ("KV reserved", _RESERVED),
             ("prefixes cached", _CACHED),
         ):
             canvas[y + 2 : y + 11, x : x + 14] = colour
-            x += 34 + write(canvas, x + 18, y, name, size_px=11)
+            x += 30 + write(canvas, x + 18, y, name, size_px=10)
 
 
 def _fill_area(canvas: np.ndarray, x: int, y: int, height: int, filled: np.ndarray, colour: Colour) -> None:
@@ -249,9 +253,6 @@ def _fill_area(canvas: np.ndarray, x: int, y: int, height: int, filled: np.ndarr
 
 
 def _round_up(value: int) -> int:
-    """The least of 10, 20, 50, 100, 200, ... that is not below a value."""
-    most, step = 10, 0
-    while most < value:
-        most = most * 5 // 2 if step % 3 == 1 else most * 2
-        step += 1
-    return most
+    """The least number with one digit other than 0 that is not below a value, at least 10."""
+    unit = 10 ** (len(str(max(1, value))) - 1)
+    return max(10, -(-value // unit) * unit)

@@ -78,9 +78,10 @@ def render_text(batch: AgentBatch, e: int) -> str:
     """
     view, outcome, names = batch.state.visible, batch.outcome[e], batch.scenario.model_names
     width = max(map(len, batch.scenario.node_names))
+    clock = view.clock[e]
     lines = [
-        f"t = {float(view.clock[e]['now_s']):.3f} s  {int(outcome['arrived'])} workflows arrived, "
-        f"{int(outcome['finished'])} finished  {int(view.clock[e]['global_len'])} stages ready  {decision_text(batch, e)}",
+        f"t = {float(clock['now_s']):.3f} s  {int(outcome['arrived'])} workflows arrived, "
+        f"{int(outcome['finished'])} finished  {int(clock['global_len'])} stages ready  {decision_text(batch, e)}",
         f" {'node':<{width}} {'Weights Kv c':<{_BAR + 2}} run wait  models: *serving(batch) +loading z asleep",
     ]
     shares = hbm_shares(batch, e)

@@ -61,6 +61,6 @@ def _pygame() -> Any:  # noqa: ANN401 - an optional module
         return importlib.import_module("pygame")
     except ImportError as missing:
         raise DependencyNotInstalled(
-            "render_mode=\"human\" shows its pictures in a window of pygame, which is not installed. Install it with "
-            "`pip install \"maestro-gym[render]\"`, or pass render_mode=\"rgb_array\" for pictures without a window."
+            'render_mode="human" shows its pictures in a window of pygame, which is not installed. Install it with '
+            '`pip install "maestro-gym[render]"`, or pass render_mode="rgb_array" for pictures without a window.'
         ) from missing
