@@ -17,7 +17,8 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont:
     """The font that matplotlib brings, so that a picture does not depend on what fonts a machine has."""
     from matplotlib import get_data_path
 
-    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size_px, layout_engine=ImageFont.Layout.BASIC)
+    file = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(file, size_px, layout_engine=ImageFont.Layout.BASIC)
 
 
 @functools.lru_cache(maxsize=4096)

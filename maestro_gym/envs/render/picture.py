@@ -17,7 +17,7 @@ from maestro_gym.envs.render.text import decision_text, hbm_shares
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_NODE
 
 _NUM_HUES = len(COLOURS) - 1
-_MOST_LANE = 18
+_MOST_LANE = 26
 _PANEL_GAP = 8
 _CHART_LEFT, _CHART_HEIGHT = 176, 20
 
@@ -121,7 +121,7 @@ class FleetPicture:
         places, batch = self._places, self._batch
         nodes = batch.state.visible.nodes[self._e]
         codes = columns["codes"]
-        shown = (codes >= LOADING).any(axis=0)
+        shown = np.any(codes >= LOADING, axis=0)
         queued = columns["queued"] / float(batch.scenario.world.params["node_queue_limit"][0])
         asked = self._asked()
         shares = hbm_shares(batch, self._e)
@@ -171,7 +171,7 @@ class FleetPicture:
                 top = y + row * lane + (lane - 1 - round(1.3 * size)) // 2
                 write(canvas, left - 6, top, name, size_px=size, most_px=104, colour=_PALE_INK, right=True)
 
-    def _draw_memory(self, canvas: np.ndarray, x: int, y: int, shares: tuple[float, float, float]) -> None:
+    def _draw_memory(self, canvas: np.ndarray, x: int, y: int, shares: np.ndarray) -> None:
         width = self._places.right - 14
         ends = np.minimum(np.rint(np.cumsum(shares) * width).astype(int), width)
         canvas[y - 1 : y + 9, x - 1 : x + width + 1] = _PALE_INK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def render_text(batch: AgentBatch, e: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _engines(engines: np.ndarray, names: list[str]) -> str:
+def _engines(engines: np.ndarray, names: Sequence[str]) -> str:
     texts = []
     for engine in engines[engines["status"] != ENGINE_FREE]:
         batch_size = f"({int(engine['running'])})" if engine["status"] == ENGINE_AWAKE else ""
