@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from maestro_gym.envs.render import render_text
-
 if TYPE_CHECKING:
     from maestro_gym.envs.vector import MaestroVectorEnv
 
@@ -89,9 +87,9 @@ class Member:
         """Legal actions of the pending decision, bool, shape (A,)."""
         return self.vector.batch.buffers.mask[self.index].copy()
 
-    def render(self) -> str | None:
+    def render(self) -> str | np.ndarray | None:
         """As the vector renders it."""
-        return render_text(self.vector.batch, self.index) if self.vector.render_mode == "ansi" else None
+        return self.vector.displays[self.index].render()
 
     def get_wrapper_attr(self, name: str) -> Any:  # noqa: ANN401 - whatever it is
         """An attribute: nothing wraps it."""

@@ -88,7 +88,7 @@ is also `reference_metrics`, the same of that policy on the same episode. Vector
 | `log_residency` | `False` | keep a log of promotions and demotions |
 | `compare_with` | `None` | policy that plays every ended episode too, see Info |
 | `observation` | `"dict"` | `"flat"`: one float32 vector, the mask at its end |
-| `render_mode` | `None` | `"ansi"`: queues, batches, KV and weights of every node as text |
+| `render_mode` | `None` | `"ansi"`: text; `"rgb_array"`: the last minute as an image; `"human"`: a window of it |
 
 ## Version History
 

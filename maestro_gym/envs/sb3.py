@@ -16,7 +16,7 @@ from maestro_gym.envs.batch.agent_batch import AgentBatch
 from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.episode_end import end_info
 from maestro_gym.envs.observation.layout import TIER_SPECS
-from maestro_gym.envs.render import render_text
+from maestro_gym.envs.render import VECTOR_RENDER_MODES, Display, check_render_mode
 from maestro_gym.envs.shown import Observation, shown, shown_space
 from maestro_gym.envs.single import env_options
 from maestro_gym.registration import VERSION_1
@@ -43,14 +43,20 @@ class BatchVecEnv(VecEnv):
         last_dt_s: Array of float64, shape (E,), simulated length of the last step, for discounts by time.
     """
 
-    def __init__(self, batch: AgentBatch, seed: int | None = None) -> None:
+    def __init__(self, batch: AgentBatch, seed: int | None = None, render_mode: str | None = None) -> None:
         """Wrap a batch.
 
         Args:
             batch: The environments.
             seed: Environment e gets seed + e at the first reset; None draws.
+            render_mode: None, ``ansi`` or ``rgb_array``.
+
+        Raises:
+            ArgumentValueError: There is no such render mode.
         """
         self.batch, num_envs = batch, batch.num_envs
+        self._mode = check_render_mode(render_mode, VECTOR_RENDER_MODES)
+        self._displays = [Display(batch, render_mode, e) for e in range(num_envs)]
         self.last_dt_s = np.zeros(num_envs)
         self._actions = np.zeros(num_envs, np.int64)
         self._returns = np.zeros(num_envs)
@@ -71,6 +77,8 @@ class BatchVecEnv(VecEnv):
             seeds = [d if s is None else s for s, d in zip(seeds, drawn, strict=True)]
         self._begun = True
         self.batch.begin_all(seeds)
+        for display in self._displays:
+            display.begin()
         self._reset_seeds()
         self._reset_options()
         self._returns[:] = 0.0
@@ -92,12 +100,16 @@ class BatchVecEnv(VecEnv):
         self._returns += rewards
         self._lengths += 1
         self._terms += terms
+        if self._mode is not None:
+            for display in self._displays:
+                display.note()
         for e in self._filled:
             self._infos[e] = {}
         self._filled = np.flatnonzero(dones).tolist()
         for e in self._filled:
             self._infos[e] = self._last_info(e, bool(truncated[e]))
             self.batch.begin(e)
+            self._displays[e].begin()
             self._returns[e] = 0.0
             self._lengths[e] = 0
             self._terms[e] = 0.0
@@ -131,6 +143,11 @@ class BatchVecEnv(VecEnv):
         """What the companions' own rule would answer now; see `AgentBatch.own_answers`."""
         return self.batch.own_answers()
 
+    def get_images(self) -> list[np.ndarray | None]:
+        """A picture of every environment, which Stable-Baselines3 tiles and films; None without ``rgb_array``."""
+        images = [display.render() for display in self._displays]
+        return [image if isinstance(image, np.ndarray) else None for image in images]
+
     def close(self) -> None:
         """End what is under way."""
         self.batch.close()
@@ -147,7 +164,7 @@ class BatchVecEnv(VecEnv):
         """
         chosen = list(self._chosen(indices))
         if attr_name in ("render_mode", "spec"):
-            return [None for _ in chosen]
+            return [self._mode if attr_name == "render_mode" else None for _ in chosen]
         if attr_name == "last_dt_s":
             return [float(self.last_dt_s[e]) for e in chosen]
         raise AttributeError(f"the environments of a batch have no attribute {attr_name!r}")
@@ -176,7 +193,7 @@ class BatchVecEnv(VecEnv):
         if method_name == "action_masks":
             return [self.batch.buffers.mask[e].copy() for e in chosen]
         if method_name == "render":
-            return [render_text(self.batch, e) for e in chosen]
+            return [self._displays[e].render() for e in chosen]
         raise AttributeError(f"the environments of a batch have no method {method_name!r}")
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
@@ -190,14 +207,24 @@ class BatchVecEnv(VecEnv):
 class MaestroVecEnv(BatchVecEnv):
     """Simulated environments for Stable-Baselines3, see `BatchVecEnv`."""
 
-    def __init__(self, tier: str, num_envs: int, *, seed: int | None = None, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        tier: str,
+        num_envs: int,
+        *,
+        seed: int | None = None,
+        render_mode: str | None = None,
+        **options: Any,  # noqa: ANN401 - see EnvOptions
+    ) -> None:
         """Make the environments.
 
         Args:
             tier: An id, ``Maestro/Cluster-v1``, whose defaults then hold, or ``cluster`` and so on.
             num_envs: E.
             seed: Environment e gets seed + e at the first reset; None draws.
+            render_mode: None, ``ansi`` or ``rgb_array``.
             options: Arguments of the single environment.
         """
         registered = VERSION_1.get(tier.rpartition(":")[2], {}).get("kwargs", {})
-        super().__init__(Batch(tier_of(tier), env_options(registered | options, owner=type(self)), num_envs), seed)
+        batch = Batch(tier_of(tier), env_options(registered | options, owner=type(self)), num_envs)
+        super().__init__(batch, seed, render_mode)

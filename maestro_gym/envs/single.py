@@ -9,11 +9,11 @@ import numpy as np
 from gymnasium import spaces
 
 from maestro_gym.config import hint
-from maestro_gym.core.errors import ArgumentTypeError, ArgumentValueError, MaestroError
+from maestro_gym.core.errors import ArgumentTypeError, MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.episode_end import end_info
-from maestro_gym.envs.render import render_text
+from maestro_gym.envs.render import FRAMES_PER_S, RENDER_MODES, Display, check_render_mode
 from maestro_gym.envs.shown import Observation, shown, shown_space
 from maestro_gym.state import DONE_NO
 
@@ -29,7 +29,10 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         own_page: The environment's own part of its docstring, see `pages.page`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - as Gymnasium declares it
+    metadata: dict[str, Any] = {  # noqa: RUF012 - as Gymnasium declares it
+        "render_modes": list(RENDER_MODES),
+        "render_fps": FRAMES_PER_S,
+    }
     tier: ClassVar[str]
     own_page: ClassVar[str] = ""
 
@@ -37,15 +40,16 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Make the environment.
 
         Args:
-            render_mode: None or ``ansi``.
+            render_mode: None, ``ansi``, ``rgb_array`` or ``human``.
             options: Fields of `EnvOptions`.
 
         Raises:
             ArgumentTypeError: There is no such argument.
             ArgumentValueError: An argument cannot have its value.
         """
-        self.render_mode = check_render_mode(render_mode, self.metadata)
+        self.render_mode = check_render_mode(render_mode, RENDER_MODES)
         self.batch = self._make_batch(options)
+        self._display = Display(self.batch, render_mode)
         self.observation_space = shown_space(self.batch)
         self.action_space = spaces.Discrete(self.batch.layout.num_actions)
         self._seeded = False
@@ -72,6 +76,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
             seed = int(self.np_random.integers(2**31))
         self._seeded = True
         self.batch.begin_all([seed])
+        self._display.begin()
         self._over = False
         return self._observation(), self._info(np.zeros(len(self.batch.reward.term_names)))
 
@@ -90,6 +95,7 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         if self._over:
             raise MaestroError("This environment has no episode under way: call reset() before step().")
         self.batch.step(np.asarray([action]))
+        self._display.note()
         values, terms = self.batch.rewards()
         terminated, truncated = self.batch.ends()
         self._over = bool(self.batch.outcome[0]["done"] != DONE_NO)
@@ -99,12 +105,13 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
         """Legal actions of the pending decision, bool, shape (A,); never empty."""
         return self.batch.buffers.mask[0].copy()
 
-    def render(self) -> str | None:
-        """Queues, batches, KV and weights of every node as text, with ``render_mode="ansi"``."""
-        return render_text(self.batch, 0) if self.render_mode == "ansi" else None
+    def render(self) -> str | np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Text or an image, as ``render_mode`` asks; with ``human``, None, for the window shows every step."""
+        return self._display.render()
 
     def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and close the window."""
+        self._display.close()
         self.batch.close()
 
     def _observation(self) -> Observation:
@@ -112,18 +119,6 @@ class MaestroEnv(gymnasium.Env[Observation, np.int64]):
 
     def _info(self, terms: np.ndarray) -> dict[str, Any]:
         return info_of(self.batch, 0, terms)
-
-
-def check_render_mode(render_mode: str | None, metadata: dict[str, Any]) -> str | None:
-    """A render mode, if it exists.
-
-    Raises:
-        ArgumentValueError: It does not.
-    """
-    if render_mode is not None and render_mode not in metadata["render_modes"]:
-        known = ", ".join(map(repr, metadata["render_modes"]))
-        raise ArgumentValueError(f"render_mode={render_mode!r} does not exist; pass None or one of {known}.")
-    return render_mode
 
 
 def env_options(given: dict[str, Any], kind: type[Options] = EnvOptions, *, owner: type) -> Options:

@@ -16,9 +16,9 @@ from maestro_gym.envs.batch.agent_batch import EnvOptions
 from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.episode_end import end_info
 from maestro_gym.envs.member import Member
-from maestro_gym.envs.render import render_text
+from maestro_gym.envs.render import FRAMES_PER_S, VECTOR_RENDER_MODES, Display, check_render_mode
 from maestro_gym.envs.shown import Observation, shown, shown_space
-from maestro_gym.envs.single import check_render_mode, env_options, info_of
+from maestro_gym.envs.single import env_options, info_of
 from maestro_gym.state import DONE_NO
 
 
@@ -35,7 +35,8 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - as Gymnasium declares it
-        "render_modes": ["ansi"],
+        "render_modes": list(VECTOR_RENDER_MODES),
+        "render_fps": FRAMES_PER_S,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
     tier: ClassVar[str]
@@ -53,7 +54,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
 
         Args:
             num_envs: E.
-            render_mode: None or ``ansi``.
+            render_mode: None, ``ansi`` or ``rgb_array``.
             autoreset_mode: What follows the end of an episode, see the class.
             copy: Whether observations are copies. The batch's own arrays, with False, are cheaper; two take turns, so
                 that they hold until the step after the next.
@@ -63,7 +64,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             ArgumentTypeError: There is no such argument.
             ArgumentValueError: An argument cannot have its value.
         """
-        self.render_mode = check_render_mode(render_mode, self.metadata)
+        self.render_mode = check_render_mode(render_mode, VECTOR_RENDER_MODES)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.copy = copy
@@ -73,6 +74,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         self.single_action_space = spaces.Discrete(self.batch.layout.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.displays = [Display(self.batch, render_mode, e) for e in range(self.num_envs)]
         self.members = tuple(Member(self, e) for e in range(self.num_envs))
         self._all = np.ones(self.num_envs, np.bool_)
         self._over = np.zeros(self.num_envs, np.bool_)
@@ -117,6 +119,8 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         self.batch.begin_some(
             {int(e): drawn[e] if seeds[e] is None and not self._begun[e] else seeds[e] for e in np.flatnonzero(chosen)}
         )
+        for e in np.flatnonzero(chosen):
+            self.displays[e].begin()
         self._begun |= chosen
         self._over &= ~chosen
         return self._observation(), self._infos(np.zeros((self.num_envs, len(self.batch.reward.term_names))), chosen)
@@ -147,6 +151,9 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         terminated, truncated = self.batch.ends()
         if begun.any():
             rewards, terms = np.where(begun, 0.0, rewards), np.where(begun[:, None], 0.0, terms)
+        if self.render_mode is not None:
+            for display, anew in zip(self.displays, begun, strict=True):
+                display.begin() if anew else display.note()
         ended = terminated | truncated
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             self._over = ended
@@ -157,17 +164,16 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             terms = np.where(ended[:, None], 0.0, terms)
             for e in np.flatnonzero(ended):
                 self.batch.begin(int(e))
+                self.displays[e].begin()
         return self._observation(), rewards, terminated, truncated, {**self._infos(terms, self._all), **final}
 
     def action_masks(self) -> np.ndarray:
         """Legal actions of the pending decisions, bool, shape (E, A)."""
         return self.batch.buffers.mask.copy()
 
-    def render(self) -> tuple[str, ...] | None:
-        """A picture of every environment, with ``render_mode="ansi"``."""
-        if self.render_mode != "ansi":
-            return None
-        return tuple(render_text(self.batch, e) for e in range(self.num_envs))
+    def render(self) -> tuple[str | np.ndarray | None, ...] | None:
+        """A picture of every environment; None without a `render_mode`."""
+        return None if self.render_mode is None else tuple(display.render() for display in self.displays)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:  # noqa: ANN401 - Gymnasium's types
         """Call a method of every environment, or read an attribute; see `Member`."""

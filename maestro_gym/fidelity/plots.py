@@ -8,7 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from maestro_gym.evaluation.report.palette import GREY, STYLE, figure, look
+from maestro_gym.core.colours import GREY
+from maestro_gym.evaluation.report.palette import STYLE, figure, look
 from maestro_gym.fidelity.model_errors import Fidelity, Result
 
 MAX_DOTS = 3000

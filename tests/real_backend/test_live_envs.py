@@ -78,6 +78,18 @@ def test_a_live_episode_looks_like_a_simulated_one_and_finishes_every_workflow(
     env.close()
 
 
+def test_a_live_fleet_is_drawn_as_a_simulated_one_is(options: dict[str, object]) -> None:
+    env = make("cluster", render_mode="rgb_array", **options)
+    with pytest.raises(MaestroError, match="reset"):
+        env.render()
+    _, info = env.reset(seed=1)
+    first = env.render()
+    for step in range(5):
+        *_, info = env.step(random_legal(info["action_mask"], 1, step))
+    assert (env.render() != first).any()
+    env.close()
+
+
 def test_a_training_episode_is_cut_at_the_horizon_and_leaves_nothing_running(
     cluster_env: gymnasium.Env, two_servers: list[StandIn]
 ) -> None:

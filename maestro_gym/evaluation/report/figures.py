@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from maestro_gym.core.colours import COLOURS, GREY
 from maestro_gym.evaluation.comparison import Comparison, Setting
 from maestro_gym.evaluation.comparison_files import file_stem
 from maestro_gym.evaluation.report.display import SHOWN, Shown
 from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.report.gantt import draw_gantt
-from maestro_gym.evaluation.report.palette import COLOURS, GREY, STYLE, figure, legend_below, look
+from maestro_gym.evaluation.report.palette import STYLE, figure, legend_below, look
 from maestro_gym.state import CLASS_NAMES
 
 MAX_GANTTS = 4

@@ -11,8 +11,9 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from maestro_gym.core.colours import COLOURS, GREY
 from maestro_gym.evaluation.report.episode_trace import Trace
-from maestro_gym.evaluation.report.palette import COLOURS, GREY, figure
+from maestro_gym.evaluation.report.palette import figure
 from maestro_gym.state import DISK, RUNNING, SLEEPING
 
 MAX_NODES = 8

@@ -8,11 +8,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito, "Color Universal Design" (2008); its yellow is left out, too faint on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+from maestro_gym.core.colours import COLOURS
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[str | tuple, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
-GREY = "#9A9A9A"
 
 STYLE: Any = {
     "figure.dpi": 130,

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from maestro_gym.evaluation.report.palette import COLOURS, STYLE, figure
+from maestro_gym.core.colours import COLOURS
+from maestro_gym.evaluation.report.palette import STYLE, figure
 from maestro_gym.evaluation.workloads.match import QUANTITIES, Sample
 
 _LOG_FROM = 30.0

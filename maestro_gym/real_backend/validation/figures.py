@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from maestro_gym.evaluation.report.palette import COLOURS, GREY, STYLE, figure, look
+from maestro_gym.core.colours import COLOURS, GREY
+from maestro_gym.evaluation.report.palette import STYLE, figure, look
 from maestro_gym.real_backend.validation.calibrate_fleet import CalibratedGpu
 from maestro_gym.real_backend.validation.validate import Validation, policy_means
 
