@@ -101,10 +101,23 @@ def test_a_batch_takes_one_seed_or_a_list() -> None:
         by_list.reset(seed=[1, 2, 3])
 
 
-def test_the_batch_renders_every_environment() -> None:
-    envs = make_vec("cluster", 2, render_mode="ansi")
-    envs.reset(seed=0)
-    assert len(envs.render()) == 2
+@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
+def test_every_environment_of_a_batch_renders_as_it_would_alone(mode: str) -> None:
+    envs, alone = make_vec("cluster", 2, render_mode=mode), make("cluster", render_mode=mode)
+    adapted = MaestroVecEnv("cluster", 2, seed=0, render_mode=mode, overrides=SMALL)
+    _, infos = envs.reset(seed=0)
+    alone.reset(seed=1)
+    adapted.reset()
+    for step in range(20):
+        actions = legal_actions(infos["action_mask"], step)
+        *_, infos = envs.step(actions)
+        alone.step(actions[1])
+        adapted.step(actions)
+    expected = alone.render()
+    for pictures in (envs.render(), envs.call("render"), adapted.env_method("render")):
+        assert len(pictures) == 2
+        np.testing.assert_array_equal(pictures[1], expected)
+    assert [image is None for image in adapted.get_images()] == [mode == "ansi"] * 2
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -149,6 +162,7 @@ def test_the_adapter_answers_what_maskable_ppo_asks() -> None:
     assert envs.has_attr("action_masks")
     assert not envs.has_attr("nothing")
     assert envs.get_attr("render_mode") == [None, None]
+    assert MaestroVecEnv("cluster", 1, render_mode="ansi").get_attr("render_mode") == ["ansi"]
     assert envs.env_is_wrapped(type(None)) == [False, False]
     with pytest.raises(AttributeError):
         envs.get_attr("nothing")
