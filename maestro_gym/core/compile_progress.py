@@ -88,9 +88,11 @@ class CompileProgress(Listener):
         part = _part_of(event.data["dispatcher"].py_func)
         if part is None or part in self._told:
             return
-        if part not in self._plan:
+        if not self._plan:
             self._plan = {part, *missing_parts()} - self._told
             self._total, self._begin_s = len(self._plan), time.perf_counter()
+        if part not in self._plan:
+            return  # on disk for other types, or under another policy: not counted, so not told
         self._told.add(part)
         done = self._total - len(self._plan - self._told)
         self._show(f"Compiling {done} of {self._total}: {part.title} ({part.module}) ...")

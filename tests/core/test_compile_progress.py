@@ -74,6 +74,13 @@ def test_only_what_is_missing_counts(capsys: pytest.CaptureFixture[str]) -> None
     assert _said(capsys) == ["Compiling 1 of 2: whole", "Compiling 2 of 2: later", "Compiled in 0"]
 
 
+def test_what_is_compiled_beyond_the_announced_number_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    _keep(INNER)
+    _keep(LATER)
+    _compile(CompileProgress(), WHOLE, INNER)
+    assert _said(capsys) == ["Compiling 1 of 1: whole", "Compiled in 0"]
+
+
 def test_functions_that_are_no_part_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     _compile(CompileProgress(), Part("", "core.hashing", "small", ""))
     assert _said(capsys) == []
