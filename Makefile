@@ -32,7 +32,6 @@ run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals,
 		--policy $(RUN_DIR)/learned,maestro,edf,srtf,warm-jsq,warm-jsq+maestro,jsq,jsq+maestro,random,random+maestro
 
 test: $(STAMP) ## run the tests on two cores, but for the slow ones
-	@echo "compiling the engine, a minute or two the first time ..."
 	$(BIN)/maestro-gym doctor
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 

@@ -1,56 +1,33 @@
-"""What happens beside learning: progress on the terminal, evaluations, checkpoints."""
+"""What happens beside learning: progress, evaluations, checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 
 from maestro_gym.agents.logs import CsvLog
+from maestro_gym.evaluation.progress import WorkProgress
 
 
-class ProgressBar(BaseCallback):
-    """Decisions learned from, speed and the last validation score, on standard error."""
+class LearningProgress(BaseCallback):
+    """Tells a `WorkProgress` of every rollout."""
 
-    def __init__(self, total_steps: int) -> None:
-        """Prepare the bar.
+    def __init__(self, shown: WorkProgress) -> None:
+        """Join the two.
 
         Args:
-            total_steps: Decisions of the whole training.
+            shown: Counts decisions.
         """
         super().__init__()
-        self._total_steps = total_steps
-        # Standard output holds what is piped on; progress is for the eye.
-        self._progress = Progress(
-            TextColumn("learning"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} decisions"),
-            TextColumn("{task.fields[score]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-
-    def show_score(self, text: str) -> None:
-        """Put a line of news beside the bar."""
-        self._progress.update(self._task, score=text)
-
-    def _on_training_start(self) -> None:
-        self._task = self._progress.add_task("", total=self._total_steps, completed=self.num_timesteps, score="")
-        self._progress.start()
+        self._shown = shown
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        self._progress.update(self._task, completed=self.num_timesteps)
-
-    def close(self) -> None:
-        """Give the terminal back; also after an error."""
-        self._progress.stop()
+        self._shown.update(self.num_timesteps)
 
 
 class Milestones(BaseCallback):

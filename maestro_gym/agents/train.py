@@ -75,7 +75,7 @@ def run_train(
         resume: Run folder to go on with; its own configuration is used, changed by ``overrides`` only.
         stop_at_steps: End the session early, with a checkpoint to resume from.
         console: Where words go; None prints on standard output.
-        progress: Show a progress bar, on standard error.
+        progress: Show how far it is, on standard error.
 
     Returns:
         Folder, steps and validation measures.
@@ -98,7 +98,6 @@ def run_train(
         highlight=False,
         soft_wrap=True,
     )
-    console.print("compiling (about a minute the first time, then from a cache)", highlight=False)
     trainer, reference = _compose(resolved, folder)
     note_run(folder, {"seed": train.seed, "state": "running"})
     trainer.run(resume=resume is not None, stop_at_steps=stop_at_steps, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from maestro_gym.agents.actor_critic import CandidatePolicy
-from maestro_gym.agents.callbacks import EpisodeTerms, Milestones, ProgressBar
+from maestro_gym.agents.callbacks import EpisodeTerms, LearningProgress, Milestones
 from maestro_gym.agents.checkpoint import load_checkpoint, save_checkpoint
 from maestro_gym.agents.curves import draw_curves
 from maestro_gym.agents.logs import STEP_COLUMN, CsvLog, open_logger
@@ -21,6 +22,7 @@ from maestro_gym.agents.policy_file import PolicyCard, save_policy
 from maestro_gym.agents.ppo import ContinuousTimePPO
 from maestro_gym.agents.validation import SCORE
 from maestro_gym.config import TrainConfig
+from maestro_gym.evaluation.progress import WorkProgress
 
 Measure = Callable[[CandidateScorer | SlotMlp], dict[str, float]]
 """From a network to the means of its validation episodes, ``validation.SCORE`` among them."""
@@ -112,7 +114,7 @@ class Trainer:
         Args:
             resume: Go on from the folder's checkpoint.
             stop_at_steps: Stop earlier, with a checkpoint to resume from.
-            progress: Show a progress bar.
+            progress: Show how far it is, on standard error.
         """
         model, train = self.model, self._train
         if resume:
@@ -121,22 +123,21 @@ class Trainer:
         done = model.num_timesteps
         self.evaluations = CsvLog(self._folder / "evaluations.csv", done)
         model.set_logger(open_logger(self._folder, done, train.wandb, train.model_dump()))
-        bar = ProgressBar(train.total_steps) if progress else None
-        evaluate = Milestones(train.eval_every_steps, lambda steps: self._evaluate(steps, bar), done)
+        shown = WorkProgress("learning", "decisions", train.total_steps, done=done) if progress else None
+        evaluate = Milestones(train.eval_every_steps, lambda steps: self._evaluate(steps, shown), done)
         # After the evaluation of the same step, whose best score it must know.
         checkpoint = Milestones(train.checkpoint_every_steps, lambda _: self.checkpoint(), done)
         terms = EpisodeTerms(CsvLog(self._folder / "episodes.csv", done))
-        callbacks = [terms, evaluate, checkpoint, *([bar] if bar else [])]
+        callbacks = [terms, evaluate, checkpoint, *([LearningProgress(shown)] if shown else [])]
         if not done:
-            self._evaluate(0, None)
+            self._evaluate(0, shown)
         try:
             until = min(train.total_steps, stop_at_steps or train.total_steps)
-            model.learn_until(
-                until, train.total_steps, callbacks, lambda: self._average.update_parameters(self._network)
-            )
+            with shown or nullcontext():
+                model.learn_until(
+                    until, train.total_steps, callbacks, lambda: self._average.update_parameters(self._network)
+                )
         finally:
-            if bar:
-                bar.close()
             model.logger.close()
 
     @property
@@ -147,14 +148,14 @@ class Trainer:
         """Save what an exact resume needs."""
         save_checkpoint(self._folder, self.model, self._env, self._average, {"best": self._best})
 
-    def _evaluate(self, steps: int, bar: ProgressBar | None) -> None:
+    def _evaluate(self, steps: int, shown: WorkProgress | None) -> None:
         network: Any = self._average.module
         means = self._measure(network)
         self.evaluations.append({STEP_COLUMN: steps} | means)
         for name, value in means.items():
             self.model.logger.record(f"validation/{name}", value)
-        if bar:
-            bar.show_score(f"validation reward {means[SCORE]:,.4g}")
+        if shown:
+            shown.update(note=f"validation SLO {means['slo_attainment']:.1%}, reward {means[SCORE]:,.4g}")
         card = replace(self._card, steps=steps, reward_divisor=self.model.reward_scale.divisor, validation=means)
         # Before learning a policy is a random one; it becomes the best only when nothing better follows.
         if self._train.keep == "last" or self._best is None or means[SCORE] > self._best:

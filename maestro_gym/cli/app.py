@@ -163,7 +163,7 @@ def compare(
 
     Example: maestro-gym compare -p runs/MY_RUN,classics workload.load=0.95
 
-    Example: maestro-gym compare -p fcfs,maestro workload.trace=calls.csv
+    Example: maestro-gym compare -p fcfs,maestro workload.trace=sample
 
     Example: maestro-gym compare -p maestro,edf --predictors oracle,boosted,role_median,constant
     """

@@ -117,7 +117,7 @@ def serve_sim(
 
     Example: maestro-gym serve-sim -m Llama-3.1-8B=3,Qwen2.5-14B --load 0.8 --memory elastic --json served.json
 
-    Example: maestro-gym serve-sim -m Llama-2-70B --tp 4 --gpu H100-80GB --trace requests.csv
+    Example: maestro-gym serve-sim -m Llama-3.1-8B --gpu A100-80GB --trace sample_requests
     """
     from maestro_gym.serving.node_of_words import node_of_words
     from maestro_gym.serving.serve import latency_rows, node_facts, serve, throughput_rows

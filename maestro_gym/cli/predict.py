@@ -17,7 +17,7 @@ app = typer.Typer(
 
   maestro-gym predict evaluate                   on fresh workflows of the scenario's family
 
-  maestro-gym predict evaluate workload.trace=calls.csv 'workload.model_map={"*": llama-8b-chat}'
+  maestro-gym predict evaluate workload.trace=sample
 
   maestro-gym compare -p maestro --predictors oracle,boosted,role_median,constant,noisy""",
 )
@@ -78,7 +78,7 @@ def evaluate(
 
     Example: maestro-gym predict evaluate --scenario quick
 
-    Example: maestro-gym predict evaluate --split time workload.trace=calls.csv
+    Example: maestro-gym predict evaluate --split time workload.trace=sample
     """
     from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS

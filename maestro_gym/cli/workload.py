@@ -18,7 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Fit workloads to traces, describe them, and bring your own.
 
-  maestro-gym workload import spans.jsonl -o mine.csv         OpenTelemetry spans as a trace
+  maestro-gym workload import sample_spans -o mine.csv        OpenTelemetry spans as a trace
 
   maestro-gym workload fit --family mine --trace mine.csv -o mine.yaml
 
@@ -30,7 +30,10 @@ app = typer.Typer(
 Traces = Annotated[
     list[Path] | None,
     typer.Option(
-        "--trace", "-t", metavar="FILE", help="A trace file, or a folder of them; repeat the option for several."
+        "--trace",
+        "-t",
+        metavar="FILE",
+        help="A trace file, a sample of configs/traces, or a folder of files; repeat the option for several.",
     ),
 ]
 Format = Annotated[str, typer.Option("--format", help="The format of the trace files; auto looks at their columns.")]
@@ -85,7 +88,7 @@ def fit(
 
     A state is a role, a phase and a tool; its transitions, lengths and gaps are counted in the traces.
 
-    Example: maestro-gym workload fit --family software_team --trace chatdev_calls.csv -o software_team.yaml
+    Example: maestro-gym workload fit --family mine --trace sample_spans -o mine.yaml
 
     Example: maestro-gym workload fit --kind arrivals --family mine --trace servegen_windows.csv -o mine.yaml
     """
@@ -200,7 +203,7 @@ def describe(
 
     KS is the largest distance between the two distribution functions, and W1 is the Wasserstein distance.
 
-    Example: maestro-gym workload describe software_team --trace chatdev_calls.csv --out match.png
+    Example: maestro-gym workload describe mine.yaml --trace sample_spans --out match.png
     """
     from maestro_gym.evaluation.workloads.describe import describe_workload, update_page
 
@@ -230,7 +233,7 @@ def import_(
 ) -> None:
     """Turn a trace of any known format into the project's own format, with one row per call.
 
-    Example: maestro-gym workload import spans.jsonl --out mine.csv
+    Example: maestro-gym workload import sample_spans --out mine.csv
     """
     from maestro_gym.workloads import trace_table, write_table
     from maestro_gym.workloads.traces.files import read_named

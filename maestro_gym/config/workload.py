@@ -34,7 +34,9 @@ class ArrivalsConfig(StrictModel):
         default=None, ge=0, description="diurnal: time of day at the start [s]; None: each episode its own"
     )
     clients: str = Field(default="servegen_m_small", description="clients: a name of configs/arrivals, or a YAML file")
-    trace: str | None = Field(default=None, description="replay: a trace file in any known format")
+    trace: str | None = Field(
+        default=None, description="replay: a trace file in any known format, or a name of configs/traces"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -78,7 +80,9 @@ class WorkloadConfig(StrictModel):
     """A workload family, several, a trace or single requests, and the rate."""
 
     family: str | None = Field(default=None, description="a name of configs/workloads")
-    trace: str | None = Field(default=None, description="a trace file, in place of a family")
+    trace: str | None = Field(
+        default=None, description="a trace file, or a name of configs/traces, in place of a family"
+    )
     mixture: list[MixturePartConfig] | None = Field(
         default=None, min_length=1, description="several families side by side, in place of one"
     )

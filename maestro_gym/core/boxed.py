@@ -243,9 +243,6 @@ def first_class(kind: types.FunctionType) -> Any:  # noqa: ANN401 - an intrinsic
 
         return kind(function), generate
 
-    # The same in every process, so that closures that use it are found in the cache (see `compile._identified`).
-    if hasattr(hand_over, "_set_uuid"):
-        hand_over._set_uuid(f"{__name__}.first_class {kind}")
     return hand_over
 
 

@@ -16,10 +16,11 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
-from numba.core.caching import _CacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.serialize import dumps
 
 _ROOT = Path(__file__).parents[1]
 _IMPORT = re.compile(
@@ -95,22 +96,16 @@ def code_dir(function: Callable[..., Any]) -> Path:
     return cache_root() / f"{module}-{_digest((Path(inspect.getfile(function)).resolve(),))}"
 
 
-class SourcesLocator(_CacheLocator):
+class _SourcesLocator(_CacheLocator):
     """Tells numba where a function's compiled code lies: in the `code_dir` of its module."""
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        """Find the place of a function.
-
-        Args:
-            py_func: The function.
-            py_file: Its file.
-        """
         self._py_file = py_file
         self._lineno = py_func.__code__.co_firstlineno
         self._folder = code_dir(py_func)
 
     @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> SourcesLocator:
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _SourcesLocator:
         """As numba makes a locator."""
         return cls(py_func, py_file)
 
@@ -127,12 +122,39 @@ class SourcesLocator(_CacheLocator):
         return str(self._lineno)
 
 
-LOCATOR = f"{SourcesLocator.__module__}.{SourcesLocator.__qualname__}"
-"""What numba's option CACHE_LOCATOR_CLASSES names it by."""
+class _CodeFiles(CompileResultCacheImpl):
+    _locator_classes: ClassVar[list[type]] = [_SourcesLocator]
 
 
-def is_kept(function: Callable[..., Any]) -> bool:
-    """Whether compiled code of a function is on disk."""
-    name = function.__qualname__.replace("<", "").replace(">", "")  # as numba writes a closure's
-    stem = f"{function.__module__.rpartition('.')[2]}.{name}-{function.__code__.co_firstlineno}"
-    return any(code_dir(function).glob(f"{stem}.py{sys.version_info[0]}{sys.version_info[1]}*.nbi"))
+class CodeCache(FunctionCache):
+    """numba's cache of one function's compiled code, which a second checkout of the same sources finds too."""
+
+    _impl_class = _CodeFiles
+
+    def _index_key(self, sig: object, codegen: Any) -> tuple[Any, ...]:  # noqa: ANN401 - numba's own object
+        """What tells compiled variants of the function apart: types, processor, and what it closes over.
+
+        numba's own would pickle compiled functions that a closure holds, and with them the paths of their files.
+        """
+        held = dumps(_identity(self._py_func))
+        return sig, codegen.magic_tuple(), hashlib.sha256(held).hexdigest()
+
+
+def _identity(value: Any) -> Any:  # noqa: ANN401 - whatever a closure holds
+    """A function by its sources, its name and what it closes over in turn; anything else is itself."""
+    function = getattr(value, "py_func", value)
+    if not inspect.isfunction(function):
+        return value
+    held = [_identity(cell.cell_contents) for cell in function.__closure__ or ()]
+    return code_dir(function).name, function.__qualname__, held
+
+
+def is_kept(module: str, function: str) -> bool:
+    """Whether compiled code of a function is on disk.
+
+    Args:
+        module: Its module, without ``maestro_gym.``.
+        function: Its name; of closures, the name of the function that makes them.
+    """
+    stem = f"{module.rpartition('.')[2]}.{function}"
+    return any(cache_dir(module).glob(f"{stem}[-.]*.py{sys.version_info[0]}{sys.version_info[1]}*.nbi"))

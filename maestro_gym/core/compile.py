@@ -10,15 +10,14 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-import sys
-import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import numba
 from numba.core.options import DefaultOptions
 
-from maestro_gym.core.code_cache import LOCATOR, is_kept
+from maestro_gym.core.code_cache import CodeCache
+from maestro_gym.core.compile_progress import tell_of_compiling
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 """Whether the sources run without the compiler."""
@@ -29,8 +28,6 @@ R = TypeVar("R")
 # Packages whose compiled functions make arrays; elsewhere reference counts are off.
 _ALLOCATING = ("workloads", "predictors")
 _CACHED = ("maestro_gym", "tests")
-_lock = threading.RLock()
-_told = threading.Event()
 _NUMBA_OPTIONS = vars(DefaultOptions)
 
 
@@ -89,15 +86,6 @@ def interpreted(function: Callable[P, R]) -> Callable[P, R]:
     return getattr(function, "py_func", function)
 
 
-def _tell(function: Callable[..., Any]) -> None:
-    """Say once, on stderr, that a big kernel has to be compiled; MAESTRO_QUIET=1 keeps it silent."""
-    if INTERPRETED or _told.is_set() or is_kept(function):
-        return
-    _told.set()
-    if os.environ.get("MAESTRO_QUIET", "0") in ("", "0"):
-        print("Compiling the simulator (once; a minute or two) ...", file=sys.stderr, flush=True)
-
-
 def _closed_over(function: Callable[..., Any]) -> list[Any]:
     return [cell.cell_contents for cell in function.__closure__ or ()]
 
@@ -126,18 +114,7 @@ def _may_cache(function: Callable[..., Any]) -> bool:
 
 
 def _is_cached(dispatcher: Any) -> bool:  # noqa: ANN401 - numba's own object
-    return getattr(getattr(dispatcher, "_cache", None), "cache_path", None) is not None
-
-
-def _identified(dispatcher: Any) -> Any:  # noqa: ANN401 - numba's own object
-    """Give a cached dispatcher the same identity in every process.
-
-    A closure over other compiled functions is found in the cache by their identities, and numba draws these anew in
-    every process: without this, such a closure would be compiled again each time.
-    """
-    if _is_cached(dispatcher) and hasattr(dispatcher, "_set_uuid"):
-        dispatcher._set_uuid(f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}")
-    return dispatcher
+    return isinstance(getattr(dispatcher, "_cache", None), CodeCache)
 
 
 def _compile(
@@ -145,25 +122,34 @@ def _compile(
 ) -> Callable[P, R]:
     package = function.__module__.removeprefix("maestro_gym.").split(".")[0]
     _name_apart(function)
-    options = {"cache": _may_cache(function), "nogil": True, "error_model": "numpy"}
-    options["inline"] = inline
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "inline": inline}
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False
+    dispatcher: Any = numba.njit(**options)(function)
+    if INTERPRETED:
+        return dispatcher
+    if _may_cache(function):
+        dispatcher._cache = CodeCache(function)
+        # The same in every process: numba names compiled functions by it among the types of arguments.
+        dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}")
     if signature is not None:
-        _tell(function)
-    settings: Any = numba.config
-    with _lock:
-        before = settings.CACHE_LOCATOR_CLASSES
-        settings.CACHE_LOCATOR_CLASSES = LOCATOR
-        # The compiler makes millions of objects and no garbage worth a search: a tenth of its time.
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            arguments = () if signature is None else (signature,)
-            compiler: Any = numba.njit
-            return _identified(compiler(*arguments, **options)(function))
-        finally:
-            settings.CACHE_LOCATOR_CLASSES = before
-            if collecting:
-                gc.enable()
+        _compile_now(dispatcher, signature)
+    return dispatcher
+
+
+def _compile_now(dispatcher: Any, signature: object) -> None:  # noqa: ANN401 - numba's own object
+    """Compile for one type, or read that from disk, and for no other ever."""
+    # The compiler makes millions of objects and no garbage worth a search: a tenth of its time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        dispatcher.compile(signature)
+    finally:
+        if collecting:
+            gc.enable()
+    dispatcher.disable_compile()
+
+
+if not INTERPRETED:
+    tell_of_compiling()

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
@@ -20,6 +19,7 @@ from maestro_gym.episodes.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
 from maestro_gym.evaluation.entrants import Entrant, enter
+from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison
@@ -28,7 +28,7 @@ from maestro_gym.evaluation.worker import (
     Job,
     JobOutcome,
     Runner,
-    be_quiet_on_interrupt,
+    be_quiet,
     run_job,
     scenario_of,
 )
@@ -216,17 +216,11 @@ def _run(plan: list[Job], processes: int, folder: Path | None) -> list[JobOutcom
     if folder is not None:
         _make(folder)
     done: dict[int, JobOutcome] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    screen = Console(stderr=True)
     try:
-        # Progress goes to standard error: standard output holds the table alone.
-        with Progress(*columns, TimeRemainingColumn(), console=screen) as progress:
-            task = progress.add_task("compiling (a minute or so the first time)", total=len(plan))
+        with WorkProgress("comparing", "episodes", len(plan)) as shown:
             for index, outcome in _outcomes(plan, processes):
                 done[index] = outcome
-                progress.update(task, advance=1, description="episodes")
-                if not screen.is_terminal and len(done) * 10 // len(plan) > (len(done) - 1) * 10 // len(plan):
-                    screen.print(f"{len(done)} of {len(plan)} episodes")  # a log shows no bar
+                shown.update(len(done))
     except KeyboardInterrupt:
         if folder is not None and done:
             _rows([outcome.row for outcome in done.values()]).to_csv(folder / "results.partial.csv", index=False)
@@ -244,7 +238,7 @@ def _outcomes(plan: list[Job], processes: int) -> Iterator[tuple[int, JobOutcome
     # Every policy once, then the rest: a rule is compiled by one worker and read from disk by the others.
     once = len({job.spec for job in plan})
     rounds = (range(1, once), range(once, len(plan)))
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=be_quiet_on_interrupt) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=be_quiet) as pool:
         try:
             for indices in rounds:
                 futures = {pool.submit(run_job, plan[index]): index for index in indices}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -87,8 +88,9 @@ class JobOutcome:
     trace: Trace | None
 
 
-def be_quiet_on_interrupt() -> None:
-    """Let Ctrl-C end a worker at once and without a stack trace; the parent says what happened."""
+def be_quiet() -> None:
+    """Let a worker compile without a word, and end at once and without a stack trace on Ctrl-C: the parent speaks."""
+    os.environ["MAESTRO_QUIET"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.fitting.fit import FitOptions, fit_machines
 from maestro_gym.workloads.machines.machine_spec import FittedSpec, FittedTraceSpec, MachineFamilySpec, MachineSpec
-from maestro_gym.workloads.traces.files import FORMATS, read_named
+from maestro_gym.workloads.traces.files import FORMATS, find_trace, read_named
 from maestro_gym.workloads.traces.format import Trace
 
 SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson")
@@ -44,8 +44,8 @@ def trace_paths(given: Sequence[Path]) -> list[Path]:
             if not inside:
                 raise MaestroError(f"--trace {path}: the folder holds no {', '.join(SUFFIXES)} file.")
             found += inside
-        elif path.is_file():
-            found.append(path)
+        elif (file := find_trace(path)).is_file():
+            found.append(file)
         else:
             raise MaestroError(f"--trace {path}: there is no such file or folder; check the path.")
     if not found:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from maestro_gym.config import config_dir, hint
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers import (
     agentcgroup,
@@ -72,7 +73,7 @@ def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
     """Read and check a trace file; see ``read_named``.
 
     Args:
-        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
+        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file, or a sample's bare name.
         format_name: A name of ``FORMATS``, or auto: recognised by the columns.
 
     Returns:
@@ -88,7 +89,7 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
     """Read and check a trace file, and say which format it has.
 
     Args:
-        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file.
+        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file, or a sample's bare name.
         format_name: A name of ``FORMATS``, or auto: recognised by the columns.
 
     Returns:
@@ -97,7 +98,7 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
     Raises:
         MaestroError: The file cannot be read or breaks a rule of its format.
     """
-    path = Path(path)
+    path = find_trace(path)
     frame = open_table(path)
     source = str(path)
     if format_name == "auto":
@@ -109,6 +110,30 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
     if len(frame) == 0:
         raise MaestroError(f"{source}: holds no calls; a trace needs at least one row after its header.")
     return build_trace(chosen.convert(frame, source), source), format_name
+
+
+def find_trace(path: str | Path) -> Path:
+    """Find a trace: a path is itself, and a bare name is a sample of ``configs/traces``, which every installation has.
+
+    Args:
+        path: ``mine.csv``, or ``sample``.
+
+    Returns:
+        The file, which may not exist if a path was given.
+
+    Raises:
+        MaestroError: There is no sample of that name.
+    """
+    path = Path(path)
+    if path.suffix or path.parent != Path() or path.exists():
+        return path
+    samples = {file.stem: file for file in sorted((config_dir() / "traces").iterdir())}
+    if str(path) not in samples:
+        raise MaestroError(
+            f"workload.trace: there is no `{path}` in configs/traces. {hint(str(path), list(samples))} "
+            "A file of your own is named with its ending: .csv, .parquet or .jsonl."
+        )
+    return samples[str(path)]
 
 
 def open_table(path: Path) -> pd.DataFrame:
