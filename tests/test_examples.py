@@ -24,6 +24,7 @@ def test_an_example_is_under_eighty_lines(path: Path) -> None:
         # Two forms of a rule that no cache may keep are compiled.
         pytest.param("own_cluster_rule.py", "soonest-start+maestro", marks=pytest.mark.slow),
         ("own_fleet.py", "far/0.0"),
+        ("pettingzoo_shared_policy.py", "trained         mean return"),
     ],
 )
 def test_an_example_runs(name: str, says: str, tmp_path: Path) -> None:
@@ -41,4 +42,8 @@ def test_an_example_runs(name: str, says: str, tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES} == {"own_cluster_rule.py", "own_fleet.py"}
+    assert {path.name for path in EXAMPLES} == {
+        "own_cluster_rule.py",
+        "own_fleet.py",
+        "pettingzoo_shared_policy.py",
+    }

@@ -3,7 +3,8 @@
 Start with ``single.py`` (one environment, with Gymnasium's interface), ``batch/kernel.py`` (the compiled step that is
 under every environment) and ``observation/observe.py`` (what a decision looks like). ``vector.py`` is the native
 vector, ``node_env.py`` and its three neighbours are the ids, ``pages.py`` completes their docstrings, ``reward.py`` has
-the rewards, and ``sb3.py`` is the adapter to Stable-Baselines3, which imports torch.
+the rewards, and ``sb3.py`` is the adapter to Stable-Baselines3, which imports torch. ``pettingzoo`` makes several
+agents of the joint environment, and ``flat.py`` one vector of an observation.
 
 - A new column of an observation is one function in the file of its block: see ``observation/__init__.py``.
 - A new reward is an object with the `Reward` protocol, passed as ``reward=``. If it needs another counter of the
