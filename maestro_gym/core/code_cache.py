@@ -22,7 +22,9 @@ import numba
 from numba.core.caching import _CacheLocator
 
 _ROOT = Path(__file__).parents[1]
-_IMPORT = re.compile(r"^\s*(?:from\s+(maestro_gym[\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+(maestro_gym[\w.]*))", re.M)
+_IMPORT = re.compile(
+    r"^\s*(?:from\s+(maestro_gym[\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+(maestro_gym[\w.]*))", re.M
+)
 _WORD = re.compile(r"\w+")
 
 

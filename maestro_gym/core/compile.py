@@ -58,9 +58,7 @@ def njit_inline(function: Callable[P, R]) -> Callable[P, R]:
     return _compile(function, None, nrt=False, inline="always")
 
 
-def njit_as(
-    signature: object, *, allocates: bool = False
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def njit_as(signature: object, *, allocates: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Like `njit`, for a function of one fixed type that Python calls.
 
     It is compiled (or read from the cache) when it is defined: import such a module late.
