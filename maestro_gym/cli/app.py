@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import live, machine, predict, show, workload
+from maestro_gym.cli import export, live, machine, predict, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
@@ -114,9 +114,8 @@ def compare(
             "--policy",
             "-p",
             help="A name of `maestro-gym policies`, file.py:Rule, file.py:Agent, a model's file (.onnx, .zip, .pt), or "
-            "the folder of a training run; repeat the option, or separate the values by commas. The word classics stands for: "
-            + ", ".join(CLASSICS)
-            + ".",
+            "the folder of a training run; repeat the option, or separate the values by commas. The word classics "
+            "stands for: " + ", ".join(CLASSICS) + ".",
             show_default="classics",
         ),
     ] = None,
@@ -298,6 +297,7 @@ def train(
 show.register(app)
 machine.register(app)
 live.register(app)
+export.register(app)
 
 
 def main() -> None:

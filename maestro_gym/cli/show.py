@@ -16,8 +16,8 @@ def policies(
         typer.Option(
             "--check",
             metavar="POLICY",
-            help="Ask each rule of file.py:Rule, of an agent or model, or of a named policy, again with what it may not know changed, and "
-            "say whether it keeps to its information class.",
+            help="Ask each rule of file.py:Rule, of an agent or model, or of a named policy, again with what it may "
+            "not know changed, and say whether it keeps to its information class.",
         ),
     ] = None,
     trust: Trust = False,

@@ -98,13 +98,14 @@ def algorithm_of(path: Path) -> str:
         raise MaestroError(
             f"{path} is no model of Stable-Baselines3 ({type(error).__name__}): write it with model.save(...)."
         ) from None
-    buffer = str((saved.get("rollout_buffer_class") or {}).get("__module__", ""))
+    # Whatever the policy is: a class of one's own is known by the buffer that it learned from.
+    modules = " ".join(
+        str((saved.get(key) or {}).get("__module__")) for key in ("rollout_buffer_class", "policy_class")
+    )
     if "exploration_rate" in saved:
         return "QRDQN" if "n_quantiles" in saved else "DQN"
-    if "clip_range" in saved and "rollout_buffer_class" not in saved:
-        return "RecurrentPPO"
     if "clip_range" in saved:
-        return "MaskablePPO" if "maskable" in buffer else "PPO"
+        return "RecurrentPPO" if "recurrent" in modules else "MaskablePPO" if "maskable" in modules else "PPO"
     if "gae_lambda" in saved and "cg_max_steps" not in saved:
         return "A2C"
     raise MaestroError(
