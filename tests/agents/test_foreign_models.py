@@ -17,6 +17,8 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.sb3 import MaestroVecEnv
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.outside import OutsideRule
+from maestro_gym.scheduling.policy import Rule
 
 ALGORITHMS: dict[str, Any] = {
     "PPO": lambda env: PPO("MultiInputPolicy", env, n_steps=32, batch_size=32, seed=0, device="cpu"),
@@ -55,8 +57,9 @@ def test_a_model_decides_as_it_predicts_wherever_its_own_choice_is_legal(
     assert legal_choices > 10
 
 
-def _recorded(rule: Any) -> list[tuple[dict[str, np.ndarray], np.ndarray, int]]:
+def _recorded(rule: Rule) -> list[tuple[dict[str, np.ndarray], np.ndarray, int]]:
     """What the agent behind a rule is asked from now on, and what it answers."""
+    assert isinstance(rule, OutsideRule)
     agent, answers = rule.outside._agent, []
     act = agent.act
 

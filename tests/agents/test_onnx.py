@@ -139,8 +139,9 @@ def test_a_missing_package_is_named_with_its_command(
 ) -> None:
     folder = _run_folder(tmp_path / "run", "scorer")
     monkeypatch.setitem(sys.modules, missing, None)
+    needs = {
+        "safetensors": lambda: save_safetensors(folder),
+        "onnxruntime": lambda: open_session(folder / "policy.onnx"),
+    }
     with pytest.raises(MaestroError, match=r"pip install 'maestro-gym\[export\]'"):
-        if missing == "safetensors":
-            save_safetensors(folder)
-        else:
-            open_session(tmp_path / "mine.onnx")
+        needs[missing]()

@@ -187,7 +187,10 @@ def test_other_companions_are_named_behind_a_plus(scenario: Scenario, file: Path
     assert policy.global_rule.name == load_any_policy("edf", scenario).global_rule.name
 
 
-def test_slowness_is_told_once(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
+def test_slowness_is_told_once(
+    scenario: Scenario, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAESTRO_QUIET", raising=False)
     for _ in range(2):
         agent_policy(Recorder(), AgentCard("the slow one", "cluster"), scenario)
     assert capsys.readouterr().err.count("the slow one decides in Python") == 1
