@@ -19,17 +19,18 @@ def test_an_example_is_under_eighty_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("words", "says"),
     [
         # Two forms of a rule that no cache may keep are compiled.
-        pytest.param("own_cluster_rule.py", "soonest-start+maestro", marks=pytest.mark.slow),
-        ("own_fleet.py", "far/0.0"),
+        pytest.param(["own_cluster_rule.py"], "soonest-start+maestro", marks=pytest.mark.slow),
+        (["own_fleet.py"], "far/0.0"),
+        (["sb3_ppo_own_script.py", "model.zip", "1024"], "1,024 decisions learned from"),
     ],
 )
-def test_an_example_runs(name: str, says: str, tmp_path: Path) -> None:
+def test_an_example_runs(words: list[str], says: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name)],
+        [sys.executable, str(ROOT / "examples" / words[0]), *words[1:]],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -41,4 +42,4 @@ def test_an_example_runs(name: str, says: str, tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES} == {"own_cluster_rule.py", "own_fleet.py"}
+    assert {path.name for path in EXAMPLES} == {"own_cluster_rule.py", "own_fleet.py", "sb3_ppo_own_script.py"}

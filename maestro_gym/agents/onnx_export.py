@@ -234,7 +234,7 @@ def observations_of(
         count: How many are wanted; eight episodes at most are run.
 
     Returns:
-        candidates, float32, shape (N, A, F); context, float32, shape (N, G); mask, bool, shape (N, A).
+        Candidates, float32, shape (N, A, F); context, float32, shape (N, G); mask, bool, shape (N, A).
 
     Raises:
         MaestroError: The policy does not fit the scenario, or nothing is asked of it there.

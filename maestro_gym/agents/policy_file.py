@@ -170,7 +170,7 @@ def save_safetensors(folder: Path) -> Path:
         The file, ``policy.safetensors`` in the folder; `load_network` takes it where ``policy.pt`` is missing.
 
     Raises:
-        MaestroError: safetensors is not installed, or the folder holds no policy.
+        MaestroError: There is no safetensors package, or the folder holds no policy.
     """
     _, network = load_network(folder)
     path = folder / SAFE_WEIGHTS_FILE

@@ -94,7 +94,7 @@ def load_user_object(spec: str) -> UserObject:
     if not path.is_file():
         raise MaestroError(f"policy {spec!r}: there is no file {file}; write path/to/file.py:Name")
     if multiprocessing.parent_process() is None:
-        warnings.warn(f"running the code of {path}: use only rules and agents that you trust", stacklevel=4)
+        warnings.warn(f"running the code of {path}: use only rules that you trust", stacklevel=4)
     module = _load_module(path)
     held = vars(module)
     found = {

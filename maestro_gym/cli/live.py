@@ -68,7 +68,7 @@ def live(
     from maestro_gym.real_backend.control.settings import RunSettings
     from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 
-    load = PolicyLoader(trust)
+    load_policy = PolicyLoader(trust)
     if resume is not None:
         if policy is not None or shadow is not None or out is not None:
             raise MaestroError("--resume goes on as the run began; leave out --policy, --shadow and --out.")
@@ -79,9 +79,9 @@ def live(
             loaded, {"family": workload, "load": load}, horizon_s=horizon, drain_s=max(60.0, 3 * horizon)
         )
         scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
-        other = None if shadow is None else load(shadow, scenario)
+        other = None if shadow is None else load_policy(shadow, scenario)
         settings, spec = RunSettings(loaded, scenario, folder, seed=seed, shadow=other), policy or "maestro"
-    result = run_live(settings, load(spec, settings.scenario))
+    result = run_live(settings, load_policy(spec, settings.scenario))
     row = save_result(result, settings.folder)
     shown = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment", "unfinished")
     about = f"{len(result.episode.workflows)} workflows, {len(result.episode.stages)} stages, {result.done}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ ALGORITHMS: dict[str, Any] = {
         "MultiInputLstmPolicy", env, n_steps=32, batch_size=32, seed=0, device="cpu"
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks are slow on many threads of a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -120,6 +130,7 @@ class Masked(torch.nn.Module):
         return torch.where(mask, candidates.sum(dim=2), -1.0)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_torchscript_decides_with_and_without_a_mask(scenario: Scenario, tmp_path: Path) -> None:
     for module in (Nearest(), Masked()):
         torch.jit.script(module).save(tmp_path / f"{type(module).__name__}.pt")

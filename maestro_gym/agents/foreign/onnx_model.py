@@ -34,7 +34,7 @@ def load_onnx(spec: ModelSpec, *, trust: bool = False) -> tuple[Agent, AgentCard
         The agent and what is known of it.
 
     Raises:
-        MaestroError: onnxruntime is not installed, or the file is damaged, of another observation, or has other inputs
+        MaestroError: There is no onnxruntime, or the file is damaged, of another observation, or has other inputs
             or outputs.
     """
     path, session = spec.path, open_session(spec.path)
@@ -60,7 +60,7 @@ def open_session(path: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no type
         path: The file.
 
     Raises:
-        MaestroError: onnxruntime is not installed, or cannot read the file.
+        MaestroError: There is no onnxruntime, or it cannot read the file.
     """
     try:
         import onnxruntime
