@@ -97,4 +97,4 @@ def _tell_slow(name: str) -> None:
     if name in _told or quiet or multiprocessing.parent_process() is not None:
         return
     _told.add(name)
-    print(f"{name} decides in Python, which is many times slower than a compiled rule.", file=sys.stderr, flush=True)
+    print(f"{name} decides in Python, slower than a compiled rule (docs/own_agents.md).", file=sys.stderr, flush=True)
