@@ -101,6 +101,7 @@ def test_a_model_of_another_tier_or_size_is_refused(scenario: Scenario, tmp_path
         load_any_policy(f"{tmp_path}/mine.zip", Scenario.load("quick"), trust=True)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

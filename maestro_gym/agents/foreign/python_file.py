@@ -37,8 +37,9 @@ def agent_from(found: UserObject, companions: str | None) -> tuple[Agent, AgentC
     """
     value, where = found.value, f"{found.path}: {found.name}"
     if inspect.isclass(value):
+        make: Any = value
         try:
-            agent = value()
+            agent: Any = make()
         except Exception as error:
             raise MaestroError(
                 f"{where}() fails: {type(error).__name__}: {error}. An agent is made without arguments; give them "

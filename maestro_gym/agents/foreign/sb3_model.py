@@ -114,7 +114,7 @@ def algorithm_of(path: Path) -> str:
     )
 
 
-def scores_of(algorithm: str, policy: Any) -> Callable[..., torch.Tensor]:  # noqa: ANN401 - one of many classes
+def scores_of(algorithm: str, policy: Any) -> Callable[..., Any]:  # noqa: ANN401 - one of many classes
     """What an algorithm ranks actions by: logits, or values.
 
     Args:
@@ -149,7 +149,7 @@ def _logits_and_state(answer: Any) -> tuple[torch.Tensor, Any]:  # noqa: ANN401 
 class _Scored:
     """A model that ranks the actions of each observation by itself."""
 
-    def __init__(self, model: Any, scores: Callable[..., torch.Tensor], *, flat: bool) -> None:  # noqa: ANN401
+    def __init__(self, model: Any, scores: Callable[..., Any], *, flat: bool) -> None:  # noqa: ANN401
         self._policy, self._scores, self._flat = model.policy, scores, flat
 
     def act(self, observation: dict[str, np.ndarray], mask: np.ndarray) -> int:

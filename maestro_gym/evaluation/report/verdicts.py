@@ -87,12 +87,12 @@ def _learned(comparison: Comparison, setting: Setting, policy: PolicyLabel, show
 
 def _illegal(comparison: Comparison, setting: Setting, policy: PolicyLabel) -> str:
     rows = comparison.rows
-    own = rows[
+    own = (
         (rows["policy"] == policy.name)
         & (rows["scenario"] == setting.scenario)
         & (rows["contention"] == setting.contention)
-    ]
-    count = int(own["invalid_actions"].sum())
+    )
+    count = int(rows["invalid_actions"].to_numpy()[own.to_numpy()].sum())
     if not count:
         return ""
     return (
