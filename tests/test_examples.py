@@ -19,18 +19,19 @@ def test_an_example_is_under_eighty_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("words", "says"),
     [
         # Two forms of a rule that no cache may keep are compiled.
-        pytest.param("own_cluster_rule.py", "soonest-start+maestro", marks=pytest.mark.slow),
-        ("own_fleet.py", "far/0.0"),
-        ("pettingzoo_shared_policy.py", "trained         mean return"),
+        pytest.param(["own_cluster_rule.py"], "soonest-start+maestro", marks=pytest.mark.slow),
+        (["own_fleet.py"], "far/0.0"),
+        (["pettingzoo_shared_policy.py"], "trained         mean return"),
+        (["sb3_ppo_own_script.py", "model.zip", "1024"], "1,024 decisions learned from"),
     ],
 )
-def test_an_example_runs(name: str, says: str, tmp_path: Path) -> None:
+def test_an_example_runs(words: list[str], says: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name)],
+        [sys.executable, str(ROOT / "examples" / words[0]), *words[1:]],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -46,4 +47,5 @@ def test_every_example_is_run_here() -> None:
         "own_cluster_rule.py",
         "own_fleet.py",
         "pettingzoo_shared_policy.py",
+        "sb3_ppo_own_script.py",
     }
