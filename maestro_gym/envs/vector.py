@@ -240,7 +240,9 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             "end_reason": outcome["done"].copy(),
         }
         infos = _marked(values, chosen)
-        infos |= _marked({"reward_terms": _marked({name: terms[:, i] for i, name in enumerate(names)}, chosen)}, chosen)
+        # An array for each term, as other array libraries take it: a column of one array has strides.
+        by_term = dict(zip(names, terms.T.copy(), strict=True))
+        infos |= _marked({"reward_terms": _marked(by_term, chosen)}, chosen)
         for e in np.flatnonzero(chosen & (outcome["done"] != DONE_NO)):
             infos = self._add_info(infos, end_info(self.batch, int(e)), int(e))
         return infos

@@ -119,3 +119,12 @@ def test_attributes_and_methods_of_the_environments_are_reached() -> None:
         envs.get_attr("nothing")
     with pytest.raises(ValueError, match="2 environments"):
         envs.set_attr("lesson", [1, 2, 3])
+
+
+def test_every_array_of_the_infos_is_one_block_of_memory_for_other_array_libraries() -> None:
+    envs = make_vec("cluster", 3)
+    _, infos = envs.reset(seed=0)
+    *_, later = envs.step(legal_actions(infos["action_mask"], 0))
+    for found in (infos, later):
+        arrays = [value for name, value in found.items() if name != "reward_terms"]
+        assert all(array.flags.c_contiguous for array in [*arrays, *found["reward_terms"].values()])
