@@ -84,6 +84,11 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         """Arguments of the environments."""
         return self.batch.options
 
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:
+        """Seeds of the environments, as Gymnasium's own vectors tell them."""
+        return self.get_attr("np_random_seed")
+
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -132,8 +137,8 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             Observations, rewards float64 (E,), terminated and truncated bool (E,), infos.
 
         Raises:
-            ArgumentTypeError: Shape or type of the actions is wrong.
-            ArgumentValueError: An action is outside the space, or refused.
+            ArgumentTypeError: The actions are no integers in a row.
+            ArgumentValueError: There is not one for each environment, or one is outside the space or refused.
             MaestroError: An episode was never begun, or is over and not begun anew (DISABLED).
         """
         if not self._begun.all():
