@@ -85,7 +85,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         return self.batch.options
 
     @property
-    def np_random_seed(self) -> tuple[int, ...]:
+    def np_random_seed(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Seeds of the environments, as Gymnasium's own vectors tell them."""
         return self.get_attr("np_random_seed")
 
