@@ -98,7 +98,7 @@ class Evaluator:
             simulation.state.visible.numbers[0] = simulation.numbers[0]
         run_until(seat.engine, 0, NO_AGENT)
         result = result_of(simulation.state, scenario, policy, episode, trial.split, trial.seed, 0, 0.0)
-        outcome = outcome_of(result)
+        outcome = outcome_of(result, blocking=False)
         parts = [outcome.of_class(cls) for cls in range(len(CLASS_NAMES))]
         slo = METRICS["slo_attainment"].compute
         whole = [METRICS[name].compute(outcome) for name in MEASURES[:3]]
