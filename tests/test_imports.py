@@ -96,7 +96,7 @@ RULE_FILES = [path for folder in RULE_FOLDERS for path in sorted((PACKAGE / "bas
 
 @pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_rule_imports_the_contract_and_what_rules_share(path: Path) -> None:
-    shared = ("late_binding", "maestro", *RULE_FOLDERS)
+    shared = ("late_binding", "maestro", "shaped", *RULE_FOLDERS)
     for line, name in _imports(path):
         if name.startswith("maestro_gym.baselines."):
             assert name.split(".")[2] in shared, f"line {line}: {name}"

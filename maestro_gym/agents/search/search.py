@@ -197,9 +197,11 @@ class Search:
     def _validate(self) -> None:
         """Try the mean of the search and its last best candidate on validation episodes; keep the best so far."""
         seeds = range(self._config.validation_episodes)
-        if self._reference_rows is None:
-            self._reference_rows = self._table(self._validation_reference, np.zeros((1, 1)), "validation", seeds)[0]
-        theirs, weights = self._reference_rows, self._episode_weights(len(seeds))
+        theirs = self._reference_rows
+        if theirs is None:
+            theirs = self._table(self._validation_reference, np.zeros((1, 1)), "validation", seeds)[0]
+            self._reference_rows = theirs
+        weights = self._episode_weights(len(seeds))
         mean = self.candidate(np.clip(self._strategy.mean, 0.0, 1.0))
         candidates = np.unique([mean, self._challenger], axis=0)
         for candidate, ours in zip(
