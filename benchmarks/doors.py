@@ -35,7 +35,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run other libraries' learners on the environments.")
     parser.add_argument("--times", type=int, default=10, help="runs of each door (default 10)")
     parser.add_argument("--only", nargs="+", choices=list(DOORS), help="these doors alone")
-    parser.add_argument("--write", action="store_true", help="write the rows of what is installed into docs/learners.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write the rows of what is installed into docs/learners.md"
+    )
     parser.add_argument("--inside", choices=list(DOORS), help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.inside:
@@ -86,7 +88,7 @@ def _version(package: str) -> str | None:
 def _row(door: Door, found: str | None, passed: int, times: int) -> str:
     """A line of the table."""
     outcome = "not installed" if found is None else f"{passed} of {times}"
-    return f"| {door.name} | {door.package} | {found or ''} | {(door.run.__doc__ or '').strip()} | {outcome} |"
+    return f"| {door.name} | {door.package} | {found or ''} | {(door.run.__doc__ or '').rstrip('.')} | {outcome} |"
 
 
 def _write(rows: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Optuna searches what training is told, judged on validation seeds; test seeds are for the end.
 
-    pip install optuna
+    pip install 'maestro-gym[learners]'
     python examples/optuna_search.py [TRIALS]
 
 A trial trains MaskablePPO for a while with its weight of a missed deadline and its discount. The score is the share of

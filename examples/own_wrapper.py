@@ -27,9 +27,11 @@ class RealChoices(gymnasium.Wrapper):
         minutes = spaces.Box(0.0, np.inf, (1,), np.float32)
         self.observation_space = spaces.Dict({**env.observation_space.spaces, "minutes": minutes})
 
-    def reset(self, **given: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Begin an episode; its first decision may have one answer only."""
-        observation, info = self.env.reset(**given)
+        observation, info = self.env.reset(seed=seed, options=options)
         return self._seen(observation, info), info
 
     def step(self, action: np.int64) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:

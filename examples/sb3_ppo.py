@@ -2,7 +2,7 @@
 
     python examples/sb3_ppo.py
 
-PPO knows no masks: an illegal action is replaced by the lowest legal one. `sb3_maskable_ppo.py` has the same with masks.
+PPO knows no masks: an illegal action is replaced by the lowest legal one. With masks: `sb3_maskable_ppo.py`.
 """
 
 from __future__ import annotations

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-from door_list.door import ID, SHORT, check_told, door
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
 from gymnasium.wrappers import vector as vector_wrappers
 
+from door_list.door import ID, SHORT, check_told, door
 from maestro_gym.envs import ActionMaskObservation
 
 
 @door("Gymnasium: make", "gymnasium")
 def single(_: Path) -> None:
-    """`check_env`, then an episode by masks"""
+    """`check_env`, then an episode by masks."""
     env = gymnasium.make(ID, **SHORT)
     check_env(env.unwrapped, skip_render_check=True)
     _, info = env.reset()
@@ -31,7 +31,7 @@ def single(_: Path) -> None:
 
 @door("Gymnasium: wrappers", "gymnasium")
 def wrappers(_: Path) -> None:
-    """`RecordEpisodeStatistics`, `ActionMaskObservation`, `FlattenObservation`, `NormalizeReward`, an episode"""
+    """`RecordEpisodeStatistics`, `ActionMaskObservation`, `FlattenObservation`, `NormalizeReward`, an episode."""
     env = RecordEpisodeStatistics(FlattenObservation(ActionMaskObservation(gymnasium.make(ID, **SHORT))))
     env = gymnasium.wrappers.NormalizeReward(env)
     observation, info = env.reset()
@@ -46,7 +46,7 @@ def wrappers(_: Path) -> None:
 
 @door("Gymnasium: make_vec, native", "gymnasium")
 def native_vector(_: Path) -> None:
-    """The batch, in each of the three autoreset modes"""
+    """The batch, in each of the three autoreset modes."""
     for mode in AutoresetMode:
         envs = gymnasium.make_vec(ID, num_envs=3, autoreset_mode=mode, **SHORT)
         _until_ended(envs, mode)
@@ -54,14 +54,14 @@ def native_vector(_: Path) -> None:
 
 @door("Gymnasium: make_vec, sync and async", "gymnasium")
 def other_vectors(_: Path) -> None:
-    """`SyncVectorEnv` and `AsyncVectorEnv` of single environments"""
+    """`SyncVectorEnv` and `AsyncVectorEnv` of single environments."""
     for kind in ("sync", "async"):
         _until_ended(gymnasium.make_vec(ID, num_envs=2, vectorization_mode=kind, **SHORT), AutoresetMode.NEXT_STEP)
 
 
 @door("Gymnasium: vector wrappers", "gymnasium")
 def wrapped_vectors(_: Path) -> None:
-    """`RecordEpisodeStatistics`, `FlattenObservation`, `NormalizeReward` and `DictInfoToList` around the batch"""
+    """`RecordEpisodeStatistics`, `FlattenObservation`, `NormalizeReward` and `DictInfoToList` around the batch."""
     # Gymnasium's wrappers of observations refuse SAME_STEP.
     envs = gymnasium.make_vec(ID, num_envs=3, autoreset_mode=AutoresetMode.NEXT_STEP, **SHORT)
     envs = vector_wrappers.FlattenObservation(vector_wrappers.RecordEpisodeStatistics(envs))

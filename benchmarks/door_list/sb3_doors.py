@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+
 from door_list.door import ID, SHORT, door
 
 SMALL: dict[str, Any] = {"device": "cpu", "policy_kwargs": {"net_arch": [16]}}
@@ -16,7 +17,7 @@ ROLLOUT = {"n_steps": 32} | SMALL
 
 @door("SB3: make_vec_env, Dummy", "stable-baselines3")
 def dummy(_: Path) -> None:
-    """`check_env`; `DummyVecEnv` and `VecNormalize`; PPO for 128 decisions"""
+    """`check_env`; `DummyVecEnv` and `VecNormalize`; PPO for 128 decisions."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_checker import check_env
     from stable_baselines3.common.env_util import make_vec_env
@@ -30,7 +31,7 @@ def dummy(_: Path) -> None:
 
 @door("SB3: make_vec_env, Subproc", "stable-baselines3")
 def subproc(_: Path) -> None:
-    """`SubprocVecEnv` of two processes, PPO for 64 decisions"""
+    """`SubprocVecEnv` of two processes, PPO for 64 decisions."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import SubprocVecEnv
@@ -42,7 +43,7 @@ def subproc(_: Path) -> None:
 
 @door("SB3: PPO", "stable-baselines3")
 def ppo(folder: Path) -> None:
-    """On `MaestroVecEnv`: 128 decisions, evaluation, save, load"""
+    """On `MaestroVecEnv`: 128 decisions, evaluation, save, load."""
     from stable_baselines3 import PPO
 
     _learn(PPO, folder, batch_size=64, **ROLLOUT)
@@ -50,7 +51,7 @@ def ppo(folder: Path) -> None:
 
 @door("SB3: A2C", "stable-baselines3")
 def a2c(folder: Path) -> None:
-    """On `MaestroVecEnv`: 128 decisions, evaluation, save, load"""
+    """On `MaestroVecEnv`: 128 decisions, evaluation, save, load."""
     from stable_baselines3 import A2C
 
     _learn(A2C, folder, **ROLLOUT)
@@ -58,7 +59,7 @@ def a2c(folder: Path) -> None:
 
 @door("SB3: DQN", "stable-baselines3")
 def dqn(folder: Path) -> None:
-    """On `MaestroVecEnv`: 128 decisions, evaluation, save, load"""
+    """On `MaestroVecEnv`: 128 decisions, evaluation, save, load."""
     from stable_baselines3 import DQN
 
     _learn(DQN, folder, buffer_size=500, learning_starts=20, batch_size=16, **SMALL)
@@ -66,7 +67,7 @@ def dqn(folder: Path) -> None:
 
 @door("sb3-contrib: MaskablePPO", "sb3-contrib")
 def maskable(folder: Path) -> None:
-    """On `MaestroVecEnv`: 128 decisions, evaluation by masks, save, load; then on `make_vec_env`"""
+    """On `MaestroVecEnv`: 128 decisions, evaluation by masks, save, load; then on `make_vec_env`."""
     from sb3_contrib import MaskablePPO
     from stable_baselines3.common.env_util import make_vec_env
 
@@ -92,7 +93,7 @@ def _learn(algorithm: Any, folder: Path, **settings: Any) -> None:  # noqa: ANN4
 
 @door("rl-zoo3: train", "rl_zoo3")
 def zoo(folder: Path) -> None:
-    """`python -m rl_zoo3.train --algo ppo --gym-packages maestro_gym` with hyperparameters of the id, 128 decisions"""
+    """`python -m rl_zoo3.train --algo ppo --gym-packages maestro_gym` with hyperparameters of the id, 128 decisions."""
     name = ID.partition(":")[2]
     settings = folder / "ppo.yml"
     settings.write_text(

@@ -20,6 +20,7 @@ from maestro_gym.envs.batch.agent_batch import EnvOptions
 from maestro_gym.envs.batch.buffers import REWARD_COUNTERS
 from maestro_gym.envs.batch.simulated import Batch
 from maestro_gym.envs.cluster_env import ClusterEnv
+from maestro_gym.envs.finite_info import FiniteInfo
 from maestro_gym.envs.flat import flat_columns, flat_space, flatten
 from maestro_gym.envs.global_env import GlobalEnv
 from maestro_gym.envs.joint_env import JointEnv
@@ -46,6 +47,7 @@ __all__ = [
     "ClusterEnv",
     "ClusterVectorEnv",
     "EnvOptions",
+    "FiniteInfo",
     "GlobalEnv",
     "GlobalVectorEnv",
     "JointEnv",

@@ -1,0 +1,51 @@
+"""The doors of docs/learners.md: those whose libraries belong to the project are gone through, all are in the table."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = ROOT / "benchmarks" / "doors.py"
+sys.path.insert(0, str(PROGRAM.parent))
+spec = importlib.util.spec_from_file_location("doors", PROGRAM)
+assert spec is not None
+assert spec.loader is not None
+doors = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(doors)
+
+OWN = ("gymnasium", "stable-baselines3", "sb3-contrib", "pettingzoo")
+
+
+@pytest.mark.parametrize("name", [door.name for door in doors.DOORS.values() if door.package in OWN])
+def test_a_door_of_a_library_that_the_project_has_is_open(name: str) -> None:
+    words = [sys.executable, str(PROGRAM), "--times", "1", "--only", name]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("| 1 of 1 |")
+
+
+def test_the_table_has_a_row_for_every_door_and_each_was_passed_every_time() -> None:
+    page = (ROOT / "docs" / "learners.md").read_text(encoding="utf-8")
+    rows = page.partition(doors.BEGIN)[2].partition(doors.END)[0].strip().splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [cell[0] for cell in cells] == list(doors.DOORS)
+    for name, package, version, what, passed in cells:
+        door = doors.DOORS[name]
+        assert (package, what) == (door.package, door.run.__doc__.rstrip(".")), name
+        assert (version, passed) != ("", "not installed") or name in page, name
+        assert passed in ("10 of 10", "not installed"), f"{name}: {passed}"
+
+
+def test_a_door_that_is_shut_fails_the_program_and_says_why(tmp_path: Path) -> None:
+    shut = 'from door_list.door import door\n@door("Shut", "gymnasium")\ndef run(_):\n    """Nothing."""\n    raise KeyError("bolt")\n'
+    program = PROGRAM.read_text(encoding="utf-8").replace("from door_list import", f"exec({shut!r})\nfrom door_list import")
+    copy = tmp_path / "doors.py"
+    copy.write_text(program.replace("Path(__file__).resolve().parents[1]", f"Path({str(ROOT)!r})"), encoding="utf-8")
+    words = [sys.executable, str(copy), "--times", "2", "--only", "Shut"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "bolt" in done.stderr
+    assert done.stdout.rstrip().endswith("| 0 of 2 |")
