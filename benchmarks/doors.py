@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
 
-from door_list import gymnasium_doors, other_doors, sb3_doors  # noqa: E402, F401 - these enter the doors
+from door_list import gymnasium_doors, sb3_doors, torch_doors  # noqa: E402, F401 - these enter the doors
 from door_list.door import DOORS, Door  # noqa: E402
 
 PAGE = ROOT / "docs" / "learners.md"

@@ -32,16 +32,17 @@ def test_the_table_has_a_row_for_every_door_and_each_was_passed_every_time() -> 
     rows = page.partition(doors.BEGIN)[2].partition(doors.END)[0].strip().splitlines()[2:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert [cell[0] for cell in cells] == list(doors.DOORS)
-    for name, package, version, what, passed in cells:
+    for name, package, _, what, passed in cells:
         door = doors.DOORS[name]
         assert (package, what) == (door.package, door.run.__doc__.rstrip(".")), name
-        assert (version, passed) != ("", "not installed") or name in page, name
         assert passed in ("10 of 10", "not installed"), f"{name}: {passed}"
 
 
 def test_a_door_that_is_shut_fails_the_program_and_says_why(tmp_path: Path) -> None:
     shut = 'from door_list.door import door\n@door("Shut", "gymnasium")\ndef run(_):\n    """Nothing."""\n    raise KeyError("bolt")\n'
-    program = PROGRAM.read_text(encoding="utf-8").replace("from door_list import", f"exec({shut!r})\nfrom door_list import")
+    program = PROGRAM.read_text(encoding="utf-8").replace(
+        "from door_list import", f"exec({shut!r})\nfrom door_list import"
+    )
     copy = tmp_path / "doors.py"
     copy.write_text(program.replace("Path(__file__).resolve().parents[1]", f"Path({str(ROOT)!r})"), encoding="utf-8")
     words = [sys.executable, str(copy), "--times", "2", "--only", "Shut"]

@@ -60,6 +60,8 @@ def test_an_example_imports_public_names_only(path: Path) -> None:
 
 def test_importing_environments_episodes_and_evaluation_loads_no_learning_library() -> None:
     heavy = "{'torch', 'stable_baselines3', 'matplotlib'}"
-    code = f"import sys, maestro_gym.envs, maestro_gym.episodes, maestro_gym.evaluation; print({heavy} & set(sys.modules))"
+    code = (
+        f"import sys, maestro_gym.envs, maestro_gym.episodes, maestro_gym.evaluation; print({heavy} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""TorchRL, Tianshou, RLlib, CleanRL, PettingZoo and Optuna."""
+"""The other libraries around torch: TorchRL, Tianshou, RLlib, CleanRL; and PettingZoo and Optuna."""
 
 from __future__ import annotations
 
