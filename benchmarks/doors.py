@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--inside", choices=list(DOORS), help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.inside:
-        return _go_through(DOORS[words.inside], words.times)
+        return go_through(DOORS[words.inside], words.times)
     rows, failed = {}, False
     for name in words.only or DOORS:
         found = _version(DOORS[name].package)
@@ -54,7 +54,7 @@ def main() -> int:
     return int(failed)
 
 
-def _go_through(door: Door, times: int) -> int:
+def go_through(door: Door, times: int) -> int:
     """Go through a door some times, in this process, each time in an empty folder."""
     for _ in range(times):
         with tempfile.TemporaryDirectory() as folder:

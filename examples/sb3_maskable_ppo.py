@@ -1,18 +1,21 @@
 """MaskablePPO of sb3-contrib in a script of your own, judged by SLO attainment beside Maestro's.
 
-    python examples/sb3_maskable_ppo.py
+    python examples/sb3_maskable_ppo.py [DECISIONS]
 
 Masks come from the environment's `action_masks()`; nothing has to be wrapped.
 """
 
 from __future__ import annotations
 
+import sys
+
 from sb3_contrib import MaskablePPO
 
 from maestro_gym.agents import EpisodeMetricsEval
 from maestro_gym.envs import MaestroVecEnv
 
-DECISIONS, FLEET = 16_000, {"scenario": "quick", "overrides": ["horizon_s=30", "drain_s=60"]}
+DECISIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+FLEET = {"scenario": "quick", "overrides": ["horizon_s=30", "drain_s=60"]}
 
 
 def main() -> None:

@@ -1,18 +1,21 @@
 """PPO of Stable-Baselines3 in a script of your own, judged by SLO attainment beside Maestro's.
 
-    python examples/sb3_ppo.py
+    python examples/sb3_ppo.py [DECISIONS]
 
 PPO knows no masks: an illegal action is replaced by the lowest legal one. With masks: `sb3_maskable_ppo.py`.
 """
 
 from __future__ import annotations
 
+import sys
+
 from stable_baselines3 import PPO
 
 from maestro_gym.agents import EpisodeMetricsEval
 from maestro_gym.envs import MaestroVecEnv
 
-DECISIONS, FLEET = 16_000, {"scenario": "quick", "overrides": ["horizon_s=30", "drain_s=60"]}
+DECISIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+FLEET = {"scenario": "quick", "overrides": ["horizon_s=30", "drain_s=60"]}
 
 
 def main() -> None:

@@ -38,15 +38,15 @@ def test_the_table_has_a_row_for_every_door_and_each_was_passed_every_time() -> 
         assert passed in ("10 of 10", "not installed"), f"{name}: {passed}"
 
 
-def test_a_door_that_is_shut_fails_the_program_and_says_why(tmp_path: Path) -> None:
-    shut = 'from door_list.door import door\n@door("Shut", "gymnasium")\ndef run(_):\n    """Nothing."""\n    raise KeyError("bolt")\n'
-    program = PROGRAM.read_text(encoding="utf-8").replace(
-        "from door_list import", f"exec({shut!r})\nfrom door_list import"
-    )
-    copy = tmp_path / "doors.py"
-    copy.write_text(program.replace("Path(__file__).resolve().parents[1]", f"Path({str(ROOT)!r})"), encoding="utf-8")
-    words = [sys.executable, str(copy), "--times", "2", "--only", "Shut"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "bolt" in done.stderr
-    assert done.stdout.rstrip().endswith("| 0 of 2 |")
+def test_a_door_that_is_shut_passes_no_run_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = []
+
+    def run(folder: Path) -> None:
+        runs.append(list(folder.iterdir()))
+        raise KeyError("bolt")
+
+    doors.go_through(doors.Door("Shut", "gymnasium", run), 2)
+    told = capsys.readouterr()
+    assert runs == [[], []]
+    assert doors.PASSED not in told.out
+    assert "bolt" in told.err
