@@ -29,6 +29,7 @@ RUNS = [
     ("own_wrapper.py", (), "real choices"),
     ("sb3_ppo.py", ("1024",), "Maestro"),
     ("sb3_maskable_ppo.py", ("1024",), "Maestro"),
+    ("sb3_ppo_own_script.py", ("model.zip", "1024"), "1,024 decisions learned from"),
     ("cleanrl_ppo.py", ("--total-timesteps", "2048"), "slo_attainment"),
     ("torchrl_ppo.py", ("1000",), "1000 decisions, mean reward"),
     ("optuna_search.py", ("2",), "of the workflows in time with"),

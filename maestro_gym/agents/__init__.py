@@ -4,11 +4,12 @@ Start with ``ppo.py`` (the algorithm, whole), ``networks.py`` (what it trains) a
 run folder). ``training_env.py`` is what it learns in, ``trainer.py`` puts evaluations and checkpoints between the
 updates, ``validation.py`` scores them, ``policy_file.py`` is the policy on disk, and ``export.py`` compiles it into a
 rule that ``load.py`` finds by the name of its folder. ``fine_tune.py`` goes on learning on real servers.
+``foreign/`` makes policies of agents that were trained elsewhere, and ``onnx_export.py`` hands ours to others.
 
 A new network is a class of ``networks.py`` with ``forward_actor`` and ``forward_critic``, a branch of
 ``build_network`` and its compiled form in ``forward.py``: ``SlotMlp`` is an example. A new setting is a field of
-``config/training.py``. An own learner needs nothing of this package: it takes the environments, and its policy is a
-rule. If it is one of Stable-Baselines3's, ``episode_eval.py`` plays validation episodes beside it.
+``config/training.py``. An own learner needs nothing of this package: it takes the environments, and its policy comes
+back as docs/own_agents.md says. Beside one of Stable-Baselines3's, ``episode_eval.py`` plays validation episodes.
 """
 
 from typing import TYPE_CHECKING

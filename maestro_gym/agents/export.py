@@ -1,52 +1,24 @@
 """A trained network as compiled rules: it runs at native speed, wherever a rule is accepted.
 
-A rule writes the observation that the agent learned from (``envs.observe``) and takes the legal candidate
+A rule writes the observation that the agent learned from (``observed_rule.py``) and takes the legal candidate
 with the highest logit. Weights are frozen into the rule, so one rule compiles for every policy; the
 encoder and the forward pass come compiled from the cache.
 """
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
+from maestro_gym.agents.observed_rule import Choice, encoder_fingerprint, observed_rule
 from maestro_gym.agents.policy_file import PolicyCard
-from maestro_gym.core.compile import compile_fresh, njit
+from maestro_gym.core.compile import compile_fresh
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, make_layout
-from maestro_gym.envs.observation.observe import observe
-from maestro_gym.scheduling.policy import Rule, RuleFunction
+from maestro_gym.scheduling.policy import Rule
 from maestro_gym.scheduling.tiers import TIER_NAMES
-from maestro_gym.state import Hidden, View, World
-
-
-def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
-    """What identifies an observation: names, scales and order of its columns.
-
-    Args:
-        tier: A name of ``TIER_SPECS``.
-        predictions: Whether predicted columns are filled.
-    """
-    spec = TIER_SPECS[tier]
-    columns = [(c.name, c.scale, c.low) for c in (*spec.row_columns, *spec.context_columns)]
-    digest = hashlib.sha256(repr((len(spec.row_columns), columns)).encode()).hexdigest()[:12]
-    return f"{tier}-{'P' if predictions else 'N'}-{digest}"
-
-
-@njit
-def _in_system(view: View, e: int) -> int:
-    """Workflows that have arrived and not finished; rows are in order of arrival."""
-    count = 0
-    for w in range(view.workflows.shape[1]):
-        record = view.workflows[e, w]
-        if float(record.arrival_s) == np.inf:
-            break
-        if float(record.finished_s) == np.inf:
-            count += 1
-    return count
+from maestro_gym.state import World
 
 
 def learned_rules(
@@ -68,7 +40,7 @@ def learned_rules(
         MaestroError: It learned from another observation, or an ``mlp`` from a fleet of another size.
     """
     layout = _layout(card, world)
-    function = _rule_function(layout, network)
+    function = observed_rule(layout, _choice(network))
     return [
         Rule(
             name=name,
@@ -103,34 +75,11 @@ def _layout(card: PolicyCard, world: World) -> Layout:
     return layout
 
 
-def _rule_function(layout: Layout, network: CandidateScorer | SlotMlp) -> RuleFunction:
+def _choice(network: CandidateScorer | SlotMlp) -> Choice:
     kind, weights, layers = pack(network)
-    frozen, rows = layout.record, layout.num_actions
-    columns, length = len(layout.spec.row_columns), len(layout.spec.context_columns)
-    window, width = int(layout.record[0]["window"]), scratch_width(layers)
+    width = scratch_width(layers)
 
-    def decide(view: View, oracle: Hidden, e: int) -> int:
-        candidates = np.zeros((rows, columns), np.float32)
-        context = np.zeros(length, np.float32)
-        mask = np.zeros(rows, np.bool_)
-        codes = np.zeros(rows, np.int64)
-        observe(
-            view,
-            oracle,
-            e,
-            int(view.clock[e].tier),
-            _in_system(view, e),
-            frozen.copy(),
-            np.zeros((3, window), np.int64),
-            np.zeros((3, window), np.int64),
-            np.zeros((3, window), np.float64),
-            np.zeros(window, np.int64),
-            candidates,
-            context,
-            mask,
-            codes,
-        )
-        best = best_candidate(kind, weights, layers, candidates, context, mask, np.zeros((4, width), np.float32))
-        return codes[best] if best >= 0 else 0
+    def choose(e: int, now_s: float, candidates: np.ndarray, context: np.ndarray, mask: np.ndarray) -> int:
+        return best_candidate(kind, weights, layers, candidates, context, mask, np.zeros((4, width), np.float32))
 
-    return compile_fresh(decide)
+    return compile_fresh(choose)

@@ -1,40 +1,83 @@
-"""A training run as a policy, wherever a policy is named."""
+"""Whatever a policy can be, wherever one is named: rules, training runs, agents in Python, models from elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from maestro_gym.agents.foreign.model_spec import is_model_spec
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard, load_network
-from maestro_gym.baselines.registry import TABLE, load_policy, with_rule
-from maestro_gym.baselines.user_rules import is_user_spec
+from maestro_gym.baselines.registry import TABLE, load_policy, split_around, user_policy, with_rule
+from maestro_gym.baselines.user_rules import is_user_spec, load_user_object, rule_from
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
 
 
 def is_run_spec(spec: str) -> bool:
-    """Whether a policy's name points to a run folder: an existing folder, or a path that is no rule's file."""
-    return spec not in TABLE and not is_user_spec(spec) and (Path(spec).is_dir() or "/" in spec or "\\" in spec)
+    """Whether a policy's name points to a run folder: an existing one, or a path that is no file of a rule or model."""
+    if spec in TABLE or is_user_spec(spec):
+        return False
+    return Path(spec).is_dir() or (not is_model_spec(spec) and ("/" in spec or "\\" in spec))
 
 
-def load_any_policy(spec: str, scenario: Scenario) -> Policy:
-    """Make a policy from the folder of a training run, or from whatever the baselines know.
+@dataclass(frozen=True)
+class PolicyLoader:
+    """`load_any_policy` with the user's word about trust, as comparisons hand it to their worker processes.
+
+    Attributes:
+        trust: Whether files that could run code are loaded.
+    """
+
+    trust: bool = False
+
+    def __call__(self, spec: str, scenario: Scenario) -> Policy:
+        """Make a policy; see `load_any_policy`."""
+        return load_any_policy(spec, scenario, trust=self.trust)
+
+
+def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Policy:
+    """Make a policy of anything that can be named as one.
 
     Args:
-        spec: Folder of a run, a name of the table, or ``file.py:Name``.
+        spec: A name of the table; the folder of a training run; ``file.py:Name`` of a rule or of an agent in Python;
+            or a model's file ``FILE[:TIER][:INFORMATION]`` whose suffix is ``.zip`` (Stable-Baselines3), ``.pt``
+            (TorchScript) or ``.onnx``. A ``+`` and the name of companions may follow what comes from a file.
         scenario: What it shall run on.
+        trust: Whether files that could run code, which ``.zip`` and ``.pt`` are, may be loaded.
 
     Returns:
         The policy; a learned one drives its tier, the others follow its companions in training.
 
     Raises:
-        MaestroError: There is no such policy, or its files are missing, damaged or of another version.
+        MaestroError: There is no such policy, or its files are missing, not trusted, damaged or of another version.
     """
-    if not is_run_spec(spec):
-        return load_policy(spec, scenario)
-    card, network = load_network(Path(spec))
-    return learned_policy(card, network, scenario, name=Path(spec).resolve().name, spec=spec)
+    if is_user_spec(spec):
+        return _from_python(spec, scenario)
+    if is_run_spec(spec):
+        card, network = load_network(Path(spec))
+        return learned_policy(card, network, scenario, name=Path(spec).resolve().name, spec=spec)
+    if is_model_spec(spec):
+        from maestro_gym.agents.foreign.as_policy import load_model
+
+        return load_model(spec, scenario, trust=trust)
+    return load_policy(spec, scenario)
+
+
+def _from_python(spec: str, scenario: Scenario) -> Policy:
+    place, _, around = spec.partition("+")
+    found = load_user_object(place)
+    if not found.is_agent:
+        _, companions = split_around(spec)
+        return user_policy(rule_from(found), companions, scenario, spec)
+    # Imported here: these bring the compiled observation along, which a rule does not need.
+    from maestro_gym.agents.foreign.as_policy import agent_policy
+    from maestro_gym.agents.foreign.python_file import agent_from
+
+    agent, card = agent_from(found, around or None)
+    if around:
+        card = replace(card, name=f"{card.name}+{around}")
+    return agent_policy(agent, card, scenario, spec=spec)
 
 
 def learned_policy(

@@ -13,6 +13,7 @@ from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp, buil
 from maestro_gym.core.errors import MaestroError
 
 WEIGHTS_FILE = "policy.pt"
+SAFE_WEIGHTS_FILE = "policy.safetensors"
 CARD_FILE = "policy.json"
 FORMAT = 1
 
@@ -138,13 +139,16 @@ def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
         MaestroError: A file is missing or damaged, or weights and card do not belong together.
     """
     card = read_card(folder)
-    path = folder / WEIGHTS_FILE
-    if not path.is_file():
+    # What training writes wins: a safetensors file beside it is a copy for other programs.
+    path = next((p for p in (folder / WEIGHTS_FILE, folder / SAFE_WEIGHTS_FILE) if p.is_file()), None)
+    if path is None:
         raise MaestroError(f"{folder} holds no weights: {WEIGHTS_FILE} is missing. Train again, or restore the file.")
     network = card.build()
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = _read_weights(path)
         network.load_state_dict(weights)
+    except MaestroError:
+        raise
     except Exception as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise MaestroError(
@@ -154,3 +158,38 @@ def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
     if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
         raise MaestroError(f"{path} holds weights that are not finite: the training diverged. Lower the learning rate.")
     return card, network.eval()
+
+
+def save_safetensors(folder: Path) -> Path:
+    """Copy the weights of a run folder into a safetensors file, which other programs read without torch.
+
+    Args:
+        folder: A run folder.
+
+    Returns:
+        The file, ``policy.safetensors`` in the folder; `load_network` takes it where ``policy.pt`` is missing.
+
+    Raises:
+        MaestroError: There is no safetensors package, or the folder holds no policy.
+    """
+    _, network = load_network(folder)
+    path = folder / SAFE_WEIGHTS_FILE
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    _safetensors(path).save_file(weights, path)
+    return path
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    if path.name == SAFE_WEIGHTS_FILE:
+        return _safetensors(path).load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _safetensors(path: Path) -> Any:  # noqa: ANN401 - a module that may be missing
+    try:
+        from safetensors import torch as files
+    except ImportError:
+        raise MaestroError(
+            f"{path} needs safetensors, which is not installed: pip install 'maestro-gym[export]'."
+        ) from None
+    return files

@@ -242,16 +242,22 @@ def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
     Raises:
         MaestroError: When there is no such policy, file or rule.
     """
-    scale = scale_for(scenario.config.name if scenario is not None else None)
     if is_user_spec(spec):
         rule_spec, around = split_around(spec)
-        return complete(load_user_rule(rule_spec), around, scale=scale, spec=spec)
+        return user_policy(load_user_rule(rule_spec), around, scenario, spec)
+    scale = scale_for(scenario.config.name if scenario is not None else None)
     if spec not in TABLE:
         raise MaestroError(
             f"no policy is called {spec!r}. {hint(spec, TABLE)} "
             f"A rule of your own is written as path/to/file.py:Name (see docs/baselines.md)."
         )
     return TABLE[spec].compiled(spec, scale, spec)
+
+
+def user_policy(rule: Declared | Rule, around: Around, scenario: HasConfig | None, spec: str) -> Policy:
+    """Complete a user's rule for a scenario; arguments as of `complete` and `load_policy`."""
+    scale = scale_for(scenario.config.name if scenario is not None else None)
+    return complete(rule, around, scale=scale, spec=spec)
 
 
 def split_around(spec: str) -> tuple[str, Around]:

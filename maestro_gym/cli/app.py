@@ -12,9 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import live, machine, predict, show, workload
+from maestro_gym.cli import export, live, machine, predict, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
-from maestro_gym.cli.options import Contention, JsonFile, Overrides
+from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def compare(
         typer.Option(
             "--policy",
             "-p",
-            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat the option, "
-            "or separate the values by commas. The word classics stands for: " + ", ".join(CLASSICS) + ".",
+            help="A name of `maestro-gym policies`, file.py:Rule, file.py:Agent, a model's file (.onnx, .zip, .pt), or "
+            "the folder of a training run; repeat the option, or separate the values by commas. The word classics "
+            "stands for: " + ", ".join(CLASSICS) + ".",
             show_default="classics",
         ),
     ] = None,
@@ -142,6 +143,7 @@ def compare(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="The number of processes.", show_default="usable cores")
     ] = None,
+    trust: Trust = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -162,6 +164,8 @@ def compare(
     Example: maestro-gym compare -s paper -p maestro,edf,edf+maestro --seeds 0-9
 
     Example: maestro-gym compare -p runs/MY_RUN,classics workload.load=0.95
+
+    Example: maestro-gym compare -p model.zip,my_policy.py:Agent,maestro --trust
 
     Example: maestro-gym compare -p fcfs,maestro workload.trace=sample
 
@@ -184,19 +188,19 @@ def compare(
         jobs=jobs,
         reference=reference,
         split=split,
-        runner=_runner(specs),
+        runner=_runner(specs, trust=trust),
         console=output(),
     )
 
 
-def _runner(specs: list[str]) -> Runner | None:
-    """Choose how policies are loaded: run folders need torch, whose import takes seconds, and names do not."""
-    if not any("/" in spec or Path(spec).is_dir() for spec in specs):
+def _runner(specs: list[str], *, trust: bool) -> Runner | None:
+    """Choose how policies are loaded: what comes from a file needs torch, whose import takes seconds; names do not."""
+    if not any("/" in spec or "." in spec or Path(spec).is_dir() for spec in specs):
         return None
-    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.evaluation.worker import Runner
 
-    return Runner(load=load_any_policy)
+    return Runner(load=PolicyLoader(trust))
 
 
 @app.command()
@@ -293,6 +297,7 @@ def train(
 show.register(app)
 machine.register(app)
 live.register(app)
+export.register(app)
 
 
 def main() -> None:

@@ -124,23 +124,30 @@ def policy_rows() -> list[Row]:
     ]
 
 
-def check_rows(spec: str) -> list[Row]:
+def check_rows(spec: str, *, trust: bool = False) -> list[Row]:
     """Say whether the rules of a policy keep to their information classes.
 
     Args:
-        spec: ``file.py:Rule``, or the name of a policy.
+        spec: The name of a policy, or whatever else names one; see `agents.load.load_any_policy`.
+        trust: Whether model files that could run code are loaded.
 
     Returns:
-        One row for each rule that the spec brings: a user's rule alone, all four of a named policy.
-    """
-    from maestro_gym.baselines.registry import load_policy
-    from maestro_gym.baselines.sentinel import examine_rules
-    from maestro_gym.baselines.user_rules import is_user_spec
+        One row for each rule that the spec brings: a user's rule or agent alone, all four of a named policy.
 
-    policy = load_policy(spec)
-    known = {rule.name for name in ("fcfs", "maestro") for rule in load_policy(name).rules}
-    known = known if is_user_spec(spec) else set()
-    findings = examine_rules(policy, [rule for rule in policy.rules if rule.name not in known])
+    Raises:
+        MaestroError: There is no such policy, or an agent fails when it is asked.
+    """
+    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.baselines.registry import TABLE, load_policy
+    from maestro_gym.baselines.sentinel import SCENARIO, examine_rules
+    from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.scheduling.outside import end_episode
+
+    scenario = Scenario.load(*SCENARIO)
+    policy = load_any_policy(spec, scenario, trust=trust)
+    known = set() if spec in TABLE else {rule.name for name in ("fcfs", "maestro") for rule in load_policy(name).rules}
+    findings = examine_rules(policy, [rule for rule in policy.rules if rule.name not in known], scenario)
+    end_episode(policy)
     return [
         {
             "rule": finding.rule,

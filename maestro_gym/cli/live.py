@@ -11,7 +11,7 @@ import typer
 
 from maestro_gym.cli.console import output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.fleet import FleetName, fleet_app
-from maestro_gym.cli.options import JsonFile
+from maestro_gym.cli.options import JsonFile, Trust
 from maestro_gym.core.errors import MaestroError
 
 DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
@@ -25,7 +25,8 @@ def live(
         typer.Option(
             "--policy",
             "-p",
-            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run.",
+            help="A name of `maestro-gym policies`, file.py:Rule, file.py:Agent, a model's file (.onnx, .zip, .pt), or "
+            "the folder of a training run.",
             show_default="maestro",
         ),
     ] = None,
@@ -40,6 +41,7 @@ def live(
         float, typer.Option("--horizon", min=1.0, help="The time for which workflows arrive [s].")
     ] = 60.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the test episode.")] = 0,
+    trust: Trust = False,
     resume: Annotated[
         Path | None,
         typer.Option("--resume", metavar="DIR", help="The folder of a run whose controller died, to go on with it."),
@@ -60,12 +62,13 @@ def live(
     from maestro_gym.config.live import load_fleet
 
     loaded = load_fleet(fleet)
-    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.real_backend.control.run import resumed, run_live, save_result
     from maestro_gym.real_backend.control.settings import RunSettings
     from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 
+    load_policy = PolicyLoader(trust)
     if resume is not None:
         if policy is not None or shadow is not None or out is not None:
             raise MaestroError("--resume goes on as the run began; leave out --policy, --shadow and --out.")
@@ -76,9 +79,9 @@ def live(
             loaded, {"family": workload, "load": load}, horizon_s=horizon, drain_s=max(60.0, 3 * horizon)
         )
         scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
-        other = None if shadow is None else load_any_policy(shadow, scenario)
+        other = None if shadow is None else load_policy(shadow, scenario)
         settings, spec = RunSettings(loaded, scenario, folder, seed=seed, shadow=other), policy or "maestro"
-    result = run_live(settings, load_any_policy(spec, settings.scenario))
+    result = run_live(settings, load_policy(spec, settings.scenario))
     row = save_result(result, settings.folder)
     shown = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment", "unfinished")
     about = f"{len(result.episode.workflows)} workflows, {len(result.episode.stages)} stages, {result.done}"
@@ -102,8 +105,8 @@ def validate(
         typer.Option(
             "--policy",
             "-p",
-            help="A name of `maestro-gym policies`, file.py:Rule, or the folder of a training run; repeat the option, "
-            "or separate the values by commas.",
+            help="A name of `maestro-gym policies`, file.py:Rule, file.py:Agent, a model's file (.onnx, .zip, .pt), or "
+            "the folder of a training run; repeat the option, or separate the values by commas.",
             show_default=",".join(DEFAULT_POLICIES),
         ),
     ] = None,
@@ -126,6 +129,7 @@ def validate(
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="The number of repetitions of each measured point.")
     ] = 3,
+    trust: Trust = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/validate/TIME")
     ] = None,
@@ -144,7 +148,7 @@ def validate(
 
     # A wrong name is reported before the imports that take seconds.
     servers = load_fleet(fleet)
-    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.real_backend.validation.figures import draw_validation
     from maestro_gym.real_backend.validation.validate import Plan, verdict
     from maestro_gym.real_backend.validation.validate import validate as run_validation
@@ -161,7 +165,7 @@ def validate(
         rounds=rounds,
         repeats=repeats,
     )
-    found = run_validation(plan, load_any_policy, lambda line: console.print(line, style="dim", highlight=False))
+    found = run_validation(plan, PolicyLoader(trust), lambda line: console.print(line, style="dim", highlight=False))
     draw_validation(found, plan.folder / "plots")
     show_table("live and simulated", found.rows, "noise: the difference between live rounds; times in seconds")
     sentences = verdict(found)
@@ -187,6 +191,7 @@ def replay(
             show_default="of the run, or of its validation",
         ),
     ] = None,
+    trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
     """Simulate the workflows of a live run: decided anew by its policy, and placed as its log says.
@@ -208,7 +213,8 @@ def replay(
     header = next(read_events(folder / "events.jsonl"))
     path = scenario or scenario_of_run(folder)
     loaded_scenario = Scenario.load(str(path))
-    rows, _ = simulate_again(folder, loaded, loaded_scenario, load_any_policy(header["policy_spec"], loaded_scenario))
+    policy = load_any_policy(header["policy_spec"], loaded_scenario, trust=trust)
+    rows, _ = simulate_again(folder, loaded, loaded_scenario, policy)
     show_table(f"{header['policy']}: live and simulated with {path}", rows, "means, seconds")
     write_json(json_file, {"command": "replay", "folder": folder, "scenario": path, "rows": rows})
 

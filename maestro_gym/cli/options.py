@@ -22,6 +22,14 @@ Contention = Annotated[
         help="The contention: low, medium or high, an offered load of 0.5, 0.8 or 1.1 times the capacity.",
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Load model files that can run code of whoever wrote them: .zip of Stable-Baselines3 and .pt of "
+        "TorchScript.",
+    ),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, with the same names.")
 ]

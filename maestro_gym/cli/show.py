@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from maestro_gym.cli.console import dotted_overrides, show_table, write_json
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName, Trust
 
 
 def policies(
@@ -16,10 +16,11 @@ def policies(
         typer.Option(
             "--check",
             metavar="POLICY",
-            help="Ask each rule of file.py:Rule, or of a named policy, again with what it may not know changed, and "
-            "say whether it keeps to its information class.",
+            help="Ask each rule of file.py:Rule, of an agent or model, or of a named policy, again with what it may "
+            "not know changed, and say whether it keeps to its information class.",
         ),
     ] = None,
+    trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
     """List the policies with their rules and with what they may know, or check one of them.
@@ -34,7 +35,7 @@ def policies(
     from maestro_gym.cli.listings import check_rows, policy_rows
 
     if check is not None:
-        rows = check_rows(check)
+        rows = check_rows(check, trust=trust)
         show_table(f"information classes of {check}", rows, "heeds: what moved an answer although its class forbids it")
         write_json(json_file, {"command": "policies", "check": check, "rows": rows})
         if any(row["heeds"] for row in rows):

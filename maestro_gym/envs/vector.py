@@ -171,7 +171,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         """Legal actions of the pending decisions, bool, shape (E, A)."""
         return self.batch.buffers.mask.copy()
 
-    def render(self) -> tuple[str | np.ndarray | None, ...] | None:
+    def render(self) -> tuple[Any, ...] | None:
         """A picture of every environment; None without a `render_mode`."""
         return None if self.render_mode is None else tuple(display.render() for display in self.displays)
 

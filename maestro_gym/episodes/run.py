@@ -8,6 +8,7 @@ import numpy as np
 
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.outside import end_episode
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
@@ -42,12 +43,16 @@ def play(
 
     Returns:
         The simulation as it stands at the end.
+
+    Raises:
+        MaestroError: A rule that asks an agent in Python was answered with an exception.
     """
     simulation = Simulation(
         world, evaluation=drain, warm=warm, num_samples=samples, log_residency=samples > 0, placement=placement
     )
     simulation.load(0, episode, key=key)
     run_until(open_engine(simulation, policy), 0, NO_AGENT)
+    simulation.state.core.counters["invalid_actions"][0] += end_episode(policy)
     return simulation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
     from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.scheduling.policy import Policy
+
+_MODEL = re.compile(r"\.(zip|pt|onnx)(?=$|[:+])")
+"""What the name of a model's file holds; whatever else decides in Python may be learned or not."""
 
 TIME_SERIES_POINTS = 4096
 """Most samples of an episode that is drawn; their spacing is the scenario's."""
@@ -113,11 +117,11 @@ def label_of(policy: Policy, spec: str, name: str) -> PolicyLabel:
 
     Args:
         policy: The loaded policy.
-        spec: What named it; a folder is a training run.
+        spec: What named it; a folder is a training run, and some files are models.
         name: Its name in this comparison.
     """
     names = tuple(rule.name for rule in policy.rules)
-    learned = bool(getattr(policy, "learned", False)) or Path(spec).is_dir()
+    learned = bool(getattr(policy, "learned", False)) or Path(spec).is_dir() or _MODEL.search(spec) is not None
     return PolicyLabel(name, names, policy.information, learned)
 
 

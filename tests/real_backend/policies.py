@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from maestro_gym.agents.export import encoder_fingerprint
+from maestro_gym.agents.observed_rule import encoder_fingerprint
 from maestro_gym.agents.policy_file import PolicyCard, save_policy
 from maestro_gym.envs.sb3 import BatchVecEnv
 

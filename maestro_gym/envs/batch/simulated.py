@@ -14,6 +14,7 @@ from maestro_gym.envs.batch.buffers import BEGIN, open_runner
 from maestro_gym.envs.batch.kernel import step_alone, step_one, step_range
 from maestro_gym.envs.batch.own_rule import own_answers
 from maestro_gym.envs.scenario_source import companions_of
+from maestro_gym.scheduling.outside import raise_failures
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine
 from maestro_gym.state import DONE_NO, Episode, State, World
@@ -109,6 +110,7 @@ class Batch(AgentBatch):
 
     def _move(self) -> None:
         self._over_batch(lambda begin, end: step_range(self._runner, begin, end))
+        raise_failures(self.policy)
 
     def _over_batch(self, work: Callable[[int, int], None]) -> None:
         """Do what releases the GIL in every environment, over threads where they pay."""

@@ -5,6 +5,6 @@ by) and ``outcome.py`` (the arrays that they are computed from). ``stages.py``, 
 the others, ``row.py`` makes the row of an episode, ``page.py`` writes docs/metrics.md.
 
 A new metric is a call of ``define`` in ``workflows.py``, ``stages.py`` or ``fleet.py``: ``slo_attainment`` is an
-example. Table, files, docs and `maestro-gym metrics` take it from there; ``report/display.py`` says whether it is a
-headline.
+example. Table, files, docs and `maestro-gym metrics` take it from there; ``maestro_gym/evaluation/report/display.py``
+says whether it is a headline.
 """

@@ -26,6 +26,7 @@ def verdicts(comparison: Comparison) -> list[str]:
         for policy in comparison.policies:
             if policy.learned:
                 lines += [_learned(comparison, setting, policy, SHOWN[column]) for column in JUDGED]
+        lines += [_illegal(comparison, setting, policy) for policy in comparison.policies]
         lines += setting.notes
     lines = [line for line in lines if line]
     if len(comparison.seeds) < FEW_SEEDS:
@@ -82,6 +83,22 @@ def _learned(comparison: Comparison, setting: Setting, policy: PolicyLabel, show
         return ""
     place = f"{setting.scenario}, {setting.contention}"
     return f"{place}: on {shown.words} the learned policy {policy.name} {'; '.join(parts)}."
+
+
+def _illegal(comparison: Comparison, setting: Setting, policy: PolicyLabel) -> str:
+    rows = comparison.rows
+    own = (
+        (rows["policy"] == policy.name)
+        & (rows["scenario"] == setting.scenario)
+        & (rows["contention"] == setting.contention)
+    )
+    count = int(rows["invalid_actions"].to_numpy()[own.to_numpy()].sum())
+    if not count:
+        return ""
+    return (
+        f"{setting.scenario}, {setting.contention}: {count:,} answers of {policy.name} were illegal; the lowest legal "
+        "action was taken in their place."
+    )
 
 
 def _value(value: float, shown: Shown) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from maestro_gym.core.boxed import box
 from maestro_gym.real_backend.control.moves import ask_rule
+from maestro_gym.scheduling.outside import raise_failures
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine
@@ -67,23 +68,61 @@ class Answer:
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A policy that can be asked about the state of a fleet.
+
+    Attributes:
+        policy: The policy.
+        engine: Its rules and the state, boxed.
+    """
+
+    policy: Policy
+    engine: Any
+
+    def ask(self) -> int:
+        """Let the policy decide.
+
+        Returns:
+            The code of an action.
+
+        Raises:
+            Exception: A rule failed, which is told of an agent in Python too.
+        """
+        action = int(ask_rule(self.engine))
+        raise_failures(self.policy)
+        return action
+
+    def ask_quietly(self) -> int:
+        """Let the policy decide; `NO_ANSWER` when it fails."""
+        try:
+            return self.ask()
+        except Exception:
+            return NO_ANSWER
+
+
 @dataclass
 class LivePolicies:
     """The policies of a live run: they read one fleet state, and each keeps notes of its own.
 
     Attributes:
-        engine: The boxed engine of the acting policy, which every function of ``moves`` takes.
+        acting: The policy that acts.
         agent: An agent that decides its tiers in place of the policy.
         latencies_s: The latency of every decision.
         troubles: The number of late, failed and illegal decisions of the acting policy.
     """
 
-    engine: Any
-    _fallback: Any
-    _shadow: Any
+    acting: Asked
+    _fallback: Asked
+    _shadow: Asked | None
     agent: Agent | None = None
     latencies_s: list[float] = field(default_factory=list)
     troubles: int = 0
+
+    @property
+    def engine(self) -> Any:  # noqa: ANN401 - a box
+        """The boxed engine of the acting policy, which every function of ``moves`` takes."""
+        return self.acting.engine
 
     @property
     def replaced(self) -> bool:
@@ -99,24 +138,24 @@ class LivePolicies:
         Returns:
             The decision.
         """
-        shadow = None if self._shadow is None else _quietly(self._shadow)
+        shadow = None if self._shadow is None else self._shadow.ask_quietly()
         if self.agent is not None and self.agent.tiers >> tier & 1:
             begin = time.perf_counter()
             action = self.agent.decide(tier)
             self.latencies_s.append(time.perf_counter() - begin)
             return Answer(action, "agent", self.latencies_s[-1], shadow)
         if self.replaced:
-            return Answer(_quietly(self._fallback), "fallback", 0.0, shadow, "policy replaced")
+            return Answer(self._fallback.ask_quietly(), "fallback", 0.0, shadow, "policy replaced")
         begin = time.perf_counter()
         try:
-            action, trouble = int(ask_rule(self.engine)), ""
+            action, trouble = self.acting.ask(), ""
         except Exception as error:
             action, trouble = NO_ANSWER, f"{type(error).__name__}: {error}"[:200]
         latency_s = time.perf_counter() - begin
         self.latencies_s.append(latency_s)
         if trouble:
             self.troubles += 1
-            return Answer(_quietly(self._fallback), "fallback", latency_s, shadow, trouble)
+            return Answer(self._fallback.ask_quietly(), "fallback", latency_s, shadow, trouble)
         if latency_s > LATE_S:
             # The answer is here now, so it is used; a policy that is late again and again is replaced.
             self.troubles += 1
@@ -147,11 +186,11 @@ def open_policies(
         The policies with their rules compiled, because the time of compiling must not look like a late decision.
     """
     state = simulation.state
-    boxes = [_engine(state, policy, own_notes=False), _engine(state, fallback)]
-    boxes.append(None if shadow is None else _engine(state, shadow))
+    acting, other = Asked(policy, _engine(state, policy, own_notes=False)), Asked(fallback, _engine(state, fallback))
+    asked = None if shadow is None else Asked(shadow, _engine(state, shadow))
     if agent is not None:
-        agent.open(boxes[0], state)
-    return LivePolicies(*boxes, agent=agent)
+        agent.open(acting.engine, state)
+    return LivePolicies(acting, other, asked, agent=agent)
 
 
 def _engine(state: State, policy: Policy, *, own_notes: bool = True) -> Any:  # noqa: ANN401 - a box
@@ -160,10 +199,3 @@ def _engine(state: State, policy: Policy, *, own_notes: bool = True) -> Any:  # 
         notes = {"memory": np.zeros_like(view.memory), "model_memory": np.zeros_like(view.model_memory)}
         state = state._replace(visible=view._replace(**notes))
     return box(Engine(state, blank_hidden(), *(rule.function for rule in policy.rules)), ENGINE)
-
-
-def _quietly(engine: Any) -> int:  # noqa: ANN401 - a box
-    try:
-        return int(ask_rule(engine))
-    except Exception:
-        return NO_ANSWER

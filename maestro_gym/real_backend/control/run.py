@@ -22,6 +22,7 @@ from maestro_gym.evaluation.report.episode_trace import workflow_table
 from maestro_gym.real_backend.control.controller import Controller
 from maestro_gym.real_backend.control.event_log import read_events
 from maestro_gym.real_backend.control.settings import RunSettings
+from maestro_gym.scheduling.outside import end_episode
 from maestro_gym.scheduling.policy import Policy
 
 
@@ -41,6 +42,7 @@ def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
     controller = Controller(settings, policy)
     begin = time.perf_counter()
     asyncio.run(controller.run())
+    controller.fleet_state.core.counters["invalid_actions"][0] += end_episode(policy)
     result = _result(controller, time.perf_counter() - begin)
     facts = live_facts(controller)
     (settings.folder / "live.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,26 @@
+"""Files that could run code when they are loaded, and the user's word that they may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maestro_gym.core.errors import MaestroError
+
+
+def demand_trust(path: Path, kind: str, *, trust: bool, advice: str = "") -> None:
+    """Refuse a file that could run code, unless the user trusts it.
+
+    Args:
+        path: The file.
+        kind: What it is, in words.
+        trust: Whether the user said so.
+        advice: A sentence about a way without trust.
+
+    Raises:
+        MaestroError: The user did not.
+    """
+    if not trust:
+        raise MaestroError(
+            f"{path}: {kind} can run code of whoever wrote it when it is loaded. If you trust where it comes from, say "
+            f"so with --trust (trust=True in Python). {advice}".rstrip()
+        )

@@ -1,0 +1,87 @@
+"""A rule that decides by an agent's observation: the very arrays that the agent's environment shows.
+
+Compiled networks and agents in Python enter here alike, as a compiled choice among candidates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+
+from maestro_gym.core.compile import compile_fresh, njit
+from maestro_gym.envs.observation.layout import TIER_SPECS, Layout
+from maestro_gym.envs.observation.observe import observe
+from maestro_gym.scheduling.policy import RuleFunction
+from maestro_gym.state import Hidden, View
+
+Choice = Callable[[int, float, np.ndarray, np.ndarray, np.ndarray], int]
+"""``(e, now_s, candidates, context, mask) -> row``, compiled; -1 for none. Arrays as of `observe`."""
+
+
+def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
+    """What identifies an observation: names, scales and order of its columns.
+
+    Args:
+        tier: A name of ``TIER_SPECS``.
+        predictions: Whether predicted columns are filled.
+    """
+    spec = TIER_SPECS[tier]
+    columns = [(c.name, c.scale, c.low) for c in (*spec.row_columns, *spec.context_columns)]
+    digest = hashlib.sha256(repr((len(spec.row_columns), columns)).encode()).hexdigest()[:12]
+    return f"{tier}-{'P' if predictions else 'N'}-{digest}"
+
+
+@njit
+def _in_system(view: View, e: int) -> int:
+    """Workflows that have arrived and not finished; rows are in order of arrival."""
+    count = 0
+    for w in range(view.workflows.shape[1]):
+        record = view.workflows[e, w]
+        if float(record.arrival_s) == np.inf:
+            break
+        if float(record.finished_s) == np.inf:
+            count += 1
+    return count
+
+
+def observed_rule(layout: Layout, choose: Choice) -> RuleFunction:
+    """Make the function of a rule that writes the observation and lets one choose among the candidates.
+
+    Args:
+        layout: Of the observation.
+        choose: Compiled.
+
+    Returns:
+        The function, compiled for this layout; it answers for every tier of the layout.
+    """
+    frozen, rows = layout.record, layout.num_actions
+    columns, length = len(layout.spec.row_columns), len(layout.spec.context_columns)
+    window = int(layout.record[0]["window"])
+
+    def decide(view: View, oracle: Hidden, e: int) -> int:
+        candidates = np.zeros((rows, columns), np.float32)
+        context = np.zeros(length, np.float32)
+        mask = np.zeros(rows, np.bool_)
+        codes = np.zeros(rows, np.int64)
+        observe(
+            view,
+            oracle,
+            e,
+            int(view.clock[e].tier),
+            _in_system(view, e),
+            frozen.copy(),
+            np.zeros((3, window), np.int64),
+            np.zeros((3, window), np.int64),
+            np.zeros((3, window), np.float64),
+            np.zeros(window, np.int64),
+            candidates,
+            context,
+            mask,
+            codes,
+        )
+        best = choose(e, float(view.clock[e].now_s), candidates, context, mask)
+        return codes[best] if best >= 0 else 0
+
+    return compile_fresh(decide)
