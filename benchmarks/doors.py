@@ -50,7 +50,7 @@ def main() -> int:
         rows[name] = _row(DOORS[name], found, passed, words.times)
         print(rows[name], flush=True)
     if words.write:
-        _write(rows)
+        write(rows)
     return int(failed)
 
 
@@ -91,7 +91,7 @@ def _row(door: Door, found: str | None, passed: int, times: int) -> str:
     return f"| {door.name} | {door.package} | {found or ''} | {(door.run.__doc__ or '').rstrip('.')} | {outcome} |"
 
 
-def _write(rows: dict[str, str]) -> None:
+def write(rows: dict[str, str]) -> None:
     """Put rows into the page; a door that could not be run here keeps the row that it has."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     old, _, after = rest.partition(END)

@@ -50,3 +50,23 @@ def test_a_door_that_is_shut_passes_no_run_and_says_why(capsys: pytest.CaptureFi
     assert runs == [[], []]
     assert doors.PASSED not in told.out
     assert "bolt" in told.err
+
+
+def test_a_door_that_was_not_run_here_keeps_its_row_and_the_others_get_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = list(doors.DOORS)[:3]
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{doors.BEGIN}\n{doors.HEAD}\n| {second} | old |\n{doors.END}\nbelow\n", encoding="utf-8")
+    monkeypatch.setattr(doors, "PAGE", page)
+    doors.write({second: f"| {second} | not installed |", third: f"| {third} | 3 of 3 |", first: f"| {first} | new |"})
+    assert page.read_text(encoding="utf-8").splitlines() == [
+        "above",
+        doors.BEGIN,
+        *doors.HEAD.splitlines(),
+        f"| {first} | new |",
+        f"| {second} | old |",
+        f"| {third} | 3 of 3 |",
+        doors.END,
+        "below",
+    ]

@@ -102,7 +102,7 @@ class EpisodeMetricsEval(BaseCallback):
         play(self.model, self._env, n_eval_episodes=self._episodes, callback=note, warn=False)
         values = [info["episode_metrics"][self._metric] for info in ends]
         others = [info["reference_metrics"][self._metric] for info in ends if "reference_metrics" in info]
-        return tuple(float(np.mean(found)) if found else math.nan for found in (values, others))
+        return float(np.mean(values)), float(np.mean(others)) if others else math.nan
 
     def _masked(self) -> bool:
         """Whether the model takes masks and the environments have them."""
