@@ -18,7 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from maestro_gym.agents import EpisodeMetricsEval
 from maestro_gym.envs import MaestroVecEnv, RewardConfig
 
-DECISIONS, FLEET = 2_000, {"scenario": "quick", "overrides": ["contention=high", "horizon_s=20", "drain_s=60"]}
+DECISIONS, FLEET = 2_000, {"scenario": "quick", "overrides": ["horizon_s=10", "drain_s=60"]}
 
 
 class Report(BaseCallback):

@@ -32,7 +32,7 @@ RUNS = [
     ("sb3_ppo_own_script.py", ("model.zip", "1024"), "1,024 decisions learned from"),
     ("cleanrl_ppo.py", ("--total-timesteps", "2048"), "slo_attainment"),
     ("torchrl_ppo.py", ("1000",), "1000 decisions, mean reward"),
-    ("optuna_search.py", ("2",), "of the workflows in time with"),
+    pytest.param("optuna_search.py", ("2",), "of the workflows in time with", marks=pytest.mark.slow),
     ("pettingzoo_shared_policy.py", (), "trained         mean return"),
 ]
 NEEDS = {
