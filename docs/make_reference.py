@@ -68,7 +68,20 @@ def metrics() -> str:
     return metrics_markdown()
 
 
-PAGES = {"baselines": baselines, "command_line": command_line, "environments": environments, "metrics": metrics}
+def shaped() -> str:
+    """Every number of the shaped family."""
+    from maestro_gym.baselines.shaped.page import shaped_markdown
+
+    return f"# The numbers of the shaped family\n\n{NOTICE}\n{shaped_markdown()}"
+
+
+PAGES = {
+    "baselines": baselines,
+    "command_line": command_line,
+    "environments": environments,
+    "metrics": metrics,
+    "shaped": shaped,
+}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from maestro_gym.agents.foreign.model_spec import is_model_spec
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard, load_network
-from maestro_gym.baselines.registry import TABLE, load_policy, split_around, user_policy, with_rule
+from maestro_gym.baselines.registry import TABLE, load_policy, numbers_file, split_around, user_policy, with_rule
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_object, rule_from
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
@@ -16,7 +16,7 @@ from maestro_gym.scheduling.policy import Policy
 
 def is_run_spec(spec: str) -> bool:
     """Whether a policy's name points to a run folder: an existing one, or a path that is no file of a rule or model."""
-    if spec in TABLE or is_user_spec(spec):
+    if spec in TABLE or is_user_spec(spec) or numbers_file(spec) is not None:
         return False
     return Path(spec).is_dir() or (not is_model_spec(spec) and ("/" in spec or "\\" in spec))
 
@@ -40,9 +40,10 @@ def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Po
     """Make a policy of anything that can be named as one.
 
     Args:
-        spec: A name of the table; the folder of a training run; ``file.py:Name`` of a rule or of an agent in Python;
-            or a model's file ``FILE[:TIER][:INFORMATION]`` whose suffix is ``.zip`` (Stable-Baselines3), ``.pt``
-            (TorchScript) or ``.onnx``. A ``+`` and the name of companions may follow what comes from a file.
+        spec: A name of the table; the folder of a training run or of a search; a file of numbers; ``file.py:Name`` of a
+            rule or of an agent in Python; or a model's file ``FILE[:TIER][:INFORMATION]`` whose suffix is ``.zip``
+            (Stable-Baselines3), ``.pt`` (TorchScript) or ``.onnx``. A ``+`` and the name of companions may follow what
+            comes from a file.
         scenario: What it shall run on.
         trust: Whether files that could run code, which ``.zip`` and ``.pt`` are, may be loaded.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from maestro_gym.baselines.late_binding.choose_node import best_node
-from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HOME, GATE_NONE
+from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HELD, GATE_HOME, GATE_NONE
 from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.baselines.maestro.fitness import FitnessScale
@@ -15,6 +15,7 @@ from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
+    HELD,
     HOME,
     LATE,
     OPEN,
@@ -31,7 +32,7 @@ from maestro_gym.scheduling.rules import (
 from maestro_gym.scheduling.view import cluster_of, cluster_to_route_in, may_wait, stage_to_route
 from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
 
-_GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HOME: GATE_HOME}
+_GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HELD: GATE_HELD, HOME: GATE_HOME}
 
 
 def gate_of(routing: Routing) -> int:
@@ -84,6 +85,9 @@ def global_rule(order: Order, placement: Routing, scale: FitnessScale) -> Rule:
     def rule(view: View, oracle: Hidden, e: int) -> int:
         limit = gate
         stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
+        if stage < 0 and gate == GATE_HELD and not may_wait(view, e):
+            limit = GATE_FLEET
+            stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
         if stage < 0 and not may_wait(view, e):
             limit = GATE_NONE
             stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
@@ -107,7 +111,7 @@ def cluster_rule(routing: Routing, scale: FitnessScale) -> Rule:
 
     A cluster cannot decline: where no node is open under the routing's gate, any with room will do.
     """
-    gate = GATE_CLUSTER if routing.gate == LATE else gate_of(routing)
+    gate = GATE_CLUSTER if routing.gate in (LATE, HELD) else gate_of(routing)
     choose = _node_of(routing, scale)
 
     @njit

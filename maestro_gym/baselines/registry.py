@@ -10,14 +10,18 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar, get_args
 
 from maestro_gym.baselines import cluster, node, orders, reclaim
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.baselines.maestro.percentiles import scale_for
+from maestro_gym.baselines.shaped.file import POLICY_FILE, SUFFIXES, read_numbers
+from maestro_gym.baselines.shaped.numbers import defaults
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_rule
-from maestro_gym.config import hint
+from maestro_gym.config import config_names, hint
+from maestro_gym.config.files import find_config
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.scheduling.policy import Policy, Rule
 from maestro_gym.scheduling.rules import Declared, NodeRule, Order, ReclaimRule, Routing
@@ -76,6 +80,7 @@ class Parts:
         node: Admission, reservation and residency, node tier.
         reclaim: What gives way when memory is short.
         description: What the policy is compared for.
+        numbers: What its rules read from ``view.numbers``.
     """
 
     order: Order
@@ -84,6 +89,7 @@ class Parts:
     node: NodeRule
     reclaim: ReclaimRule
     description: str
+    numbers: tuple[float, ...] = ()
 
     def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
         """The policy under a name; its functions compile when they are first called."""
@@ -95,6 +101,7 @@ class Parts:
             node_rule=node_rule(self.node),
             reclaim_rule=reclaim_rule(self.reclaim),
             spec=spec,
+            numbers=self.numbers,
         )
 
 
@@ -195,6 +202,19 @@ def _table() -> dict[str, Parts]:
                 name = getattr(rule, "table_name", "") or rule.name
                 table[name] = complete_parts(rule, "plain")
                 table[f"{name}+maestro"] = complete_parts(rule, "maestro")
+    shaped = Parts(
+        ORDERS["shaped"],
+        ROUTINGS["shaped"],
+        ROUTINGS["shaped"],
+        NODE_RULES["shaped"],
+        RECLAIM_RULES["shaped"],
+        "the shaped family with its defaults, which decide as Maestro does",
+        numbers=defaults(),
+    )
+    table["shaped"] = shaped
+    for name in config_names("policies"):
+        path = find_config("policies", name, "the shipped policies")
+        table[name] = replace(shaped, numbers=read_numbers(path), description=f"numbers found by search, {path.name}")
     pinned, exclusive = ROUTINGS["pinned"], NODE_RULES["exclusive"]
     table["no-colocation"] = Parts(
         plain.order,
@@ -246,12 +266,26 @@ def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
         rule_spec, around = split_around(spec)
         return user_policy(load_user_rule(rule_spec), around, scenario, spec)
     scale = scale_for(scenario.config.name if scenario is not None else None)
+    path = numbers_file(spec)
+    if path is not None:
+        parts = replace(TABLE["shaped"], numbers=read_numbers(path), description=f"numbers of {path}")
+        return parts.compiled(Path(spec).stem, scale, spec)
     if spec not in TABLE:
         raise MaestroError(
             f"no policy is called {spec!r}. {hint(spec, TABLE)} "
             f"A rule of your own is written as path/to/file.py:Name (see docs/baselines.md)."
         )
     return TABLE[spec].compiled(spec, scale, spec)
+
+
+def numbers_file(spec: str) -> Path | None:
+    """The file of numbers of the shaped family that a policy's name points to: itself, or that of a search's folder."""
+    path = Path(spec)
+    if spec in TABLE:
+        return None
+    if path.suffix in SUFFIXES:
+        return path
+    return path / POLICY_FILE if (path / POLICY_FILE).is_file() else None
 
 
 def user_policy(rule: Declared | Rule, around: Around, scenario: HasConfig | None, spec: str) -> Policy:

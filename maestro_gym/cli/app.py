@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import export, live, machine, predict, show, workload
+from maestro_gym.cli import export, live, machine, predict, search, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
@@ -298,6 +298,7 @@ show.register(app)
 machine.register(app)
 live.register(app)
 export.register(app)
+search.register(app)
 
 
 def main() -> None:

@@ -23,7 +23,14 @@ from maestro_gym.config.hardware import (
 )
 from maestro_gym.config.law import Law
 from maestro_gym.config.limits import LimitsConfig
-from maestro_gym.config.loading import compose_scenario, dump_config, load_scenario, load_train, scenario_names
+from maestro_gym.config.loading import (
+    compose_scenario,
+    dump_config,
+    load_scenario,
+    load_search,
+    load_train,
+    scenario_names,
+)
 from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
 from maestro_gym.config.training import TrainConfig
@@ -65,6 +72,7 @@ __all__ = [
     "find_config",
     "hint",
     "load_scenario",
+    "load_search",
     "load_train",
     "nearest",
     "read_yaml",

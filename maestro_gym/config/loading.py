@@ -16,6 +16,7 @@ from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfi
 from maestro_gym.config.messages import validated
 from maestro_gym.config.overrides import Override, assign, parse_override
 from maestro_gym.config.scenario import ScenarioConfig
+from maestro_gym.config.search import SearchConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import CONTENTION_LOADS
 from maestro_gym.core.errors import MaestroError
@@ -98,6 +99,26 @@ def load_train(name_or_path: str) -> TrainConfig:
     """
     path = find_config("train", name_or_path, "train")
     return validated(TrainConfig, read_yaml(path), lambda _: str(path))
+
+
+def load_search(name_or_path: str, overrides: Sequence[str] = ()) -> SearchConfig:
+    """Read the settings of a search.
+
+    Args:
+        name_or_path: A name of ``configs/search``, or a YAML file.
+        overrides: ``a.b=value``, applied in order.
+
+    Returns:
+        The settings.
+
+    Raises:
+        MaestroError: A key is unknown, a value bad, or there is no such file.
+    """
+    path = find_config("search", name_or_path, "search")
+    raw, parsed = read_yaml(path), [parse_override(text) for text in overrides]
+    for override in parsed:
+        assign(raw, override)
+    return validated(SearchConfig, raw, _origin(str(path), parsed))
 
 
 def scenario_names() -> list[str]:

@@ -109,15 +109,15 @@ class _SourcesLocator(_CacheLocator):
         """As numba makes a locator."""
         return cls(py_func, py_file)
 
-    def get_cache_path(self) -> str:
+    def get_cache_path(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - numba's has no body
         """The folder."""
         return str(self._folder)
 
-    def get_source_stamp(self) -> str:
+    def get_source_stamp(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - numba's has no body
         """What the code must have been compiled from."""
         return self._folder.name
 
-    def get_disambiguator(self) -> str:
+    def get_disambiguator(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - numba's has no body
         """Tells functions of one name in one file apart."""
         return str(self._lineno)
 

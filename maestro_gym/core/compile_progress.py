@@ -85,7 +85,8 @@ class CompileProgress(Listener):
             event: Of kind ``numba:compile``.
         """
         self._depth += 1
-        part = _part_of(event.data["dispatcher"].py_func)
+        about: Any = event.data
+        part = _part_of(about["dispatcher"].py_func)
         if part is None or part in self._told:
             return
         if not self._plan:

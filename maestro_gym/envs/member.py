@@ -74,9 +74,19 @@ class Member:
         return self.vector.batch.scenario
 
     @property
+    def tier(self) -> str:
+        """What the agent drives."""
+        return self.vector.tier
+
+    @property
     def seed(self) -> int:
         """Seed of its episodes."""
         return int(self.vector.batch.seeds[self.index])
+
+    @property
+    def np_random_seed(self) -> int:
+        """The same, under Gymnasium's name."""
+        return self.seed
 
     @property
     def episode_index(self) -> int:

@@ -85,6 +85,11 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         """Arguments of the environments."""
         return self.batch.options
 
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Seeds of the environments, as Gymnasium's own vectors tell them."""
+        return self.get_attr("np_random_seed")
+
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -135,8 +140,8 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             Observations, rewards float64 (E,), terminated and truncated bool (E,), infos.
 
         Raises:
-            ArgumentTypeError: Shape or type of the actions is wrong.
-            ArgumentValueError: An action is outside the space, or refused.
+            ArgumentTypeError: The actions are no integers in a row.
+            ArgumentValueError: There is not one for each environment, or one is outside the space or refused.
             MaestroError: An episode was never begun, or is over and not begun anew (DISABLED).
         """
         if not self._begun.all():
@@ -244,7 +249,9 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
             "end_reason": outcome["done"].copy(),
         }
         infos = _marked(values, chosen)
-        infos |= _marked({"reward_terms": _marked({name: terms[:, i] for i, name in enumerate(names)}, chosen)}, chosen)
+        # An array for each term, as other array libraries take it: a column of one array has strides.
+        by_term = dict(zip(names, terms.T.copy(), strict=True))
+        infos |= _marked({"reward_terms": _marked(by_term, chosen)}, chosen)
         for e in np.flatnonzero(chosen & (outcome["done"] != DONE_NO)):
             infos = self._add_info(infos, end_info(self.batch, int(e)), int(e))
         return infos

@@ -71,6 +71,7 @@ class Policy:
         node_rule: Admission, reservation and residency.
         reclaim_rule: What gives way when memory is short.
         spec: What ``load_policy`` was asked for; loads the same policy in another process.
+        numbers: What its rules read from ``view.numbers``, at most ``state.NUMBERS``; empty leaves them as they are.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Policy:
     node_rule: Rule
     reclaim_rule: Rule
     spec: str = ""
+    numbers: tuple[float, ...] = ()
 
     @property
     def rules(self) -> tuple[Rule, Rule, Rule, Rule]:

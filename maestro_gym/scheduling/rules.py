@@ -35,11 +35,13 @@ CANDIDATE_COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.
 as_key, as_band, as_cost = first_class(KEY_TYPE), first_class(BAND_TYPE), first_class(COST_TYPE)
 as_rank, as_candidate_cost = first_class(RANK_TYPE), first_class(CANDIDATE_COST_TYPE)
 
-Gate = Literal["open", "late", "home"]
+Gate = Literal["open", "late", "held", "home"]
 OPEN: Gate = "open"
 """A stage goes wherever there is room (early binding to any node)."""
 LATE: Gate = "late"
 """A stage waits in the global queue for a node that has its model, see docs/late_binding.md."""
+HELD: Gate = "held"
+"""As ``LATE``, and it waits for a node that is not crowded (`late_binding.holds`)."""
 HOME: Gate = "home"
 """A stage goes to the home nodes of its model only (No-Colocation)."""
 
@@ -88,7 +90,7 @@ class Routing(Declared):
     """A choice of node, and the choice of cluster that goes with it.
 
     Attributes:
-        gate: To which nodes a stage is open, one of ``OPEN``, ``LATE`` and ``HOME``.
+        gate: To which nodes a stage is open, one of ``OPEN``, ``LATE``, ``HELD`` and ``HOME``.
         cost: ``(view, e, stage, node) -> float``; the open node of least cost is taken, the lower id on a tie.
         node: In place of ``cost``, ``(view, e, stage, cluster, gate) -> node`` among the nodes of a cluster, of the
             fleet when ``cluster`` is -1; -1 when none is open. ``gate`` is a number of ``late_binding.gates``.

@@ -50,6 +50,12 @@ def may_wait(view: View, e: int) -> bool:
 
 
 @njit
+def number(view: View, e: int, index: int) -> float:
+    """One of the numbers that the policy was given from outside, 0 where it was given none."""
+    return float(view.numbers[e, index])
+
+
+@njit
 def decision_number(view: View, e: int) -> int:
     """Decisions so far, of all tiers: no two decisions have the same."""
     return int(view.clock[e].decisions)

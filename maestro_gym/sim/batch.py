@@ -12,7 +12,7 @@ from maestro_gym.core.hashing import mix
 from maestro_gym.scheduling.sizes import load_bytes
 from maestro_gym.sim.placement import host_tiers, warm_placement
 from maestro_gym.sim.residency import take_hbm
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, MEMORY, Core, Episode, Hidden, State, View, World
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, MEMORY, NUMBERS, Core, Episode, Hidden, State, View, World
 from maestro_gym.state.allocate import allocate, by_name, set_blank
 from maestro_gym.state.fields import arrays_of
 
@@ -43,6 +43,8 @@ class Simulation:
         world: The fleet and its tables, shared by the batch.
         num_envs: E.
         state: All arrays, see `state.State`. Replaced when an episode needs larger ones.
+        numbers: float64, shape (E, NUMBERS): what the policy of each environment is given when its next episode is
+            loaded, see `Policy.numbers`.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Simulation:
         awake = int(world.nodes["hbm_pool_bytes"].max() // smallest)
         self._num_slots = int(min(len(world.models), max(awake, int(placement.sum(1).max())) + SLEEPERS))
         self._sizes = (1, 1, 1)
+        self.numbers = np.zeros((num_envs, NUMBERS))
         self.state = self._allocate(*self._sizes)
 
     def _allocate(self, workflows: int, stages: int, edges: int) -> State:
@@ -110,6 +113,7 @@ class Simulation:
             "X": PREFIX_ENTRIES,
             "R": 3 * slots,
             "P": MEMORY,
+            "U": NUMBERS,
             "T": self._num_samples,
             "L": self._num_log,
         }
@@ -143,6 +147,7 @@ class Simulation:
             set_blank(part, e)
         for array, values in zip(hidden, episode, strict=True):
             array[e, : len(values)] = values
+        view.numbers[e] = self.numbers[e]
         view.clock[e]["key"] = mix(key, _POLICY_PURPOSE, 0)
         view.nodes[e]["kv_pool_bytes"] = (
             0.0 if self.world.params[0]["partitioned"] else self.world.nodes["hbm_pool_bytes"]

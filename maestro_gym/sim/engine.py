@@ -57,6 +57,9 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
         The boxed `Engine`, which compiled functions of this module take.
     """
     oracle = simulation.state.hidden if policy.reads_oracle else blank_hidden()
+    if policy.numbers:
+        simulation.numbers[:, : len(policy.numbers)] = policy.numbers
+        simulation.state.visible.numbers[:] = simulation.numbers
     return box(Engine(simulation.state, oracle, *(rule.function for rule in policy.rules)), ENGINE)
 
 

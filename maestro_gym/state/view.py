@@ -14,6 +14,9 @@ import numpy as np
 from maestro_gym.state.fields import BOOKS, ESTIMATE, INF, METRIC, Field, of, plain, record
 from maestro_gym.state.world import World
 
+NUMBERS = 64
+"""Most numbers that a policy of a family may be given."""
+
 MEMORY = 128
 """Floats a policy may keep from decision to decision (round-robin counters and the like)."""
 
@@ -154,7 +157,7 @@ class View(NamedTuple):
 
     Axes: E environments, W workflows and S stages of the largest episode, N nodes, H hosts, M models, K engine slots
     of a node, Q places in a node's queue, B sequences of a batch, X prefix entries of an engine, R reclaim candidates,
-    P notes.
+    P notes, U numbers.
     """
 
     clock: Annotated[np.ndarray, of("E", CLOCK)]
@@ -182,4 +185,5 @@ class View(NamedTuple):
     reclaim_len: Annotated[np.ndarray, plain("E", "i8", "candidates", "of the pending reclaim", source=BOOKS)]
     memory: Annotated[np.ndarray, plain("EP", "f8", "notes", "the policy's own, zero at the start", source=BOOKS)]
     model_memory: Annotated[np.ndarray, plain("EM", "f8", "notes", "the same, one for each model", source=BOOKS)]
+    numbers: Annotated[np.ndarray, plain("EU", "f8", "numbers", "the policy's, given from outside", source=BOOKS)]
     world: World

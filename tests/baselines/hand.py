@@ -18,6 +18,7 @@ from maestro_gym.state import (
     ENGINE_AWAKE,
     ENGINE_LOADING,
     MEMORY,
+    NUMBERS,
     Hidden,
     View,
     World,
@@ -87,7 +88,16 @@ class Hand:
     def __init__(self, num_clusters: int = 1, nodes_per_cluster: int = 2, num_models: int = 3) -> None:
         self.world = make_world(num_clusters, nodes_per_cluster, num_models)
         num_nodes = num_clusters * nodes_per_cluster
-        sizes = {"E": 1, "W": STAGES, "S": STAGES, "N": num_nodes, "H": num_nodes, "M": num_models, "P": MEMORY}
+        sizes = {
+            "E": 1,
+            "W": STAGES,
+            "S": STAGES,
+            "N": num_nodes,
+            "H": num_nodes,
+            "M": num_models,
+            "P": MEMORY,
+            "U": NUMBERS,
+        }
         view = allocate(View, sizes | {"K": 4, "Q": 8, "B": 8, "X": 4, "R": 8}, world=self.world)
         set_blank(view, 0)
         self.view = by_attribute(view)
@@ -203,6 +213,11 @@ class Hand:
 def ask(rule: Rule, hand: Hand) -> int:
     """What a rule answers."""
     return int(rule.function(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0))
+
+
+def order_key(name: str, hand: Hand, stage: int) -> float:
+    """Key of a stage in an order."""
+    return float(ORDERS[name].key(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0, stage))
 
 
 def global_rule(name: str, scale: FitnessScale | None = None) -> Rule:

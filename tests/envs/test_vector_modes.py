@@ -106,7 +106,8 @@ def test_attributes_and_methods_of_the_environments_are_reached() -> None:
     envs = make_vec("cluster", 2, render_mode="ansi")
     envs.reset(seed=4)
     np.testing.assert_array_equal(np.stack(envs.call("action_masks")), envs.action_masks())
-    assert envs.get_attr("seed") == (4, 5)
+    assert envs.get_attr("seed") == envs.np_random_seed == (4, 5)
+    assert envs.get_attr("tier") == ("cluster", "cluster")
     assert envs.call("render") == envs.render()
     assert envs.get_attr("action_space") == (envs.single_action_space,) * 2
     envs.set_attr("lesson", [1, 2])
@@ -119,3 +120,31 @@ def test_attributes_and_methods_of_the_environments_are_reached() -> None:
         envs.get_attr("nothing")
     with pytest.raises(ValueError, match="2 environments"):
         envs.set_attr("lesson", [1, 2, 3])
+
+
+def test_every_array_of_the_infos_is_one_block_of_memory_for_other_array_libraries() -> None:
+    envs = make_vec("cluster", 3)
+    _, infos = envs.reset(seed=0)
+    *_, later = envs.step(legal_actions(infos["action_mask"], 0))
+    for found in (infos, later):
+        arrays = [value for name, value in found.items() if name != "reward_terms"]
+        assert all(array.flags.c_contiguous for array in [*arrays, *found["reward_terms"].values()])
+
+
+@pytest.mark.parametrize(
+    ("actions", "error"), [([0], ValueError), ([0, 0, 0], ValueError), (0, TypeError), ([0.5, 0.5], TypeError)]
+)
+def test_actions_of_another_number_or_type_are_refused_as_gymnasium_refuses_them(
+    actions: object, error: type[Exception]
+) -> None:
+    envs = make_vec("cluster", 2)
+    envs.reset(seed=0)
+    with pytest.raises(error, match="one integer for each of the 2 environments"):
+        envs.step(np.asarray(actions))
+
+
+def test_seeds_stay_when_a_reset_brings_none() -> None:
+    envs = make_vec("cluster", 3)
+    envs.reset(seed=42)
+    envs.reset()
+    assert envs.np_random_seed == (42, 43, 44)

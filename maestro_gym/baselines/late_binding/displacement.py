@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, is_warm, takes_newcomer
+from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HELD, is_warm, takes_newcomer
 from maestro_gym.baselines.late_binding.room import needed_bytes
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s, reuse_likelihood
@@ -69,19 +69,19 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, e
         e: Environment.
         stage: A stage that no node is open to.
         cluster: Only nodes of this cluster; -1 for the whole fleet.
-        gate: ``GATE_FLEET`` asks whether waiting has cost enough; ``GATE_CLUSTER`` does not, for a
+        gate: ``GATE_FLEET`` and ``GATE_HELD`` ask whether waiting has cost enough; ``GATE_CLUSTER`` does not, for a
             stage that was sent already; under other gates nobody is displaced.
         expected: The answer of ``gates.is_expected``: nobody is displaced for a model that some node has.
 
     Returns:
         A node id, -1 when none may be disturbed.
     """
-    if gate != GATE_FLEET and gate != GATE_CLUSTER:
+    if gate != GATE_FLEET and gate != GATE_HELD and gate != GATE_CLUSTER:
         return -1
     if expected:
         return -1
     model = model_of(view, e, stage)
-    waited_s = waited_stage_s(view, e, model) if gate == GATE_FLEET else math.inf
+    waited_s = math.inf if gate == GATE_CLUSTER else waited_stage_s(view, e, model)
     best, best_cost_s = -1, math.inf
     for node in range(num_nodes(view)):
         if cluster >= 0 and cluster_of(view, node) != cluster:

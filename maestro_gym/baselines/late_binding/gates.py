@@ -11,6 +11,7 @@ queue. All of this is a modelling choice, the same for Maestro and its rivals.
 
 from __future__ import annotations
 
+from maestro_gym.baselines.late_binding.holds import is_crowded, wants_replica
 from maestro_gym.baselines.late_binding.home import is_home
 from maestro_gym.baselines.late_binding.room import can_start, is_overdue, start_time_s
 from maestro_gym.core.compile import njit
@@ -27,8 +28,8 @@ from maestro_gym.scheduling.view import (
 )
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
 
-GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME = range(4)
-NUM_GATES = 4
+GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME, GATE_HELD = range(5)
+NUM_GATES = 5
 
 
 @njit
@@ -59,7 +60,10 @@ def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
 @njit
 def is_expected(view: View, e: int, stage: int, gate: int) -> bool:
     """Whether a stage should rather wait for a node that has its model, as ``is_open`` asks; once a stage."""
-    return gate == GATE_FLEET and is_expected_somewhere(view, e, model_of(view, e, stage))
+    if gate != GATE_FLEET and gate != GATE_HELD:
+        return False
+    model = model_of(view, e, stage)
+    return is_expected_somewhere(view, e, model) and not wants_replica(view, e, model)
 
 
 @njit
@@ -67,7 +71,8 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
     """Whether a stage may go to a node now under a gate; ``expected`` is the answer of ``is_expected``.
 
     ``GATE_NONE``: wherever there is room. ``GATE_FLEET``: as this module says. ``GATE_CLUSTER``: the
-    same for a stage that was sent already. ``GATE_HOME``: to its home nodes only.
+    same for a stage that was sent already. ``GATE_HOME``: to its home nodes only. ``GATE_HELD``: as
+    ``GATE_FLEET``, to nodes that are not crowded (``holds``).
     """
     if not can_route(view, e, stage, node):
         return False
@@ -75,6 +80,8 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
         return True
     model = model_of(view, e, stage)
     if gate == GATE_HOME and not is_home(view, model, node):
+        return False
+    if gate == GATE_HELD and is_crowded(view, e, node, model):
         return False
     if is_warm(view, e, node, model):
         return True

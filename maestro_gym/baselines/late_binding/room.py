@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from maestro_gym.baselines.late_binding.holds import PATIENCE, is_kept
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.legal import can_admit, can_promote
@@ -23,6 +24,7 @@ from maestro_gym.scheduling.view import (
     num_queued,
     num_slots,
     num_waiting,
+    number,
     queued_stage,
     ready_s,
     slot_of,
@@ -59,7 +61,7 @@ def start_time_s(view: View, e: int, node: int, stage: int) -> float:
 @njit
 def is_overdue(view: View, e: int, stage: int, start_s: float) -> bool:
     """Whether a stage has waited, from its readiness, for longer than a change costs."""
-    return waited_s(view, e, stage) > max(PATIENCE_S, start_s)
+    return waited_s(view, e, stage) > max(PATIENCE_S + number(view, e, PATIENCE), start_s)
 
 
 @njit
@@ -76,6 +78,8 @@ def gives_way(view: View, e: int, node: int, slot: int, stage: int, start_s: flo
         overdue: Whether its patience is out.
     """
     engine = view.engines[e, node, slot]
+    if is_kept(view, e, int(engine.model), model_of(view, e, stage)):
+        return False
     if not overdue and now_s(view, e) - float(engine.last_used_s) < start_s:
         return False
     oldest_s = oldest_waiting_s(view, e, node, int(engine.model))

@@ -195,8 +195,9 @@ class AgentBatch(ABC):
             actions: Integers, shape (E,).
 
         Raises:
-            ArgumentTypeError: Shape or type of the actions is wrong.
-            ArgumentValueError: An action is outside the space, or illegal with ``illegal="raise"``.
+            ArgumentTypeError: The actions are no integers in a row.
+            ArgumentValueError: There is not one for each environment, or one is outside the space, or illegal with
+                ``illegal="raise"``.
         """
         actions = self._checked(actions)
         self._refuse_illegal(actions)
@@ -209,7 +210,9 @@ class AgentBatch(ABC):
         actions = np.asarray(actions)
         most = self.layout.num_actions
         if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
-            raise ArgumentTypeError(
+            # Gymnasium's own vectors call a wrong number of actions a wrong value, and anything else a wrong type.
+            kind = ArgumentValueError if actions.ndim == 1 and actions.dtype.kind in "iu" else ArgumentTypeError
+            raise kind(
                 f"Actions have shape {actions.shape} and type {actions.dtype}; pass one integer for each of the "
                 f"{self.num_envs} environments."
             )

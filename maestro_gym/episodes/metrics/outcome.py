@@ -151,11 +151,12 @@ class Outcome:
         return earlier.of_workflows(self.deadline_s <= end_s)
 
 
-def outcome_of(result: EpisodeResult) -> Outcome:
+def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
     """Reduce an episode's result, simulated or live, to an outcome.
 
     Args:
         result: Whatever has the fields of ``EpisodeResult``.
+        blocking: Whether head-of-line blocking is worked out, which takes as long as all the rest; zero otherwise.
     """
     episode, params = result.episode, result.world.params[0]
     workflows, stages = episode.workflows, episode.stages
@@ -203,7 +204,9 @@ def outcome_of(result: EpisodeResult) -> Outcome:
             admitted_s=np.minimum(first_admitted_s, cap_s),
             model=stages["model"],
             service_s=service_s,
-        ),
+        )
+        if blocking
+        else np.zeros(len(stages)),
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
         counters={name: float(counters[name]) for name in counters.dtype.names or ()},

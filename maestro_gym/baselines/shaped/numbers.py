@@ -1,0 +1,170 @@
+"""The numbers of the shaped family, each with unit, range, default and one sentence.
+
+Rules read them from ``view.numbers`` at run time, so that another candidate needs no compilation. With the defaults
+every decision is Maestro's; a number that is 0 by default adds or binds nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from maestro_gym.baselines.late_binding import holds
+from maestro_gym.config import hint
+from maestro_gym.core.errors import MaestroError
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of a family.
+
+    Attributes:
+        name: In files and tables.
+        unit: Of its value.
+        low: Least value of a search.
+        high: Greatest value of a search.
+        default: Maestro's.
+        meaning: What it does, in one sentence.
+        start: Where a search begins; None at the default.
+        spread: Standard deviation of a search's first steps, as a share of the range.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    default: float
+    meaning: str
+    start: float | None = None
+    spread: float = 0.15
+
+
+_HOLDS = (
+    Number("stages_cap", "stages/node", 8, 256, 0, "A call waits globally for a node with fewer stages; 0: none.", 56),
+    Number("stages_cap_per_ready", "stages", -1, 1, 0, "Added to that cap for each call a node in the global queue."),
+    Number("engines_cap", "engines/node", 0.5, 8, 0, "Other active engines at which a node is closed to a model.", 2),
+    Number("engines_cap_per_ready", "engines", -0.05, 0.05, 0, "Added to that cap for each call a node that waits."),
+    Number("keep", "calls/node", 0.5, 40, 0, "An idle engine stays while more calls than this want its model.", 4),
+    Number("replicate", "nodes/call", 0, 0.1, 0, "Nodes that each waiting call asks for its model."),
+    Number("patience", "s", -1.5, 20, 0, "Added to the 2 s that a call waits before it may disturb others."),
+)
+
+_KEY = (
+    Number("class_bands", "flag", 0, 1, 1, "Above 0.5 every interactive call goes before every batch call.", 0),
+    Number("remaining", "s/s", -2, 4, 1, "Key for each second of T_rem."),
+    Number("pessimism", "1", -1, 1, 0, "T_rem moves from its median by this share of the way to its 90th percentile."),
+    Number("log_remaining", "s", -30, 60, 0, "Key for the natural logarithm of T_rem in seconds."),
+    Number("wait", "s/s", -4, 1, -1, "Key for each second since readiness."),
+    Number("age", "s/s", -2, 2, 0, "Key for each second since the workflow arrived."),
+    Number("interactive", "s", -120, 30, 0, "Key of an interactive call.", -80),
+    Number("ttft_slack", "s/s", -8, 8, 0, "Key for each second left to the TTFT limit of an interactive call."),
+    Number("protected", "s", -60, 10, 0, "Key of a call that the cooldown after a preemption protects."),
+    Number("slack", "s/s", -2, 4, 0, "Key for each second by which the deadline can still be met.", 0.9),
+    Number("lateness", "s/s", -2, 2, 0, "Key for each second by which the deadline will be missed."),
+    Number("late", "s", -120, 240, 0, "Key of a workflow whose deadline is over."),
+    Number("relegation", "s", 0, 2000, 0, "Key of a workflow that can no longer be in time.", 900),
+    Number("relegation_margin", "s", -60, 60, 0, "Slack below which a workflow counts as that.", -5),
+    Number("stages_done", "s/stage", -20, 20, 0, "Key for each stage that the workflow has finished."),
+    Number("service", "s/s", -4, 4, 0, "Key for each second of the call's own nominal service."),
+    Number("remaining_calls", "s/call", -10, 10, 0, "Key for each call that is predicted to follow."),
+)
+
+_PLACEMENT = (
+    Number("fitness", "1", 0, 4, 1, "Weight of Maestro's normalised fitness, which lies between -2 and 1."),
+    Number("work_wait", "1/s", -0.2, 0.6, 0, "Cost for each second of work at the node."),
+    Number("ready", "1/s", -0.1, 0.5, 0, "Cost for each second until the model is ready there.", 0.05),
+    Number("harm", "1/s", -0.2, 0.6, 0, "Cost for each second of estimated harm to others."),
+    Number("prefix", "1/s", -3, 3, 0, "Cost for each second of prefill that a cached prefix saves.", -0.5),
+    Number("latency", "1/s", -30, 60, 0, "Cost for each second of one-way network latency."),
+    Number("stages", "1/stage", -0.05, 0.3, 0, "Cost for each stage at the node.", 0.06),
+    Number("kv_share", "1", -3, 3, 0, "Cost of a full KV pool."),
+    Number("cold", "1", -3, 3, 0, "Cost of a node where the model is neither RUNNING nor loading."),
+    Number("others", "1/engine", -2, 3, 0, "Cost for each active engine of another model.", 0.3),
+    Number("others_if_new", "1/engine", -3, 3, 0, "Cost for each of them at a node that does not serve the model."),
+    Number("own_batch", "1/stage", -0.2, 0.2, 0, "Cost for each stage of the model that runs there.", -0.02),
+    Number("alone", "1", -3, 3, 0, "Cost of a node that serves this model and no other."),
+)
+
+_NODE = (
+    Number("reservation", "level", 0, 3, 0, "What an admission sets aside: 0 adaptive, 1 q90, 2 limit, 3 prompt."),
+    Number("harm_per_byte", "1", 0, 4, 1, "Weight of the harm for each byte in the choice of who gives way."),
+    Number("idle_per_byte", "1", -2, 2, 0, "Weight of minus the idle time for each byte in that choice."),
+)
+
+NUMBERS: tuple[Number, ...] = (*_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
+"""All numbers, in their order in ``view.numbers``."""
+
+_PLACE = {number.name: place for place, number in enumerate(NUMBERS)}
+
+# Places, for compiled code.
+(
+    CLASS_BANDS,
+    REMAINING,
+    PESSIMISM,
+    LOG_REMAINING,
+    WAIT,
+    AGE,
+    INTERACTIVE_BONUS,
+    TTFT_SLACK,
+    PROTECTED,
+    SLACK,
+    LATENESS,
+    LATE,
+    RELEGATION,
+    RELEGATION_MARGIN,
+    STAGES_DONE,
+    SERVICE,
+    REMAINING_CALLS,
+) = range(holds.NUM_HOLDS, holds.NUM_HOLDS + len(_KEY))
+_FIRST_PLACEMENT = holds.NUM_HOLDS + len(_KEY)
+(
+    FITNESS,
+    WORK_WAIT,
+    READY,
+    HARM,
+    PREFIX,
+    LATENCY,
+    STAGES,
+    KV_SHARE,
+    COLD,
+    OTHERS,
+    OTHERS_IF_NEW,
+    OWN_BATCH,
+    ALONE,
+) = range(_FIRST_PLACEMENT, _FIRST_PLACEMENT + len(_PLACEMENT))
+_FIRST_NODE = _FIRST_PLACEMENT + len(_PLACEMENT)
+RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, len(NUMBERS))
+
+PARTS = {
+    "late binding": range(holds.NUM_HOLDS),
+    "order": range(holds.NUM_HOLDS, _FIRST_PLACEMENT),
+    "placement": range(_FIRST_PLACEMENT, _FIRST_NODE),
+    "node and reclaim": range(_FIRST_NODE, len(NUMBERS)),
+}
+"""Places of the numbers by what they are about."""
+
+
+def defaults() -> tuple[float, ...]:
+    """Maestro, as numbers."""
+    return tuple(float(number.default) for number in NUMBERS)
+
+
+def values_of(given: Mapping[str, float], where: str) -> tuple[float, ...]:
+    """Numbers by name as the family's whole list, defaults where nothing is given.
+
+    Args:
+        given: Values by name; they may lie outside the range of a search.
+        where: What a message calls their source.
+
+    Raises:
+        MaestroError: There is no such number, or its value is not finite.
+    """
+    values = list(defaults())
+    for name, value in given.items():
+        if name not in _PLACE:
+            raise MaestroError(f"{where}: the shaped family has no number `{name}`. {hint(name, _PLACE)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise MaestroError(f"{where}: `{name}` is {value!r}; give a finite number.")
+        values[_PLACE[name]] = float(value)
+    return tuple(values)

@@ -1,0 +1,205 @@
+"""The shaped family: Maestro by default, and each lever in the direction that its sentence says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maestro_gym.baselines import load_policy
+from maestro_gym.baselines.late_binding import holds
+from maestro_gym.baselines.registry import TABLE
+from maestro_gym.baselines.shaped import numbers as family
+from maestro_gym.baselines.shaped.file import read_numbers, write_numbers
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.sim.batch import Simulation
+from maestro_gym.sim.engine import open_engine, run_until
+from maestro_gym.state import BATCH, INTERACTIVE, NUMBERS
+from tests.baselines.hand import NOW_S, Hand, ask, order_key
+
+DEADLINE_S = NOW_S + 100.0
+
+
+def _finished(scenario: Scenario, policy: Any) -> np.ndarray:  # noqa: ANN401 - a Policy
+    return run_episode(scenario, policy, "validation", 1, 0, samples=0).workflows["finished_s"]
+
+
+@pytest.mark.parametrize("contention", ["low", "high"])
+@pytest.mark.parametrize("name", ["toy", "quick"])
+def test_with_its_defaults_every_workflow_ends_when_it_does_under_maestro(name: str, contention: str) -> None:
+    scenario = Scenario.load(name, ["horizon_s=120", f"contention={contention}"])
+    shaped, maestro = (load_policy(policy, scenario) for policy in ("shaped", "maestro"))
+    np.testing.assert_array_equal(_finished(scenario, shaped), _finished(scenario, maestro))
+
+
+def test_a_batch_may_hold_another_candidate_in_every_environment() -> None:
+    scenario = Scenario.load("quick", ["horizon_s=60", "contention=high"])
+    policy = load_policy("shaped", scenario)
+    tight = family.values_of({"stages_cap": 4.0}, "a test")
+    alone = [_finished(scenario, policy), _finished(scenario, load_policy_with(policy, tight))]
+    simulation = Simulation(scenario.world, 2, evaluation=True)
+    open_engine(simulation, policy)
+    simulation.numbers[1, : len(tight)] = tight
+    episode = scenario.episode("validation", 1, 0)
+    for e in range(2):
+        simulation.load(e, episode, key=1)
+    engine = open_engine(simulation, load_policy_with(policy, ()))
+    for e in range(2):
+        run_until(engine, e, 0)
+        ends = simulation.state.visible.workflows[e]["finished_s"][: len(episode.workflows)]
+        np.testing.assert_array_equal(ends, alone[e])
+    assert not np.array_equal(*alone)
+
+
+def load_policy_with(policy: Any, numbers: tuple[float, ...]) -> Any:  # noqa: ANN401 - a Policy
+    from dataclasses import replace
+
+    return replace(policy, numbers=numbers)
+
+
+def test_names_are_unique_and_ranges_hold_the_defaults_or_switch_off() -> None:
+    names = [number.name for number in family.NUMBERS]
+    assert len(set(names)) == len(names) <= NUMBERS
+    for number in family.NUMBERS:
+        assert number.low < number.high
+        assert number.default == 0 or number.low <= number.default <= number.high
+        assert number.meaning.endswith(".")
+        assert number.unit
+        assert number.start is None or number.low <= number.start <= number.high
+    assert [names[place] for place in range(holds.NUM_HOLDS)] == [
+        "stages_cap",
+        "stages_cap_per_ready",
+        "engines_cap",
+        "engines_cap_per_ready",
+        "keep",
+        "replicate",
+        "patience",
+    ]
+    assert names[family.RELEGATION_MARGIN] == "relegation_margin"
+    assert names[family.ALONE] == "alone"
+    assert names[family.IDLE_PER_BYTE] == "idle_per_byte"
+
+
+def _key(given: dict[str, float], **stage: Any) -> float:  # noqa: ANN401 - of Hand.stage
+    """Key of a stage in the shaped order under some numbers, the others 0."""
+    hand = Hand()
+    only = {number.name: 0.0 for number in family.NUMBERS} | given
+    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(only, "a test")
+    return order_key("shaped", hand, hand.stage(**{"deadline_s": DEADLINE_S, "ready_s": NOW_S - 4.0, **stage}))
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "value"),
+    [
+        ("remaining", {"remaining_s": 30.0}, 30.0),
+        ("log_remaining", {"remaining_s": np.e}, 1.0),
+        ("wait", {}, 4.0),
+        ("age", {}, 4.0),
+        ("interactive", {"cls": INTERACTIVE}, 1.0),
+        ("interactive", {"cls": BATCH}, 0.0),
+        ("slack", {"remaining_s": 30.0}, 70.0),
+        ("slack", {"remaining_s": 130.0}, 0.0),
+        ("lateness", {"remaining_s": 130.0}, 30.0),
+        ("late", {"deadline_s": NOW_S - 1.0}, 1.0),
+        ("late", {}, 0.0),
+        ("relegation", {"remaining_s": 130.0}, 1.0),
+        ("relegation", {"remaining_s": 30.0}, 0.0),
+        ("stages_done", {"stages_done": 3}, 3.0),
+        ("service", {"prompt": 1000, "output": 100.0}, 1.1),
+    ],
+)
+def test_a_weight_of_one_adds_what_its_sentence_says(name: str, stage: dict, value: float) -> None:
+    assert _key({name: 1.0}, **stage) == pytest.approx(value)
+
+
+def test_a_workflow_without_a_deadline_has_a_key() -> None:
+    assert np.isfinite(_key({"slack": 1.0, "lateness": 1.0}, deadline_s=np.inf))
+
+
+def _sent(hand: Hand, **given: float) -> int:
+    """What the global rule of the family does under Maestro's numbers but for some: a code, 0 waits."""
+    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(given, "a test")
+    hand.view.model_memory[:] = 0.0
+    return ask(load_policy("shaped").global_rule, hand)
+
+
+def test_a_stage_waits_for_a_node_below_the_cap_unless_nothing_else_could_happen() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.engine(0, 0, running=3)
+    hand.ready(hand.stage(model=0))
+    assert _sent(hand) > 0
+    assert _sent(hand, stages_cap=4.0) > 0
+    assert _sent(hand, stages_cap=3.0) == 0
+    assert _sent(hand, stages_cap=3.0, stages_cap_per_ready=1.0) > 0
+    hand.view.clock.wait_legal = 0
+    assert _sent(hand, stages_cap=3.0) > 0
+
+
+def test_a_model_that_a_node_does_not_serve_waits_while_it_serves_enough_others() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.engine(0, 0, running=1)
+    hand.engine(0, 1)
+    hand.ready(hand.stage(model=1))
+    assert _sent(hand) > 0
+    assert _sent(hand, engines_cap=1.0) == 0
+    assert _sent(hand, engines_cap=2.0) > 0
+    hand.view.engines[0, 0, 1].running = 1
+    assert _sent(hand, engines_cap=1.0) > 0
+
+
+def test_an_idle_engine_that_the_global_queue_wants_more_is_kept() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.view.models[0].ready = [9, 1, 0]
+    hand.view.models[0].warm_nodes = [1, 0, 0]
+    kept = {keep: _is_kept(hand, keep, 0, 1) for keep in (0.0, 5.0, 20.0)}
+    assert kept == {0.0: False, 5.0: True, 20.0: False}
+    assert not _is_kept(hand, 5.0, 1, 0)
+
+
+def _is_kept(hand: Hand, keep: float, model: int, newcomer: int) -> bool:
+    from maestro_gym.core.boxed import box
+    from maestro_gym.state.types import VIEW
+
+    hand.view.numbers[0, holds.KEEP] = keep
+    return bool(holds.is_kept(box(hand.view, VIEW), 0, model, newcomer))
+
+
+def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    write_numbers(path, {"stages_cap": 48.912345, "remaining": 1.0}, {"found_by": "hand"})
+    assert read_numbers(path) == family.values_of({"stages_cap": 48.912}, "a test")
+    assert "remaining" not in path.read_text(encoding="utf-8")
+    policy = load_policy(str(path))
+    assert (policy.name, policy.numbers) == ("mine", read_numbers(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("family: shaped\nformat: 1\nnumbers: {stage_cap: 4}", "stages_cap"),
+        ("family: shaped\nformat: 1\nnumbers: {keep: .inf}", "keep|finite"),
+        ("family: other\nformat: 1\nnumbers: {}", "family"),
+        ("family: shaped\nformat: 2\nnumbers: {}", "format"),
+        ("numbers: {}", "family"),
+    ],
+)
+def test_a_wrong_file_is_answered_with_the_place_and_the_fix(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MaestroError, match=says) as caught:
+        load_policy(str(path))
+    assert "mine.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name.startswith("searched")])
+def test_a_shipped_policy_says_where_it_comes_from(name: str) -> None:
+    import yaml
+
+    from maestro_gym.config.files import find_config
+
+    about = yaml.safe_load(find_config("policies", name, "a test").read_text(encoding="utf-8"))["about"]
+    assert {"found_by", "validation", "versions"} <= set(about)
