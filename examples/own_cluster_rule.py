@@ -34,9 +34,7 @@ RULE = route_by(
 def main() -> None:
     """Run the rule, plainly completed and among Maestro's rules, and two rivals."""
     from maestro_gym.baselines import complete, load_policy
-    from maestro_gym.episodes.metrics.row import result_row
-    from maestro_gym.episodes.run import run_episode
-    from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.episodes import Scenario, result_row, run_episode
 
     scenario = Scenario.load("quick", ["contention=high", "horizon_s=120", "drain_s=300"])
     policies = [complete(RULE, "plain"), complete(RULE, "maestro"), load_policy("warm-jsq"), load_policy("maestro")]

@@ -11,9 +11,7 @@ import tempfile
 from pathlib import Path
 
 from maestro_gym.baselines import load_policy
-from maestro_gym.episodes.metrics.row import result_row
-from maestro_gym.episodes.run import run_episode
-from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.episodes import Scenario, result_row, run_episode
 
 SCENARIO = """
 description: a rack of small nodes and a distant one of two GPUs

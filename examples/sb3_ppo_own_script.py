@@ -14,8 +14,7 @@ import sys
 import torch
 from stable_baselines3 import PPO
 
-from maestro_gym.envs.reward import RewardConfig
-from maestro_gym.envs.sb3 import MaestroVecEnv
+from maestro_gym.envs import MaestroVecEnv, RewardConfig
 
 PATH = sys.argv[1] if len(sys.argv) > 1 else "model.zip"
 STEPS = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000

@@ -9,5 +9,46 @@ rule that ``load.py`` finds by the name of its folder. ``fine_tune.py`` goes on 
 A new network is a class of ``networks.py`` with ``forward_actor`` and ``forward_critic``, a branch of
 ``build_network`` and its compiled form in ``forward.py``: ``SlotMlp`` is an example. A new setting is a field of
 ``config/training.py``. An own learner needs nothing of this package: it takes the environments, and its policy comes
-back as docs/own_agents.md says.
+back as docs/own_agents.md says. Beside one of Stable-Baselines3's, ``episode_eval.py`` plays validation episodes.
 """
+
+from typing import TYPE_CHECKING
+
+from maestro_gym.core.handed_on import handed_on
+
+if TYPE_CHECKING:
+    from maestro_gym.agents.actor_critic import CandidatePolicy
+    from maestro_gym.agents.episode_eval import EpisodeMetricsEval
+    from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.agents.policy_file import PolicyCard, load_network, read_card, save_policy
+    from maestro_gym.agents.ppo import ContinuousTimePPO
+    from maestro_gym.agents.train import TrainResult, run_train
+
+__all__ = [
+    "CandidatePolicy",
+    "ContinuousTimePPO",
+    "EpisodeMetricsEval",
+    "PolicyCard",
+    "TrainResult",
+    "load_any_policy",
+    "load_network",
+    "read_card",
+    "run_train",
+    "save_policy",
+]
+
+__getattr__ = handed_on(
+    __name__,
+    {
+        "CandidatePolicy": "actor_critic",
+        "ContinuousTimePPO": "ppo",
+        "EpisodeMetricsEval": "episode_eval",
+        "PolicyCard": "policy_file",
+        "TrainResult": "train",
+        "load_any_policy": "load",
+        "load_network": "policy_file",
+        "read_card": "policy_file",
+        "run_train": "train",
+        "save_policy": "policy_file",
+    },
+)
