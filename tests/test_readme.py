@@ -40,8 +40,8 @@ def test_a_command_of_the_readme_runs(command: list[str], tmp_path: Path, monkey
 
 def test_the_first_program_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (program,) = _blocks(PAGES[0], "python")
-    exec(compile(program.replace('Cluster-v0")', 'Cluster-v0", scenario="toy")'), "README.md", "exec"), {})
-    assert re.fullmatch(r"reward -?[\d.]+ after \d+ simulated seconds\n", capsys.readouterr().out)
+    exec(compile(program.replace('"contention=high"', '"contention=high", "horizon_s=90"'), "README.md", "exec"), {})
+    assert re.fullmatch(r"SLO attainment [\d.]+%, Maestro's [\d.]+%\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

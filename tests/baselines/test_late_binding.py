@@ -13,7 +13,7 @@ from typing import Any
 
 from maestro_gym.baselines import build
 from maestro_gym.baselines.late_binding import displacement, gates, home, room, send, serve
-from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HOME, GATE_NONE
+from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HELD, GATE_HOME, GATE_NONE
 from maestro_gym.baselines.late_binding.room import STEP_ADMIT, STEP_PROMOTE
 from maestro_gym.baselines.orders import edf, fcfs
 from maestro_gym.baselines.registry import ROUTINGS
@@ -65,7 +65,8 @@ def test_only_oblivious_rivals_send_a_stage_to_wherever_there_is_room() -> None:
         by_gate.setdefault(build.gate_of(routing), set()).add(name)
     assert by_gate[GATE_NONE] == {"random", "round-robin", "jsq"}
     assert by_gate[GATE_HOME] == {"pinned"}
-    assert by_gate.keys() == {GATE_NONE, GATE_HOME, GATE_FLEET}
+    assert by_gate[GATE_HELD] == {"shaped"}
+    assert by_gate.keys() == {GATE_NONE, GATE_HOME, GATE_FLEET, GATE_HELD}
     hand = Hand()
     hand.engine(0, 0)
     stage = hand.stage()
