@@ -245,6 +245,7 @@ class Search:
             "episodes": self._episodes,
             "best": self._best,
             "challenger": self._challenger,
+            "random": np.random.get_state(),  # noqa: NPY002 - what CMA-ES draws from
         }
         partial = self._folder / (STATE_FILE + ".part")
         partial.write_bytes(pickle.dumps(kept))
@@ -258,6 +259,7 @@ class Search:
             self._strategy = pickle.loads(kept["strategy"])
             self._generation, self._episodes = kept["generation"], kept["episodes"]
             self._best, self._challenger = kept["best"], kept["challenger"]
+            np.random.set_state(kept["random"])  # noqa: NPY002
         self._log = CsvLog(self._folder / LOG_FILE, self._episodes)
 
 
