@@ -26,10 +26,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 install: $(STAMP) ## make .venv and install the project with the tested versions
 
-run: $(STAMP) ## train a policy briefly, compare it with Maestro and its rivals, end with table and report
-	$(BIN)/maestro-gym train --scenario quick --contention high --out $(RUN_DIR)/learned
-	$(BIN)/maestro-gym compare --scenario quick --contention high --seeds 10-29 --reference warm-jsq --out $(RUN_DIR)/compare \
-		--policy $(RUN_DIR)/learned,maestro,edf,srtf,warm-jsq,warm-jsq+maestro,jsq,jsq+maestro,random,random+maestro
+run: $(STAMP) ## search a policy for some minutes, compare it with Maestro and its rivals, end with table and report
+	$(BIN)/maestro-gym search --config quick --out $(RUN_DIR)/found
+	$(BIN)/maestro-gym compare --scenario quick --contention high --seeds 100-119 --reference maestro --out $(RUN_DIR)/compare \
+		--policy $(RUN_DIR)/found,maestro,edf+maestro,srtf+maestro,warm-jsq+maestro,jsq+maestro,fcfs,edf,srtf,random
 
 test: $(STAMP) ## run the tests on two cores, but for the slow ones
 	$(BIN)/maestro-gym doctor
