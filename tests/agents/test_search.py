@@ -15,7 +15,7 @@ from maestro_gym.agents.search.objective import worth
 from maestro_gym.agents.search.search import Search, run_search
 from maestro_gym.baselines import load_policy
 from maestro_gym.baselines.shaped.file import POLICY_FILE, read_numbers
-from maestro_gym.baselines.shaped.numbers import NUMBERS, PARTS, defaults, values_of
+from maestro_gym.baselines.shaped.numbers import NUMBERS, defaults, values_of
 from maestro_gym.cli.app import app
 from maestro_gym.config.search import ObjectiveConfig, PlaceConfig, SearchConfig
 from maestro_gym.core.errors import MaestroError
