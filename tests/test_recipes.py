@@ -75,7 +75,7 @@ def test_the_same_rule_runs_from_a_file_of_the_users(tmp_path: Path) -> None:
 
 
 def test_the_recipe_of_a_metric_is_true(copy: Path) -> None:
-    file = copy / "maestro_gym" / "evaluation" / "metrics" / "fleet.py"
+    file = copy / "maestro_gym" / "episodes" / "metrics" / "fleet.py"
     file.write_text(file.read_text("utf-8") + "\n\n" + _example("Add a metric", "python"), encoding="utf-8")
     rows = {row["metric"]: row for row in _maestro_gym(copy, "metrics")["rows"]}
     assert rows["uncached_prompt_tokens"]["formula"] == "prompt_tokens - cached_tokens"
