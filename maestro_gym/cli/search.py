@@ -22,7 +22,10 @@ def search(
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/search/TIME")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", help="The run folder to go on with, exactly where the search stopped.")
+        Path | None,
+        typer.Option(
+            "--resume", help="Your own run folder to go on with, exactly where it stopped; its checkpoint is a pickle."
+        ),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
