@@ -23,7 +23,7 @@ SEEDS = "0,1"
 TIERS = ("Node", "Cluster", "Global", "Joint")
 STEPS = 2000
 ENVIRONMENTS = 4
-NEW_ARRAYS = ("visible.numbers",)
+NEW_ARRAYS = ("env/visible.numbers",)
 """Arrays of a checkpoint that older golden runs have not: they are left out of the digest of a training."""
 
 LOOSE_COLUMNS = ("wall_s", "node_rule")
