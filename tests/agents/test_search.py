@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,24 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_numbers(tmp_path: Path) -
     assert parts.generations == whole.generations == 4
     assert read_numbers(parts.folder / POLICY_FILE) == read_numbers(whole.folder / POLICY_FILE)
     assert (parts.folder / "search.csv").read_text() == (whole.folder / "search.csv").read_text()
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from maestro_gym.agents.search.search import run_search
+from maestro_gym.config.search import PlaceConfig, SearchConfig
+places = [PlaceConfig(scenario="toy", overrides=["horizon_s=60"])]
+config = SearchConfig(places=places, generations=1, population=4, validation_episodes=1)
+print(run_search(config, out=Path(sys.argv[1])).generations)
+"""
+
+
+def test_a_search_needs_nothing_that_another_verb_has_imported(tmp_path: Path) -> None:
+    # Metrics are registered by their modules: a process that only searches must bring them along.
+    words = [sys.executable, "-c", ALONE, str(tmp_path / "alone")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=True)
+    assert done.stdout.split()[-1] == "1"
 
 
 def test_only_the_numbers_that_are_named_move(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from maestro_gym.core.threads import thread_count
-from maestro_gym.episodes.metrics.define import METRICS
 from maestro_gym.episodes.metrics.outcome import outcome_of
+from maestro_gym.episodes.metrics.row import METRICS
 from maestro_gym.episodes.run import NO_AGENT, result_of
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
