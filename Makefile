@@ -29,7 +29,7 @@ install: $(STAMP) ## make .venv and install the project with the tested versions
 run: $(STAMP) ## search a policy for some minutes, compare it with Maestro and its rivals, end with table and report
 	$(BIN)/maestro-gym search --config quick --out $(RUN_DIR)/found
 	$(BIN)/maestro-gym compare --scenario quick --contention high --seeds 100-119 --reference maestro --out $(RUN_DIR)/compare \
-		--policy $(RUN_DIR)/found,maestro,edf+maestro,srtf+maestro,warm-jsq+maestro,jsq+maestro,fcfs,edf,srtf,random
+		--policy $(RUN_DIR)/found,maestro,edf+maestro,srtf+maestro,warm-jsq+maestro,fcfs,random
 
 test: $(STAMP) ## run the tests on two cores, but for the slow ones
 	$(BIN)/maestro-gym doctor
