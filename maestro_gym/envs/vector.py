@@ -77,6 +77,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         self.displays = [Display(self.batch, render_mode, e) for e in range(self.num_envs)]
         self.members = tuple(Member(self, e) for e in range(self.num_envs))
         self._all = np.ones(self.num_envs, np.bool_)
+        self._all.setflags(write=False)  # every info's mask is this very array
         self._over = np.zeros(self.num_envs, np.bool_)
         self._begun = np.zeros(self.num_envs, np.bool_)
 
@@ -236,6 +237,7 @@ class MaestroVectorEnv(gymnasium.vector.VectorEnv[Observation, np.ndarray, np.nd
         """Infos as arrays, each with Gymnasium's mask of the environments that have it."""
         outcome = self.batch.outcome
         names = self.batch.reward.term_names
+        chosen = chosen if chosen is self._all else chosen.copy()
         values = {
             "dt_s": outcome["dt_s"].copy(),
             "sim_time_s": outcome["now_s"].copy(),
@@ -278,7 +280,7 @@ def _marked(values: dict[str, Any], chosen: np.ndarray) -> dict[str, Any]:
     """Values as Gymnasium keeps them: zero and unmarked where an environment has none."""
     if not chosen.all():
         values = {name: _only(value, chosen) for name, value in values.items()}
-    return values | {f"_{name}": chosen.copy() for name in values}
+    return values | dict.fromkeys([f"_{name}" for name in values], chosen)
 
 
 def _only(value: Any, chosen: np.ndarray) -> Any:  # noqa: ANN401 - an array, or a dict of them
