@@ -20,9 +20,10 @@ from maestro_gym.agents.training_env import TrainingVecEnv
 from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
 from maestro_gym.config import ScenarioConfig, config_names, load_scenario
+from maestro_gym.core.threads import usable_cores
 from maestro_gym.envs import EnvOptions, RewardConfig
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.evaluation.run_info import usable_cores, versions
+from maestro_gym.evaluation.run_info import versions
 
 _SEED_STRIDE = 1 << 16
 """Between the environments of two training seeds: no batch is wider, so they share no episode."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from maestro_gym import __version__
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.threads import thread_count, usable_cores
 from maestro_gym.state import STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _row(check: str, detail: str, state: str = "ok") -> dict[str, str]:
 
 
 def _machine() -> list[dict[str, str]]:
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    allowed = usable_cores()
     old = sys.version_info < (3, 11)
     return [
         _row("maestro-gym", __version__),
@@ -71,7 +72,6 @@ def _packages() -> list[dict[str, str]]:
 
 def _compiler() -> list[dict[str, str]]:
     from maestro_gym.core.code_cache import cache_root
-    from maestro_gym.core.threads import thread_count
 
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return [_row("compiler", "NUMBA_DISABLE_JIT is set: everything runs interpreted, slowly", "note")]

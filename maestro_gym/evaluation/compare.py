@@ -15,6 +15,7 @@ from rich.console import Console
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.threads import usable_cores
 from maestro_gym.episodes.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
@@ -23,7 +24,7 @@ from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison
-from maestro_gym.evaluation.run_info import command_line, machine, now_utc, usable_cores, versions
+from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 from maestro_gym.evaluation.worker import (
     Job,
     JobOutcome,

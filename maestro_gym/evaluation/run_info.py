@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import maestro_gym
+from maestro_gym.core.threads import usable_cores
 
 _PACKAGES = ("numpy", "numba", "scipy", "pandas", "pydantic", "gymnasium", "stable-baselines3", "sb3-contrib", "torch")
 
@@ -28,11 +29,6 @@ def versions() -> dict[str, str]:
 def machine() -> str:
     """Operating system, processor family and usable cores, in words."""
     return f"{platform.system()} {platform.machine()}, {usable_cores()} cores"
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def command_line() -> str:
