@@ -124,18 +124,9 @@ def exportable(source: str, *, trust: bool = False) -> Exportable:
 def _of_model(spec: ModelSpec, *, trust: bool) -> Exportable:
     if spec.path.suffix != ".zip":
         raise MaestroError(f"{spec.path}: run folders and models of Stable-Baselines3 (.zip) can be exported.")
-    model, algorithm, trained = open_sb3(spec, trust=trust)
+    model, algorithm, is_flat, card = open_sb3(spec, trust=trust)
     if algorithm == "RecurrentPPO":
         raise MaestroError(f"{spec.path}: RecurrentPPO remembers, and a graph does not. Run the .zip as it is.")
-    card = AgentCard(
-        name=spec.path.stem,
-        tier=trained.tier,
-        information=spec.information or "P",
-        companions=spec.companions or "maestro",
-        description=f"{algorithm} of Stable-Baselines3, {model.num_timesteps:,} steps",
-        file=str(spec.path),
-        num_actions=trained.num_actions,
-    )
     scores = scores_of(algorithm, model.policy)
 
     def flat(candidates: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
@@ -144,7 +135,7 @@ def _of_model(spec: ModelSpec, *, trust: bool) -> Exportable:
     def whole(candidates: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         return scores({"candidates": candidates, "context": context})
 
-    return Exportable(Deciding(model.policy, flat if trained.flat else whole), card, any_fleet=False)
+    return Exportable(Deciding(model.policy, flat if is_flat else whole), card, any_fleet=False)
 
 
 def export_onnx(policy: Exportable, scenario: Scenario, path: Path) -> Exported:

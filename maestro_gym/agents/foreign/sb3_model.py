@@ -18,7 +18,7 @@ import torch
 
 from maestro_gym.agents.foreign.agent import Agent, AgentCard, best_legal
 from maestro_gym.agents.foreign.model_spec import ModelSpec
-from maestro_gym.agents.foreign.spaces import Trained, flattened, trained_with
+from maestro_gym.agents.foreign.spaces import flattened, trained_with
 from maestro_gym.agents.foreign.trust import demand_trust
 from maestro_gym.core.errors import MaestroError
 
@@ -46,25 +46,16 @@ def load_sb3(spec: ModelSpec, *, trust: bool) -> tuple[Agent, AgentCard]:
     Raises:
         MaestroError: The file is not trusted, not a model, of another algorithm, or of another observation.
     """
-    model, algorithm, trained = open_sb3(spec, trust=trust)
-    card = AgentCard(
-        name=spec.path.stem,
-        tier=trained.tier,
-        information=spec.information or "P",
-        companions=spec.companions or "maestro",
-        description=f"{algorithm} of Stable-Baselines3, {model.num_timesteps:,} steps",
-        file=str(spec.path),
-        num_actions=trained.num_actions,
-    )
+    model, algorithm, flat, card = open_sb3(spec, trust=trust)
     kind = _Recurrent if algorithm == "RecurrentPPO" else _Scored
-    return kind(model, scores_of(algorithm, model.policy), flat=trained.flat), card
+    return kind(model, scores_of(algorithm, model.policy), flat=flat), card
 
 
-def open_sb3(spec: ModelSpec, *, trust: bool) -> tuple[Any, str, Trained]:
+def open_sb3(spec: ModelSpec, *, trust: bool) -> tuple[Any, str, bool, AgentCard]:
     """Load a model as Stable-Baselines3 has it; errors as of `load_sb3`.
 
     Returns:
-        The model, the name of its algorithm, and what it was trained with.
+        The model, the name of its algorithm, whether it takes an observation as one vector, and what is known of it.
     """
     path = spec.path
     algorithm = algorithm_of(path)
@@ -79,7 +70,17 @@ def open_sb3(spec: ModelSpec, *, trust: bool) -> tuple[Any, str, Trained]:
             f"{path} cannot be loaded as {algorithm} ({reason}). Save the model again with the versions installed here."
         ) from error
     model.policy.set_training_mode(False)
-    return model, algorithm, trained_with(model.observation_space, model.action_space, spec.tier, path)
+    trained = trained_with(model.observation_space, model.action_space, spec.tier, path)
+    card = AgentCard(
+        name=path.stem,
+        tier=trained.tier,
+        information=spec.information or "P",
+        companions=spec.companions or "maestro",
+        description=f"{algorithm} of Stable-Baselines3, {model.num_timesteps:,} steps",
+        file=str(path),
+        num_actions=trained.num_actions,
+    )
+    return model, algorithm, trained.flat, card
 
 
 def algorithm_of(path: Path) -> str:
