@@ -11,7 +11,13 @@ from collections.abc import Callable
 from maestro_gym.baselines.late_binding.displacement import displacement_node
 from maestro_gym.baselines.late_binding.gates import is_expected, is_open
 from maestro_gym.baselines.late_binding.holds import active_others, serves
-from maestro_gym.baselines.maestro.fitness import FitnessScale, fitness_terms, normalised
+from maestro_gym.baselines.maestro.fitness import (
+    FitnessScale,
+    fitness_terms,
+    limits_of,
+    normalised_fitness,
+    raw_fitness_s,
+)
 from maestro_gym.baselines.shaped.numbers import (
     ALONE,
     COLD,
@@ -78,11 +84,9 @@ def shaped_node(
         if not is_open(view, e, stage, node, gate, expected):
             continue
         a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
-        raw_s = a_s - ready_s - harm_s
-        fitness = normalised(a_s, scale[0], scale[1])
-        fitness -= normalised(ready_s, scale[2], scale[3])
-        fitness -= normalised(harm_s, scale[4], scale[5])
-        value = number(view, e, FITNESS) * fitness - extra_cost(view, e, stage, node, ready_s, harm_s)
+        raw_s = raw_fitness_s(a_s, ready_s, harm_s)
+        value = number(view, e, FITNESS) * normalised_fitness(a_s, ready_s, harm_s, scale)
+        value -= extra_cost(view, e, stage, node, ready_s, harm_s)
         if value > best_value or (value == best_value and raw_s > best_raw_s):
             best, best_value, best_raw_s = node, value, raw_s
     return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
@@ -90,8 +94,7 @@ def shaped_node(
 
 def shaped_routing(scale: FitnessScale) -> Callable[..., int]:
     """The choice of node, with a scenario's frozen percentiles."""
-    a, b, c, d, f, g = (float(limit) for limit in scale)
-    limits = (a, b, c, d, f, g)
+    limits = limits_of(scale)
 
     @njit
     def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:

@@ -78,6 +78,22 @@ def normalised(value_s: float, low_s: float, high_s: float) -> float:
 
 
 @njit
+def raw_fitness_s(a_s: float, ready_s: float, harm_s: float) -> float:
+    """The terms of `fitness_terms` added up, seconds."""
+    return a_s - LAMBDA * ready_s - MU * harm_s
+
+
+@njit
+def normalised_fitness(
+    a_s: float, ready_s: float, harm_s: float, scale: tuple[float, float, float, float, float, float]
+) -> float:
+    """The terms of `fitness_terms`, each normalised by its percentiles, added up (F2)."""
+    fitness = normalised(a_s, scale[0], scale[1])
+    fitness -= LAMBDA * normalised(ready_s, scale[2], scale[3])
+    return fitness - MU * normalised(harm_s, scale[4], scale[5])
+
+
+@njit
 def fittest_node(
     view: View,
     e: int,
@@ -112,21 +128,21 @@ def fittest_node(
         if not is_open(view, e, stage, node, gate, expected):
             continue
         a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
-        raw_s = a_s - LAMBDA * ready_s - MU * harm_s
-        fitness = raw_s
-        if normalise:
-            fitness = normalised(a_s, scale[0], scale[1])
-            fitness -= LAMBDA * normalised(ready_s, scale[2], scale[3])
-            fitness -= MU * normalised(harm_s, scale[4], scale[5])
+        raw_s = raw_fitness_s(a_s, ready_s, harm_s)
+        fitness = normalised_fitness(a_s, ready_s, harm_s, scale) if normalise else raw_s
         if fitness > best_fitness or (fitness == best_fitness and raw_s > best_raw_s):
             best, best_fitness, best_raw_s = node, fitness, raw_s
     return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
 
 
-def _fitness_routing(scale: FitnessScale, normalise: bool) -> Callable[..., int]:
-    # A plain tuple: numba then compiles the limits in as constants.
+def limits_of(scale: FitnessScale) -> tuple[float, float, float, float, float, float]:
+    """Percentiles as a plain tuple, which numba compiles in as constants."""
     a, b, c, d, f, g = (float(limit) for limit in scale)
-    limits = (a, b, c, d, f, g)
+    return a, b, c, d, f, g
+
+
+def _fitness_routing(scale: FitnessScale, normalise: bool) -> Callable[..., int]:
+    limits = limits_of(scale)
 
     @njit
     def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
