@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,7 +57,9 @@ class Evaluator:
             scenarios: The places.
             policies: The policy as loaded for each of them; its own numbers are not used.
         """
-        self._scenarios, self._policies = list(scenarios), list(policies)
+        self._scenarios = list(scenarios)
+        # Without numbers of its own, a policy leaves those of the simulation as they are.
+        self._policies = [replace(policy, numbers=()) for policy in policies]
         self._local = threading.local()
 
     def run(self, candidates: np.ndarray, trials: Sequence[Trial]) -> Iterator[tuple[int, np.ndarray]]:
@@ -94,8 +96,6 @@ class Evaluator:
         simulation.load(0, episode, key=fold_seed(trial.seed))
         if simulation.state is not seat.opened:
             seat.engine, seat.opened = open_engine(simulation, policy), simulation.state
-            simulation.numbers[0, : len(numbers)] = numbers
-            simulation.state.visible.numbers[0] = simulation.numbers[0]
         run_until(seat.engine, 0, NO_AGENT)
         result = result_of(simulation.state, scenario, policy, episode, trial.split, trial.seed, 0, 0.0)
         outcome = outcome_of(result, blocking=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,26 +146,17 @@ class Search:
 
     def _round(self, progress: WorkProgress, done: int) -> None:
         """One generation: ask, try on fresh episodes, tell."""
-        config, places = self._config, range(len(self._config.places))
+        config = self._config
         first = config.seed * _SEEDS_APART + self._generation * config.episodes
         seeds = range(first, first + config.episodes)
         points = self._strategy.ask()
         candidates = np.array([self.candidate(point) for point in points])
         theirs = self._table(self._training_reference, np.zeros((1, 1)), "train", seeds)[0]
-        trials = [
-            Trial(candidate, place, "train", seed)
-            for seed in seeds
-            for place in places
-            for candidate in range(len(points))
-        ]
-        rows = np.empty((len(points), len(seeds) * len(places), len(MEASURES)))
-        for number, (trial, row) in enumerate(self._training.run(candidates, trials), 1):
-            rows[trials[trial].candidate, _episode_of(trials[trial], seeds, len(places))] = row
-            progress.update(done + number)
+        rows = self._table(self._training, candidates, "train", seeds, lambda count: progress.update(done + count))
         weights = self._episode_weights(len(seeds))
         values = [worth(config.objective, ours, theirs, weights) for ours in rows]
         self._strategy.tell(points, [-value for value in values])
-        self._episodes += len(trials) + len(theirs)
+        self._episodes += (len(points) + 1) * len(theirs)
         self._generation += 1
         best = int(np.argmax(values))
         self._challenger = candidates[best]
@@ -182,13 +173,25 @@ class Search:
             }
         )
 
-    def _table(self, evaluator: Evaluator, candidates: np.ndarray, split: str, seeds: Sequence[int]) -> np.ndarray:
-        """Measures, shape (candidates, episodes, measures), an episode for each seed at each place."""
+    def _table(
+        self,
+        evaluator: Evaluator,
+        candidates: np.ndarray,
+        split: str,
+        seeds: Sequence[int],
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> np.ndarray:
+        """Measures, shape (candidates, episodes, measures), an episode for each seed at each place.
+
+        ``tell`` hears how many episodes are done.
+        """
         places = range(len(self._config.places))
         trials = [Trial(c, place, split, seed) for c in range(len(candidates)) for seed in seeds for place in places]
         rows = np.empty((len(candidates), len(seeds) * len(places), len(MEASURES)))
-        for number, row in evaluator.run(candidates, trials):
-            rows[trials[number].candidate, _episode_of(trials[number], seeds, len(places))] = row
+        for done, (number, row) in enumerate(evaluator.run(candidates, trials), 1):
+            trial = trials[number]
+            rows[trial.candidate, (trial.seed - seeds[0]) * len(places) + trial.place] = row
+            tell(done)
         return rows
 
     def _episode_weights(self, seeds: int) -> np.ndarray:
@@ -302,7 +305,3 @@ def _searched(names: Sequence[str]) -> list[int]:
         if name not in known:
             raise MaestroError(f"search.numbers: the shaped family has no number `{name}`. {hint(name, known)}")
     return [known.index(name) for name in names] or list(range(len(known)))
-
-
-def _episode_of(trial: Trial, seeds: Sequence[int], places: int) -> int:
-    return (trial.seed - seeds[0]) * places + trial.place
