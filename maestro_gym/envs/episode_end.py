@@ -7,7 +7,6 @@ other policy is measured in the same way.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from maestro_gym.envs.batch.agent_batch import AgentBatch
@@ -15,7 +14,7 @@ from maestro_gym.envs.scenario_source import companions_of
 from maestro_gym.episodes.metrics.outcome import outcome_of
 from maestro_gym.episodes.metrics.row import metrics_of
 from maestro_gym.episodes.result import EpisodeResult
-from maestro_gym.episodes.run import play, result_of
+from maestro_gym.episodes.run import result_of, run_episode
 
 
 def end_info(batch: AgentBatch, e: int) -> dict[str, Any]:
@@ -51,16 +50,14 @@ def _result(batch: AgentBatch, e: int) -> EpisodeResult:
 
 def _reference_result(batch: AgentBatch, e: int, spec: str) -> EpisodeResult:
     """The same episode under a policy, from the same draws to the same end."""
-    scenario, options, episode = batch.scenario, batch.options, batch.episode(e)
-    policy = companions_of(spec, scenario)
-    begin = time.perf_counter()
-    simulation = play(
-        scenario.world,
-        episode,
-        policy,
+    return run_episode(
+        batch.scenario,
+        companions_of(spec, batch.scenario),
+        batch.options.split,
+        int(batch.seeds[e]),
+        int(batch.episodes[e]),
+        samples=0,
+        episode=batch.episode(e),
         key=batch.policy_key(e),
-        warm=scenario.config.workload.initial_placement == "warm",
-        drain=options.evaluation,
+        drain=batch.options.evaluation,
     )
-    seed, index, wall_s = int(batch.seeds[e]), int(batch.episodes[e]), time.perf_counter() - begin
-    return result_of(simulation.state, scenario, policy, episode, options.split, seed, index, wall_s)

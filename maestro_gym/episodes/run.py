@@ -116,6 +116,8 @@ def run_episode(
     samples: int = 1024,
     episode: Episode | None = None,
     placement: np.ndarray | None = None,
+    key: int | None = None,
+    drain: bool = True,
 ) -> EpisodeResult:
     """Run one episode of a scenario to its end.
 
@@ -128,6 +130,8 @@ def run_episode(
         samples: Rows of the time series to keep, one every ``limits.sample_period_s``.
         episode: What happens, in place of the episode that split, seed and index name.
         placement: As in ``play``; None leaves it to the scenario.
+        key: Seed of randomised rules; None takes that of the environment.
+        drain: As in ``play``.
 
     Returns:
         The log of the episode.
@@ -136,7 +140,9 @@ def run_episode(
         episode = scenario.episode(split, seed, index)
     warm = scenario.config.workload.initial_placement == "warm"
     begin = time.perf_counter()
-    key = fold_seed(seed)
-    simulation = play(scenario.world, episode, policy, key=key, warm=warm, placement=placement, samples=samples)
+    key = fold_seed(seed) if key is None else key
+    simulation = play(
+        scenario.world, episode, policy, key=key, warm=warm, placement=placement, samples=samples, drain=drain
+    )
     wall_s = time.perf_counter() - begin
     return result_of(simulation.state, scenario, policy, episode, split, seed, index, wall_s)
