@@ -132,8 +132,11 @@ class BatchVecEnv(VecEnv):
             "workflows_arrived": int(outcome["arrived"]),
             "workflows_finished": int(outcome["finished"]),
             "end_reason": int(outcome["done"]),
-            **end_info(self.batch, e),
+            **self._told_at_end(e),
         }
+
+    def _told_at_end(self, e: int) -> dict[str, Any]:
+        return end_info(self.batch, e)
 
     def action_masks(self) -> np.ndarray:
         """Legal actions of the pending decisions, bool, shape (E, A)."""
