@@ -12,7 +12,7 @@ from maestro_gym.baselines import load_policy
 from maestro_gym.baselines.late_binding import holds, slack
 from maestro_gym.baselines.registry import TABLE
 from maestro_gym.baselines.shaped import numbers as family
-from maestro_gym.baselines.shaped.file import read_numbers, write_numbers
+from maestro_gym.baselines.shaped.file import read_numbers, values_of, write_numbers
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
@@ -39,7 +39,7 @@ def test_with_its_defaults_every_workflow_ends_when_it_does_under_maestro(name: 
 def test_a_batch_may_hold_another_candidate_in_every_environment() -> None:
     scenario = Scenario.load("quick", ["horizon_s=60", "contention=high"])
     policy = load_policy("shaped", scenario)
-    tight = family.values_of({"stages_cap": 4.0}, "a test")
+    tight = values_of(family.FAMILY, {"stages_cap": 4.0}, "a test")
     alone = [_finished(scenario, policy), _finished(scenario, load_policy_with(policy, tight))]
     simulation = Simulation(scenario.world, 2, evaluation=True)
     open_engine(simulation, policy)
@@ -81,7 +81,7 @@ def _key(given: dict[str, float], **stage: Any) -> float:  # noqa: ANN401 - of H
     """Key of a stage in the shaped order under some numbers, the others 0."""
     hand = Hand()
     only = {number.name: 0.0 for number in family.NUMBERS} | {"stretch": 1.0} | given
-    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(only, "a test")
+    hand.view.numbers[0, : len(family.NUMBERS)] = values_of(family.FAMILY, only, "a test")
     return order_key("shaped", hand, hand.stage(**{"deadline_s": DEADLINE_S, "ready_s": NOW_S - 4.0, **stage}))
 
 
@@ -115,7 +115,7 @@ def test_a_workflow_without_a_deadline_has_a_key() -> None:
 
 def _sent(hand: Hand, **given: float) -> int:
     """What the global rule of the family does under Maestro's numbers but for some: a code, 0 waits."""
-    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(given, "a test")
+    hand.view.numbers[0, : len(family.NUMBERS)] = values_of(family.FAMILY, given, "a test")
     hand.view.model_memory[:] = 0.0
     return ask(load_policy("shaped").global_rule, hand)
 
@@ -167,7 +167,7 @@ def _is_kept(hand: Hand, slot: int, newcomer: int, **given: float) -> bool:
     from maestro_gym.core.boxed import box
     from maestro_gym.state.types import VIEW
 
-    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(given, "a test")
+    hand.view.numbers[0, : len(family.NUMBERS)] = values_of(family.FAMILY, given, "a test")
     return bool(holds.is_kept(box(hand.view, VIEW), 0, 0, slot, newcomer))
 
 
@@ -198,11 +198,21 @@ def test_the_slack_counts_calls_as_slow_as_they_are_beside_others() -> None:
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    write_numbers(path, {"stages_cap": 48.912345, "remaining": 1.0}, {"found_by": "hand"})
-    assert read_numbers(path) == family.values_of({"stages_cap": 48.912}, "a test")
-    assert "remaining" not in path.read_text(encoding="utf-8")
+    values = values_of(family.FAMILY, {"stages_cap": 48.912345, "remaining": 1.0}, "a test")
+    write_numbers(path, family.FAMILY, values, {"found_by": "hand"}, {"limits.max_num_seqs": 64})
+    assert read_numbers(path).numbers == {"stages_cap": 48.912}
+    assert read_numbers(path).overrides == ("limits.max_num_seqs=64",)
     policy = load_policy(str(path))
-    assert (policy.name, policy.numbers) == ("mine", read_numbers(path))
+    assert policy.name == "mine"
+    assert policy.numbers == values_of(family.FAMILY, {"stages_cap": 48.912}, "a test")
+
+
+def test_numbers_that_belong_to_limits_are_refused_where_engines_have_others(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    write_numbers(path, family.FAMILY, family.defaults(), {}, {"limits.max_num_seqs": 64})
+    with pytest.raises(MaestroError, match=r"max_num_seqs=64.*--own-limits"):
+        load_policy(str(path), Scenario.load("toy"))
+    assert load_policy(str(path), Scenario.load("toy", ["limits.max_num_seqs=64"])).name == "mine"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 
 from maestro_gym.agents.search.evaluate import MEASURES, Evaluator, Trial
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.shaped.numbers import NUMBERS, PARTS, defaults
+from maestro_gym.baselines.shaped.numbers import FAMILY, NUMBERS, PARTS, defaults
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.progress import WorkProgress
@@ -59,7 +59,7 @@ def explain(spec: str, scenario: Scenario, seeds: Sequence[int], split: str = "v
         MaestroError: The policy has no numbers.
     """
     policy = load_policy(spec, scenario)
-    if not policy.numbers:
+    if policy.family is not FAMILY:
         raise MaestroError(
             f"policy {spec!r} has no numbers to explain; name one of the shaped family, such as searched."
         )

@@ -6,39 +6,8 @@ every decision is Maestro's; a number that is 0 by default adds or binds nothing
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from maestro_gym.baselines.late_binding import holds
-from maestro_gym.config import hint
-from maestro_gym.core.errors import MaestroError
-
-
-@dataclass(frozen=True)
-class Number:
-    """One number of a family.
-
-    Attributes:
-        name: In files and tables.
-        unit: Of its value.
-        low: Least value of a search.
-        high: Greatest value of a search.
-        default: Maestro's.
-        meaning: What it does, in one sentence.
-        start: Where a search begins; None at the default.
-        spread: Standard deviation of a search's first steps, as a share of the range.
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    default: float
-    meaning: str
-    start: float | None = None
-    spread: float = 0.15
-
+from maestro_gym.scheduling.numbers import Family, Number
 
 _SLACK = (
     Number("pessimism", "1", -1, 1, 0, "T_rem moves from its median by this share of the way to its 90th percentile."),
@@ -103,8 +72,6 @@ _NODE = (
 NUMBERS: tuple[Number, ...] = (*_SLACK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
 """All numbers, in their order in ``view.numbers``."""
 
-_PLACE = {number.name: place for place, number in enumerate(NUMBERS)}
-
 # Places, for compiled code.
 (
     CLASS_BANDS,
@@ -151,26 +118,10 @@ PARTS = {
 """Places of the numbers by what they are about."""
 
 
+FAMILY = Family("shaped", NUMBERS, first=0, parts=PARTS)
+"""The family, whose first numbers are the levers on late binding."""
+
+
 def defaults() -> tuple[float, ...]:
     """Maestro, as numbers."""
-    return tuple(float(number.default) for number in NUMBERS)
-
-
-def values_of(given: Mapping[str, float], where: str) -> tuple[float, ...]:
-    """Numbers by name as the family's whole list, defaults where nothing is given.
-
-    Args:
-        given: Values by name; they may lie outside the range of a search.
-        where: What a message calls their source.
-
-    Raises:
-        MaestroError: There is no such number, or its value is not finite.
-    """
-    values = list(defaults())
-    for name, value in given.items():
-        if name not in _PLACE:
-            raise MaestroError(f"{where}: the shaped family has no number `{name}`. {hint(name, _PLACE)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise MaestroError(f"{where}: `{name}` is {value!r}; give a finite number.")
-        values[_PLACE[name]] = float(value)
-    return tuple(values)
+    return FAMILY.defaults()
