@@ -81,7 +81,7 @@ class SearchConfig(StrictModel):
     fixed: dict[str, float] = Field(default={}, description="numbers that are held at a value, by name")
     knobs: list[KnobConfig] = Field(default=[], description="limits of engines that are searched beside the numbers")
     start: str | None = Field(
-        default=None, description="policy file to begin from, or `defaults`; None: the family's own start"
+        default=None, description="policy, or its file, to begin from, or `defaults`; None: the family's own start"
     )
     generations: int = Field(default=60, gt=0, description="rounds of candidates")
     population: int = Field(default=16, ge=4, description="candidates of a round")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.late_binding import holds, slack
+from maestro_gym.baselines.late_binding import holds, network, slack
 from maestro_gym.baselines.registry import TABLE
 from maestro_gym.baselines.shaped import numbers as family
 from maestro_gym.baselines.shaped.file import read_numbers, values_of, write_numbers
@@ -70,7 +70,7 @@ def test_names_are_unique_and_ranges_hold_the_defaults_or_switch_off() -> None:
         assert number.meaning.endswith(".")
         assert number.unit
         assert number.start is None or number.low <= number.start <= number.high
-    for module in (slack, holds, family):
+    for module in (slack, network, holds, family):
         for name, place in vars(module).items():
             if name.isupper() and name != "INTERACTIVE" and name.lower() in names:
                 assert names[place] == name.lower()
@@ -190,6 +190,17 @@ def test_a_node_keeps_places_for_calls_that_are_pressing() -> None:
 def _sent_stage(hand: Hand, **given: float) -> int | None:
     code = _sent(hand, **given)
     return (code - 1) // hand.view.world.latency_s.shape[1] if code > 0 else None
+
+
+def test_the_network_moves_the_caps_with_the_state() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.engine(0, 0, running=8)
+    hand.ready(hand.stage(model=0))
+    caps = {"stages_cap": 9.0, "net_a_stages": 4.0}
+    assert _sent(hand, **caps) > 0
+    assert _sent(hand, **caps, net_a_fill=-3.0) == 0  # 9 + 4 tanh(-3 / 8) = 7.57
+    assert _sent(hand, **caps, net_a_fill=-0.5) > 0
+    assert _sent(hand, **caps, net_a_bias=-3.0) == 0
 
 
 def test_the_slack_counts_calls_as_slow_as_they_are_beside_others() -> None:

@@ -6,12 +6,12 @@ A row is what a point stands for: all numbers of the family, then the level of e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from maestro_gym.baselines.shaped.file import NumbersFile, read_numbers, values_of
 from maestro_gym.config import ScenarioConfig, hint
+from maestro_gym.config.files import find_config
 from maestro_gym.config.search import KnobConfig, SearchConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.scheduling.numbers import Family
@@ -50,7 +50,9 @@ class Space:
         """
         self.family = family
         self._knobs = config.knobs
-        begun = read_numbers(Path(config.start)) if config.start not in (None, DEFAULTS) else None
+        begun = None
+        if config.start is not None and config.start != DEFAULTS:
+            begun = read_numbers(find_config("policies", config.start, "search.start"))
         fixed = values_of(family, config.fixed, "search.fixed")
         self._base = np.array(values_of(family, begun.numbers if begun else {}, str(config.start)))
         for name in config.fixed:

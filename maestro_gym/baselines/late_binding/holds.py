@@ -6,7 +6,8 @@ come from a search over whole episodes and not from the literature.
 
 from __future__ import annotations
 
-from maestro_gym.baselines.late_binding.slack import NUM_SLACK, is_pressing
+from maestro_gym.baselines.late_binding.network import NUM_NETWORK, moves
+from maestro_gym.baselines.late_binding.slack import is_pressing
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
 from maestro_gym.scheduling.view import (
@@ -30,10 +31,10 @@ from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
     STAY,
     REPLICATE,
     PATIENCE,
-) = range(NUM_SLACK, NUM_SLACK + 9)
+) = range(NUM_NETWORK, NUM_NETWORK + 9)
 """Places of the numbers in ``view.numbers``; those of the rest of a family follow."""
 
-NUM_HOLDS = NUM_SLACK + 9
+NUM_HOLDS = NUM_NETWORK + 9
 
 
 @njit
@@ -74,21 +75,23 @@ def is_crowded(view: View, e: int, stage: int, node: int) -> bool:
 
     A node is crowded when it has as many stages (queued, inbound, running) as the cap allows, less the places that
     pressing ones keep to themselves; and for a model that it does not serve, when it serves as many other models as the
-    cap on engines allows. Both caps follow the backlog.
+    cap on engines allows. Both caps follow the backlog, and what the network adds.
     """
     backlog = ready_a_node(view, e)
     model = model_of(view, e, stage)
+    more_stages, more_reserve, more_engines = moves(view, e, model, node)
     cap = number(view, e, STAGES_CAP)
     if cap > 0.0:
-        cap += number(view, e, STAGES_CAP_PER_READY) * backlog
+        cap += number(view, e, STAGES_CAP_PER_READY) * backlog + more_stages
         if number(view, e, RESERVE) > 0.0 and not is_pressing(view, e, stage):
-            cap -= number(view, e, RESERVE)
+            cap -= max(0.0, number(view, e, RESERVE) + more_reserve)
         if stages_at(view, e, node) >= max(1.0, cap):
             return True
     cap = number(view, e, ENGINES_CAP)
     if cap <= 0.0 or serves(view, e, node, model):
         return False
-    return active_others(view, e, node, model) >= max(0.5, cap + number(view, e, ENGINES_CAP_PER_READY) * backlog)
+    cap += number(view, e, ENGINES_CAP_PER_READY) * backlog + more_engines
+    return active_others(view, e, node, model) >= max(0.5, cap)
 
 
 @njit

@@ -9,12 +9,34 @@ from __future__ import annotations
 from maestro_gym.baselines.late_binding import holds
 from maestro_gym.scheduling.numbers import Family, Number
 
-_SLACK = (
+_URGENCY = (
     Number("pessimism", "1", -1, 1, 0, "T_rem moves from its median by this share of the way to its 90th percentile."),
     Number("stretch", "1", 0.5, 4, 1, "Factor on T_rem in the slack: how much slower calls run than alone."),
     Number("relegation_margin", "s", -60, 60, 0, "Slack below which a workflow counts as that.", -10),
     Number("pressing_class", "flag", 0, 1, 1, "Above 0.5 an interactive call that can be in time is pressing."),
     Number("pressing_slack", "s", -60, 240, 0, "Slack below which a call that can be in time is pressing.", 40),
+)
+
+_NETWORK = (
+    *(
+        Number(f"net_{unit}_{name}", unit_of, -3, 3, 0, f"Weight of {words} in hidden unit {unit} of the network.")
+        for unit in "ab"
+        for name, unit_of, words in (
+            ("bias", "1", "1"),
+            ("backlog", "1", "the logarithm of 1 + calls a node in the global queue"),
+            ("demand", "1", "the logarithm of 1 + calls of the model in it for each node that has the model"),
+            ("fill", "1", "the calls at the node over 64"),
+        )
+    ),
+    *(
+        Number(f"net_{unit}_{name}", unit_of, -span, span, 0, f"What hidden unit {unit} adds to {words}.")
+        for name, unit_of, span, words in (
+            ("stages", "stages/node", 40, "`stages_cap`"),
+            ("reserve", "stages/node", 40, "`reserve`"),
+            ("engines", "engines/node", 3, "`engines_cap`"),
+        )
+        for unit in "ab"
+    ),
 )
 
 _HOLDS = (
@@ -69,7 +91,7 @@ _NODE = (
     Number("idle_per_byte", "1", -2, 2, 0, "Weight of minus the idle time for each byte in that choice."),
 )
 
-NUMBERS: tuple[Number, ...] = (*_SLACK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
+NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
 """All numbers, in their order in ``view.numbers``."""
 
 # Places, for compiled code.
@@ -110,7 +132,9 @@ _FIRST_NODE = _FIRST_PLACEMENT + len(_PLACEMENT)
 RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, len(NUMBERS))
 
 PARTS = {
-    "late binding": range(holds.NUM_HOLDS),
+    "late binding": range(len(_URGENCY) + len(_NETWORK), holds.NUM_HOLDS),
+    "urgency": range(len(_URGENCY)),
+    "network": range(len(_URGENCY), len(_URGENCY) + len(_NETWORK)),
     "order": range(holds.NUM_HOLDS, _FIRST_PLACEMENT),
     "placement": range(_FIRST_PLACEMENT, _FIRST_NODE),
     "node and reclaim": range(_FIRST_NODE, len(NUMBERS)),
