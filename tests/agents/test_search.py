@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -318,3 +319,10 @@ def test_agreement_counts_the_searches_that_moved_a_number_the_same_way() -> Non
     assert agreement([found(2.0), found(4.0), found(0.5)]) == [
         {"number": "slack", "default": 1.0, "median": 2.0, "least": 0.5, "greatest": 4.0, "moved": "up in 2 of 3"}
     ]
+
+
+def test_the_page_names_every_setting() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+    for model in (SearchConfig, ObjectiveConfig, LimitConfig, PlaceConfig):
+        for field in model.model_fields:
+            assert re.search(rf"`[^`]*\b{field}\b[^`]*`|\b{field}:", page), field
