@@ -16,6 +16,7 @@ from maestro_gym.baselines.shaped.file import read_numbers, values_of, write_num
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.numbers import FIRST_OWN
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.state import BATCH, INTERACTIVE, NUMBERS
@@ -75,6 +76,7 @@ def test_names_are_unique_and_ranges_hold_the_defaults_or_switch_off() -> None:
             if name.isupper() and name != "INTERACTIVE" and name.lower() in names:
                 assert names[place] == name.lower()
     assert names[family.INTERACTIVE_BONUS] == "interactive"
+    assert holds.NUM_HOLDS <= FIRST_OWN  # the levers that late binding reads under every policy
 
 
 def _key(given: dict[str, float], **stage: Any) -> float:  # noqa: ANN401 - of Hand.stage
