@@ -163,7 +163,7 @@ def test_a_scenario_without_a_knee_says_what_its_labels_are_parts_of_and_how_to_
 
 
 def test_the_lines_that_the_knee_prints_are_the_knee_of_a_scenario(tmp_path: Path) -> None:
-    words = ["-s", "toy", "-p", "fcfs", "--seeds", "0", "workload.family=toy", "horizon_s=30", "drain_s=20"]
+    words = ["-s", "toy", "-p", "fcfs", "--seeds", "0", "workload.family=toy", "horizon_s=60", "drain_s=200"]
     result = _invoke("knee", *words, "--json", str(tmp_path / "knee.json"))
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "knee.json").read_text(encoding="utf-8"))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from maestro_gym.config import load_scenario, scenario_names
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.knee import HIGHEST, LEFT_SHARE, LOWEST, STEPS, bisect, measure_knee
 
-SHORT = ("horizon_s=30", "drain_s=20", "workload.family=toy")
+SHORT = ("horizon_s=60", "drain_s=200", "workload.family=toy")
 
 
 @pytest.mark.parametrize("edge", [0.2, 1.0, 2.7, 15.0])
@@ -43,7 +44,10 @@ def test_a_knee_lies_between_a_load_that_drains_and_one_that_does_not_and_is_the
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("workload.trace=sample", "workload.trace_arrivals=own"), "trace_arrivals=scaled"),
+        (
+            ("workload.trace=sample", 'workload.model_map={"*": small}', "workload.trace_arrivals=own"),
+            "trace_arrivals=scaled",
+        ),
         (("horizon_s=4", "drain_s=0"), "Lengthen drain_s"),
         (("horizon_s=1", "drain_s=4000"), "Shorten drain_s"),
     ],
@@ -54,8 +58,6 @@ def test_where_there_is_no_knee_the_message_says_what_to_change(overrides: tuple
 
 
 def test_the_documented_knees_are_those_of_the_scenarios() -> None:
-    from maestro_gym.config import load_scenario, scenario_names
-
     page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(" `"): line.split("|") for line in page.splitlines() if line.startswith("| `")}
     for name in scenario_names():
