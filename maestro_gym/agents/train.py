@@ -69,7 +69,7 @@ def run_train(
         scenario: Name or file.
         config: Name or file of ``configs/train``; None takes the tier's own, or the scenario's.
         tier: ``global``, ``cluster``, ``node`` or ``joint``; None takes the configuration's.
-        contention: ``low``, ``medium`` or ``high``.
+        contention: ``low``, ``medium``, ``high`` or ``overload``.
         overrides: ``dotted.place=value``; settings of the training start with ``train.``.
         seed: Of network, sampling and episodes; None takes the configuration's.
         out: Run folder; None makes one below ``runs/train``.

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import export, live, machine, predict, search, show, workload
+from maestro_gym.cli import export, knee, live, machine, predict, search, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
@@ -104,7 +104,7 @@ def compare(
         typer.Option(
             "--contention",
             "-c",
-            help="The contention: low, medium or high; repeat the option for several.",
+            help="The contention: low, medium, high or overload; repeat the option for several.",
             show_default="the scenario's",
         ),
     ] = None,
@@ -304,6 +304,7 @@ def train(
 
 
 show.register(app)
+knee.register(app)
 machine.register(app)
 live.register(app)
 export.register(app)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maestro_gym.config import load_scenario, scenario_names
+
+if TYPE_CHECKING:
+    from maestro_gym.episodes.scenario import Scenario
 
 Row = dict[str, Any]
 
@@ -61,6 +64,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
         "contention": config.contention,
         "offered_load": config.workload.load,
         "capacity_rps": scenario.capacity_rps,
+        **_knee_facts(scenario),
         "rate_rps": scenario.rate_rps,
         "predictor": config.predictor.kind,
         "horizon_s": config.horizon_s,
@@ -98,6 +102,21 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
         "scenario": [{"field": field, "value": value} for field, value in facts.items()],
         "fleet": fleet,
         "models": models,
+    }
+
+
+def _knee_facts(scenario: Scenario) -> Row:
+    """Say where the knee is, and what the labels of contention are parts of."""
+    knee = scenario.config.workload.knee
+    if knee is None or scenario.knee_rps is None:
+        return {"knee_load": None, "labels_are_parts_of": "capacity: no knee is measured, see `maestro-gym knee`"}
+    return {
+        "knee_load": knee.load,
+        "knee_rps": scenario.knee_rps,
+        "offered_share_of_knee": scenario.rate_rps / scenario.knee_rps,
+        "labels_are_parts_of": knee.labels,
+        "knee_measured_by": knee.measured_by,
+        "knee_measured_on": knee.measured_on,
     }
 
 

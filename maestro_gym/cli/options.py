@@ -19,7 +19,8 @@ Contention = Annotated[
     typer.Option(
         "--contention",
         "-c",
-        help="The contention: low, medium or high, an offered load of 0.5, 0.8 or 1.1 times the capacity.",
+        help="The contention: low, medium, high or overload, which is 0.5, 0.8, 1.1 or 1.5 of the knee or of the "
+        "capacity, as `maestro-gym describe` says.",
     ),
 ]
 Trust = Annotated[

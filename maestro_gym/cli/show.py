@@ -54,7 +54,9 @@ def scenarios(json_file: JsonFile = None) -> None:
     from maestro_gym.cli.listings import scenario_rows
 
     rows = scenario_rows()
-    show_table("scenarios", rows, "each at low, medium and high contention; `maestro-gym describe` shows one whole")
+    show_table(
+        "scenarios", rows, "each at low, medium, high and overload contention; `maestro-gym describe` shows one whole"
+    )
     write_json(json_file, {"command": "scenarios", "rows": rows})
 
 
@@ -64,7 +66,7 @@ def describe(
     overrides: Overrides = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Show a scenario: its fleet, its models, its capacity and the load that is offered.
+    """Show a scenario: its fleet, its models, its capacity and knee, and the load that is offered.
 
     Example: maestro-gym describe --scenario paper --contention high
 

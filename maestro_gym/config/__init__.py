@@ -1,9 +1,9 @@
 """Configuration: what the YAML files and the words of a command line may say, checked before anything runs.
 
 Start with ``scenario.py`` (a scenario, field by field), ``loading.py`` (from a name and overrides to a complete one)
-and ``base.py`` (why an unknown key is an error that names the nearest valid one). ``workload.py``, ``fleet.py``,
-``hardware.py``, ``limits.py``, ``training.py`` and ``live.py`` hold the other sections; ``messages.py`` turns a
-mistake into a sentence.
+and ``base.py`` (why an unknown key is an error that names the nearest valid one). ``workload.py``, ``contention.py``,
+``fleet.py``, ``hardware.py``, ``limits.py``, ``training.py`` and ``live.py`` hold the other sections; ``messages.py``
+turns a mistake into a sentence.
 
 A new setting is one field with a unit in its description, such as ``node_queue_limit`` in ``limits.py``. A new model,
 GPU, fleet or workload is a YAML file below ``configs`` and no code: ``configs/models/Llama-3.1-8B.yaml`` is an
@@ -11,6 +11,7 @@ example.
 """
 
 from maestro_gym.config.base import StrictModel, hint, nearest
+from maestro_gym.config.contention import CONTENTION_LOADS, KneeConfig, contention_loads
 from maestro_gym.config.files import config_dir, config_names, find_config, read_yaml
 from maestro_gym.config.fleet import ClusterConfig, FleetConfig, HostGroupConfig
 from maestro_gym.config.hardware import (
@@ -35,7 +36,6 @@ from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import (
-    CONTENTION_LOADS,
     ArrivalsConfig,
     MixturePartConfig,
     PredictorConfig,
@@ -53,6 +53,7 @@ __all__ = [
     "GpuConfig",
     "HostConfig",
     "HostGroupConfig",
+    "KneeConfig",
     "Law",
     "LimitsConfig",
     "MixturePartConfig",
@@ -68,6 +69,7 @@ __all__ = [
     "compose_scenario",
     "config_dir",
     "config_names",
+    "contention_loads",
     "dump_config",
     "find_config",
     "hint",

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from maestro_gym.config.base import hint
+from maestro_gym.config.contention import KneeConfig, contention_loads
 from maestro_gym.config.files import config_names, find_config, read_yaml
 from maestro_gym.config.fleet import FleetConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
@@ -18,7 +19,6 @@ from maestro_gym.config.overrides import Override, assign, parse_override
 from maestro_gym.config.scenario import ScenarioConfig
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.config.training import TrainConfig
-from maestro_gym.config.workload import CONTENTION_LOADS
 from maestro_gym.core.errors import MaestroError
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,12 +28,15 @@ _REFERENCES: dict[str, tuple[str, type[BaseModel]]] = {
     "fleet": ("fleets", FleetConfig),
     "train": ("train", TrainConfig),
 }
-# An override of the first takes the place of the others, which it contradicts.
+# An override of the first takes the place of the others, which it contradicts; a knee is that of one workload.
 _KINDS = ("family", "mixture", "trace", "requests")
 _REPLACES: dict[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
     ("contention",): (("workload", "load"),),
     ("workload", "load"): (("contention",),),
-    **{("workload", kind): tuple(("workload", other) for other in _KINDS if other != kind) for kind in _KINDS},
+    **{
+        ("workload", kind): tuple(("workload", other) for other in (*_KINDS, "knee") if other != kind)
+        for kind in _KINDS
+    },
 }
 _MIN_KV_TOKENS = 2048
 """A node hosts a model when beside it there is KV room for this: a full prefill step."""
@@ -148,7 +151,16 @@ def _read_scenario(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     parent = find_config("scenarios", str(base), f"{path}: extends", path.parent)
     if parent.resolve() in (*seen, path.resolve()):
         raise MaestroError(f"{path}: `extends: {base}` leads back to itself; break the circle.")
-    return _merge(_read_scenario(parent, (*seen, path.resolve())), raw)
+    inherited = _read_scenario(parent, (*seen, path.resolve()))
+    _forget_knee(inherited, raw)
+    return _merge(inherited, raw)
+
+
+def _forget_knee(inherited: dict[str, Any], raw: dict[str, Any]) -> None:
+    """Drop the knee of the scenario that a file extends where the file names another workload."""
+    old, new = inherited.get("workload"), raw.get("workload")
+    if isinstance(old, dict) and isinstance(new, dict) and any(new.get(kind) is not None for kind in _KINDS):
+        old.pop("knee", None)
 
 
 def _anchor_trace(raw: dict[str, Any], folder: Path) -> None:
@@ -236,15 +248,24 @@ def _resolve_load(raw: dict[str, Any]) -> None:
     workload = raw.get("workload")
     if not isinstance(workload, dict):
         return
+    loads = contention_loads(_knee(workload.get("knee")))
     if workload.get("load") is None:
         contention = raw.get("contention", "medium")
         if isinstance(contention, str):
             raw["contention"] = contention
-            workload["load"] = CONTENTION_LOADS.get(contention)
+            workload["load"] = loads.get(contention)
     elif "contention" not in raw:
-        named = {load: name for name, load in CONTENTION_LOADS.items()}
+        named = {load: name for name, load in loads.items()}
         load = workload["load"]
         raw["contention"] = named.get(load, "custom") if isinstance(load, int | float) else "custom"
+
+
+def _knee(raw: Any) -> KneeConfig | None:  # noqa: ANN401 (raw YAML)
+    """Read a knee; a mistake in it is left to the check of the whole scenario, which tells its place."""
+    try:
+        return None if raw is None else KneeConfig.model_validate(raw)
+    except ValidationError:
+        return None
 
 
 def _origin(source: str, overrides: Sequence[Override]) -> Callable[[str], str]:

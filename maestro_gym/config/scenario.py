@@ -8,11 +8,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
+from maestro_gym.config.contention import contention_loads
 from maestro_gym.config.fleet import FleetConfig, HostGroupConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
 from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.config.training import TrainConfig
-from maestro_gym.config.workload import CONTENTION_LOADS, PredictorConfig, WorkloadConfig
+from maestro_gym.config.workload import PredictorConfig, WorkloadConfig
 from maestro_gym.state import BLOCK_TOKENS
 
 SizeClass = Literal["small", "medium", "large"]
@@ -38,8 +39,10 @@ class ScenarioConfig(StrictModel):
     fleet: FleetConfig = Field(description="a name of configs/fleets, or written out")
     models: list[DeploymentConfig] = Field(min_length=1, description="the deployments")
     workload: WorkloadConfig = Field(description="what arrives")
-    contention: Literal["low", "medium", "high", "custom"] = Field(
-        default="medium", description="low, medium, high: offered load 0.5, 0.8, 1.1; custom: workload.load says it"
+    contention: Literal["low", "medium", "high", "overload", "custom"] = Field(
+        default="medium",
+        description="low, medium, high, overload: 0.5, 0.8, 1.1, 1.5 of the knee, or of the capacity where "
+        "workload.knee says so or is not measured; custom: workload.load says it",
     )
     predictor: PredictorConfig = Field(default_factory=PredictorConfig, description="how episodes are annotated")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits and constants of the physics")
@@ -85,12 +88,12 @@ class ScenarioConfig(StrictModel):
 
     def _check_load(self) -> None:
         load = self.workload.load
-        expected = CONTENTION_LOADS.get(self.contention)
+        expected = contention_loads(self.workload.knee).get(self.contention)
         if load is None:
             raise ValueError("contention: custom needs workload.load")
         if expected is not None and load != expected:
             raise ValueError(
-                f"contention: {self.contention} means workload.load {expected}, but {load} is given; "
+                f"contention: {self.contention} means workload.load {expected:g}, but {load} is given; "
                 f"write one of the two, or contention: custom"
             )
 

@@ -7,10 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.contention import KneeConfig
 from maestro_gym.config.law import Law
-
-CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1}
-"""Offered load relative to capacity (docs/physics.md, "Offered load")."""
 
 
 class ArrivalsConfig(StrictModel):
@@ -107,6 +105,9 @@ class WorkloadConfig(StrictModel):
     arrivals: ArrivalsConfig = Field(default_factory=ArrivalsConfig, description="arrival process")
     load: float | None = Field(default=None, gt=0, description="offered load relative to capacity; None: by contention")
     rate_rps: float | None = Field(default=None, gt=0, description="workflows a second, in place of the load [1/s]")
+    knee: KneeConfig | None = Field(
+        default=None, description="where the backlog stops draining; None: not measured, labels are parts of capacity"
+    )
     time_scale: float = Field(default=1.0, gt=0, description="multiplies deadlines, TTFT limits and tool gaps")
     initial_placement: Literal["warm", "cold"] = Field(
         default="warm", description="warm: popular models RUNNING at the start; cold: none"

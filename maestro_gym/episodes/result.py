@@ -18,7 +18,7 @@ class EpisodeResult:
     Attributes:
         policy: Name of the policy.
         scenario: Name of the scenario.
-        contention: Its level (low, medium, high), or its offered load.
+        contention: Its level (low, medium, high, overload), or its offered load.
         split: Split of the episode.
         seed: Seed of the environment.
         index: Number of the episode.

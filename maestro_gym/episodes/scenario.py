@@ -26,6 +26,7 @@ class Scenario:
         predictor: What annotates the episodes, frozen.
         world: Fleet and step tables; a model's popularity is its share of the workload's stages.
         capacity_rps: lambda*, workflows a second (docs/physics.md, "Offered load").
+        knee_rps: Rate at which the backlog of a reference policy stops draining; None where it was not measured.
         rate_rps: Workflows that arrive a second: load times capacity, unless the configuration sets it.
         model_names: Deployments, by id.
         node_names: ``cluster/host.node``, by id.
@@ -54,6 +55,8 @@ class Scenario:
         self.capacity_rps = capacity_rps(
             config, mix.model_share, mix.prompt_tokens, mix.output_tokens, mix.calls_per_workflow
         )
+        knee = config.workload.knee
+        self.knee_rps = None if knee is None else knee.load * self.capacity_rps
         load = config.workload.load
         fixed_rps = config.workload.rate_rps
         # The configuration guarantees a load; the fixed rate goes before it.

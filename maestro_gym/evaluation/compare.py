@@ -61,7 +61,7 @@ def run_compare(
         scenario: Name or file of a scenario, or several.
         policies: Specs: names, ``file.py:Class``, folders of training runs.
         predictors: What informs the policies that read predictions, in turn; none: the scenario's own.
-        contentions: Labels that set the load (low, medium, high); None keeps the scenario's own.
+        contentions: Labels that set the load (low, medium, high, overload); None keeps the scenario's own.
         seeds: Evaluation seeds; None takes the scenario's.
         overrides: ``dotted.place=value``, applied to every scenario, after the contention.
         out: Run folder; None makes ``runs/compare/<time>``.
@@ -203,6 +203,7 @@ def _setting(name: str, overrides: tuple[str, ...]) -> Setting:
         rate_rps=scenario.rate_rps,
         config_yaml=dump_config(scenario.config),
         notes=scenario.workload.notes,
+        knee_rps=scenario.knee_rps,
     )
 
 

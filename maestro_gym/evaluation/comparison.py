@@ -47,6 +47,7 @@ class Setting:
         rate_rps: Workflows that arrive per second.
         config_yaml: The resolved configuration.
         notes: What the reader should know of its workload, such as what a trace left out.
+        knee_rps: Rate at which the backlog of a reference policy stops draining; None where it was not measured.
     """
 
     scenario: str
@@ -55,11 +56,13 @@ class Setting:
     rate_rps: float
     config_yaml: str
     notes: tuple[str, ...] = ()
+    knee_rps: float | None = None
 
     @property
     def title(self) -> str:
         """Words for headings."""
-        return f"{self.scenario}, {self.contention} contention (load {self.load:.2g})"
+        beside = "knee not measured" if self.knee_rps is None else f"{self.rate_rps / self.knee_rps:.2g} of the knee"
+        return f"{self.scenario}, {self.contention} contention (load {self.load:.2g}, {beside})"
 
 
 @dataclass(frozen=True)

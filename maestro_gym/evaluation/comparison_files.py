@@ -88,7 +88,13 @@ def document(comparison: Comparison) -> dict[str, Any]:
                 for m in METRICS.values()
             ],
             "settings": [
-                {"scenario": s.scenario, "contention": s.contention, "load": s.load, "rate_rps": s.rate_rps}
+                {
+                    "scenario": s.scenario,
+                    "contention": s.contention,
+                    "load": s.load,
+                    "rate_rps": s.rate_rps,
+                    "knee_rps": s.knee_rps,
+                }
                 for s in comparison.settings
             ],
             "policies": [

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from maestro_gym.cli.app import app
 from maestro_gym.cli.console import seed_numbers, write_json
+from maestro_gym.config import load_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = sorted(command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
@@ -146,7 +147,34 @@ def test_a_scenario_is_described_with_its_capacity_and_rate(tmp_path: Path) -> N
     path = tmp_path / "toy.json"
     assert _invoke("describe", "-s", "toy", "-c", "medium", "--json", str(path)).exit_code == 0
     facts = {row["field"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))["scenario"]}
-    assert facts["rate_rps"] == pytest.approx(0.8 * facts["capacity_rps"])
+    assert facts["knee_rps"] == pytest.approx(facts["knee_load"] * facts["capacity_rps"])
+    assert facts["rate_rps"] == pytest.approx(0.8 * facts["knee_rps"])
+    assert facts["offered_share_of_knee"] == pytest.approx(0.8)
+    assert facts["labels_are_parts_of"] == "knee"
+
+
+def test_a_scenario_without_a_knee_says_what_its_labels_are_parts_of_and_how_to_measure_one(tmp_path: Path) -> None:
+    path = tmp_path / "family.json"
+    assert _invoke("describe", "workload.family=toy", "--json", str(path)).exit_code == 0
+    facts = {row["field"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))["scenario"]}
+    assert facts["knee_load"] is None
+    assert facts["labels_are_parts_of"].startswith("capacity")
+    assert "maestro-gym knee" in facts["labels_are_parts_of"]
+
+
+def test_the_lines_that_the_knee_prints_are_the_knee_of_a_scenario(tmp_path: Path) -> None:
+    words = ["-s", "toy", "-p", "fcfs", "--seeds", "0", "workload.family=toy", "horizon_s=60", "drain_s=200"]
+    result = _invoke("knee", *words, "--json", str(tmp_path / "knee.json"))
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "knee.json").read_text(encoding="utf-8"))
+    lines = result.stdout.partition("Below `workload:` of the scenario's file:")[2]
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: toy\nworkload:\n  family: toy\n{lines}", encoding="utf-8")
+    knee = load_scenario(str(path), ["contention=overload"]).workload
+    assert knee.knee is not None
+    assert knee.knee.model_dump() == document["knee"]
+    assert knee.load == pytest.approx(1.5 * document["knee_load"])
+    assert knee.knee.measured_by == "maestro-gym knee --scenario toy --policy fcfs --seeds 0 " + " ".join(words[6:])
 
 
 def test_train_ends_with_a_table_and_a_folder_that_compare_takes(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ class HandMadePolicy:
 def hand_made_scenario(name: str, overrides: tuple[str, ...]) -> SimpleNamespace:
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("contention=")]
     contention = "custom" if any(text.startswith("workload.load=") for text in overrides) else [*chosen, "medium"][0]
-    rate_rps = {"low": 1.0, "medium": 1.6, "high": 2.2}.get(contention, 1.8)
+    rate_rps = {"low": 1.0, "medium": 1.6, "high": 2.2, "overload": 3.0}.get(contention, 1.8)
     config = SimpleNamespace(name=name, contention=contention, seeds=[0, 1, 2])
     workload = SimpleNamespace(notes=())
-    return SimpleNamespace(config=config, workload=workload, rate_rps=rate_rps, capacity_rps=2.0)
+    return SimpleNamespace(config=config, workload=workload, rate_rps=rate_rps, capacity_rps=2.0, knee_rps=4.0)
 
 
 def load_policy(spec: str, scenario: SimpleNamespace) -> HandMadePolicy:
@@ -84,6 +84,11 @@ def test_every_policy_meets_every_setting_and_seed_once() -> None:
     runs = found.rows[["contention", "policy", "seed"]]
     assert len(runs) == len(runs.drop_duplicates()) == 2 * 2 * 3
     assert [(s.contention, s.load) for s in found.settings] == [("low", 0.5), ("high", 1.1)]
+    assert [s.title for s in found.settings] == [
+        "tiny, low contention (load 0.5, 0.25 of the knee)",
+        "tiny, high contention (load 1.1, 0.55 of the knee)",
+    ]
+    assert "knee not measured" in replace(found.settings[0], knee_rps=None).title
     assert len(found.traces) == 2 * 2, "one drawn episode for each policy and setting"
 
 
@@ -129,6 +134,7 @@ def test_the_json_holds_intervals_versions_and_null_for_the_unknown(tmp_path: Pa
     document = json.loads((folder / "results.json").read_text())
     assert document["run"]["seeds"] == [0]
     assert document["run"]["versions"]["maestro-gym"]
+    assert [setting["knee_rps"] for setting in document["settings"]] == [4.0]
     entry = next(entry for entry in document["summary"] if entry["policy"] == "slow")
     completion = entry["metrics"]["completion_mean_s"]
     assert completion["mean"] == pytest.approx((39 + 36 + 98) / 3)
