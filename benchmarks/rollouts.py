@@ -14,16 +14,17 @@ that miss their deadline and in workflow-seconds in the system (less is better):
 - foresight, missed at the end: the same answer, judged by the whole episode.
 
 With ``--follow`` the best answer for the true future, judged by the whole episode, is taken, and the episode goes on
-from it: what an oracle reaches beside the policy's own.
+from it: what an oracle reaches beside the policy's own. Ctrl-C ends either early, with the table of what is done.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -54,17 +55,6 @@ RESIDENCE_TIE = 1e-4
 """Of a missed workflow, for each workflow-second: what `--follow` chooses by where as many are missed."""
 
 
-class Tried(NamedTuple):
-    """One decision whose other answers were tried.
-
-    Attributes:
-        changes: float64, shape (answers, futures + 1, ends, outcomes), differences to the policy's own answer; future 0
-            is the true one.
-    """
-
-    changes: np.ndarray
-
-
 def other_answers(decision: Decision, ways: int, rng: np.random.Generator) -> list[int]:
     """Candidates other than the policy's own: waiting where it is legal, the rest drawn.
 
@@ -83,10 +73,19 @@ def _times_s(asked: argparse.Namespace, scenario: Scenario, rng: np.random.Gener
     return sorted(rng.uniform(FIRST_S, scenario.config.horizon_s, asked.decisions))
 
 
-def try_decisions(asked: argparse.Namespace, scenario: Scenario, paired: PairedFutures) -> list[Tried]:
-    """Try the other answers at random decisions; the episodes go their own way."""
+def try_decisions(
+    asked: argparse.Namespace, scenario: Scenario, paired: PairedFutures, found: list[np.ndarray]
+) -> None:
+    """Try other answers at random decisions and note what they change; the episodes go their own way.
+
+    Args:
+        asked: How many.
+        scenario: Whose training episodes.
+        paired: Plays them.
+        found: Gets an array for each decision with another answer: float64, shape (answers, futures + 1, ends,
+            outcomes), differences to the policy's own answer; future 0 is the true one.
+    """
     rng = np.random.default_rng(asked.seed)
-    found: list[Tried] = []
     count = 0
     with WorkProgress("rolling out", "decisions", asked.episodes * asked.decisions) as progress:
         for seed in range(asked.seed, asked.seed + asked.episodes):
@@ -99,28 +98,29 @@ def try_decisions(asked: argparse.Namespace, scenario: Scenario, paired: PairedF
                     found.append(_try(paired, episode, lenders, decision, rows))
                 count += 1
                 progress.update(count)
-    return found
 
 
-def _try(paired: PairedFutures, episode: Episode, lenders: list[Episode], decision: Decision, rows: list[int]) -> Tried:
+def _try(
+    paired: PairedFutures, episode: Episode, lenders: list[Episode], decision: Decision, rows: list[int]
+) -> np.ndarray:
     ends_s = [decision.now_s + ahead_s for ahead_s in AHEAD_S]
     futures = [None, *(with_arrivals_of(episode, lender, decision.now_s) for lender in lenders)]
     ways = [OWN, *(int(decision.codes[row]) for row in rows)]
     all_ways = np.array([[paired.outcomes(way, ends_s, future) for future in futures] for way in ways])
-    return Tried(all_ways[1:] - all_ways[0])
+    return all_ways[1:] - all_ways[0]
 
 
-def table_of(found: list[Tried]) -> list[dict[str, Any]]:
+def table_of(found: list[np.ndarray]) -> list[dict[str, Any]]:
     """Rows of the table: a look-ahead each, for either outcome."""
     rows = []
     for outcome in (MISSED, RESIDENCE):
         for end, ahead_s in enumerate(AHEAD_S):
-            changes = np.concatenate([tried.changes[:, :, end, outcome] for tried in found])
+            changes = np.concatenate([tried[:, :, end, outcome] for tried in found])
             futures = changes.shape[1]
             squares = float((changes**2).mean())
             products = (changes.sum(1) ** 2 - (changes**2).sum(1)) / (futures * (futures - 1))
-            hindsight = [min(0.0, float(tried.changes[:, 0, end, outcome].min())) for tried in found]
-            chosen = [_best(tried.changes[:, 1:, end, outcome].mean(1)) for tried in found]
+            hindsight = [min(0.0, float(tried[:, 0, end, outcome].min())) for tried in found]
+            chosen = [_best(tried[:, 1:, end, outcome].mean(1)) for tried in found]
             foresight = [_change(tried, way, end, outcome) for tried, way in zip(found, chosen, strict=True)]
             at_end = [_change(tried, way, -1, MISSED) for tried, way in zip(found, chosen, strict=True)]
             rows.append(
@@ -144,8 +144,8 @@ def _best(means: np.ndarray) -> int:
     return best if means[best] < 0.0 else -1
 
 
-def _change(tried: Tried, way: int, end: int, outcome: int) -> float:
-    return float(tried.changes[way, 0, end, outcome]) if way >= 0 else 0.0
+def _change(tried: np.ndarray, way: int, end: int, outcome: int) -> float:
+    return float(tried[way, 0, end, outcome]) if way >= 0 else 0.0
 
 
 def _interval(values: list[float], factor: float = 1.0) -> str:
@@ -153,10 +153,9 @@ def _interval(values: list[float], factor: float = 1.0) -> str:
     return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
-def follow(asked: argparse.Namespace, scenario: Scenario, paired: PairedFutures) -> list[dict[str, Any]]:
-    """Whole episodes in which the best answer for the true future is taken at random decisions."""
+def follow(asked: argparse.Namespace, scenario: Scenario, paired: PairedFutures, rows: list[dict[str, Any]]) -> None:
+    """Note whole episodes in which the best answer for the true future is taken at random decisions, a row each."""
     rng = np.random.default_rng(asked.seed)
-    rows = []
     with WorkProgress("following", "decisions", asked.episodes * asked.decisions) as progress:
         for number, seed in enumerate(range(asked.seed, asked.seed + asked.episodes)):
             episode = scenario.episode("validation", seed, 0)
@@ -183,7 +182,6 @@ def follow(asked: argparse.Namespace, scenario: Scenario, paired: PairedFutures)
                     "other answers taken": changed,
                 }
             )
-    return rows
 
 
 def main() -> None:
@@ -203,14 +201,19 @@ def main() -> None:
     about = machine()
     scenario = Scenario.load(asked.scenario, [f"contention={asked.contention}"])
     paired = PairedFutures(scenario, load_any_policy(asked.policy, scenario), asked.tier)
+    rows: list[dict[str, Any]] = []
+    found: list[np.ndarray] = []
+    with contextlib.suppress(KeyboardInterrupt):
+        follow(asked, scenario, paired, rows) if asked.follow else try_decisions(asked, scenario, paired, found)
+    if not rows and not found:
+        print("nothing was finished")
+        return
     if asked.follow:
-        rows = follow(asked, scenario, paired)
         gains = [row["missed, %"] - row["led, missed, %"] for row in rows]
         title = f"{asked.policy}, {asked.tier}: an oracle gains {_interval(gains)} points of SLO attainment"
     else:
-        found = try_decisions(asked, scenario, paired)
         rows = table_of(found)
-        answers = sum(len(tried.changes) for tried in found)
+        answers = sum(len(tried) for tried in found)
         title = f"{asked.policy}, {asked.tier}: {answers} answers at {len(found)} decisions"
     show_table(title, rows, machine_line(about, os.getloadavg()[0]))
 

@@ -161,6 +161,7 @@ def best_candidate(
     context: np.ndarray,
     legal: np.ndarray,
     scratch: np.ndarray,
+    logits: np.ndarray,
 ) -> int:
     """The legal candidate with the highest logit, the first among equals.
 
@@ -172,12 +173,12 @@ def best_candidate(
         context: float32, shape (G,).
         legal: bool, shape (A,).
         scratch: float32, shape (4, `scratch_width`), written.
+        logits: float32, shape (A,), written.
 
     Returns:
         Row of ``candidates``, -1 when none is legal.
     """
     if kind == SCORER:
-        logits = np.empty(candidates.shape[0], np.float32)
         score_candidates(weights, layers, candidates, context, legal, scratch, logits)
         return _highest(logits, legal)
     return _best_slot(weights, layers, candidates, context, legal, scratch)
