@@ -5,6 +5,7 @@ run folder). ``training_env.py`` is what it learns in, ``trainer.py`` puts evalu
 updates, ``validation.py`` scores them, ``policy_file.py`` is the policy on disk, and ``export.py`` compiles it into a
 rule that ``load.py`` finds by the name of its folder. ``fine_tune.py`` goes on learning on real servers.
 ``foreign/`` makes policies of agents that were trained elsewhere, and ``onnx_export.py`` hands ours to others.
+``search/`` searches the numbers of a family, and ``rollout/`` plays what other answers would have come to.
 
 A new network is a class of ``networks.py`` with ``forward_actor`` and ``forward_critic``, a branch of
 ``build_network`` and its compiled form in ``forward.py``: ``SlotMlp`` is an example. A new setting is a field of

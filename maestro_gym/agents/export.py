@@ -80,6 +80,7 @@ def _choice(network: CandidateScorer | SlotMlp) -> Choice:
     width = scratch_width(layers)
 
     def choose(e: int, now_s: float, candidates: np.ndarray, context: np.ndarray, mask: np.ndarray) -> int:
-        return best_candidate(kind, weights, layers, candidates, context, mask, np.zeros((4, width), np.float32))
+        scratch, logits = np.zeros((4, width), np.float32), np.zeros(len(mask), np.float32)
+        return best_candidate(kind, weights, layers, candidates, context, mask, scratch, logits)
 
     return compile_fresh(choose)

@@ -83,21 +83,32 @@ def _through(weights: np.ndarray, layers: np.ndarray, first: int, start: int, sc
 
 
 @njit
-def _best_scored(
+def score_candidates(
     weights: np.ndarray,
     layers: np.ndarray,
     candidates: np.ndarray,
     context: np.ndarray,
     legal: np.ndarray,
     scratch: np.ndarray,
-) -> int:
+    logits: np.ndarray,
+) -> None:
+    """The logits of a scorer; arguments as of `best_candidate`.
+
+    Args:
+        weights: Of a ``SCORER``.
+        layers: Of a ``SCORER``.
+        candidates: The rows to score.
+        context: What they share.
+        legal: Which of them are there.
+        scratch: Written.
+        logits: float32, shape (A,), written where a candidate is legal.
+    """
     scratch[0, :] = np.float32(0.0)
     scratch[1, :] = np.float32(0.0)
     start = _linear(weights, 0, layers[0, 0], layers[0, 1], context, scratch[0])
     _relu(scratch[0], layers[0, 1])
     start = _linear(weights, start, layers[1, 0], layers[1, 1], scratch[0], scratch[1])
     beyond = start + (layers[2, 0] + 1) * layers[2, 1]
-    best, best_logit = -1, np.float32(-np.inf)
     for a in range(candidates.shape[0]):
         if not legal[a]:
             continue
@@ -105,9 +116,15 @@ def _best_scored(
             scratch[2, i] = scratch[1, i]
         _linear(weights, start, layers[2, 0], layers[2, 1], candidates[a], scratch[2])
         _relu(scratch[2], layers[2, 1])
-        logit = scratch[_through(weights, layers, 3, beyond, scratch, 2), 0]
-        if best < 0 or logit > best_logit:
-            best, best_logit = a, logit
+        logits[a] = scratch[_through(weights, layers, 3, beyond, scratch, 2), 0]
+
+
+@njit
+def _highest(logits: np.ndarray, legal: np.ndarray) -> int:
+    best = -1
+    for a in range(legal.shape[0]):
+        if legal[a] and (best < 0 or logits[a] > logits[best]):
+            best = a
     return best
 
 
@@ -127,12 +144,7 @@ def _best_slot(
             filled += 1
     for g in range(context.shape[0]):
         scratch[0, filled + g] = context[g]
-    logits = scratch[_through(weights, layers, 0, 0, scratch, 0)]
-    best = -1
-    for a in range(candidates.shape[0]):
-        if legal[a] and (best < 0 or logits[a] > logits[best]):
-            best = a
-    return best
+    return _highest(scratch[_through(weights, layers, 0, 0, scratch, 0)], legal)
 
 
 def scratch_width(layers: np.ndarray) -> int:
@@ -149,6 +161,7 @@ def best_candidate(
     context: np.ndarray,
     legal: np.ndarray,
     scratch: np.ndarray,
+    logits: np.ndarray,
 ) -> int:
     """The legal candidate with the highest logit, the first among equals.
 
@@ -160,10 +173,12 @@ def best_candidate(
         context: float32, shape (G,).
         legal: bool, shape (A,).
         scratch: float32, shape (4, `scratch_width`), written.
+        logits: float32, shape (A,), written.
 
     Returns:
         Row of ``candidates``, -1 when none is legal.
     """
     if kind == SCORER:
-        return _best_scored(weights, layers, candidates, context, legal, scratch)
+        score_candidates(weights, layers, candidates, context, legal, scratch, logits)
+        return _highest(logits, legal)
     return _best_slot(weights, layers, candidates, context, legal, scratch)

@@ -46,21 +46,20 @@ def _in_system(view: View, e: int) -> int:
     return count
 
 
-def observed_rule(layout: Layout, choose: Choice) -> RuleFunction:
-    """Make the function of a rule that writes the observation and lets one choose among the candidates.
+def observer(layout: Layout) -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Make a function that writes the observation of the pending decision.
 
     Args:
         layout: Of the observation.
-        choose: Compiled.
 
     Returns:
-        The function, compiled for this layout; it answers for every tier of the layout.
+        ``(view, oracle, e) -> candidates, context, mask, codes``, compiled for this layout; arrays as of `observe`.
     """
     frozen, rows = layout.record, layout.num_actions
     columns, length = len(layout.spec.row_columns), len(layout.spec.context_columns)
     window = int(layout.record[0]["window"])
 
-    def decide(view: View, oracle: Hidden, e: int) -> int:
+    def write(view: View, oracle: Hidden, e: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         candidates = np.zeros((rows, columns), np.float32)
         context = np.zeros(length, np.float32)
         mask = np.zeros(rows, np.bool_)
@@ -81,6 +80,25 @@ def observed_rule(layout: Layout, choose: Choice) -> RuleFunction:
             mask,
             codes,
         )
+        return candidates, context, mask, codes
+
+    return compile_fresh(write)
+
+
+def observed_rule(layout: Layout, choose: Choice) -> RuleFunction:
+    """Make the function of a rule that writes the observation and lets one choose among the candidates.
+
+    Args:
+        layout: Of the observation.
+        choose: Compiled.
+
+    Returns:
+        The function, compiled for this layout; it answers for every tier of the layout.
+    """
+    write = observer(layout)
+
+    def decide(view: View, oracle: Hidden, e: int) -> int:
+        candidates, context, mask, codes = write(view, oracle, e)
         best = choose(e, float(view.clock[e].now_s), candidates, context, mask)
         return codes[best] if best >= 0 else 0
 

@@ -5,6 +5,7 @@ Rules enter as numba first-class functions, so a new rule compiles alone and the
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from numba import types
@@ -127,13 +128,14 @@ def ask(engine: Engine, e: int, tier: int) -> int:
 
 
 @njit
-def advance(engine: Engine, e: int, agent_tiers: int) -> int:
+def advance(engine: Engine, e: int, agent_tiers: int, since_s: float = -math.inf) -> int:
     """Run an environment under its rules until an agent must decide or the episode is over.
 
     Args:
         engine: The batch and its rules.
         e: Environment.
         agent_tiers: Bit t is set when an agent decides for tier t; 0 runs the whole episode.
+        since_s: Simulated time before which the rules decide for the agent, too.
 
     Returns:
         The tier of the pending decision, NO_TIER at the end.
@@ -141,7 +143,7 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
     state = engine.state
     while True:
         tier = next_decision(state, engine.oracle, e, engine.reclaim_rule)
-        if tier == NO_TIER or (agent_tiers >> tier) & 1:
+        if tier == NO_TIER or ((agent_tiers >> tier) & 1 and state.visible.clock[e].now_s >= since_s):
             return tier
         act(engine, e, tier, ask(engine, e, tier))
 
@@ -150,3 +152,27 @@ def advance(engine: Engine, e: int, agent_tiers: int) -> int:
 def run_until(engine: Engine, e: int, agent_tiers: int) -> int:
     """`advance` for Python."""
     return advance(engine, e, agent_tiers)
+
+
+OWN = -1
+"""In place of an action: what the rule of the pending decision's tier answers."""
+
+
+@njit_as(types.int64(ENGINE, types.int64, types.int64, types.int64, types.float64))
+def answer_and_run(engine: Engine, e: int, action: int, agent_tiers: int, since_s: float) -> int:
+    """Answer the pending decision, then `advance`; for Python.
+
+    Args:
+        engine: The batch and its rules.
+        e: Environment.
+        action: In the engine's code, or `OWN`; an illegal one is replaced as in `act`.
+        agent_tiers: As in `advance`.
+        since_s: As in `advance`.
+
+    Returns:
+        The tier of the pending decision, NO_TIER at the end.
+    """
+    tier = int(engine.state.visible.clock[e].tier)
+    if tier != NO_TIER:
+        act(engine, e, tier, ask(engine, e, tier) if action == OWN else action)
+    return advance(engine, e, agent_tiers, since_s)
