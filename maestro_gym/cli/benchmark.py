@@ -101,8 +101,8 @@ def run(
         typer.Option(
             "--training-episodes",
             min=0,
-            help="The episodes that the policies were trained or searched on.",
-            show_default="as the policy's file says",
+            help="The episodes that the policies were trained or searched on, where their own files do not tell.",
+            show_default="not stated",
         ),
     ] = None,
     training_decisions: Annotated[
@@ -110,12 +110,15 @@ def run(
         typer.Option(
             "--training-decisions",
             min=0,
-            help="The decisions that they learned from.",
-            show_default="as the policy's file says",
+            help="The decisions that they learned from, likewise.",
+            show_default="not stated",
         ),
     ] = None,
     training_wall_s: Annotated[
-        float | None, typer.Option("--training-wall-s", min=0, help="The real time of their training [s].")
+        float | None,
+        typer.Option(
+            "--training-wall-s", min=0, help="The real time of their training [s], likewise.", show_default="not stated"
+        ),
     ] = None,
     traces: Traces = None,
     jobs: Jobs = None,
@@ -150,8 +153,7 @@ def run(
             console.print(f"{name}: left out, it needs --traces with {benchmark.config.trace.file}", highlight=False)
             continue
         place = frozen_place(benchmark, traces)
-        training = {spec: stated for spec in specs} if stated.stated else None
-        found = list(run_benchmark(place, specs, folder, runner=runner, keep=keep, training=training, jobs=jobs))
+        found = list(run_benchmark(place, specs, folder, runner=runner, keep=keep, stated=stated, jobs=jobs))
         own = [_row(name, record, file, kept=kept) for file, record, kept in found]
         show_table(f"{name}: {benchmark.config.description}", own, _caption([record for _, record, _ in found]))
         rows += own

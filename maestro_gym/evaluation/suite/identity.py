@@ -69,18 +69,24 @@ def identity_of(policy: Policy, label: PolicyLabel, spec: str) -> PolicyIdentity
     )
 
 
-def training_of(spec: str) -> Training:
-    """What a policy's own files say of its training.
+def training_of(spec: str, stated: Training | None = None) -> Training:
+    """What the training of a policy has cost.
 
     Args:
         spec: What names the policy.
+        stated: What its maker says, where its own files do not tell.
 
     Returns:
-        Nothing spent for a policy whose numbers were set by hand; the episodes of a search and the decisions of a
-        training where their files tell them; otherwise nothing stated.
+        Nothing spent for a named policy whose numbers were set by hand; the episodes of a search and the decisions of
+        a training where their files tell them; otherwise what is stated.
     """
+    told = _told(spec).model_dump(exclude_none=True)
+    return (stated or Training()).model_copy(update=told)
+
+
+def _told(spec: str) -> Training:
     if spec in TABLE and spec not in config_names("policies"):
-        return Training(episodes=0, decisions=0)
+        return Training(episodes=0, decisions=0, wall_s=0)
     numbers = find_config("policies", spec, "policy") if spec in TABLE else numbers_file(spec)
     if numbers is not None:
         about = read_yaml(numbers).get("about")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,7 +201,7 @@ def run_benchmark(
     *,
     runner: Runner,
     keep: bool = False,
-    training: Mapping[str, Training] | None = None,
+    stated: Training | None = None,
     jobs: int | None = None,
 ) -> Iterator[tuple[Path, Record, bool]]:
     """Run policies and the reference on a benchmark, and write a record each.
@@ -212,7 +212,7 @@ def run_benchmark(
         folder: Where records go, ``BENCHMARK/POLICY.json``.
         runner: How policies are loaded and run.
         keep: Leave records that still stand as they are (see `stands`).
-        training: What a policy had cost, by spec, where its own files do not tell.
+        stated: What the policies had cost, where their own files do not tell.
         jobs: Processes; None takes every usable core.
 
     Yields:
@@ -241,8 +241,7 @@ def run_benchmark(
         if spec in kept:
             yield files[spec], kept[spec], True
             continue
-        cost = (training or {}).get(spec) or training_of(spec)
-        record = record_of(place, fresh[spec], reference, cost)
+        record = record_of(place, fresh[spec], reference, training_of(spec, stated))
         write_record(files[spec], record)
         yield files[spec], record, False
 

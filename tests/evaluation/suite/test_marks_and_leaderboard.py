@@ -70,11 +70,12 @@ def test_episodes_that_ran_out_of_events_are_told() -> None:
 
 
 def test_named_policies_say_what_they_cost(tmp_path: Path) -> None:
-    assert training_of("maestro") == Training(episodes=0, decisions=0)
+    assert training_of("maestro", Training(episodes=9)) == Training(episodes=0, decisions=0, wall_s=0)
     assert (training_of("searched").episodes or 0) > 1000
     (tmp_path / "policy.json").write_text('{"steps": 512}', encoding="utf-8")
     assert training_of(str(tmp_path)) == Training(decisions=512)
     assert not training_of("some/rule.py:RULE").stated
+    assert training_of("some/rule.py:RULE", Training(wall_s=5)) == Training(wall_s=5)
 
 
 def _ranked_names(page: str) -> list[str]:

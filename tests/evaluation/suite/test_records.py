@@ -190,10 +190,10 @@ def test_the_command_line_accepts_by_code_0_refuses_by_1_and_says_why(ran: tuple
 
 def test_the_command_line_runs_a_benchmark_with_a_stated_training(small: Small) -> None:
     out = small.folder / "out"
-    words = ("run", small.word, "-p", small.policy, "-o", str(out), "--jobs", "1", "--training-episodes", "101")
+    words = ("run", small.word, "-p", small.policy, "-o", str(out), "--jobs", "1", "--training-decisions", "1001")
     result = _cli(*words)
     assert result.exit_code == 0, result.output
     record = read_record(out / "small" / "mine.json")
-    assert record.training.episodes == 101
-    assert record.marks["over budget"] == "101 episodes of 100"
-    assert read_record(out / "small" / "fcfs.json").training.episodes == 0
+    assert (record.training.episodes, record.training.decisions) == (7, 1001), "the file tells one, the maker the other"
+    assert record.marks["over budget"] == "1,001 decisions of 1,000"
+    assert read_record(out / "small" / "fcfs.json").training.decisions == 0
