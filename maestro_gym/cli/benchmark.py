@@ -53,13 +53,11 @@ def list_(json_file: JsonFile = None) -> None:
     rows = []
     for name in benchmark_names():
         config = load_benchmark(name).config
-        trains = "" if config.seeds.train is None else str(config.seeds.train)
         rows.append(
             {
                 "benchmark": name,
                 "description": config.description,
                 "held out": config.held_out or "",
-                "train seeds": trains,
                 "test seeds": str(config.seeds.test),
                 "metric": config.metric,
                 "needs": "" if config.trace is None else config.trace.file,
