@@ -12,10 +12,10 @@ RUN_DIR := $(RUN_DIR)
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow test-live lint format bench policies docs clean
+.PHONY: help install run test test-slow test-live lint format bench policies leaderboard docs clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("maestro-gym needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
@@ -56,6 +56,10 @@ bench: $(STAMP) ## measure the simulator's speed, and hold it against the refere
 
 policies: $(STAMP) ## search the shipped policies again and write their cards (hours; goes on where it stopped)
 	$(BIN)/python benchmarks/policies.py
+
+leaderboard: $(STAMP) ## run the shipped policies on all benchmarks, keep records that stand, write docs/leaderboard.md; TRACES=FOLDER adds public traces
+	$(BIN)/maestro-gym benchmark run all --keep --out benchmarks/records $(if $(TRACES),--traces $(TRACES))
+	$(BIN)/maestro-gym benchmark leaderboard benchmarks/records --out docs/leaderboard.md
 
 docs: $(STAMP) ## write the pages of docs that the code itself can tell
 	$(BIN)/python docs/make_reference.py

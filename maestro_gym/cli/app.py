@@ -6,19 +6,17 @@ Heavy modules are imported inside the verbs, so that the help text appears at on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import export, knee, live, machine, predict, search, show, workload
+from maestro_gym.cli import benchmark, export, knee, live, machine, predict, search, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.loading import runner_for
 from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
-
-if TYPE_CHECKING:
-    from maestro_gym.evaluation.worker import Runner
 
 CLASSICS = (
     "maestro",
@@ -76,6 +74,7 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 
 app.add_typer(predict.app, name="predict")
 app.add_typer(workload.app, name="workload")
+app.add_typer(benchmark.app, name="benchmark")
 
 
 @app.callback(invoke_without_command=True)
@@ -197,19 +196,9 @@ def compare(
         reference=reference,
         split=split,
         own_limits=own_limits,
-        runner=_runner(specs, trust=trust),
+        runner=runner_for(specs, trust=trust),
         console=output(),
     )
-
-
-def _runner(specs: list[str], *, trust: bool) -> Runner | None:
-    """Choose how policies are loaded: what comes from a file needs torch, whose import takes seconds; names do not."""
-    if not any("/" in spec or "." in spec or Path(spec).is_dir() for spec in specs):
-        return None
-    from maestro_gym.agents.load import PolicyLoader
-    from maestro_gym.evaluation.worker import Runner
-
-    return Runner(load=PolicyLoader(trust))
 
 
 @app.command()

@@ -1,0 +1,105 @@
+"""What a scenario consists of, as hashes: a change of any file or default that an episode depends on shows in one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from maestro_gym.config import ScenarioConfig, find_config, read_yaml
+from maestro_gym.core.code_cache import cache_dir
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.workloads.traces.files import find_trace
+
+_DIGITS = 16
+"""Hexadecimal digits of a part's hash: 64 bits, enough against accidents."""
+
+_BOOKKEEPING = {"description", "contention", "seeds", "train"}
+"""Parts of a scenario that no episode depends on: words, and settings that a benchmark or a training has itself."""
+
+_SOURCES = ("episodes", "baselines")
+"""Packages whose sources, and those of all that they import, make up the simulator and the named policies."""
+
+
+def digest(content: Any) -> str:  # noqa: ANN401 - any JSON document
+    """Hash what JSON can hold, whatever the order of its keys.
+
+    Args:
+        content: Mappings, lists, strings and numbers.
+
+    Returns:
+        Hexadecimal digits.
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MaestroError: It cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise MaestroError(f"{path}: cannot be read ({error.strerror}); give an existing file.") from None
+
+
+def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
+    """Hash every part of a resolved scenario, and every file that it names.
+
+    Where a trace lies is no part of the scenario; its bytes are. Of YAML files the content counts, not the comments.
+
+    Args:
+        config: From ``load_scenario``.
+
+    Returns:
+        Hashes by part, such as ``limits`` or ``family maestro``.
+    """
+    parts = config.model_dump(mode="json", exclude_none=True, exclude=_BOOKKEEPING)
+    parts["workload"].pop("trace", None)
+    parts["workload"]["arrivals"].pop("trace", None)
+    hashes = {name: digest(part) for name, part in parts.items()}
+    return hashes | {name: digest(read_yaml(file)) for name, file in _yaml_files(config)} | _trace_hashes(config)
+
+
+def changed_parts(frozen: dict[str, str], found: dict[str, str]) -> list[str]:
+    """Names of the parts that differ, come new or are gone, sorted."""
+    return sorted(name for name in frozen.keys() | found.keys() if frozen.get(name) != found.get(name))
+
+
+def source_hashes() -> dict[str, str]:
+    """Hash the sources of the simulator and of the named policies.
+
+    Returns:
+        Hashes by package. A changed comment changes them too, so that they explain a difference and are none.
+    """
+    return {name: cache_dir(name).name.rpartition("-")[2] for name in _SOURCES}
+
+
+def _yaml_files(config: ScenarioConfig) -> Iterator[tuple[str, Path]]:
+    workload = config.workload
+    named = [("family", "workloads", workload.family), ("popularity", "popularity", workload.popularity)]
+    processes = [workload.arrivals]
+    for part in workload.mixture or ():
+        named.append(("family", "workloads", part.family))
+        processes += [part.arrivals] if part.arrivals is not None else []
+    for arrivals in processes:
+        if arrivals.process == "clients":
+            named.append(("arrivals", "arrivals", arrivals.clients))
+        if arrivals.process == "diurnal" and isinstance(arrivals.profile, str):
+            named.append(("arrivals", "arrivals", arrivals.profile))
+    for kind, section, name in named:
+        if name is not None:
+            yield f"{kind} {Path(name).stem}", find_config(section, name, f"workload: {kind}")
+
+
+def _trace_hashes(config: ScenarioConfig) -> dict[str, str]:
+    named = {"trace": config.workload.trace, "arrivals trace": config.workload.arrivals.trace}
+    files = {kind: find_trace(name) for kind, name in named.items() if name is not None}
+    return {f"{kind} {file.name}": file_sha256(file)[:_DIGITS] for kind, file in files.items()}
