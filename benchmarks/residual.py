@@ -110,8 +110,8 @@ def collect(asked: argparse.Namespace, scenario: Scenario, policy: Policy) -> Pa
                 if (spent_s := time.monotonic() - begin) >= asked.seconds:
                     break
             seed += 1
-    floats = (np.array(part, np.float32) for part in (own, other, context, saved))
-    return Pairs(*floats, np.array(number))
+    table = {"own": own, "other": other, "context": context, "saved": saved}
+    return Pairs(**{name: np.array(part, np.float32) for name, part in table.items()}, decision=np.array(number))
 
 
 def fit(pairs: Pairs, seed: int) -> tuple[CandidateScorer, dict[str, Any]]:
@@ -225,7 +225,7 @@ def _on_top(base: Any, write: Any, weights: np.ndarray, layers: np.ndarray, widt
 def measure(scenario: Scenario, policy: Policy, split: str, seeds: list[int]) -> np.ndarray:
     """SLO attainment [%] and mean completion [s] of whole episodes; float64, shape (2, seeds)."""
     rows = [result_row(run_episode(scenario, policy, split, seed, samples=0)) for seed in seeds]
-    return np.array([[100.0 * row["slo_attainment"], row["completion_mean_s"]] for row in rows]).T
+    return np.array([[100.0 * float(row["slo_attainment"]), float(row["completion_mean_s"])] for row in rows]).T
 
 
 def compared(name: str, found: np.ndarray, reference: np.ndarray) -> dict[str, Any]:
