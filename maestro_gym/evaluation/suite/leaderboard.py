@@ -21,7 +21,8 @@ _HEAD = """# Leaderboard
 Every number is from a record that `maestro-gym benchmark check` runs again: a mean over the test seeds with its 95 %
 interval. Differences to the reference are paired by seed, and bold where the interval excludes zero.
 [benchmarks.md](benchmarks.md) says what the benchmarks are, how a policy gets on this page, and what the marks mean.
-Policies with a mark that breaks a rule of the benchmark stand below the others, without a place.
+Policies with a mark that breaks a rule of the benchmark stand below the others, without a place. In the overview an
+asterisk stands for a mark.
 """
 
 
