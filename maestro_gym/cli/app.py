@@ -13,7 +13,15 @@ from typer.core import TyperGroup
 
 from maestro_gym import __version__
 from maestro_gym.cli import export, live, machine, predict, search, show, workload
-from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.console import (
+    comes_from_file,
+    dotted_overrides,
+    output,
+    seed_numbers,
+    show_table,
+    split_words,
+    write_json,
+)
 from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
 
@@ -195,7 +203,7 @@ def compare(
 
 def _runner(specs: list[str], *, trust: bool) -> Runner | None:
     """Choose how policies are loaded: what comes from a file needs torch, whose import takes seconds; names do not."""
-    if not any("/" in spec or "." in spec or Path(spec).is_dir() for spec in specs):
+    if not any(comes_from_file(spec) for spec in specs):
         return None
     from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.evaluation.worker import Runner

@@ -102,6 +102,18 @@ def split_words(words: Sequence[str] | None) -> list[str]:
     return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
 
 
+def comes_from_file(spec: str) -> bool:
+    """Say whether a policy's name points to a file or a folder; to load that needs torch, whose import takes seconds.
+
+    Args:
+        spec: What the user typed for a policy.
+
+    Returns:
+        Whether it is no name of the table.
+    """
+    return "/" in spec or "." in spec or Path(spec).is_dir()
+
+
 def seed_numbers(text: str | None) -> list[int] | None:
     """Read seeds: numbers and ranges, separated by commas.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from maestro_gym.episodes.metrics.outcome import outcome_of
 from maestro_gym.episodes.metrics.row import METRICS
+from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.explain.decisions import Differences, decision_differences
 from maestro_gym.evaluation.explain.pairs import Pair, paired_episodes
@@ -154,9 +155,13 @@ def explanation_of(
 
 
 def _measured(pairs: Sequence[Pair]) -> list[Measured]:
-    mine, theirs = (
-        np.array([[METRICS[name].compute(outcome_of(result, blocking=False)) for result in results] for name in OUTCOMES])
-        for results in ([pair.asked.result for pair in pairs], [pair.reference for pair in pairs])
-    )
+    mine = _metrics([pair.asked.result for pair in pairs])
+    theirs = _metrics([pair.reference for pair in pairs])
     rows = zip(OUTCOMES, mean_intervals(mine), mean_intervals(theirs), paired_differences(mine, theirs), strict=True)
     return [Measured(*row) for row in rows]
+
+
+def _metrics(results: Sequence[EpisodeResult]) -> np.ndarray:
+    """`OUTCOMES` of episodes, shape (metrics, episodes)."""
+    outcomes = [outcome_of(result, blocking=False) for result in results]
+    return np.array([[METRICS[name].compute(outcome) for outcome in outcomes] for name in OUTCOMES])

@@ -5,14 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.actions import (
-    ACT_ADMIT,
-    ACT_PROMOTE,
-    ACT_WAIT,
-    WAIT,
-    node_act,
-    sent_stage,
-)
+from maestro_gym.scheduling.actions import ACT_ADMIT, ACT_PROMOTE, ACT_WAIT, WAIT, node_act, sent_stage
 from maestro_gym.scheduling.load_signals import stages_at
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.scheduling.view import (
@@ -55,6 +48,12 @@ BATCH_THERE, IDLE_THERE, LOADING_THERE, ABSENT_THERE = range(4)
 """What a node has of a stage's model: a batch that runs, an engine at rest, one that loads, none that is awake."""
 
 _TAKEN = ("joins a running batch", "takes an idle engine", "waits for a loading engine", "starts the model")
+_TAKEN_TOO = (
+    "joins another running batch",
+    "takes another idle engine",
+    "waits for another loading engine",
+    "starts the model elsewhere",
+)
 _LEFT = ("a running batch", "an idle engine", "a loading engine", "a start of the model")
 _STATES = len(_TAKEN)
 FIRST_NODES: Final = OTHER_CLUSTER + 1
@@ -90,16 +89,14 @@ _NODE = (
 
 
 def _nodes(mine: int, theirs: int) -> str:
-    if mine == theirs:
-        return f"another node, less crowded: {_TAKEN[mine]} there too"
-    return f"another node: {_TAKEN[mine]}, not {_LEFT[theirs]}"
+    return f"{_TAKEN_TOO[mine]}, less crowded" if mine == theirs else f"{_TAKEN[mine]}, not {_LEFT[theirs]}"
 
 
 KINDS: tuple[Kind | None, ...] = (
     None,
     *(Kind(TIER_GLOBAL, words) for words in _GLOBAL),
     *(Kind(TIER_CLUSTER, _nodes(mine, theirs)) for mine in range(_STATES) for theirs in range(_STATES)),
-    *(Kind(TIER_CLUSTER, f"another node, as crowded or more: {taken} there too") for taken in _TAKEN),
+    *(Kind(TIER_CLUSTER, f"{taken}, as crowded or more") for taken in _TAKEN_TOO),
     *(Kind(TIER_NODE, words) for words in _NODE),
 )
 """By number; `SAME` is none."""

@@ -23,9 +23,9 @@ Intervals are 95 % bootstrap intervals over episodes.
 - Numbers: each number is taken back to its default, alone, on the same episodes; its worth is what that loses. Numbers
   that stand in for each other are worth little one by one; the rows of parts take back all of a part at once.
 - Decisions: the episode runs under the policy, and at each of its decisions the reference is asked what it would do in
-  the same state; what it answers is not carried out. A call that is held is asked about again whenever something
-  changes, so decisions are not calls: the column `calls` counts different ones in an episode. `order only` is the share
-  after which the call that the reference would have moved is moved at the same instant.
+  the same state; what it answers is not carried out. A stage that is held is asked about again whenever something
+  changes, so decisions are not stages: the column `stages` counts different ones in an episode. `order only` is the
+  share after which the stage that the reference would have moved is moved at the same instant, by the same tier.
 - Workflows: saved ones are in time under the policy and late or unfinished under the reference; given up ones are the
   reverse. Slack is the time to the deadline at arrival, less the nominal time of the longest path. Popular models are
   the fewest that get half of all calls; rare ones are beyond those that get nine tenths.
@@ -61,7 +61,7 @@ def markdown(found: Explanation, picture: str) -> str:
         parts += ["## What the numbers are worth", "With it minus without it.", _table(worth_rows(found.worths))]
     parts += [
         "## How decisions differ",
-        "Decisions and calls are means of an episode; shares are of the tier's decisions.",
+        "Decisions and stages are means of an episode; shares are of the tier's decisions.",
         _table(kind_rows(found.differences)),
         "## Where decisions differ",
         "Share of the tier's decisions in the group that differ.",

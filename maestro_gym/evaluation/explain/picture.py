@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +19,7 @@ from maestro_gym.evaluation.statistics import Interval
 
 _MOST_NUMBERS = 14
 _MOST_KINDS = 5
+_LABEL_WIDTH = 42
 _DARK = "#333333"
 _SAVED, _GIVEN_UP = COLOURS[0], COLOURS[1]
 _TIER_COLOURS = {"global": COLOURS[0], "cluster": COLOURS[2], "node": COLOURS[3]}
@@ -35,7 +37,9 @@ def draw_explanation(found: Explanation, path: Path) -> None:
         rows = sum(len([fate for fate in found.fates if fate.by == by]) + 1 for by in _WHO)
         height = max(9.0, 5.6 + 0.21 * rows)
         fig = Figure(figsize=(13.5, height), layout="constrained")
-        layout = [["numbers", "decisions"], ["time", "who"]] if found.worths else [["decisions", "who"], ["time", "who"]]
+        layout = (
+            [["numbers", "decisions"], ["time", "who"]] if found.worths else [["decisions", "who"], ["time", "who"]]
+        )
         panels = fig.subplot_mosaic(layout, height_ratios=[1.0, 1.1] if found.worths else [1.3, 1.0])
         if found.worths:
             _numbers(panels["numbers"], found)
@@ -93,7 +97,9 @@ def _decisions(panel: Axes, found: Explanation) -> None:
         for words, share, whole in rows:
             value = PERCENT * np.nan_to_num(share.estimate)
             panel.barh(place, value, height=0.72, color=colour, alpha=1.0 if whole else 0.45, linewidth=0)
-            panel.errorbar(value, place, xerr=_sides(share, PERCENT), fmt="none", ecolor=_DARK, elinewidth=0.9, capsize=2)
+            panel.errorbar(
+                value, place, xerr=_sides(share, PERCENT), fmt="none", ecolor=_DARK, elinewidth=0.9, capsize=2
+            )
             end = value + float(_sides(share, PERCENT)[1, 0])
             text = f"{value:.1f} %" if value >= 0.05 or not value else "< 0.1 %"
             panel.annotate(text, (end, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5)
@@ -101,7 +107,7 @@ def _decisions(panel: Axes, found: Explanation) -> None:
             names.append(words)
             place += 1.0
         place += 0.6
-    panel.set_yticks(places, names)
+    panel.set_yticks(places, [fill(words, _LABEL_WIDTH) for words in names])
     for label, words in zip(panel.get_yticklabels(), names, strict=True):
         label.set_fontsize(8)
         label.set_weight("bold" if words.endswith(": all that differs") else "normal")
@@ -109,7 +115,9 @@ def _decisions(panel: Axes, found: Explanation) -> None:
     panel.grid(axis="y", visible=False)
     panel.margins(x=0.14)
     panel.set_xlim(left=0)
-    panel.set(title=f"Decisions that {found.reference} would take otherwise", xlabel="share of the tier's decisions [%]")
+    panel.set(
+        title=f"Decisions that {found.reference} would take otherwise", xlabel="share of the tier's decisions [%]"
+    )
 
 
 def _over_time(panel: Axes, found: Explanation) -> None:

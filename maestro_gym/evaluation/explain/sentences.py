@@ -37,7 +37,9 @@ def _outcome(found: Explanation) -> str:
         f"95th percentile by {_seconds(tail.difference)}. Brackets are 95 % intervals over episodes."
     )
     if len(found.seeds) < FEW_SEEDS:
-        text += f" With {len(found.seeds)} episode(s) they say little: run {FEW_SEEDS} or more before claiming anything."
+        text += (
+            f" With {len(found.seeds)} episode(s) they say little: run {FEW_SEEDS} or more before claiming anything."
+        )
     return text
 
 
@@ -70,8 +72,8 @@ def _decisions(found: Explanation) -> str:
     tiers = [tier for tier in found.differences.tiers if tier.decisions > 0]
     shares = [f"{_percent(tier.differ)} of the {number(tier.decisions)} {tier.tier}" for tier in tiers]
     text = (
-        f"{found.reference} was asked at every decision of an episode under {found.policy}, in the same state. It would "
-        f"have decided otherwise in {_listed(shares)} decisions of an episode."
+        f"{found.reference} was asked at every decision of an episode under {found.policy}, in the same state. It "
+        f"would have decided otherwise in {_listed(shares)} decisions of an episode."
     )
     for tier in tiers:
         kinds = [kind for kind in found.differences.kinds if kind.tier == tier.tier][:_MOST_KINDS]
@@ -82,13 +84,12 @@ def _decisions(found: Explanation) -> str:
 
 
 def _kind(kind: KindDifference) -> str:
-    verb = "takes " if kind.words.startswith("another") else ""
     about = f"{_percent(kind.share)} of the tier's decisions"
     if kind.stages < 0.95 * kind.decisions:
-        about += f", about {number(kind.stages)} calls of an episode, which are asked about again and again"
+        about += f", about {number(kind.stages)} different stages an episode, which are asked about again and again"
     if kind.at_once > 0:
-        about += f"; in {PERCENT * kind.at_once:.0f} % of them the other goes at the same instant, so only the order differs"
-    return f"{verb}{kind.words} ({about})"
+        about += f"; in {PERCENT * kind.at_once:.0f} % of these the other stage goes at the same instant too"
+    return f"{kind.words} ({about})"
 
 
 def _trend(places: list[PlaceDifference], tier: str) -> str:
@@ -106,8 +107,8 @@ def _workflows(found: Explanation) -> str:
     text = (
         f"{found.policy} saves {every.saved:,} of {every.workflows:,} workflows ({_percent(every.saved_share)}), which "
         f"are late or unfinished under {found.reference}, and gives up {every.given_up:,} "
-        f"({_percent(every.given_up_share)}) that are in time there. The {every.in_time_in_both:,} that are in time under "
-        f"both take {_seconds(every.completion_s)} longer on average."
+        f"({_percent(every.given_up_share)}) that are in time there. Mean completion of the "
+        f"{every.in_time_in_both:,} that are in time under both changes by {_seconds(every.completion_s)}."
     )
     for by, words in (("application", "application"), ("class", "class"), ("rarest model", "rarest model called")):
         own = sorted((fate for fate in groups if fate.by == by), key=lambda fate: -fate.net_share.estimate)
@@ -115,7 +116,9 @@ def _workflows(found: Explanation) -> str:
             text += f" By {words}, the net gain is largest for {_group(own[0])} and least for {_group(own[-1])}."
     given = max(groups, key=lambda fate: fate.given_up_share.estimate)
     if given.given_up:
-        text += f" It gives up most among {given.by} {given.group}: {_percent(given.given_up_share)} of them."
+        text += (
+            f" The group of which it gives up most is {given.group} (by {given.by}): {_percent(given.given_up_share)}."
+        )
     return text
 
 
@@ -124,20 +127,21 @@ def _group(fate: Fate) -> str:
 
 
 def _percent(interval: Interval) -> str:
-    return shown(interval, PERCENT).replace(" [", " % [", 1) if "[" in shown(interval) else f"{shown(interval, PERCENT)} %"
+    return _with_unit(shown(interval, PERCENT), "%")
 
 
 def _points(interval: Interval) -> str:
-    return _with_unit(interval, PERCENT, "points")
+    return _with_unit(shown(interval, PERCENT, signed=True), "points")
 
 
 def _seconds(interval: Interval) -> str:
-    return _with_unit(interval, 1.0, "s")
+    return _with_unit(shown(interval, signed=True), "s")
 
 
-def _with_unit(interval: Interval, scale: float, unit: str) -> str:
-    head, bracket, rest = shown(interval, scale, signed=True).partition(" [")
-    return f"{head} {unit}{bracket}{rest}"
+def _with_unit(words: str, unit: str) -> str:
+    """Put a unit between an estimate and its interval."""
+    estimate, bracket, rest = words.partition(" [")
+    return f"{estimate} {unit}{bracket}{rest}"
 
 
 def _listed(parts: Sequence[str]) -> str:

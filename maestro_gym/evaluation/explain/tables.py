@@ -58,7 +58,7 @@ def kind_rows(differences: Differences) -> list[Row]:
     rows = []
     for tier in differences.tiers:
         of_tier = {"tier": tier.tier, "what the policy does": "all that differs", "decisions": number(tier.decisions)}
-        rows.append(of_tier | {"share, %": shown(tier.differ, PERCENT), "calls": "", "order only, %": ""})
+        rows.append(of_tier | {"share, %": shown(tier.differ, PERCENT), "stages": "", "order only, %": ""})
         for kind in differences.kinds:
             if kind.tier == tier.tier:
                 rows.append(
@@ -67,7 +67,7 @@ def kind_rows(differences: Differences) -> list[Row]:
                         "what the policy does": kind.words,
                         "decisions": number(kind.decisions),
                         "share, %": shown(kind.share, PERCENT),
-                        "calls": _known(kind.stages),
+                        "stages": _known(kind.stages),
                         "order only, %": _known(PERCENT * kind.at_once),
                     }
                 )
