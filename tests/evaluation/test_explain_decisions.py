@@ -75,6 +75,17 @@ def test_a_policy_asked_at_its_own_decisions_answers_the_same(scenario: Scenario
     assert (decisions["kind"] == SAME).all()
 
 
+def test_who_is_asked_reads_its_own_numbers(scenario: Scenario) -> None:
+    # The family with its defaults decides as Maestro does, also where the policy that decides has other numbers.
+    searched = load_policy("searched", scenario)
+    maestro, shaped = (
+        asked_episode(scenario, searched, load_policy(name, scenario), "validation", 0).decisions
+        for name in ("maestro", "shaped")
+    )
+    assert (maestro["kind"] != SAME).any()
+    np.testing.assert_array_equal(maestro, shaped)
+
+
 def test_policies_that_share_the_rules_of_a_tier_differ_at_the_others_only(scenario: Scenario) -> None:
     maestro = load_policy("maestro", scenario)
     decisions = asked_episode(scenario, load_policy("maestro-max-reservation", scenario), maestro, "validation", 0)[1]

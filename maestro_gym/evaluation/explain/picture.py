@@ -37,15 +37,14 @@ def draw_explanation(found: Explanation, path: Path) -> None:
         rows = sum(len([fate for fate in found.fates if fate.by == by]) + 1 for by in _WHO)
         height = max(9.0, 5.6 + 0.21 * rows)
         fig = Figure(figsize=(13.5, height), layout="constrained")
-        layout = (
-            [["numbers", "decisions"], ["time", "who"]] if found.worths else [["decisions", "who"], ["time", "who"]]
-        )
+        # A letter a panel: numbers, decisions, time, who.
+        layout = "ND;TW" if found.worths else "DW;TW"
         panels = fig.subplot_mosaic(layout, height_ratios=[1.0, 1.1] if found.worths else [1.3, 1.0])
         if found.worths:
-            _numbers(panels["numbers"], found)
-        _decisions(panels["decisions"], found)
-        _over_time(panels["time"], found)
-        _who(panels["who"], found)
+            _numbers(panels["N"], found)
+        _decisions(panels["D"], found)
+        _over_time(panels["T"], found)
+        _who(panels["W"], found)
         title = (
             f"{found.policy} against {found.reference}: {found.scenario}, {found.contention} contention, "
             f"{len(found.seeds)} {found.split} episodes"
@@ -110,7 +109,7 @@ def _decisions(panel: Axes, found: Explanation) -> None:
     panel.set_yticks(places, [fill(words, _LABEL_WIDTH) for words in names])
     for label, words in zip(panel.get_yticklabels(), names, strict=True):
         label.set_fontsize(8)
-        label.set_weight("bold" if words.endswith(": all that differs") else "normal")
+        label.set_fontweight("bold" if words.endswith(": all that differs") else "normal")
     panel.invert_yaxis()
     panel.grid(axis="y", visible=False)
     panel.margins(x=0.14)
@@ -168,7 +167,7 @@ def _who(panel: Axes, found: Explanation) -> None:
     panel.set_yticks([*places, *(head for head, _ in heads)], [*names, *(f"by {by}" for _, by in heads)])
     for label, is_head in zip(panel.get_yticklabels(), [False] * len(places) + [True] * len(heads), strict=True):
         label.set_fontsize(8)
-        label.set_weight("bold" if is_head else "normal")
+        label.set_fontweight("bold" if is_head else "normal")
     panel.tick_params(axis="y", length=0)
     panel.invert_yaxis()
     panel.grid(axis="y", visible=False)

@@ -80,8 +80,21 @@ def workflow_fates(pairs: Sequence[Pair], application_names: Sequence[str]) -> l
             saved, given_up, both = (np.bincount(episode[part], minlength=len(pairs)) for part in parts)
             seconds = np.bincount(episode[parts[2]], change_s[parts[2]], minlength=len(pairs))
             rows = [*(_ratio(part, total) for part in (saved, given_up, saved - given_up)), _ratio(seconds, both)]
-            counts = (int(part.sum()) for part in (total, saved, given_up, both))
-            fates.append(Fate(grouping.by, words, *counts, *mean_intervals(np.array(rows))))
+            saved_share, given_up_share, net_share, completion_s = mean_intervals(np.array(rows))
+            fates.append(
+                Fate(
+                    by=grouping.by,
+                    group=words,
+                    workflows=int(total.sum()),
+                    saved=int(saved.sum()),
+                    given_up=int(given_up.sum()),
+                    in_time_in_both=int(both.sum()),
+                    saved_share=saved_share,
+                    given_up_share=given_up_share,
+                    net_share=net_share,
+                    completion_s=completion_s,
+                )
+            )
     return fates
 
 
