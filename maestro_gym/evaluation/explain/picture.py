@@ -19,7 +19,7 @@ from maestro_gym.evaluation.statistics import Interval
 
 _MOST_NUMBERS = 14
 _MOST_KINDS = 5
-_LABEL_WIDTH = 42
+_LABEL_WIDTH = 52  # characters of a line
 _DARK = "#333333"
 _SAVED, _GIVEN_UP = COLOURS[0], COLOURS[1]
 _TIER_COLOURS = {"global": COLOURS[0], "cluster": COLOURS[2], "node": COLOURS[3]}
@@ -35,7 +35,7 @@ def draw_explanation(found: Explanation, path: Path) -> None:
     """
     with mpl.rc_context(STYLE):
         rows = sum(len([fate for fate in found.fates if fate.by == by]) + 1 for by in _WHO)
-        height = max(9.0, 5.6 + 0.21 * rows)
+        height = max(9.0, (5.6 if found.worths else 3.2) + 0.21 * rows)
         fig = Figure(figsize=(13.5, height), layout="constrained")
         # A letter a panel: numbers, decisions, time, who.
         layout = "ND;TW" if found.worths else "DW;TW"
