@@ -12,7 +12,7 @@ RUN_DIR := $(RUN_DIR)
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow test-live lint format bench docs clean
+.PHONY: help install run test test-slow test-live lint format bench policies docs clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -53,6 +53,9 @@ format: $(STAMP) ## let ruff put code in order
 bench: $(STAMP) ## measure the simulator's speed, and hold it against the reference on 2,000 scenarios
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/differential.py --scenarios 2000
+
+policies: $(STAMP) ## search the shipped policies again and write their cards (hours; goes on where it stopped)
+	$(BIN)/python benchmarks/policies.py
 
 docs: $(STAMP) ## write the pages of docs that the code itself can tell
 	$(BIN)/python docs/make_reference.py

@@ -23,6 +23,7 @@ def test_an_example_is_under_eighty_lines(path: Path) -> None:
 RUNS = [
     # Two forms of a rule that no cache may keep are compiled.
     pytest.param("own_cluster_rule.py", (), "soonest-start+maestro", marks=pytest.mark.slow),
+    ("own_family.py", (), "in time, mean completion"),
     ("own_fleet.py", (), "far/0.0"),
     ("own_reward.py", (), "late_first_token"),
     ("own_scenario.py", (), "busy, begins cold"),

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maestro_gym.agents.foreign.model_spec import is_model_spec
+from maestro_gym.agents.foreign.trust import demand_trust
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_file import PolicyCard, load_network
 from maestro_gym.baselines.registry import TABLE, load_policy, numbers_file, split_around, user_policy, with_rule
+from maestro_gym.baselines.shaped.file import read_numbers
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_object, rule_from
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
@@ -45,7 +47,8 @@ def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Po
             (Stable-Baselines3), ``.pt`` (TorchScript) or ``.onnx``. A ``+`` and the name of companions may follow what
             comes from a file.
         scenario: What it shall run on.
-        trust: Whether files that could run code, which ``.zip`` and ``.pt`` are, may be loaded.
+        trust: Whether files that could run code may be loaded: ``.zip`` and ``.pt`` are such, and a file of numbers
+            whose family is a rule in a Python file.
 
     Returns:
         The policy; a learned one drives its tier, the others follow its companions in training.
@@ -62,6 +65,9 @@ def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Po
         from maestro_gym.agents.foreign.as_policy import load_model
 
         return load_model(spec, scenario, trust=trust)
+    path = numbers_file(spec)
+    if path is not None and is_user_spec(family := read_numbers(path).family):
+        demand_trust(path, f"the rule {family} that it names", trust=trust)
     return load_policy(spec, scenario)
 
 

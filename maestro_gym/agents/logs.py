@@ -1,4 +1,4 @@
-"""Where the numbers of a training run go: a CSV that survives a resume, TensorBoard, W&B when asked."""
+"""Where the numbers of a training run or of a search go: a CSV that survives a resume, TensorBoard, W&B when asked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from maestro_gym.core.errors import MaestroError
 
 STEP_COLUMN = "steps"
+LOG_FILE = "progress.csv"
 
 
 class CsvLog(KVWriter):
@@ -96,8 +97,8 @@ class WandbLog(KVWriter):
             )
         except Exception as error:
             raise MaestroError(
-                f"train.wandb: {mode} cannot start Weights & Biases ({error}). Log in with `wandb login`, or set "
-                "train.wandb to offline or off; TensorBoard and CSV are always written."
+                f"wandb: {mode} cannot start Weights & Biases ({error}). Log in with `wandb login`, or set wandb to "
+                "offline or off; TensorBoard and CSV are always written."
             ) from error
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
@@ -114,7 +115,7 @@ class WandbLog(KVWriter):
 def open_logger(
     folder: Path, from_step: int, wandb_mode: Literal["off", "offline", "online"], config: Mapping[str, Any]
 ) -> Logger:
-    """Make the logger of a training run.
+    """Make the logger of a training run or of a search.
 
     Args:
         folder: The run folder.
@@ -123,7 +124,7 @@ def open_logger(
         config: What W&B is told of the run.
     """
     outputs: list[KVWriter] = [
-        CsvLog(folder / "progress.csv", from_step),
+        CsvLog(folder / LOG_FILE, from_step),
         TensorBoardOutputFormat(str(folder / "tensorboard")),
     ]
     if wandb_mode != "off":

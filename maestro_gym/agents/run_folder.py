@@ -1,4 +1,4 @@
-"""What a training run leaves behind: its folder, its configuration, and what it says of itself."""
+"""What a training run or a search leaves behind: its folder, its configuration, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from maestro_gym.agents.checkpoint import FOLDER as CHECKPOINT
 from maestro_gym.agents.policy_file import CARD_FILE
 from maestro_gym.config import ScenarioConfig, dump_config, load_scenario
+from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
+from maestro_gym.evaluation.run_info import command_line, commit, machine, now_utc, versions
 
 CONFIG_FILE = "config.yaml"
 RUN_FILE = "run.json"
@@ -49,8 +50,8 @@ def new_folder(out: Path | None, config: ScenarioConfig) -> Path:
     return folder
 
 
-def write_config(folder: Path, config: ScenarioConfig) -> None:
-    """Write the resolved configuration, which loads again as a scenario."""
+def write_config(folder: Path, config: ScenarioConfig | SearchConfig) -> None:
+    """Write the resolved configuration, which loads again to an equal one."""
     (folder / CONFIG_FILE).write_text(dump_config(config), encoding="utf-8")
 
 
@@ -73,11 +74,12 @@ def resumed_config(folder: Path, overrides: list[str]) -> ScenarioConfig:
 
 
 def note_run(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write what the run says of itself: command, versions, machine, seeds, and the facts given.
+    """Write what the run says of itself: command, versions, commit, machine, and the facts given.
 
     Args:
         folder: The run folder.
         facts: As JSON.
     """
-    about = {"command": command_line(), "written": now_utc(), "machine": machine(), "versions": versions()}
+    about = {"command": command_line(), "written": now_utc(), "machine": machine()}
+    about |= {"versions": versions(), "commit": commit()}
     (folder / RUN_FILE).write_text(json.dumps(about | dict(facts), indent=2) + "\n", encoding="utf-8")

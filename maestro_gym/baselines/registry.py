@@ -17,12 +17,13 @@ from maestro_gym.baselines import cluster, node, orders, reclaim
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.baselines.maestro.percentiles import scale_for
-from maestro_gym.baselines.shaped.file import POLICY_FILE, SUFFIXES, read_numbers
-from maestro_gym.baselines.shaped.numbers import defaults
-from maestro_gym.baselines.user_rules import is_user_spec, load_user_rule
+from maestro_gym.baselines.shaped.file import POLICY_FILE, SUFFIXES, demand_knobs, read_numbers, values_of
+from maestro_gym.baselines.shaped.numbers import FAMILY
+from maestro_gym.baselines.user_rules import beside, is_user_spec, load_user_rule
 from maestro_gym.config import config_names, hint
 from maestro_gym.config.files import find_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.scheduling.numbers import Family
 from maestro_gym.scheduling.policy import Policy, Rule
 from maestro_gym.scheduling.rules import Declared, NodeRule, Order, ReclaimRule, Routing
 
@@ -81,6 +82,7 @@ class Parts:
         reclaim: What gives way when memory is short.
         description: What the policy is compared for.
         numbers: What its rules read from ``view.numbers``.
+        family: What these numbers are.
     """
 
     order: Order
@@ -90,6 +92,7 @@ class Parts:
     reclaim: ReclaimRule
     description: str
     numbers: tuple[float, ...] = ()
+    family: Family | None = None
 
     def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
         """The policy under a name; its functions compile when they are first called."""
@@ -102,6 +105,7 @@ class Parts:
             reclaim_rule=reclaim_rule(self.reclaim),
             spec=spec,
             numbers=self.numbers,
+            family=self.family,
         )
 
 
@@ -162,8 +166,13 @@ def complete(rule: Declared | Rule, around: Around, *, scale: FitnessScale | Non
     scale = scale or FitnessScale()
     name = rule.name if around == "plain" else f"{rule.name}+{around}"
     if isinstance(rule, Rule):
-        return with_rule(_COMPANIONS[around].compiled(name, scale, spec), rule, name, spec)
-    return complete_parts(rule, around).compiled(name, scale, spec)
+        policy = with_rule(_COMPANIONS[around].compiled(name, scale, spec), rule, name, spec)
+    else:
+        policy = complete_parts(rule, around).compiled(name, scale, spec)
+    if not rule.numbers:
+        return policy
+    family = Family(spec or name, rule.numbers)
+    return replace(policy, numbers=family.in_view(family.defaults()), family=family)
 
 
 def _table() -> dict[str, Parts]:
@@ -209,12 +218,14 @@ def _table() -> dict[str, Parts]:
         NODE_RULES["shaped"],
         RECLAIM_RULES["shaped"],
         "the shaped family with its defaults, which decide as Maestro does",
-        numbers=defaults(),
+        numbers=FAMILY.defaults(),
+        family=FAMILY,
     )
     table["shaped"] = shaped
     for name in config_names("policies"):
         path = find_config("policies", name, "the shipped policies")
-        table[name] = replace(shaped, numbers=read_numbers(path), description=f"numbers found by search, {path.name}")
+        numbers = values_of(FAMILY, read_numbers(path).numbers, str(path))
+        table[name] = replace(shaped, numbers=numbers, description=f"numbers found by search, {path.name}")
     pinned, exclusive = ROUTINGS["pinned"], NODE_RULES["exclusive"]
     table["no-colocation"] = Parts(
         plain.order,
@@ -268,8 +279,7 @@ def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
     scale = scale_for(scenario.config.name if scenario is not None else None)
     path = numbers_file(spec)
     if path is not None:
-        parts = replace(TABLE["shaped"], numbers=read_numbers(path), description=f"numbers of {path}")
-        return parts.compiled(Path(spec).stem, scale, spec)
+        return _of_numbers(path, spec, scenario)
     if spec not in TABLE:
         raise MaestroError(
             f"no policy is called {spec!r}. {hint(spec, TABLE)} "
@@ -278,14 +288,44 @@ def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
     return TABLE[spec].compiled(spec, scale, spec)
 
 
+def _of_numbers(path: Path, spec: str, scenario: HasConfig | None) -> Policy:
+    """The policy of a file of numbers: that of its family, with these."""
+    file = read_numbers(path)
+    family_spec = beside(file.family, path.parent)
+    if family_spec not in TABLE and not is_user_spec(family_spec):
+        raise MaestroError(f"{path}: family: no family is called `{file.family}`; it is shaped, or file.py:RULE.")
+    policy = load_policy(family_spec, scenario)
+    if policy.family is None:
+        raise MaestroError(
+            f"{path}: family: {file.family} has no numbers. A rule declares its own by numbers=(Number(...), ...), see "
+            "docs/search.md."
+        )
+    if scenario is not None and file.knobs:
+        demand_knobs(file, scenario.config, spec)
+    values = values_of(policy.family, file.numbers, str(path))
+    return replace(
+        policy,
+        name=Path(spec).stem,
+        spec=spec,
+        description=f"numbers of {path}",
+        numbers=policy.family.in_view(values),
+    )
+
+
 def numbers_file(spec: str) -> Path | None:
-    """The file of numbers of the shaped family that a policy's name points to: itself, or that of a search's folder."""
+    """The file of numbers that a policy's name points to: itself, a shipped one, or that of a search's folder."""
     path = Path(spec)
     if spec in TABLE:
-        return None
+        return find_config("policies", spec, "the shipped policies") if spec in config_names("policies") else None
     if path.suffix in SUFFIXES:
         return path
     return path / POLICY_FILE if (path / POLICY_FILE).is_file() else None
+
+
+def own_limits(spec: str) -> tuple[str, ...]:
+    """Overrides of the limits of engines that a policy's numbers belong to; none for most policies."""
+    path = numbers_file(spec)
+    return read_numbers(path).overrides if path is not None else ()
 
 
 def user_policy(rule: Declared | Rule, around: Around, scenario: HasConfig | None, spec: str) -> Policy:

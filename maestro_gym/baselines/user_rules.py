@@ -44,6 +44,17 @@ def is_user_spec(spec: str) -> bool:
     return spec.partition(":")[0].endswith(".py")
 
 
+def beside(spec: str, folder: Path) -> str:
+    """A spec as a file in some folder means it: a Python file is looked for there first, then where the program runs.
+
+    Args:
+        spec: ``file.py:Name``, or any other name, which is left as it is.
+        folder: The folder.
+    """
+    file, colon, name = spec.partition(":")
+    return f"{folder / file}{colon}{name}" if is_user_spec(spec) and (folder / file).is_file() else spec
+
+
 def _load_module(path: Path) -> ModuleType:
     name = f"maestro_user_rule_{path.stem}"
     module_spec = importlib.util.spec_from_file_location(name, path)
@@ -126,7 +137,7 @@ def rule_from(found: UserObject) -> Declared | Rule:
     Returns:
         A declaration (`scheduling.rules`) as it stands in the file, its source the file where it names none; or the
         `Rule` of a class with ``tier`` and ``decide``, compiled. Information class and description of a class come from
-        its attributes ``information`` (default "P") and ``description``, or the docstring.
+        its attributes ``information`` (default "P") and ``description``, or the docstring; so may ``numbers``.
 
     Raises:
         MaestroError: A tier or class that does not exist, a function that does not take what it must or that cannot be
@@ -219,4 +230,5 @@ def _from_class(found: UserObject) -> Rule:
     description = (
         getattr(source, "description", None) or (inspect.getdoc(source) or "a rule of the user's").splitlines()[0]
     )
-    return Rule(name, tier, information, description, str(path), "", compile_fresh(decide))
+    numbers = tuple(getattr(source, "numbers", ()))
+    return Rule(name, tier, information, description, str(path), "", compile_fresh(decide), numbers=numbers)

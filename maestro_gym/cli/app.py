@@ -148,6 +148,14 @@ def compare(
     split: Annotated[
         str, typer.Option("--split", help="The split of the episodes: train, validation or test.")
     ] = "test",
+    own_limits: Annotated[
+        bool,
+        typer.Option(
+            "--own-limits",
+            help="Run policies whose numbers were searched together with limits of engines (such as "
+            "limits.max_num_seqs) under these limits, at the scenario's own rate of arrivals.",
+        ),
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="The number of processes.", show_default="usable cores")
     ] = None,
@@ -196,6 +204,7 @@ def compare(
         jobs=jobs,
         reference=reference,
         split=split,
+        own_limits=own_limits,
         runner=_runner(specs, trust=trust),
         console=output(),
     )

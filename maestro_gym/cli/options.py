@@ -26,8 +26,8 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Load model files that can run code of whoever wrote them: .zip of Stable-Baselines3 and .pt of "
-        "TorchScript.",
+        help="Load model files that can run code of whoever wrote them: .zip of Stable-Baselines3, .pt of "
+        "TorchScript, and numbers of a rule in a Python file.",
     ),
 ]
 JsonFile = Annotated[

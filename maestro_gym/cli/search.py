@@ -26,6 +26,22 @@ def search(
         str | None,
         typer.Option("--config", help="A name in configs/search, or the path of a YAML file.", show_default="quick"),
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            "--family",
+            help="Search the numbers of this policy: shaped, or FILE.py:RULE of a rule that declares numbers "
+            "(FILE.py:RULE+maestro puts Maestro around it).",
+            show_default="the configuration's",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of the search.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds", help="Search once with each of these seeds, such as 0-4, and say on which numbers they agree."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/search/TIME")
     ] = None,
@@ -39,42 +55,66 @@ def search(
 ) -> None:
     """Search the numbers of a policy over whole episodes, held against a reference on the same episodes.
 
-    The run folder holds the settings, the log of all generations and policy.yaml, a small readable file of numbers,
-    which every verb takes as a policy. The words at the end of the line change settings of the search.
+    The run folder holds the settings, the log of all generations, TensorBoard events and policy.yaml, a small readable
+    file of numbers, which every verb takes as a policy. The words at the end of the line change settings of the search.
 
     Example: maestro-gym search
 
-    Example: maestro-gym search --config generalist generations=200
+    Example: maestro-gym search --config tuned-maestro --seeds 0-4 wandb=offline
+
+    Example: maestro-gym search --family examples/own_family.py:RULE+maestro generations=20
 
     Example: maestro-gym compare -p maestro,runs/search/MY_RUN/policy.yaml -c high
     """
-    from maestro_gym.agents.search.search import CONFIG_FILE, run_search
+    from maestro_gym.agents.run_folder import CONFIG_FILE
+    from maestro_gym.agents.search.search import run_search
+    from maestro_gym.agents.search.seeds import agreement, is_of_seeds, run_seeds, spread
     from maestro_gym.config import load_search
 
-    if resume is not None and (config is not None or out is not None):
+    if resume is not None and not (config is None and out is None and family is None and seed is None):
         raise MaestroError(
-            f"--resume {resume} goes on with the settings in that folder, so --config and --out cannot stand beside it."
+            f"--resume {resume} goes on with the settings in that folder, so --config, --family, --seed and --out "
+            "cannot stand beside it."
         )
+    if seed is not None and seeds is not None:
+        raise MaestroError("--seed and --seeds cannot stand side by side; name one of them.")
+    # Options come last: they go before a word such as `seed=3`.
+    options = [f"family={family}"] * (family is not None) + [f"seed={seed}"] * (seed is not None)
     source = str(resume / CONFIG_FILE) if resume is not None else config or "quick"
+    settings = load_search(source, [*dotted_overrides(overrides), *options])
     console = output()
-    result = run_search(load_search(source, dotted_overrides(overrides)), out=out, resume=resume, console=console)
+    chosen = seed_numbers(seeds)
+    if chosen is None and resume is not None and is_of_seeds(resume):
+        raise MaestroError(
+            f"--resume {resume}: holds searches of several seeds; say which by --seeds, as it was begun."
+        )
+    if chosen is not None:
+        results = run_seeds(settings, chosen, out=out, resume=resume, console=console)
+    else:
+        results = [run_search(settings, out=out, resume=resume, console=console)]
+    best = max(results, key=lambda result: result.worth)
     rows = [
         {"measure": name, "kept": round(ours, 4), "reference": round(theirs, 4)}
-        for name, (ours, theirs) in result.validation.items()
+        for name, (ours, theirs) in best.validation.items()
     ]
-    caption = f"{result.episodes:,} episodes, {result.wall_s / 60:.1f} minutes; objective {result.worth:+.4f}"
-    show_table("validation episodes", rows, caption)
-    console.print(f"\nRun: {result.folder}", highlight=False, soft_wrap=True)
-    write_json(
-        json_file,
-        {
-            "command": "search",
-            "folder": result.folder,
-            "episodes": result.episodes,
-            "wall_s": result.wall_s,
-            "rows": rows,
-        },
-    )
+    caption = f"{best.episodes:,} episodes, {best.wall_s / 60:.1f} minutes; objective {best.worth:+.4f}"
+    show_table(f"validation episodes, seed {best.seed}", rows, caption)
+    folder = best.folder if chosen is None else best.folder.parent
+    document = {
+        "command": "search",
+        "folder": folder,
+        "episodes": sum(result.episodes for result in results),
+        "wall_s": sum(result.wall_s for result in results),
+        "rows": rows,
+    }
+    if len(results) > 1:
+        document |= {"seeds": spread(results), "numbers": agreement(results)}
+        show_table("the searches", document["seeds"])
+        show_table(
+            "on what they agree", document["numbers"], "moved: against the family's default, in so many searches"
+        )
+    console.print(f"\nRun: {folder}", highlight=False, soft_wrap=True)
+    write_json(json_file, document)
 
 
 def explain(
@@ -126,7 +166,8 @@ def explain(
     found, folder = run_explain(
         policy, Scenario.load(scenario, changes), chosen, reference=reference, split=split, out=out, load=load
     )
-    show_table("what the numbers are worth", worth_rows(found.worths), "with it minus without it; 95 % intervals")
+    if found.worths:
+        show_table("what the numbers are worth", worth_rows(found.worths), "with it minus without it; 95 % intervals")
     show_table("how decisions differ", kind_rows(found.differences), "means of an episode; 95 % intervals")
     show_table("workflows saved and given up", fate_rows(found.fates), "95 % intervals over episodes")
     console = output()

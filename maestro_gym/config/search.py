@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from itertools import pairwise
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +18,15 @@ class PlaceConfig(StrictModel):
     weight: float = Field(default=1.0, gt=0, description="its share of the objective, relative to the other places")
 
 
+class LimitConfig(StrictModel):
+    """A metric that a candidate may make only so much worse than the reference does."""
+
+    metric: str = Field(description="a column of docs/metrics.md, such as slo_attainment_batch or unfinished")
+    most_loss: float = Field(
+        ge=0, description="loss that is free: of shares as it is, of other metrics as a share of the reference's value"
+    )
+
+
 class ObjectiveConfig(StrictModel):
     """What a candidate is worth, relative to the reference on the same episodes."""
 
@@ -24,9 +34,34 @@ class ObjectiveConfig(StrictModel):
     completion: float = Field(default=0.15, description="for mean completion below the reference, as a share of it")
     tail: float = Field(default=0.0, description="for 95th percentile completion below the reference, as a share of it")
     worst: float = Field(default=0.3, ge=0, le=1, description="weight of the worst episode; the rest is the mean's")
-    class_limit: float | None = Field(
-        default=0.01, ge=0, description="loss of SLO attainment of a class that is free; beyond it counts fivefold"
+    limits: list[LimitConfig] = Field(
+        default=[LimitConfig(metric=f"slo_attainment_{name}", most_loss=0.01) for name in ("interactive", "batch")],
+        description="what a candidate may lose at most, at each place",
     )
+    penalty: float = Field(
+        default=5.0, gt=0, description="objective that a loss of 1 beyond a limit costs, times the place's weight"
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        metrics = [limit.metric for limit in self.limits]
+        if len(set(metrics)) != len(metrics):
+            raise ValueError("limits: a metric is limited twice")
+        return self
+
+
+class KnobConfig(StrictModel):
+    """A limit of engines that is searched beside the numbers; arrivals stay those of the unchanged scenario."""
+
+    path: str = Field(pattern=r"^limits\.\w+$", description="its place in a scenario, such as limits.max_num_seqs")
+    levels: list[int | float] = Field(min_length=2, description="values that are tried, in rising order")
+    spread: float = Field(default=0.2, gt=0, description="first steps, as a share of the levels")
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if any(low >= high for low, high in pairwise(self.levels)):
+            raise ValueError("levels must rise")
+        return self
 
 
 class SearchConfig(StrictModel):
@@ -37,8 +72,17 @@ class SearchConfig(StrictModel):
     )
     reference: str = Field(default="maestro", description="policy that every candidate is held against")
     objective: ObjectiveConfig = Field(default=ObjectiveConfig(), description="what counts as better")
-    numbers: list[str] = Field(default=[], description="numbers that are searched; empty: all of the family")
-    start: str | None = Field(default=None, description="policy file to begin from; None: the family's own start")
+    family: str = Field(
+        default="shaped", description="policy whose numbers are searched: shaped, or FILE.py:RULE that declares some"
+    )
+    numbers: list[str] = Field(
+        default=[], description="numbers that are searched, or parts of the family such as `order`; empty: all"
+    )
+    fixed: dict[str, float] = Field(default={}, description="numbers that are held at a value, by name")
+    knobs: list[KnobConfig] = Field(default=[], description="limits of engines that are searched beside the numbers")
+    start: str | None = Field(
+        default=None, description="policy, or its file, to begin from, or `defaults`; None: the family's own start"
+    )
     generations: int = Field(default=60, gt=0, description="rounds of candidates")
     population: int = Field(default=16, ge=4, description="candidates of a round")
     episodes: int = Field(default=2, gt=0, description="training episodes of a candidate at each place")
@@ -46,10 +90,14 @@ class SearchConfig(StrictModel):
     horizon_s: float | None = Field(default=None, gt=0, description="arrivals end here in training [s]; None: as is")
     validate_every: int = Field(default=5, gt=0, description="generations between two validations")
     validation_episodes: int = Field(default=6, gt=0, description="validation episodes at each place")
-    seed: int = Field(default=0, ge=0, description="of the search and of its episodes")
+    seed: int = Field(default=0, ge=0, description="of the search and of its training episodes")
+    wandb: Literal["off", "offline", "online"] = Field(default="off", description="Weights & Biases logging")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len(set(self.numbers)) != len(self.numbers):
             raise ValueError("numbers repeat")
+        paths = [knob.path for knob in self.knobs]
+        if len(set(paths)) != len(paths):
+            raise ValueError("knobs: a limit is searched twice")
         return self

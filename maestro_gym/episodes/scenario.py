@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
-from maestro_gym.config import ScenarioConfig, load_scenario
+from maestro_gym.config import ScenarioConfig, compose_scenario, load_scenario
 from maestro_gym.episodes.capacity import capacity_rps
 from maestro_gym.episodes.world import build_world, world_names
 from maestro_gym.predictors import Predictor, build_predictor, history_workflows, record
@@ -95,6 +96,26 @@ class Scenario:
         if len(self._episodes) > _CACHED_EPISODES:
             self._episodes.popitem(last=False)
         return episode
+
+    def under(self, overrides: Sequence[str]) -> Self:
+        """The same episodes at the same rate, on engines with other limits.
+
+        Offered load is relative to a capacity that the limits would change, so the rate is held.
+
+        Args:
+            overrides: ``limits.field=value``.
+
+        Returns:
+            The scenario with another configuration and world.
+
+        Raises:
+            MaestroError: There is no such limit, or its value is bad.
+        """
+        other = copy(self)
+        fixed = f"workload.rate_rps={self.rate_rps!r}"
+        other.config = compose_scenario(self.config.model_dump(mode="json"), self.config.name, (*overrides, fixed))
+        other.world = build_world(other.config, self.workload.mix().model_share)
+        return other
 
     def annotate(self, bare: Episode, key: int = 0) -> Episode:
         """Write what is predicted into an episode.

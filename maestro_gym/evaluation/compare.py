@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,7 @@ def run_compare(
     jobs: int | None = None,
     reference: str | None = None,
     split: str = "test",
+    own_limits: bool = False,
     runner: Runner | None = None,
     console: Console | None = None,
 ) -> tuple[Comparison, Path]:
@@ -67,6 +69,8 @@ def run_compare(
         jobs: Processes; None takes every usable core.
         reference: Policy that differences refer to, by spec or name; None takes ``fcfs`` or else the first.
         split: Split of the episodes.
+        own_limits: Give a policy that was searched together with limits of engines these limits, at the rate of
+            arrivals that the scenario has without them.
         runner: How specs become policies and episodes; None takes the baselines' registry and driver.
         console: Where table and words go; None prints on standard output.
 
@@ -89,6 +93,7 @@ def run_compare(
         jobs=jobs,
         reference=reference,
         split=split,
+        own_limits=own_limits,
         runner=runner,
         folder=folder,
     )
@@ -113,6 +118,7 @@ def compare(
     jobs: int | None = None,
     reference: str | None = None,
     split: str = "test",
+    own_limits: bool = False,
     runner: Runner | None = None,
     folder: Path | None = None,
 ) -> Comparison:
@@ -134,12 +140,13 @@ def compare(
     if len(set(chosen_seeds)) != len(chosen_seeds):
         raise MaestroError(f"Seeds {chosen_seeds} repeat; every seed must be given once, it would count twice.")
     runner = runner or Runner()
-    entrants = enter(policies, predictors, runner, *places[0])
+    entrants = enter(policies, predictors, runner, *places[0], own=own_limits)
+    settings = [replace(setting, notes=(*setting.notes, *_words_of_limits(entrants))) for setting in settings]
     compared_to = _reference(reference, entrants)
     plan = [
         Job(
             scenario=name,
-            overrides=(*changes, *entrant.overrides),
+            overrides=(*changes, *entrant.overrides, *_at_the_same_rate(entrant.limits, setting)),
             contention=setting.contention,
             spec=entrant.spec,
             label=entrant.label,
@@ -171,6 +178,20 @@ def compare(
             "overrides": list(overrides),
         },
     )
+
+
+def _words_of_limits(entrants: list[Entrant]) -> list[str]:
+    """What the reader must know of policies that run under limits of their own."""
+    return [
+        f"{entrant.label.name} runs under limits of its own, at the same rate of arrivals: {', '.join(entrant.limits)}."
+        for entrant in entrants
+        if entrant.limits
+    ]
+
+
+def _at_the_same_rate(limits: tuple[str, ...], setting: Setting) -> tuple[str, ...]:
+    """Limits as overrides: offered load is relative to a capacity that they would change, so the rate is held."""
+    return (*limits, f"workload.rate_rps={setting.rate_rps!r}") if limits else ()
 
 
 def _setting(name: str, overrides: tuple[str, ...]) -> Setting:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, get_args
 
+from maestro_gym.baselines.registry import own_limits
 from maestro_gym.config import PredictorConfig, hint
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.comparison import PolicyLabel
@@ -23,11 +24,13 @@ class Entrant(NamedTuple):
         spec: What names its policy.
         label: How tables call it.
         overrides: What its predictor changes in the scenario; nothing where it takes the scenario's own.
+        limits: Limits of engines that it brings along; the arrival rate then stays that of the unchanged scenario.
     """
 
     spec: str
     label: PolicyLabel
     overrides: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 def predictor_overrides(word: str) -> tuple[str, ...]:
@@ -56,7 +59,13 @@ def predictor_overrides(word: str) -> tuple[str, ...]:
 
 
 def enter(
-    specs: Sequence[str], predictors: Sequence[str], runner: Runner, name: str, overrides: tuple[str, ...]
+    specs: Sequence[str],
+    predictors: Sequence[str],
+    runner: Runner,
+    name: str,
+    overrides: tuple[str, ...],
+    *,
+    own: bool = False,
 ) -> list[Entrant]:
     """Load every policy and give each row of the tables a name of its own.
 
@@ -68,6 +77,7 @@ def enter(
         runner: How specs become policies.
         name: Name or file of the scenario that they are loaded for.
         overrides: Its overrides.
+        own: Whether policies that were searched together with limits of engines get these limits.
 
     Returns:
         The entrants; all policies under the first predictor come first.
@@ -78,8 +88,9 @@ def enter(
     for word, count in Counter(predictors).items():
         if count > 1:
             raise MaestroError(f"--predictors: {word} is named {count} times; name each predictor once.")
-    labels = _labels(specs, runner, name, overrides)
-    plain = [Entrant(spec, label) for spec, label in zip(specs, labels, strict=True)]
+    limits = [own_limits(spec) if own else () for spec in specs]
+    labels = _labels(specs, limits, runner, name, overrides)
+    plain = [Entrant(spec, label, (), its) for spec, label, its in zip(specs, labels, limits, strict=True)]
     if not predictors:
         return plain
     told = [entrant for entrant in plain if entrant.label.information != "N"]
@@ -91,15 +102,17 @@ def enter(
     entrants: list[Entrant] = []
     for word in predictors:
         changes = predictor_overrides(word)
-        for spec, label, _ in told:
+        for spec, label, _, its in told:
             # Loaded here too, so that what must be fitted is fitted once and found by the workers.
-            policy_of(runner, spec, name, (*overrides, *changes))
-            entrants.append(Entrant(spec, replace(label, name=f"{label.name}@{word}", predictor=word), changes))
+            policy_of(runner, spec, name, (*overrides, *changes, *its))
+            entrants.append(Entrant(spec, replace(label, name=f"{label.name}@{word}", predictor=word), changes, its))
     return entrants + [entrant for entrant in plain if entrant.label.information == "N"]
 
 
-def _labels(specs: Sequence[str], runner: Runner, name: str, overrides: tuple[str, ...]) -> list[PolicyLabel]:
-    loaded = [policy_of(runner, spec, name, overrides) for spec in specs]
+def _labels(
+    specs: Sequence[str], limits: Sequence[tuple[str, ...]], runner: Runner, name: str, overrides: tuple[str, ...]
+) -> list[PolicyLabel]:
+    loaded = [policy_of(runner, spec, name, (*overrides, *its)) for spec, its in zip(specs, limits, strict=True)]
     shared = {name for name, count in Counter(policy.name for policy in loaded).items() if count > 1}
     names = [f"{p.name} ({spec})" if p.name in shared else p.name for spec, p in zip(specs, loaded, strict=True)]
     for name, count in Counter(names).items():

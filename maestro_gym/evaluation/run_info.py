@@ -1,18 +1,31 @@
-"""What a run must say of itself to be repeated: command, versions, machine."""
+"""What a run must say of itself to be repeated: command, versions, commit, machine."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import maestro_gym
 from maestro_gym.core.threads import usable_cores
 
-_PACKAGES = ("numpy", "numba", "scipy", "pandas", "pydantic", "gymnasium", "stable-baselines3", "sb3-contrib", "torch")
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "pandas",
+    "pydantic",
+    "gymnasium",
+    "stable-baselines3",
+    "sb3-contrib",
+    "torch",
+    "cma",
+)
 
 
 def versions() -> dict[str, str]:
@@ -24,6 +37,23 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def commit() -> str:
+    """The commit that the project's source stands at, with ``+`` where files differ; empty outside a checkout."""
+    root = Path(maestro_gym.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        return head + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(root: Path, *words: str) -> str:
+    answer = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True)
+    return answer.stdout.strip()
 
 
 def machine() -> str:

@@ -7,11 +7,12 @@ decisions of the node tier when memory is short. How rules are declared stands i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numba import types
 
+from maestro_gym.scheduling.numbers import Family, Number
 from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import HIDDEN, VIEW
 
@@ -41,6 +42,7 @@ class Rule:
         source: Where the rule comes from.
         choice: What had to be chosen here because the source does not say, empty if nothing.
         function: The rule itself.
+        numbers: Numbers that it reads at `numbers.places`, which a search may move.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Rule:
     source: str
     choice: str
     function: RuleFunction
+    numbers: tuple[Number, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse a tier or an information class that does not exist."""
@@ -72,6 +75,7 @@ class Policy:
         reclaim_rule: What gives way when memory is short.
         spec: What ``load_policy`` was asked for; loads the same policy in another process.
         numbers: What its rules read from ``view.numbers``, at most ``state.NUMBERS``; empty leaves them as they are.
+        family: What these numbers are; None where it has none.
     """
 
     name: str
@@ -82,6 +86,7 @@ class Policy:
     reclaim_rule: Rule
     spec: str = ""
     numbers: tuple[float, ...] = ()
+    family: Family | None = None
 
     @property
     def rules(self) -> tuple[Rule, Rule, Rule, Rule]:

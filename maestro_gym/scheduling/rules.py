@@ -22,6 +22,7 @@ from numba import types
 
 from maestro_gym.core.boxed import first_class
 from maestro_gym.core.compile import compile_fresh, njit
+from maestro_gym.scheduling.numbers import Number
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, RuleFunction
 from maestro_gym.state import RESERVE_ADAPTIVE, View
 from maestro_gym.state.types import HIDDEN, VIEW
@@ -57,6 +58,7 @@ class Declared:
         source: Where it comes from; V, V-2nd, V-author and I as in docs/baselines.md.
         choice: What had to be chosen here because the source does not say, empty if nothing.
         rival: Whether the table of policies shows it completed, plainly and with Maestro's companions.
+        numbers: Numbers that it reads at `numbers.places`, which a search may move.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Declared:
     source: str
     choice: str = ""
     rival: bool = True
+    numbers: tuple[Number, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an information class that does not exist."""

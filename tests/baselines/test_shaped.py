@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.late_binding import holds
+from maestro_gym.baselines.late_binding import holds, network, slack
 from maestro_gym.baselines.registry import TABLE
 from maestro_gym.baselines.shaped import numbers as family
-from maestro_gym.baselines.shaped.file import read_numbers, write_numbers
+from maestro_gym.baselines.shaped.file import read_numbers, values_of, write_numbers
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
@@ -39,7 +39,7 @@ def test_with_its_defaults_every_workflow_ends_when_it_does_under_maestro(name: 
 def test_a_batch_may_hold_another_candidate_in_every_environment() -> None:
     scenario = Scenario.load("quick", ["horizon_s=60", "contention=high"])
     policy = load_policy("shaped", scenario)
-    tight = family.values_of({"stages_cap": 4.0}, "a test")
+    tight = values_of(family.FAMILY, {"stages_cap": 4.0}, "a test")
     alone = [_finished(scenario, policy), _finished(scenario, load_policy_with(policy, tight))]
     simulation = Simulation(scenario.world, 2, evaluation=True)
     open_engine(simulation, policy)
@@ -70,25 +70,18 @@ def test_names_are_unique_and_ranges_hold_the_defaults_or_switch_off() -> None:
         assert number.meaning.endswith(".")
         assert number.unit
         assert number.start is None or number.low <= number.start <= number.high
-    assert [names[place] for place in range(holds.NUM_HOLDS)] == [
-        "stages_cap",
-        "stages_cap_per_ready",
-        "engines_cap",
-        "engines_cap_per_ready",
-        "keep",
-        "replicate",
-        "patience",
-    ]
-    assert names[family.RELEGATION_MARGIN] == "relegation_margin"
-    assert names[family.ALONE] == "alone"
-    assert names[family.IDLE_PER_BYTE] == "idle_per_byte"
+    for module in (slack, network, holds, family):
+        for name, place in vars(module).items():
+            if name.isupper() and name != "INTERACTIVE" and name.lower() in names:
+                assert names[place] == name.lower()
+    assert names[family.INTERACTIVE_BONUS] == "interactive"
 
 
 def _key(given: dict[str, float], **stage: Any) -> float:  # noqa: ANN401 - of Hand.stage
     """Key of a stage in the shaped order under some numbers, the others 0."""
     hand = Hand()
-    only = {number.name: 0.0 for number in family.NUMBERS} | given
-    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(only, "a test")
+    only = {number.name: 0.0 for number in family.NUMBERS} | {"stretch": 1.0} | given
+    hand.view.numbers[0, : len(family.NUMBERS)] = values_of(family.FAMILY, only, "a test")
     return order_key("shaped", hand, hand.stage(**{"deadline_s": DEADLINE_S, "ready_s": NOW_S - 4.0, **stage}))
 
 
@@ -122,7 +115,7 @@ def test_a_workflow_without_a_deadline_has_a_key() -> None:
 
 def _sent(hand: Hand, **given: float) -> int:
     """What the global rule of the family does under Maestro's numbers but for some: a code, 0 waits."""
-    hand.view.numbers[0, : len(family.NUMBERS)] = family.values_of(given, "a test")
+    hand.view.numbers[0, : len(family.NUMBERS)] = values_of(family.FAMILY, given, "a test")
     hand.view.model_memory[:] = 0.0
     return ask(load_policy("shaped").global_rule, hand)
 
@@ -153,28 +146,84 @@ def test_a_model_that_a_node_does_not_serve_waits_while_it_serves_enough_others(
 
 def test_an_idle_engine_that_the_global_queue_wants_more_is_kept() -> None:
     hand = Hand(nodes_per_cluster=1)
+    for model in range(2):
+        hand.engine(0, model)
     hand.view.models[0].ready = [9, 1, 0]
     hand.view.models[0].warm_nodes = [1, 0, 0]
-    kept = {keep: _is_kept(hand, keep, 0, 1) for keep in (0.0, 5.0, 20.0)}
+    kept = {keep: _is_kept(hand, 0, 1, keep=keep) for keep in (0.0, 5.0, 20.0)}
     assert kept == {0.0: False, 5.0: True, 20.0: False}
-    assert not _is_kept(hand, 5.0, 1, 0)
+    assert not _is_kept(hand, 1, 0, keep=5.0)
 
 
-def _is_kept(hand: Hand, keep: float, model: int, newcomer: int) -> bool:
+def test_a_new_engine_stays() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.engine(0, 0)
+    hand.view.engines[0, 0, 0].ready_s = NOW_S - 10.0
+    assert not _is_kept(hand, 0, 1, stay=10.0)
+    assert _is_kept(hand, 0, 1, stay=11.0)
+
+
+def _is_kept(hand: Hand, slot: int, newcomer: int, **given: float) -> bool:
     from maestro_gym.core.boxed import box
     from maestro_gym.state.types import VIEW
 
-    hand.view.numbers[0, holds.KEEP] = keep
-    return bool(holds.is_kept(box(hand.view, VIEW), 0, model, newcomer))
+    hand.view.numbers[0, : len(family.NUMBERS)] = values_of(family.FAMILY, given, "a test")
+    return bool(holds.is_kept(box(hand.view, VIEW), 0, 0, slot, newcomer))
+
+
+def test_a_node_keeps_places_for_calls_that_are_pressing() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.engine(0, 0, running=3)
+    batch = {"model": 0, "cls": BATCH, "remaining_s": 10.0, "deadline_s": NOW_S + 100.0}
+    first = hand.stage(**batch)
+    hand.ready(first)
+    assert _sent_stage(hand, stages_cap=5.0) == first
+    assert _sent_stage(hand, stages_cap=5.0, reserve=2.0) is None
+    assert _sent_stage(hand, stages_cap=5.0, reserve=2.0, pressing_slack=91.0) == first
+    second = hand.stage(**batch | {"cls": INTERACTIVE})
+    hand.ready(first, second)
+    assert _sent_stage(hand, stages_cap=5.0, reserve=2.0) == second
+    assert _sent_stage(hand, stages_cap=5.0, reserve=2.0, pressing_class=0.0) is None
+    assert _sent_stage(hand, stages_cap=5.0, reserve=2.0, relegation_margin=91.0) is None
+
+
+def _sent_stage(hand: Hand, **given: float) -> int | None:
+    code = _sent(hand, **given)
+    return (code - 1) // hand.view.world.latency_s.shape[1] if code > 0 else None
+
+
+def test_the_network_moves_the_caps_with_the_state() -> None:
+    hand = Hand(nodes_per_cluster=1)
+    hand.engine(0, 0, running=8)
+    hand.ready(hand.stage(model=0))
+    caps = {"stages_cap": 9.0, "net_a_stages": 4.0}
+    assert _sent(hand, **caps) > 0
+    assert _sent(hand, **caps, net_a_fill=-3.0) == 0  # 9 + 4 tanh(-3 / 8) = 7.57
+    assert _sent(hand, **caps, net_a_fill=-0.5) > 0
+    assert _sent(hand, **caps, net_a_bias=-3.0) == 0
+
+
+def test_the_slack_counts_calls_as_slow_as_they_are_beside_others() -> None:
+    assert _key({"slack": 1.0, "stretch": 1.5}, remaining_s=20.0) == pytest.approx(DEADLINE_S - NOW_S - 30.0)
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    write_numbers(path, {"stages_cap": 48.912345, "remaining": 1.0}, {"found_by": "hand"})
-    assert read_numbers(path) == family.values_of({"stages_cap": 48.912}, "a test")
-    assert "remaining" not in path.read_text(encoding="utf-8")
+    values = values_of(family.FAMILY, {"stages_cap": 48.912345, "remaining": 1.0}, "a test")
+    write_numbers(path, family.FAMILY, values, {"found_by": "hand"}, {"limits.max_num_seqs": 64})
+    assert read_numbers(path).numbers == {"stages_cap": 48.912}
+    assert read_numbers(path).overrides == ("limits.max_num_seqs=64",)
     policy = load_policy(str(path))
-    assert (policy.name, policy.numbers) == ("mine", read_numbers(path))
+    assert policy.name == "mine"
+    assert policy.numbers == values_of(family.FAMILY, {"stages_cap": 48.912}, "a test")
+
+
+def test_numbers_that_belong_to_limits_are_refused_where_engines_have_others(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    write_numbers(path, family.FAMILY, family.defaults(), {}, {"limits.max_num_seqs": 64})
+    with pytest.raises(MaestroError, match=r"max_num_seqs=64.*--own-limits"):
+        load_policy(str(path), Scenario.load("toy"))
+    assert load_policy(str(path), Scenario.load("toy", ["limits.max_num_seqs=64"])).name == "mine"
 
 
 @pytest.mark.parametrize(

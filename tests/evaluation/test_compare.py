@@ -15,7 +15,7 @@ from rich.console import Console
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation import compare as compare_module
-from maestro_gym.evaluation import worker
+from maestro_gym.evaluation import entrants, worker
 from maestro_gym.evaluation.compare import compare, run_compare
 from maestro_gym.evaluation.worker import Runner
 from tests.evaluation.by_hand import make_result
@@ -224,6 +224,28 @@ def test_each_predictor_runs_in_a_scenario_of_its_own(monkeypatch: pytest.Monkey
     compare(["tiny"], ["oracle"], predictors=["noisy:100", "boosted"], contentions=["low"], runner=RUNNER, jobs=1)
     assert ("contention=low", "predictor.kind=noisy", "predictor.mae_tokens=100") in asked
     assert ("contention=low", "predictor.kind=boosted") in asked
+
+
+def test_a_policy_with_limits_of_its_own_meets_them_at_the_rate_of_the_scenario(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def scenario(name: str, overrides: tuple[str, ...]) -> SimpleNamespace:
+        asked.append(overrides)
+        return hand_made_scenario(name, overrides)
+
+    monkeypatch.setattr(worker, "scenario_of", scenario)
+    limits = ("limits.max_num_seqs=64",)
+    monkeypatch.setattr(entrants, "own_limits", lambda spec: limits if spec == "slow" else ())
+    names = ["fcfs", "slow"]
+    found = compare(["tiny"], names, contentions=["low"], own_limits=True, runner=RUNNER, jobs=1)
+    assert ("contention=low", "limits.max_num_seqs=64", "workload.rate_rps=1.0") in asked
+    assert ("contention=low",) in asked
+    assert "slow runs under limits of its own" in found.settings[0].notes[-1]
+    asked.clear()
+    compare(["tiny"], names, contentions=["low"], runner=RUNNER, jobs=1)
+    assert set(asked) == {("contention=low",)}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Candidates by episodes: whole episodes under many settings of one policy, over all cores.
 
 A candidate is a row of numbers, which compiled rules read at run time: a thread keeps one simulation for each place and
-loads the next episode with the next candidate into it.
+loads the next episode with the next candidate into it. Candidates may also differ in limits of engines: these make
+another world, which is built once, and the episodes stay those of the place.
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from maestro_gym.core.threads import thread_count
-from maestro_gym.episodes.metrics.outcome import outcome_of
-from maestro_gym.episodes.metrics.row import METRICS
+from maestro_gym.episodes.metrics.outcome import Outcome, outcome_of
+from maestro_gym.episodes.metrics.row import metric_of
 from maestro_gym.episodes.run import NO_AGENT, result_of
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
-from maestro_gym.state import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES, Episode
 from maestro_gym.workloads import fold_seed
 
 MEASURES = ("slo_attainment", "completion_mean_s", "completion_p95_s", *(f"slo_attainment_{c}" for c in CLASS_NAMES))
-"""What an episode is reduced to, in this order."""
+"""What an episode is reduced to unless told otherwise, in this order."""
+
+_BLOCKING = "hol_blocking"
+"""How metrics begin that need the head-of-line blocking of an outcome, which is left out where none does."""
 
 
 class Trial(NamedTuple):
@@ -40,8 +44,9 @@ class Trial(NamedTuple):
 
 @dataclass
 class _Seat:
-    """A simulation that one thread keeps for one place."""
+    """A simulation that one thread keeps for one place, under the limits of its last trial."""
 
+    limits: tuple[str, ...]
     simulation: Simulation
     engine: Any = None
     opened: Any = None
@@ -50,36 +55,49 @@ class _Seat:
 class Evaluator:
     """Runs trials of one policy on several scenarios."""
 
-    def __init__(self, scenarios: Sequence[Scenario], policies: Sequence[Policy]) -> None:
+    def __init__(
+        self, scenarios: Sequence[Scenario], policies: Sequence[Policy], measures: Sequence[str] = MEASURES
+    ) -> None:
         """Prepare.
 
         Args:
             scenarios: The places.
             policies: The policy as loaded for each of them; its own numbers are not used.
+            measures: Metrics of an episode that are wanted, by column.
         """
         self._scenarios = list(scenarios)
         # Without numbers of its own, a policy leaves those of the simulation as they are.
         self._policies = [replace(policy, numbers=()) for policy in policies]
+        self._measures = list(measures)
+        self._changed: dict[tuple[int, tuple[str, ...]], Scenario] = {}
         self._local = threading.local()
 
-    def run(self, candidates: np.ndarray, trials: Sequence[Trial]) -> Iterator[tuple[int, np.ndarray]]:
+    def run(
+        self, candidates: np.ndarray, trials: Sequence[Trial], limits: Sequence[tuple[str, ...]] | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """Run trials, in any order.
 
         Args:
-            candidates: float64, shape (candidates, numbers).
+            candidates: float64, shape (candidates, numbers), as ``view.numbers`` shall hold them.
             trials: The trials.
+            limits: What each candidate changes in the limits of engines, as overrides; None: nothing.
 
         Yields:
-            Number of the trial, and its `MEASURES`.
+            Number of the trial, and its measures, float64, shape (measures,).
         """
-        # Episodes are drawn here: a scenario keeps the last few, and threads would draw each anew.
+        limits = limits or [()] * len(candidates)
+        # Episodes and worlds are made here: a scenario keeps the last few episodes, and threads would make each anew.
         episodes = {
             (trial.place, trial.split, trial.seed): self._scenarios[trial.place].episode(trial.split, trial.seed, 0)
             for trial in trials
         }
+        for trial in trials:
+            self._scenario(trial.place, limits[trial.candidate])
         with ThreadPoolExecutor(thread_count()) as pool:
             futures = {
-                pool.submit(self._run, candidates[trial.candidate], trial, episodes[trial[1:]]): number
+                pool.submit(
+                    self._run, candidates[trial.candidate], limits[trial.candidate], trial, episodes[trial[1:]]
+                ): number
                 for number, trial in enumerate(trials)
             }
             try:
@@ -88,9 +106,9 @@ class Evaluator:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, numbers: np.ndarray, trial: Trial, episode: Any) -> np.ndarray:  # noqa: ANN401 - an Episode
-        scenario, policy = self._scenarios[trial.place], self._policies[trial.place]
-        seat = self._seat(trial.place)
+    def _run(self, numbers: np.ndarray, limits: tuple[str, ...], trial: Trial, episode: Episode) -> np.ndarray:
+        scenario, policy = self._scenario(trial.place, limits), self._policies[trial.place]
+        seat = self._seat(trial.place, limits)
         simulation = seat.simulation
         simulation.numbers[0, : len(numbers)] = numbers
         simulation.load(0, episode, key=fold_seed(trial.seed))
@@ -98,16 +116,28 @@ class Evaluator:
             seat.engine, seat.opened = open_engine(simulation, policy), simulation.state
         run_until(seat.engine, 0, NO_AGENT)
         result = result_of(simulation.state, scenario, policy, episode, trial.split, trial.seed, 0, 0.0)
-        outcome = outcome_of(result, blocking=False)
-        parts = [outcome.of_class(cls) for cls in range(len(CLASS_NAMES))]
-        slo = METRICS["slo_attainment"].compute
-        whole = [METRICS[name].compute(outcome) for name in MEASURES[:3]]
-        return np.array([*whole, *(slo(part) for part in parts)])
+        blocking = any(name.startswith(_BLOCKING) for name in self._measures)
+        outcome = outcome_of(result, blocking=blocking)
+        parts = [outcome, *(outcome.of_class(cls) for cls in range(len(CLASS_NAMES)))]
+        return np.array([_value(name, parts) for name in self._measures])
 
-    def _seat(self, place: int) -> _Seat:
+    def _scenario(self, place: int, limits: tuple[str, ...]) -> Scenario:
+        if not limits:
+            return self._scenarios[place]
+        if (place, limits) not in self._changed:
+            self._changed[place, limits] = self._scenarios[place].under(limits)
+        return self._changed[place, limits]
+
+    def _seat(self, place: int, limits: tuple[str, ...]) -> _Seat:
         seats: dict[int, _Seat] = self._local.__dict__.setdefault("seats", {})
-        if place not in seats:
-            scenario = self._scenarios[place]
+        if place not in seats or seats[place].limits != limits:
+            scenario = self._scenario(place, limits)
             warm = scenario.config.workload.initial_placement == "warm"
-            seats[place] = _Seat(Simulation(scenario.world, evaluation=True, warm=warm))
+            seats[place] = _Seat(limits, Simulation(scenario.world, evaluation=True, warm=warm))
         return seats[place]
+
+
+def _value(column: str, parts: Sequence[Outcome]) -> float:
+    """A metric of an episode from its outcome as a whole and by class, in the order of `Metric.columns`."""
+    metric = metric_of(column)
+    return metric.compute(parts[metric.columns.index(column)])

@@ -1,7 +1,7 @@
 """What each number of a policy is worth.
 
-Every number is taken back to Maestro's value, alone, on the same episodes: the loss is what it is worth in this policy.
-Numbers that stand in for each other are worth little one by one; the last rows take back a whole part.
+Every number is taken back to its family's default, alone, on the same episodes: the loss is what it is worth in this
+policy. Numbers that stand in for each other are worth little one by one; the last rows take back a whole part.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from maestro_gym.agents.search.evaluate import MEASURES, Evaluator, Trial
-from maestro_gym.baselines.shaped.numbers import NUMBERS, PARTS, defaults
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.explain.explanation import Worth
 from maestro_gym.evaluation.progress import WorkProgress
@@ -23,7 +22,7 @@ def number_worths(policy: Policy, scenario: Scenario, seeds: Sequence[int], spli
     """Take every number of a policy back to its default, in turn.
 
     Args:
-        policy: Of the shaped family, or any other, which has no numbers.
+        policy: Of any family, or of none.
         scenario: Where.
         seeds: One episode each.
         split: Split of the episodes.
@@ -32,11 +31,13 @@ def number_worths(policy: Policy, scenario: Scenario, seeds: Sequence[int], spli
         The numbers that differ from their default, the most valuable for SLO attainment first; then the parts. Nothing
         for a policy without numbers.
     """
-    if not policy.numbers:
+    family = policy.family
+    if family is None:
         return []
-    own, plain = np.array(policy.numbers), np.array(defaults())
-    changed = [place for place in range(len(NUMBERS)) if own[place] != plain[place]]
-    taken = [[place] for place in changed] + [list(places) for places in PARTS.values()]
+    own, plain = np.array(policy.numbers), np.array(family.in_view(family.defaults()))
+    changed = np.flatnonzero(own != plain).tolist()
+    parts = {name: [family.first + place for place in places] for name, places in family.parts.items()}
+    taken = [[place] for place in changed] + list(parts.values())
     candidates = np.tile(own, (len(taken) + 1, 1))
     for row, places in enumerate(taken, 1):
         candidates[row, places] = plain[places]
@@ -53,10 +54,10 @@ def number_worths(policy: Policy, scenario: Scenario, seeds: Sequence[int], spli
     rows = []
     for row, places in enumerate(taken):
         if row < len(changed):
-            number = NUMBERS[places[0]]
+            number = family.numbers[places[0] - family.first]
             about = (number.name, own[places[0]], number.default, number.unit)
             rows.append(Worth(*about, slo[row], completion_s[row], number.meaning))
     rows.sort(key=lambda worth: -worth.slo.estimate)
-    for row, name in enumerate(PARTS, len(changed)):
+    for row, name in enumerate(parts, len(changed)):
         rows.append(Worth(f"all of {name}", np.nan, np.nan, "", slo[row], completion_s[row], f"All numbers of {name}."))
     return rows

@@ -1,4 +1,4 @@
-"""``maestro-gym search``: numbers of the shaped family, found by CMA-ES over whole episodes.
+"""``maestro-gym search``: numbers of a family, found by CMA-ES over whole episodes.
 
 Every generation meets fresh training episodes, the same for all of its candidates and for the reference (common random
 numbers). Now and then the mean of the search and the best candidate of the generation are tried on validation episodes;
@@ -7,32 +7,35 @@ the folder offers what was best there. Nothing here looks at test episodes.
 
 from __future__ import annotations
 
-import json
 import pickle
+import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cma
 import numpy as np
 from rich.console import Console
+from stable_baselines3.common.logger import Logger
 
-from maestro_gym.agents.logs import STEP_COLUMN, CsvLog
-from maestro_gym.agents.search.evaluate import MEASURES, Evaluator, Trial
-from maestro_gym.agents.search.objective import worth
+from maestro_gym.agents.logs import open_logger
+from maestro_gym.agents.run_folder import note_run, write_config
+from maestro_gym.agents.search.evaluate import Evaluator, Trial
+from maestro_gym.agents.search.objective import measures_of, worth
+from maestro_gym.agents.search.space import Space
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.shaped.file import POLICY_FILE, read_numbers, write_numbers
-from maestro_gym.baselines.shaped.numbers import NUMBERS, defaults
-from maestro_gym.config import dump_config, hint
+from maestro_gym.baselines.shaped.file import POLICY_FILE, write_numbers
+from maestro_gym.baselines.user_rules import beside, is_user_spec
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.progress import WorkProgress
-from maestro_gym.evaluation.run_info import command_line, versions
+from maestro_gym.evaluation.run_info import command_line, commit, versions
+from maestro_gym.scheduling.policy import Policy
 
-CONFIG_FILE, STATE_FILE, LOG_FILE = "search.yaml", "search.pkl", "search.csv"
+STATE_FILE = "search.pkl"
 
 _SEEDS_APART = 1 << 20
 """Between the training seeds of two searches: no search is longer, so they share no episode."""
@@ -44,19 +47,25 @@ class SearchResult:
 
     Attributes:
         folder: Its folder, with `POLICY_FILE`.
+        seed: Of the search.
         generations: Rounds done.
         episodes: Episodes run, those of the reference included.
         wall_s: Seconds of this session.
-        validation: `MEASURES` of the policy that was kept, and the reference's, means over validation episodes.
+        validation: Measures of the policy that was kept, and the reference's, means over validation episodes.
         worth: Its objective on validation episodes; 0 is the reference.
+        values: What was searched, by name, as it was kept.
+        defaults: The same as the family has it by default, and the first place its limits.
     """
 
     folder: Path
+    seed: int
     generations: int
     episodes: int
     wall_s: float
     validation: dict[str, tuple[float, float]]
     worth: float
+    values: dict[str, float]
+    defaults: dict[str, float]
 
 
 class Search:
@@ -70,167 +79,190 @@ class Search:
             folder: Its folder, which exists.
 
         Raises:
-            MaestroError: A scenario, a number or the file to start from does not exist.
+            MaestroError: A scenario, a policy, a number or the file to start from does not exist.
         """
         self._config, self._folder = config, folder
-        self._scenarios = [
-            Scenario.load(place.scenario, _overrides(config, place.overrides)) for place in config.places
-        ]
-        self._whole = [Scenario.load(place.scenario, tuple(place.overrides)) for place in config.places]
-        shaped = [load_policy("shaped", scenario) for scenario in self._scenarios]
-        self._training = Evaluator(self._scenarios, shaped)
-        self._validation = Evaluator(self._whole, shaped)
-        reference = [load_policy(config.reference, scenario) for scenario in self._scenarios]
-        self._training_reference = Evaluator(self._scenarios, reference)
-        self._validation_reference = Evaluator(self._whole, reference)
+        scenarios = [Scenario.load(place.scenario, _overrides(config, place.overrides)) for place in config.places]
+        whole = [Scenario.load(place.scenario, tuple(place.overrides)) for place in config.places]
+        self._measures = measures_of(config.objective)
+        policies = _loaded(beside(config.family, folder), whole)
+        family = policies[0].family
+        if family is None:
+            raise MaestroError(
+                f"search.family: {config.family} has no numbers to search. Name shaped, or FILE.py:RULE of a rule with "
+                "numbers=(Number(...), ...); docs/search.md says how."
+            )
+        self.space = Space(replace(family, name=config.family), config, whole[0].config)
+        self._defaults = self.space.searched(self.space.default_row(whole[0].config))
+        self._training = Evaluator(scenarios, policies, self._measures)
+        self._validation = Evaluator(whole, policies, self._measures)
+        reference = _loaded(config.reference, whole)
+        self._reference_numbers = np.array([reference[0].numbers or (0.0,)])
+        self._training_reference = Evaluator(scenarios, reference, self._measures)
+        self._validation_reference = Evaluator(whole, reference, self._measures)
         self._reference_rows: np.ndarray | None = None
-        self._searched = _searched(config.numbers)
-        self._base = np.array(read_numbers(Path(config.start)) if config.start else defaults())
         weights = np.array([place.weight for place in config.places])
         self._weights = weights / weights.sum()
         self._best: dict[str, Any] = {"worth": -np.inf}
         self._generation, self._episodes = 0, 0
         self._strategy = self._new_strategy()
-        self._challenger = self.candidate(np.array(self._strategy.x0))
+        self._challenger = self.space.start
 
     def _new_strategy(self) -> cma.CMAEvolutionStrategy:
-        begun = self._config.start is not None
-        start, spreads = [], []
-        for place in self._searched:
-            number = NUMBERS[place]
-            value = self._base[place] if begun or number.start is None else number.start
-            start.append(np.clip((value - number.low) / (number.high - number.low), 0.02, 0.98))
-            spreads.append(number.spread * self._config.spread)
         options = {
             "bounds": [0.0, 1.0],
             "popsize": self._config.population,
             "seed": self._config.seed + 1,  # 0 would mean the clock
-            "CMA_stds": spreads,
+            "CMA_stds": self.space.spreads.tolist(),
+            "minstd": self.space.least.tolist(),
             "verbose": -9,
         }
-        return cma.CMAEvolutionStrategy(start, 1.0, options)
-
-    def candidate(self, point: np.ndarray) -> np.ndarray:
-        """The whole list of numbers of a point of the search, float64, shape (numbers,)."""
-        values = self._base.copy()
-        for place, share in zip(self._searched, point, strict=True):
-            number = NUMBERS[place]
-            values[place] = number.low + float(share) * (number.high - number.low)
-        return values
+        return cma.CMAEvolutionStrategy(self.space.start, 1.0, options)
 
     def run(self, console: Console) -> SearchResult:
         """Search to the end, from the checkpoint if the folder has one."""
         begin = time.perf_counter()
         self._restore()
         config = self._config
+        logger = open_logger(self._folder, self._episodes, config.wandb, config.model_dump(mode="json"))
         a_round = (config.population + 1) * config.episodes * len(config.places)
         total = config.generations * a_round
-        with WorkProgress("searching", "episodes", total, done=self._generation * a_round) as progress:
-            if self._generation == 0:
-                self._validate()  # a search may only improve on what it began with
-            while self._generation < config.generations:
-                self._round(progress, self._generation * a_round)
-                if self._generation % config.validate_every == 0 or self._generation == config.generations:
-                    self._validate()
-                    progress.update(note=self._news())
-                self._save()
+        try:
+            with WorkProgress("searching", "episodes", total, done=self._generation * a_round) as progress:
+                if self._generation == 0:
+                    self._validate(logger)  # a search may only improve on what it began with
+                progress.update(note=self._news())
+                while self._generation < config.generations:
+                    self._round(logger, progress, self._generation * a_round)
+                    progress.update(self._generation * a_round)
+                    if self._generation % config.validate_every == 0 or self._generation == config.generations:
+                        self._validate(logger)
+                        progress.update(note=self._news())
+                    logger.dump(self._episodes)
+                    self._save()
+        finally:
+            logger.close()
         console.print(f"kept {self._folder / POLICY_FILE}: {self._news()}", highlight=False, soft_wrap=True)
         return SearchResult(
-            self._folder,
-            self._generation,
-            self._episodes,
-            time.perf_counter() - begin,
-            self._best["validation"],
-            float(self._best["worth"]),
+            folder=self._folder,
+            seed=config.seed,
+            generations=self._generation,
+            episodes=self._episodes,
+            wall_s=time.perf_counter() - begin,
+            validation=self._best["validation"],
+            worth=float(self._best["worth"]),
+            values=self.space.searched(np.array(self._best["row"])),
+            defaults=self._defaults,
         )
 
-    def _round(self, progress: WorkProgress, done: int) -> None:
+    def _round(self, logger: Logger, progress: WorkProgress, done: int) -> None:
         """One generation: ask, try on fresh episodes, tell."""
         config = self._config
         first = config.seed * _SEEDS_APART + self._generation * config.episodes
         seeds = range(first, first + config.episodes)
         points = self._strategy.ask()
-        candidates = np.array([self.candidate(point) for point in points])
-        theirs = self._table(self._training_reference, np.zeros((1, 1)), "train", seeds)[0]
-        rows = self._table(self._training, candidates, "train", seeds, lambda count: progress.update(done + count))
-        weights = self._episode_weights(len(seeds))
-        values = [worth(config.objective, ours, theirs, weights) for ours in rows]
+        rows = np.array([self.space.row(point) for point in points])
+        theirs = self._reference(self._training_reference, "train", seeds)
+        ours = self._candidates(self._training, rows, "train", seeds, lambda count: progress.update(done + count))
+        values = [self._worth(outcome, theirs) for outcome in ours]
         self._strategy.tell(points, [-value for value in values])
         self._episodes += (len(points) + 1) * len(theirs)
         self._generation += 1
         best = int(np.argmax(values))
-        self._challenger = candidates[best]
-        gains = (weights @ (rows[:, :, 0] - theirs[:, 0]).T).tolist()
-        self._log.append(
-            {
-                STEP_COLUMN: self._episodes,
-                "generation": self._generation,
-                "worth_best": values[best],
-                "worth_mean": float(np.mean(values)),
-                "slo_gain_best": gains[best],
-                "slo_gain_mean": float(np.mean(gains)),
-                "spread": float(self._strategy.sigma),
-            }
-        )
+        self._challenger = np.array(points[best])
+        gains = (ours[:, :, 0] - theirs[:, 0]) @ self._episode_weights(len(theirs))
+        logger.record("generation", self._generation)
+        logger.record("worth_best", values[best])
+        logger.record("worth_mean", float(np.mean(values)))
+        logger.record("slo_gain_best", float(gains[best]))
+        logger.record("slo_gain_mean", float(gains.mean()))
+        logger.record("spread", float(self._strategy.sigma))
+
+    def _worth(self, ours: np.ndarray, theirs: np.ndarray) -> float:
+        places = np.arange(len(ours)) % len(self._weights)
+        return worth(self._config.objective, ours, theirs, self._episode_weights(len(ours)), places)
+
+    def _reference(self, evaluator: Evaluator, split: str, seeds: range) -> np.ndarray:
+        """Measures of the reference, shape (episodes, measures)."""
+        return self._table(evaluator, self._reference_numbers, [()], split, seeds)[0]
+
+    def _candidates(
+        self,
+        evaluator: Evaluator,
+        rows: np.ndarray,
+        split: str,
+        seeds: range,
+        tell: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """Measures of candidates, shape (candidates, episodes, measures)."""
+        numbers = np.array([self.space.in_view(row) for row in rows])
+        return self._table(evaluator, numbers, [self.space.limits(row) for row in rows], split, seeds, tell)
 
     def _table(
         self,
         evaluator: Evaluator,
-        candidates: np.ndarray,
+        numbers: np.ndarray,
+        limits: Sequence[tuple[str, ...]],
         split: str,
-        seeds: Sequence[int],
-        tell: Callable[[int], None] = lambda _: None,
+        seeds: range,
+        tell: Callable[[int], None] | None = None,
     ) -> np.ndarray:
-        """Measures, shape (candidates, episodes, measures), an episode for each seed at each place.
+        """Measures, shape (candidates, episodes, measures), an episode for each seed at each place in turn.
 
         ``tell`` hears how many episodes are done.
         """
-        places = range(len(self._config.places))
-        trials = [Trial(c, place, split, seed) for c in range(len(candidates)) for seed in seeds for place in places]
-        rows = np.empty((len(candidates), len(seeds) * len(places), len(MEASURES)))
-        for done, (number, row) in enumerate(evaluator.run(candidates, trials), 1):
+        places = range(len(self._weights))
+        trials = [Trial(c, place, split, seed) for c in range(len(numbers)) for seed in seeds for place in places]
+        table = np.empty((len(numbers), len(seeds) * len(places), len(self._measures)))
+        for done, (number, measures) in enumerate(evaluator.run(numbers, trials, limits), 1):
             trial = trials[number]
-            rows[trial.candidate, (trial.seed - seeds[0]) * len(places) + trial.place] = row
-            tell(done)
-        return rows
+            table[trial.candidate, (trial.seed - seeds[0]) * len(places) + trial.place] = measures
+            if tell is not None:
+                tell(done)
+        return table
 
-    def _episode_weights(self, seeds: int) -> np.ndarray:
+    def _episode_weights(self, episodes: int) -> np.ndarray:
+        seeds = episodes // len(self._weights)
         return np.tile(self._weights, seeds) / seeds
 
-    def _validate(self) -> None:
+    def _validate(self, logger: Logger) -> None:
         """Try the mean of the search and its last best candidate on validation episodes; keep the best so far."""
         seeds = range(self._config.validation_episodes)
         theirs = self._reference_rows
         if theirs is None:
-            theirs = self._table(self._validation_reference, np.zeros((1, 1)), "validation", seeds)[0]
+            theirs = self._reference(self._validation_reference, "validation", seeds)
             self._reference_rows = theirs
-        weights = self._episode_weights(len(seeds))
-        mean = self.candidate(np.clip(self._strategy.mean, 0.0, 1.0))
-        candidates = np.unique([mean, self._challenger], axis=0)
-        for candidate, ours in zip(
-            candidates, self._table(self._validation, candidates, "validation", seeds), strict=True
-        ):
+        weights = self._episode_weights(len(theirs))
+        mean = np.clip(self._strategy.mean, 0.0, 1.0)
+        rows = np.unique([self.space.row(mean), self.space.row(self._challenger)], axis=0)
+        for row, ours in zip(rows, self._candidates(self._validation, rows, "validation", seeds), strict=True):
             self._episodes += len(ours)
-            value = worth(self._config.objective, ours, theirs, weights)
+            value = self._worth(ours, theirs)
             if value > self._best["worth"]:
                 means = {
                     name: (float(weights @ ours[:, i]), float(weights @ theirs[:, i]))
-                    for i, name in enumerate(MEASURES)
+                    for i, name in enumerate(self._measures)
                 }
-                self._best = {"worth": value, "validation": means, "numbers": candidate.tolist()}
+                self._best = {"worth": value, "validation": means, "row": row.tolist()}
                 self._write_policy()
+        mine, their = self._best["validation"]["slo_attainment"]
+        logger.record("validation/worth_kept", self._best["worth"])
+        logger.record("validation/slo_gain_kept", mine - their)
 
     def _write_policy(self) -> None:
-        names = [number.name for number in NUMBERS]
+        row = np.array(self._best["row"])
         about = {
             "found_by": command_line(),
             "generations": self._generation,
             "episodes": self._episodes,
+            "seed": self._config.seed,
             "reference": self._config.reference,
             "validation": {name: [round(v, 5) for v in pair] for name, pair in self._best["validation"].items()},
+            "commit": commit(),
             "versions": versions(),
         }
-        write_numbers(self._folder / POLICY_FILE, dict(zip(names, self._best["numbers"], strict=True)), about)
+        path, family = self._folder / POLICY_FILE, self.space.family
+        write_numbers(path, family, self.space.values(row), about, self.space.knobs(row))
 
     def _news(self) -> str:
         ours, theirs = self._best["validation"]["slo_attainment"]
@@ -243,6 +275,7 @@ class Search:
     def _save(self) -> None:
         """Write what an exact resume needs; a reader never sees half of it."""
         kept = {
+            "names": self.space.names,
             "strategy": self._strategy.pickle_dumps(),
             "generation": self._generation,
             "episodes": self._episodes,
@@ -256,14 +289,38 @@ class Search:
 
     def _restore(self) -> None:
         path = self._folder / STATE_FILE
-        if path.is_file():
-            # The folder is the user's own search: a checkpoint of CMA-ES is a pickle.
-            kept = pickle.loads(path.read_bytes())
-            self._strategy = pickle.loads(kept["strategy"])
-            self._generation, self._episodes = kept["generation"], kept["episodes"]
-            self._best, self._challenger = kept["best"], kept["challenger"]
-            np.random.set_state(kept["random"])  # noqa: NPY002
-        self._log = CsvLog(self._folder / LOG_FILE, self._episodes)
+        if not path.is_file():
+            return
+        # The folder is the user's own search: a checkpoint of CMA-ES is a pickle.
+        kept = pickle.loads(path.read_bytes())
+        if kept["names"] != self.space.names:
+            raise MaestroError(
+                f"{self._folder}: its checkpoint searched {', '.join(kept['names'])}, and now it would be "
+                f"{', '.join(self.space.names)}. Go on with the settings and the rule that it was begun with."
+            )
+        self._strategy = pickle.loads(kept["strategy"])
+        self._generation, self._episodes = kept["generation"], kept["episodes"]
+        self._best, self._challenger = kept["best"], kept["challenger"]
+        np.random.set_state(kept["random"])  # noqa: NPY002
+
+
+def new_search_folder(out: Path | None) -> Path:
+    """Make the folder of a new search, or of several.
+
+    Args:
+        out: Where the user wants it; None makes one below ``runs/search``.
+
+    Raises:
+        MaestroError: It already holds a search, or cannot be made.
+    """
+    folder = out or Path("runs") / "search" / time.strftime("%Y%m%d-%H%M%S")
+    if (folder / STATE_FILE).exists():
+        raise MaestroError(f"{folder} already holds a search. Go on with it by --resume {folder}, or name another.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MaestroError(f"The folder {folder} cannot be made ({error.strerror}); name another.") from None
+    return folder
 
 
 def run_search(
@@ -272,36 +329,51 @@ def run_search(
     """Search, or go on with a search.
 
     Args:
-        config: Its settings.
+        config: Its settings. A family from a Python file is copied into the folder, because numbers belong to a version
+            of their rule.
         out: Its folder; None makes one below ``runs/search``.
         resume: The folder of a search to go on with; ``config`` must be its own, but for the number of generations.
         console: Where words go; None prints on standard output.
 
     Raises:
-        MaestroError: The folder cannot be made or holds another search.
+        MaestroError: The folder cannot be made or holds another search, or the settings name what does not exist.
+        KeyboardInterrupt: Interrupted; the last whole generation is in the folder.
     """
     console = console or Console()
-    folder = resume or out or Path("runs") / "search" / time.strftime("%Y%m%d-%H%M%S")
-    if resume is None and (folder / STATE_FILE).exists():
-        raise MaestroError(f"{folder} already holds a search. Go on with it by --resume {folder}, or name another.")
+    folder = resume or new_search_folder(out)
+    config = _with_own_rule(config, folder)
+    write_config(folder, config)
+    note_run(folder, {"seed": config.seed, "state": "running"})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(dump_config(config), encoding="utf-8")
-    except OSError as error:
-        raise MaestroError(f"The folder {folder} cannot be written ({error.strerror}); name another.") from None
-    result = Search(config, folder).run(console)
-    about = {"command": command_line(), "versions": versions(), "wall_s": result.wall_s, "episodes": result.episodes}
-    (folder / "run.json").write_text(json.dumps(about | {"validation": result.validation}, indent=2) + "\n")
+        result = Search(config, folder).run(console)
+    except KeyboardInterrupt:
+        if (folder / STATE_FILE).is_file():
+            console.print(f"go on with: maestro-gym search --resume {folder}", highlight=False, soft_wrap=True)
+        raise
+    facts = {"episodes": result.episodes, "session_s": result.wall_s, "validation": result.validation}
+    note_run(folder, {"seed": config.seed, "state": "finished"} | facts)
     return result
+
+
+def _with_own_rule(config: SearchConfig, folder: Path) -> SearchConfig:
+    """Put the rule of a family from a Python file into the folder, unless it is there, and name it there."""
+    file, colon, name = config.family.partition(":")
+    path = Path(file)
+    if not is_user_spec(config.family):
+        return config
+    if not (folder / path.name).is_file():
+        if not path.is_file():
+            return config  # loading it says that there is no such file
+        shutil.copyfile(path, folder / path.name)
+    return config.model_copy(update={"family": f"{path.name}{colon}{name}"})
+
+
+def _loaded(spec: str, scenarios: Sequence[Scenario]) -> list[Policy]:
+    """A policy for every place; one for all places of a scenario, since a rule from a file is compiled each time."""
+    by_name = {scenario.config.name: scenario for scenario in scenarios}
+    policies = {name: load_policy(spec, scenario) for name, scenario in by_name.items()}
+    return [policies[scenario.config.name] for scenario in scenarios]
 
 
 def _overrides(config: SearchConfig, overrides: Sequence[str]) -> tuple[str, ...]:
     return (*overrides, *((f"horizon_s={config.horizon_s}",) if config.horizon_s is not None else ()))
-
-
-def _searched(names: Sequence[str]) -> list[int]:
-    known = [number.name for number in NUMBERS]
-    for name in names:
-        if name not in known:
-            raise MaestroError(f"search.numbers: the shaped family has no number `{name}`. {hint(name, known)}")
-    return [known.index(name) for name in names] or list(range(len(known)))

@@ -81,7 +81,7 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
     model = model_of(view, e, stage)
     if gate == GATE_HOME and not is_home(view, model, node):
         return False
-    if gate == GATE_HELD and is_crowded(view, e, node, model):
+    if gate == GATE_HELD and is_crowded(view, e, stage, node):
         return False
     if is_warm(view, e, node, model):
         return True

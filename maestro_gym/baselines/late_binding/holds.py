@@ -6,15 +6,35 @@ come from a search over whole episodes and not from the literature.
 
 from __future__ import annotations
 
+from maestro_gym.baselines.late_binding.network import NUM_NETWORK, moves
+from maestro_gym.baselines.late_binding.slack import is_pressing
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
-from maestro_gym.scheduling.view import num_nodes, num_ready, num_slots, num_waiting, number
+from maestro_gym.scheduling.view import (
+    model_of,
+    now_s,
+    num_nodes,
+    num_ready,
+    num_slots,
+    num_waiting,
+    number,
+)
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
-STAGES_CAP, STAGES_CAP_PER_READY, ENGINES_CAP, ENGINES_CAP_PER_READY, KEEP, REPLICATE, PATIENCE = range(7)
+(
+    STAGES_CAP,
+    STAGES_CAP_PER_READY,
+    RESERVE,
+    ENGINES_CAP,
+    ENGINES_CAP_PER_READY,
+    KEEP,
+    STAY,
+    REPLICATE,
+    PATIENCE,
+) = range(NUM_NETWORK, NUM_NETWORK + 9)
 """Places of the numbers in ``view.numbers``; those of the rest of a family follow."""
 
-NUM_HOLDS = 7
+NUM_HOLDS = NUM_NETWORK + 9
 
 
 @njit
@@ -50,28 +70,40 @@ def serves(view: View, e: int, node: int, model: int) -> bool:
 
 
 @njit
-def is_crowded(view: View, e: int, node: int, model: int) -> bool:
-    """Whether a stage of a model should wait in the global queue rather than join a node.
+def is_crowded(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a stage should wait in the global queue rather than join a node.
 
-    A node is crowded when it has as many stages (queued, inbound, running) as the cap allows; and for a model that it
-    does not serve, when it serves as many other models as the cap on engines allows. Both caps follow the backlog.
+    A node is crowded when it has as many stages (queued, inbound, running) as the cap allows, less the places that
+    pressing ones keep to themselves; and for a model that it does not serve, when it serves as many other models as the
+    cap on engines allows. Both caps follow the backlog, and what the network adds.
     """
     backlog = ready_a_node(view, e)
+    model = model_of(view, e, stage)
+    more_stages, more_reserve, more_engines = moves(view, e, model, node)
     cap = number(view, e, STAGES_CAP)
-    if cap > 0.0 and stages_at(view, e, node) >= max(1.0, cap + number(view, e, STAGES_CAP_PER_READY) * backlog):
-        return True
+    if cap > 0.0:
+        cap += number(view, e, STAGES_CAP_PER_READY) * backlog + more_stages
+        if number(view, e, RESERVE) > 0.0 and not is_pressing(view, e, stage):
+            cap -= max(0.0, number(view, e, RESERVE) + more_reserve)
+        if stages_at(view, e, node) >= max(1.0, cap):
+            return True
     cap = number(view, e, ENGINES_CAP)
     if cap <= 0.0 or serves(view, e, node, model):
         return False
-    return active_others(view, e, node, model) >= max(0.5, cap + number(view, e, ENGINES_CAP_PER_READY) * backlog)
+    cap += number(view, e, ENGINES_CAP_PER_READY) * backlog + more_engines
+    return active_others(view, e, node, model) >= max(0.5, cap)
 
 
 @njit
-def is_kept(view: View, e: int, model: int, newcomer: int) -> bool:
-    """Whether an engine of a model does not give way to another model, because the global queue wants it more."""
+def is_kept(view: View, e: int, node: int, slot: int, newcomer: int) -> bool:
+    """Whether an engine does not give way to another model: it is new, or the global queue wants its model more."""
+    engine = view.engines[e, node, slot]
+    if now_s(view, e) - float(engine.ready_s) < number(view, e, STAY):
+        return True
     keep = number(view, e, KEEP)
     if keep <= 0.0:
         return False
+    model = int(engine.model)
     mine, theirs = view.models[e, model], view.models[e, newcomer]
     wanted = (int(mine.ready) + 1.0) / max(1, int(mine.warm_nodes))
     return wanted > keep and wanted > (int(theirs.ready) + int(theirs.waiting)) / max(1, int(theirs.warm_nodes))

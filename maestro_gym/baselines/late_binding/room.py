@@ -78,7 +78,7 @@ def gives_way(view: View, e: int, node: int, slot: int, stage: int, start_s: flo
         overdue: Whether its patience is out.
     """
     engine = view.engines[e, node, slot]
-    if is_kept(view, e, int(engine.model), model_of(view, e, stage)):
+    if is_kept(view, e, node, slot, model_of(view, e, stage)):
         return False
     if not overdue and now_s(view, e) - float(engine.last_used_s) < start_s:
         return False

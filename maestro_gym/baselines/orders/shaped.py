@@ -5,13 +5,19 @@
         + slack * max(0, s) + lateness * max(0, -s) + late [now > deadline] + relegation [s < relegation_margin]
         + stages_done * stages done + service * T_current + remaining_calls * calls to come
 
-with the slack s = deadline - now - T_rem. ``relegation`` is the "hopeless last" of QoServe (arXiv 2503.22562).
+with the slack s = deadline - now - stretch * T_rem. ``relegation`` is the
+"hopeless last" of QoServe (arXiv 2503.22562).
 """
 
 from __future__ import annotations
 
 import math
 
+from maestro_gym.baselines.late_binding.slack import (
+    RELEGATION_MARGIN,
+    remaining_of,
+    slack_of,
+)
 from maestro_gym.baselines.orders import maestro
 from maestro_gym.baselines.shaped.numbers import (
     AGE,
@@ -20,10 +26,8 @@ from maestro_gym.baselines.shaped.numbers import (
     LATE,
     LATENESS,
     LOG_REMAINING,
-    PESSIMISM,
     PROTECTED,
     RELEGATION,
-    RELEGATION_MARGIN,
     REMAINING,
     REMAINING_CALLS,
     SERVICE,
@@ -37,9 +41,6 @@ from maestro_gym.scheduling.estimates import stage_service_s
 from maestro_gym.scheduling.rules import order_by
 from maestro_gym.scheduling.view import class_of, now_s, number, stages_done, waited_s, workflow_of
 from maestro_gym.state import INTERACTIVE, Hidden, View
-
-MOST_SLACK_S = 1e6
-"""Slack beyond which it does not count, so that a workflow without a deadline has a key too."""
 
 LEAST_REMAINING_S = 0.1
 """T_rem below which its logarithm stays the same."""
@@ -56,10 +57,9 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
     """The sum of the terms [s]."""
     record = view.stages[e, stage]
     workflow = view.workflows[e, workflow_of(view, e, stage)]
-    median_s = float(record.remaining_s_q50)
-    remaining_s = median_s + number(view, e, PESSIMISM) * (float(record.remaining_s_q90) - median_s)
+    remaining_s = remaining_of(view, e, stage)
     waited = waited_s(view, e, stage)
-    slack_s = min(MOST_SLACK_S, float(workflow.deadline_s) - now_s(view, e) - remaining_s)
+    slack_s = slack_of(view, e, stage)
     value = number(view, e, REMAINING) * remaining_s + number(view, e, WAIT) * waited
     value += number(view, e, LOG_REMAINING) * math.log(max(LEAST_REMAINING_S, remaining_s))
     value += number(view, e, AGE) * (now_s(view, e) - float(workflow.arrival_s))

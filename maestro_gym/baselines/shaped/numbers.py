@@ -6,46 +6,47 @@ every decision is Maestro's; a number that is 0 by default adds or binds nothing
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from maestro_gym.baselines.late_binding import holds
-from maestro_gym.config import hint
-from maestro_gym.core.errors import MaestroError
+from maestro_gym.scheduling.numbers import Family, Number
 
+_URGENCY = (
+    Number("pessimism", "1", -1, 1, 0, "T_rem moves from its median by this share of the way to its 90th percentile."),
+    Number("stretch", "1", 0.5, 4, 1, "Factor on T_rem in the slack: how much slower calls run than alone."),
+    Number("relegation_margin", "s", -60, 60, 0, "Slack below which a workflow counts as that.", -10),
+    Number("pressing_class", "flag", 0, 1, 1, "Above 0.5 an interactive call that can be in time is pressing."),
+    Number("pressing_slack", "s", -60, 240, 0, "Slack below which a call that can be in time is pressing.", 40),
+)
 
-@dataclass(frozen=True)
-class Number:
-    """One number of a family.
-
-    Attributes:
-        name: In files and tables.
-        unit: Of its value.
-        low: Least value of a search.
-        high: Greatest value of a search.
-        default: Maestro's.
-        meaning: What it does, in one sentence.
-        start: Where a search begins; None at the default.
-        spread: Standard deviation of a search's first steps, as a share of the range.
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    default: float
-    meaning: str
-    start: float | None = None
-    spread: float = 0.15
-
+_NETWORK = (
+    *(
+        Number(f"net_{unit}_{name}", unit_of, -3, 3, 0, f"Weight of {words} in hidden unit {unit} of the network.")
+        for unit in "ab"
+        for name, unit_of, words in (
+            ("bias", "1", "1"),
+            ("backlog", "1", "the logarithm of 1 + calls a node in the global queue"),
+            ("demand", "1", "the logarithm of 1 + calls of the model in it for each node that has the model"),
+            ("fill", "1", "the calls at the node over 64"),
+        )
+    ),
+    *(
+        Number(f"net_{unit}_{name}", unit_of, -span, span, 0, f"What hidden unit {unit} adds to {words}.")
+        for name, unit_of, span, words in (
+            ("stages", "stages/node", 40, "`stages_cap`"),
+            ("reserve", "stages/node", 40, "`reserve`"),
+            ("engines", "engines/node", 3, "`engines_cap`"),
+        )
+        for unit in "ab"
+    ),
+)
 
 _HOLDS = (
     Number("stages_cap", "stages/node", 8, 256, 0, "A call waits globally for a node with fewer stages; 0: none.", 56),
     Number("stages_cap_per_ready", "stages", -1, 1, 0, "Added to that cap for each call a node in the global queue."),
+    Number("reserve", "stages/node", 0, 48, 0, "Places under that cap that pressing calls keep to themselves.", 20),
     Number("engines_cap", "engines/node", 0.5, 8, 0, "Other active engines at which a node is closed to a model.", 2),
     Number("engines_cap_per_ready", "engines", -0.05, 0.05, 0, "Added to that cap for each call a node that waits."),
-    Number("keep", "calls/node", 0.5, 40, 0, "An idle engine stays while more calls than this want its model.", 4),
+    Number("keep", "calls/node", 0.5, 40, 0, "An idle engine stays while more calls than this want its model.", 2),
+    Number("stay", "s", 0, 60, 0, "An engine stays for this long after it became ready."),
     Number("replicate", "nodes/call", 0, 0.1, 0, "Nodes that each waiting call asks for its model."),
     Number("patience", "s", -1.5, 20, 0, "Added to the 2 s that a call waits before it may disturb others."),
 )
@@ -53,18 +54,16 @@ _HOLDS = (
 _KEY = (
     Number("class_bands", "flag", 0, 1, 1, "Above 0.5 every interactive call goes before every batch call.", 0),
     Number("remaining", "s/s", -2, 4, 1, "Key for each second of T_rem."),
-    Number("pessimism", "1", -1, 1, 0, "T_rem moves from its median by this share of the way to its 90th percentile."),
     Number("log_remaining", "s", -30, 60, 0, "Key for the natural logarithm of T_rem in seconds."),
-    Number("wait", "s/s", -4, 1, -1, "Key for each second since readiness."),
-    Number("age", "s/s", -2, 2, 0, "Key for each second since the workflow arrived."),
-    Number("interactive", "s", -120, 30, 0, "Key of an interactive call.", -80),
-    Number("ttft_slack", "s/s", -8, 8, 0, "Key for each second left to the TTFT limit of an interactive call."),
+    Number("wait", "s/s", -4, 1, -1, "Key for each second since readiness.", -0.5),
+    Number("age", "s/s", -2, 2, 0, "Key for each second since the workflow arrived.", 0.6),
+    Number("interactive", "s", -120, 30, 0, "Key of an interactive call.", -100),
+    Number("ttft_slack", "s/s", -8, 8, 0, "Key for each second left to the TTFT limit of an interactive call.", 1.5),
     Number("protected", "s", -60, 10, 0, "Key of a call that the cooldown after a preemption protects."),
-    Number("slack", "s/s", -2, 4, 0, "Key for each second by which the deadline can still be met.", 0.9),
+    Number("slack", "s/s", -2, 4, 0, "Key for each second by which the deadline can still be met.", 1.3),
     Number("lateness", "s/s", -2, 2, 0, "Key for each second by which the deadline will be missed."),
     Number("late", "s", -120, 240, 0, "Key of a workflow whose deadline is over."),
-    Number("relegation", "s", 0, 2000, 0, "Key of a workflow that can no longer be in time.", 900),
-    Number("relegation_margin", "s", -60, 60, 0, "Slack below which a workflow counts as that.", -5),
+    Number("relegation", "s", 0, 2000, 0, "Key of a workflow that can no longer be in time.", 1200),
     Number("stages_done", "s/stage", -20, 20, 0, "Key for each stage that the workflow has finished."),
     Number("service", "s/s", -4, 4, 0, "Key for each second of the call's own nominal service."),
     Number("remaining_calls", "s/call", -10, 10, 0, "Key for each call that is predicted to follow."),
@@ -75,14 +74,14 @@ _PLACEMENT = (
     Number("work_wait", "1/s", -0.2, 0.6, 0, "Cost for each second of work at the node."),
     Number("ready", "1/s", -0.1, 0.5, 0, "Cost for each second until the model is ready there.", 0.05),
     Number("harm", "1/s", -0.2, 0.6, 0, "Cost for each second of estimated harm to others."),
-    Number("prefix", "1/s", -3, 3, 0, "Cost for each second of prefill that a cached prefix saves.", -0.5),
+    Number("prefix", "1/s", -3, 3, 0, "Cost for each second of prefill that a cached prefix saves."),
     Number("latency", "1/s", -30, 60, 0, "Cost for each second of one-way network latency."),
-    Number("stages", "1/stage", -0.05, 0.3, 0, "Cost for each stage at the node.", 0.06),
-    Number("kv_share", "1", -3, 3, 0, "Cost of a full KV pool."),
+    Number("stages", "1/stage", -0.05, 0.3, 0, "Cost for each stage at the node.", 0.08),
+    Number("kv_share", "1", -3, 3, 0, "Cost of a full KV pool.", 0.5),
     Number("cold", "1", -3, 3, 0, "Cost of a node where the model is neither RUNNING nor loading."),
-    Number("others", "1/engine", -2, 3, 0, "Cost for each active engine of another model.", 0.3),
-    Number("others_if_new", "1/engine", -3, 3, 0, "Cost for each of them at a node that does not serve the model."),
-    Number("own_batch", "1/stage", -0.2, 0.2, 0, "Cost for each stage of the model that runs there.", -0.02),
+    Number("others", "1/engine", -2, 3, 0, "Cost for each active engine of another model.", 0.9),
+    Number("others_if_new", "1/engine", -3, 3, 0, "Cost for each of them where the model is not served.", 0.3),
+    Number("own_batch", "1/stage", -0.2, 0.2, 0, "Cost for each stage of the model that runs there.", -0.06),
     Number("alone", "1", -3, 3, 0, "Cost of a node that serves this model and no other."),
 )
 
@@ -92,16 +91,13 @@ _NODE = (
     Number("idle_per_byte", "1", -2, 2, 0, "Weight of minus the idle time for each byte in that choice."),
 )
 
-NUMBERS: tuple[Number, ...] = (*_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
+NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
 """All numbers, in their order in ``view.numbers``."""
-
-_PLACE = {number.name: place for place, number in enumerate(NUMBERS)}
 
 # Places, for compiled code.
 (
     CLASS_BANDS,
     REMAINING,
-    PESSIMISM,
     LOG_REMAINING,
     WAIT,
     AGE,
@@ -112,7 +108,6 @@ _PLACE = {number.name: place for place, number in enumerate(NUMBERS)}
     LATENESS,
     LATE,
     RELEGATION,
-    RELEGATION_MARGIN,
     STAGES_DONE,
     SERVICE,
     REMAINING_CALLS,
@@ -137,7 +132,9 @@ _FIRST_NODE = _FIRST_PLACEMENT + len(_PLACEMENT)
 RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, len(NUMBERS))
 
 PARTS = {
-    "late binding": range(holds.NUM_HOLDS),
+    "late binding": range(len(_URGENCY) + len(_NETWORK), holds.NUM_HOLDS),
+    "urgency": range(len(_URGENCY)),
+    "network": range(len(_URGENCY), len(_URGENCY) + len(_NETWORK)),
     "order": range(holds.NUM_HOLDS, _FIRST_PLACEMENT),
     "placement": range(_FIRST_PLACEMENT, _FIRST_NODE),
     "node and reclaim": range(_FIRST_NODE, len(NUMBERS)),
@@ -145,26 +142,10 @@ PARTS = {
 """Places of the numbers by what they are about."""
 
 
+FAMILY = Family("shaped", NUMBERS, first=0, parts=PARTS)
+"""The family, whose first numbers are the levers on late binding."""
+
+
 def defaults() -> tuple[float, ...]:
     """Maestro, as numbers."""
-    return tuple(float(number.default) for number in NUMBERS)
-
-
-def values_of(given: Mapping[str, float], where: str) -> tuple[float, ...]:
-    """Numbers by name as the family's whole list, defaults where nothing is given.
-
-    Args:
-        given: Values by name; they may lie outside the range of a search.
-        where: What a message calls their source.
-
-    Raises:
-        MaestroError: There is no such number, or its value is not finite.
-    """
-    values = list(defaults())
-    for name, value in given.items():
-        if name not in _PLACE:
-            raise MaestroError(f"{where}: the shaped family has no number `{name}`. {hint(name, _PLACE)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise MaestroError(f"{where}: `{name}` is {value!r}; give a finite number.")
-        values[_PLACE[name]] = float(value)
-    return tuple(values)
+    return FAMILY.defaults()

@@ -46,8 +46,8 @@ def _outcome(found: Explanation) -> str:
 def _numbers(found: Explanation) -> str:
     numbers = [worth for worth in found.worths if not worth.is_part]
     parts = [worth for worth in found.worths if worth.is_part]
-    if not parts:
-        return f"{found.policy} is no list of numbers, so nothing of it is taken back one by one."
+    if not found.worths:
+        return f"{found.policy} has no numbers that differ from a default, so none is taken back."
     if not numbers:
         return f"All numbers of {found.policy} are at their defaults."
     sure = [worth for worth in numbers if worth.slo.excludes_zero and worth.slo.estimate > 0]
@@ -60,7 +60,7 @@ def _numbers(found: Explanation) -> str:
     harmful = [worth for worth in numbers if worth.slo.high < 0]
     if harmful:
         text += "; it gains for " + _listed([f"`{w.name}` ({_points(w.slo)})" for w in harmful[::-1]])
-    return f"{text}. Of the parts, {_parts(parts)}."
+    return f"{text}." + (f" Of the parts, {_parts(parts)}." if parts else "")
 
 
 def _parts(parts: list[Worth]) -> str:
