@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, write_json
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.console import (
+    dotted_overrides,
+    output,
+    seed_numbers,
+    show_table,
+    write_json,
+)
+from maestro_gym.cli.loading import runner_for
+from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName, Trust
 from maestro_gym.core.errors import MaestroError
 
 
@@ -110,41 +118,65 @@ def search(
 
 
 def explain(
-    policy: Annotated[str, typer.Argument(help="A policy of the shaped family: a name, or a file of numbers.")],
+    policy: Annotated[str, typer.Argument(help="A policy, as `maestro-gym compare` takes it.")],
     overrides: Overrides = None,
     scenario: ScenarioName = "quick",
     contention: Contention = None,
+    reference: Annotated[
+        str, typer.Option("--reference", help="The policy that it is held against, named in the same way.")
+    ] = "maestro",
     seeds: Annotated[
-        str | None, typer.Option("--seeds", help="Validation seeds, such as 0-15.", show_default="0-15")
+        str | None, typer.Option("--seeds", help="The seeds of the episodes, such as 0-15.", show_default="0-15")
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="The split of the episodes: train, validation or test.")
+    ] = "validation",
+    trust: Trust = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The folder for the page and the picture.", show_default="runs/explain/TIME"),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Say what each number of a searched policy is worth: it is taken back to Maestro's value, on the same episodes.
+    """Say what a policy does otherwise than Maestro or another reference, and what comes of it.
+
+    Each of its numbers is taken back to its default on the same episodes; the reference is asked at its every decision;
+    and the workflows that it saves and gives up are counted. The folder holds a page whose sentences can stand in a
+    paper, explanation.md, and one picture, explanation.png.
 
     Example: maestro-gym explain searched -c high
 
     Example: maestro-gym explain runs/search/MY_RUN/policy.yaml -c high --seeds 0-7
-    """
-    from maestro_gym.agents.search.explain import explain as taken_back
-    from maestro_gym.episodes.scenario import Scenario
 
+    Example: maestro-gym explain warm-jsq+maestro --reference fcfs --split test --seeds 100-119
+    """
+    from maestro_gym.agents.search.explain import run_explain
+    from maestro_gym.baselines import load_policy
+    from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.evaluation.explain.sentences import paragraphs
+    from maestro_gym.evaluation.explain.tables import fate_rows, kind_rows, worth_rows
+
+    runner = runner_for((policy, reference), trust=trust)
     changes = [*([f"contention={contention}"] if contention else []), *dotted_overrides(overrides)]
     chosen = seed_numbers(seeds) or list(range(16))
-    rows = [
-        {
-            "number": worth.name,
-            "value": f"{worth.value:.4g}" if worth.unit else "",
-            "Maestro": f"{worth.default:g} {worth.unit}" if worth.unit else "",
-            "SLO, points": f"{100 * worth.slo.estimate:+.1f} [{100 * worth.slo.low:.1f}, {100 * worth.slo.high:.1f}]",
-            "completion, s": f"{worth.completion_s.estimate:+.1f} "
-            f"[{worth.completion_s.low:.1f}, {worth.completion_s.high:.1f}]",
-            "meaning": worth.meaning,
-        }
-        for worth in taken_back(policy, Scenario.load(scenario, changes), chosen)
-    ]
-    caption = f"with it minus without it, paired over {len(chosen)} validation episodes, 95 % intervals"
-    show_table(f"what the numbers of {policy} are worth", rows, caption)
-    write_json(json_file, {"command": "explain", "policy": policy, "seeds": chosen, "rows": rows})
+    found, folder = run_explain(
+        policy,
+        Scenario.load(scenario, changes),
+        chosen,
+        reference=reference,
+        split=split,
+        out=out,
+        load=load_policy if runner is None else runner.load,
+    )
+    if found.worths:
+        show_table("what the numbers are worth", worth_rows(found.worths), "with it minus without it; 95 % intervals")
+    show_table("how decisions differ", kind_rows(found.differences), "means of an episode; 95 % intervals")
+    show_table("workflows saved and given up", fate_rows(found.fates), "95 % intervals over episodes")
+    console = output()
+    for paragraph in paragraphs(found):
+        console.print(f"\n{paragraph}", highlight=False, markup=False)
+    console.print(f"\nPage and picture: {folder}", highlight=False, soft_wrap=True)
+    write_json(json_file, {"command": "explain", "folder": folder, "explanation": asdict(found)})
 
 
 def register(app: typer.Typer) -> None:

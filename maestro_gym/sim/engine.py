@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import types
 
 from maestro_gym.core.boxed import Handle, box
@@ -57,11 +58,34 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     Returns:
         The boxed `Engine`, which compiled functions of this module take.
     """
-    oracle = simulation.state.hidden if policy.reads_oracle else blank_hidden()
     if policy.numbers:
         simulation.numbers[:, : len(policy.numbers)] = policy.numbers
         simulation.state.visible.numbers[:] = simulation.numbers
-    return box(Engine(simulation.state, oracle, *(rule.function for rule in policy.rules)), ENGINE)
+    return _boxed(simulation.state, policy)
+
+
+def open_beside(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 - a box
+    """Join a batch with a second policy, which is only asked: its notes and its numbers are its own.
+
+    It reads the same state at the same moment, and what its rules write down is seen by nobody else.
+
+    Args:
+        simulation: The batch; see `open_engine`.
+        policy: A rule for every tier; only a policy of class O is given the truth.
+
+    Returns:
+        The boxed `Engine`, for `ask`.
+    """
+    view = simulation.state.visible
+    numbers = np.zeros_like(view.numbers)
+    numbers[:, : len(policy.numbers)] = policy.numbers
+    notes = {"memory": np.zeros_like(view.memory), "model_memory": np.zeros_like(view.model_memory)}
+    return _boxed(simulation.state._replace(visible=view._replace(numbers=numbers, **notes)), policy)
+
+
+def _boxed(state: State, policy: Policy) -> Any:  # noqa: ANN401 - a box
+    oracle = state.hidden if policy.reads_oracle else blank_hidden()
+    return box(Engine(state, oracle, *(rule.function for rule in policy.rules)), ENGINE)
 
 
 @njit

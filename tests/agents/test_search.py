@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from maestro_gym.agents.load import load_any_policy
 from maestro_gym.agents.search.evaluate import MEASURES, Evaluator, Trial
-from maestro_gym.agents.search.explain import explain
 from maestro_gym.agents.search.objective import measures_of, worth
 from maestro_gym.agents.search.search import Search, SearchResult, run_search
 from maestro_gym.agents.search.seeds import agreement
@@ -210,21 +209,6 @@ def test_mistakes_are_told_with_what_exists(tmp_path: Path) -> None:
     run_search(_config(generations=1), out=tmp_path / "kept")
     with pytest.raises(MaestroError, match="--resume"):
         run_search(_config(), out=tmp_path / "kept")
-
-
-def test_what_a_number_is_worth_is_what_its_default_loses() -> None:
-    scenario = Scenario.load("toy", OVERRIDES)
-    with pytest.raises(MaestroError, match="no numbers"):
-        explain("maestro", scenario, [0, 1])
-    rows = explain("shaped", scenario, [0, 1])
-    # Nothing differs from its default, so that only the parts are left, and are worth nothing.
-    assert [row.name for row in rows] == [
-        "all of late binding",
-        "all of order",
-        "all of placement",
-        "all of node and reclaim",
-    ]
-    assert all(row.slo.estimate == 0.0 for row in rows)
 
 
 OWN = """

@@ -1,91 +1,67 @@
-"""``maestro-gym explain``: what each number of a searched policy is worth, and where its decisions differ.
-
-Every number is taken back to Maestro's value, alone, on the same episodes: the loss is what it is worth in this policy.
-Numbers that stand in for each other are worth little one by one; the last rows take back a whole part.
-"""
+"""``maestro-gym explain``: what a policy does otherwise than another, and what comes of it, as a folder to read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import numpy as np
-
-from maestro_gym.agents.search.evaluate import MEASURES, Evaluator, Trial
+from maestro_gym.agents.search.number_worth import number_worths
 from maestro_gym.baselines import load_policy
-from maestro_gym.baselines.shaped.numbers import FAMILY, NUMBERS, PARTS, defaults
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.evaluation.progress import WorkProgress
-from maestro_gym.evaluation.statistics import Interval, paired_differences
+from maestro_gym.evaluation.explain.explanation import Explanation, explanation_of
+from maestro_gym.evaluation.explain.page import write_page
+from maestro_gym.evaluation.explain.picture import draw_explanation
+from maestro_gym.scheduling.policy import Policy
+
+PAGE_FILE, PICTURE_FILE = "explanation.md", "explanation.png"
 
 
-@dataclass(frozen=True)
-class Worth:
-    """What a policy loses without one number, or without one part.
-
-    Attributes:
-        name: Of the number, or of the part.
-        value: The policy's; nan for a part.
-        default: Maestro's; nan for a part.
-        unit: Of both.
-        slo: SLO attainment with it minus without it, a share of 1.
-        completion_s: Mean completion with it minus without it.
-        meaning: The number's sentence.
-    """
-
-    name: str
-    value: float
-    default: float
-    unit: str
-    slo: Interval
-    completion_s: Interval
-    meaning: str
-
-
-def explain(spec: str, scenario: Scenario, seeds: Sequence[int], split: str = "validation") -> list[Worth]:
-    """Take every number of a policy back to its default, in turn.
+def run_explain(
+    spec: str,
+    scenario: Scenario,
+    seeds: Sequence[int],
+    *,
+    reference: str = "maestro",
+    split: str = "validation",
+    out: Path | None = None,
+    load: Callable[[str, Scenario], Policy] = load_policy,
+) -> tuple[Explanation, Path]:
+    """Explain a policy, and leave a folder with a page and a picture.
 
     Args:
-        spec: A policy of the shaped family: a name, or a file of numbers.
+        spec: What names the policy.
         scenario: Where.
         seeds: One episode each.
+        reference: What names the policy that it is held against.
         split: Split of the episodes.
+        out: The folder; None makes one below ``runs/explain``.
+        load: How specs become policies.
 
     Returns:
-        The numbers that differ from their default, the most valuable for SLO attainment first; then the parts.
+        The explanation and its folder.
 
     Raises:
-        MaestroError: The policy has no numbers.
+        MaestroError: A policy does not exist, both are the same, a seed is given twice, or the folder cannot be
+            written.
     """
-    policy = load_policy(spec, scenario)
-    if policy.family is not FAMILY:
-        raise MaestroError(
-            f"policy {spec!r} has no numbers to explain; name one of the shaped family, such as searched."
-        )
-    own, plain = np.array(policy.numbers), np.array(defaults())
-    changed = [place for place in range(len(NUMBERS)) if own[place] != plain[place]]
-    taken = [[place] for place in changed] + [list(places) for places in PARTS.values()]
-    candidates = np.tile(own, (len(taken) + 1, 1))
-    for row, places in enumerate(taken, 1):
-        candidates[row, places] = plain[places]
-    trials = [Trial(row, 0, split, seed) for seed in seeds for row in range(len(candidates))]
-    table = np.empty((len(candidates), len(seeds), len(MEASURES)))
-    evaluator = Evaluator([scenario], [policy])
-    with WorkProgress("explaining", "episodes", len(trials)) as progress:
-        for done, (trial, measures) in enumerate(evaluator.run(candidates, trials), 1):
-            table[trials[trial].candidate, list(seeds).index(trials[trial].seed)] = measures
-            progress.update(done)
-    whole = np.broadcast_to(table[0], table[1:].shape)
-    slo = paired_differences(whole[..., 0], table[1:, :, 0])
-    completion_s = paired_differences(whole[..., 1], table[1:, :, 1])
-    rows = []
-    for row, places in enumerate(taken):
-        if row < len(changed):
-            number = NUMBERS[places[0]]
-            about = (number.name, own[places[0]], number.default, number.unit)
-            rows.append(Worth(*about, slo[row], completion_s[row], number.meaning))
-    rows.sort(key=lambda worth: -worth.slo.estimate)
-    for row, name in enumerate(PARTS, len(changed)):
-        rows.append(Worth(f"all of {name}", np.nan, np.nan, "", slo[row], completion_s[row], f"All numbers of {name}."))
-    return rows
+    if spec == reference:
+        raise MaestroError(f"{spec} cannot be held against itself; name another policy by --reference.")
+    if len(set(seeds)) != len(seeds):
+        raise MaestroError(f"Seeds {list(seeds)} repeat; every seed must be given once, it would count twice.")
+    policy, other = load(spec, scenario), load(reference, scenario)
+    names = (policy.name, other.name) if policy.name != other.name else (spec, reference)
+    folder = out or Path("runs") / "explain" / time.strftime("%Y%m%d-%H%M%S")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MaestroError(f"The folder {folder} cannot be made ({error.strerror}); name another.") from None
+    worths = number_worths(policy, scenario, seeds, split)
+    found = explanation_of(scenario, policy, other, split=split, seeds=seeds, names=names, worths=worths)
+    try:
+        draw_explanation(found, folder / PICTURE_FILE)
+        write_page(found, folder / PICTURE_FILE, folder / PAGE_FILE)
+    except OSError as error:
+        raise MaestroError(f"The folder {folder} cannot be written ({error.strerror}); name another.") from None
+    return found, folder

@@ -6,16 +6,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-
-from maestro_gym.core.boxed import box
 from maestro_gym.real_backend.control.moves import ask_rule
 from maestro_gym.scheduling.outside import raise_failures
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.sim.batch import Simulation
-from maestro_gym.sim.engine import ENGINE, Engine
+from maestro_gym.sim.engine import open_beside, open_engine
 from maestro_gym.state import State
-from maestro_gym.state.types import blank_hidden
 
 LATE_S = 0.25
 """A decision that takes longer than this is late [s]."""
@@ -185,17 +181,8 @@ def open_policies(
     Returns:
         The policies with their rules compiled, because the time of compiling must not look like a late decision.
     """
-    state = simulation.state
-    acting, other = Asked(policy, _engine(state, policy, own_notes=False)), Asked(fallback, _engine(state, fallback))
-    asked = None if shadow is None else Asked(shadow, _engine(state, shadow))
+    acting, other = Asked(policy, open_engine(simulation, policy)), Asked(fallback, open_beside(simulation, fallback))
+    asked = None if shadow is None else Asked(shadow, open_beside(simulation, shadow))
     if agent is not None:
-        agent.open(acting.engine, state)
+        agent.open(acting.engine, simulation.state)
     return LivePolicies(acting, other, asked, agent=agent)
-
-
-def _engine(state: State, policy: Policy, *, own_notes: bool = True) -> Any:  # noqa: ANN401 - a box
-    if own_notes:
-        view = state.visible
-        notes = {"memory": np.zeros_like(view.memory), "model_memory": np.zeros_like(view.model_memory)}
-        state = state._replace(visible=view._replace(**notes))
-    return box(Engine(state, blank_hidden(), *(rule.function for rule in policy.rules)), ENGINE)
