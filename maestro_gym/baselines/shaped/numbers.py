@@ -12,9 +12,9 @@ from maestro_gym.scheduling.numbers import Family, Number
 _URGENCY = (
     Number("pessimism", "1", -1, 1, 0, "T_rem moves from its median by this share of the way to its 90th percentile."),
     Number("stretch", "1", 0.5, 4, 1, "Factor on T_rem in the slack: how much slower calls run than alone."),
-    Number("relegation_margin", "s", -60, 60, 0, "Slack below which a workflow counts as that.", -10),
+    Number("relegation_margin", "s", -60, 60, 0, "Slack below which a workflow counts as that.", -8),
     Number("pressing_class", "flag", 0, 1, 1, "Above 0.5 an interactive call that can be in time is pressing."),
-    Number("pressing_slack", "s", -60, 240, 0, "Slack below which a call that can be in time is pressing.", 40),
+    Number("pressing_slack", "s", -60, 240, 0, "Slack below which a call that can be in time is pressing.", 70),
 )
 
 _NETWORK = (
@@ -40,55 +40,57 @@ _NETWORK = (
 )
 
 _HOLDS = (
-    Number("stages_cap", "stages/node", 8, 256, 0, "A call waits globally for a node with fewer stages; 0: none.", 56),
-    Number("stages_cap_per_ready", "stages", -1, 1, 0, "Added to that cap for each call a node in the global queue."),
-    Number("reserve", "stages/node", 0, 48, 0, "Places under that cap that pressing calls keep to themselves.", 20),
-    Number("engines_cap", "engines/node", 0.5, 8, 0, "Other active engines at which a node is closed to a model.", 2),
+    Number("stages_cap", "stages/node", 8, 256, 0, "A call waits globally for a node with fewer stages; 0: none.", 76),
+    Number(
+        "stages_cap_per_ready", "stages", -1, 1, 0, "Added to that cap for each call a node in the global queue.", -0.3
+    ),
+    Number("reserve", "stages/node", 0, 48, 0, "Places under that cap that pressing calls keep to themselves.", 28),
+    Number("engines_cap", "engines/node", 0.5, 8, 0, "Other active engines at which a node is closed to a model.", 1.7),
     Number("engines_cap_per_ready", "engines", -0.05, 0.05, 0, "Added to that cap for each call a node that waits."),
-    Number("keep", "calls/node", 0.5, 40, 0, "An idle engine stays while more calls than this want its model.", 2),
+    Number("keep", "calls/node", 0.5, 40, 0, "An idle engine stays while more calls than this want its model.", 0.6),
     Number("stay", "s", 0, 60, 0, "An engine stays for this long after it became ready."),
     Number("replicate", "nodes/call", 0, 0.1, 0, "Nodes that each waiting call asks for its model."),
-    Number("patience", "s", -1.5, 20, 0, "Added to the 2 s that a call waits before it may disturb others."),
+    Number("patience", "s", -1.5, 20, 0, "Added to the 2 s that a call waits before it may disturb others.", -1),
 )
 
 _KEY = (
     Number("class_bands", "flag", 0, 1, 1, "Above 0.5 every interactive call goes before every batch call.", 0),
-    Number("remaining", "s/s", -2, 4, 1, "Key for each second of T_rem."),
-    Number("log_remaining", "s", -30, 60, 0, "Key for the natural logarithm of T_rem in seconds."),
-    Number("wait", "s/s", -4, 1, -1, "Key for each second since readiness.", -0.5),
-    Number("age", "s/s", -2, 2, 0, "Key for each second since the workflow arrived.", 0.6),
-    Number("interactive", "s", -120, 30, 0, "Key of an interactive call.", -100),
-    Number("ttft_slack", "s/s", -8, 8, 0, "Key for each second left to the TTFT limit of an interactive call.", 1.5),
-    Number("protected", "s", -60, 10, 0, "Key of a call that the cooldown after a preemption protects."),
-    Number("slack", "s/s", -2, 4, 0, "Key for each second by which the deadline can still be met.", 1.3),
+    Number("remaining", "s/s", -2, 4, 1, "Key for each second of T_rem.", 1.15),
+    Number("log_remaining", "s", -30, 60, 0, "Key for the natural logarithm of T_rem in seconds.", 4),
+    Number("wait", "s/s", -4, 1, -1, "Key for each second since readiness.", -0.3),
+    Number("age", "s/s", -2, 2, 0, "Key for each second since the workflow arrived.", 1.2),
+    Number("interactive", "s", -120, 30, 0, "Key of an interactive call.", -110),
+    Number("ttft_slack", "s/s", -8, 8, 0, "Key for each second left to the TTFT limit of an interactive call.", 2),
+    Number("protected", "s", -60, 10, 0, "Key of a call that the cooldown after a preemption protects.", -5),
+    Number("slack", "s/s", -2, 4, 0, "Key for each second by which the deadline can still be met.", 1.5),
     Number("lateness", "s/s", -2, 2, 0, "Key for each second by which the deadline will be missed."),
-    Number("late", "s", -120, 240, 0, "Key of a workflow whose deadline is over."),
-    Number("relegation", "s", 0, 2000, 0, "Key of a workflow that can no longer be in time.", 1200),
-    Number("stages_done", "s/stage", -20, 20, 0, "Key for each stage that the workflow has finished."),
-    Number("service", "s/s", -4, 4, 0, "Key for each second of the call's own nominal service."),
-    Number("remaining_calls", "s/call", -10, 10, 0, "Key for each call that is predicted to follow."),
+    Number("late", "s", -120, 240, 0, "Key of a workflow whose deadline is over.", -24),
+    Number("relegation", "s", 0, 2000, 0, "Key of a workflow that can no longer be in time.", 900),
+    Number("stages_done", "s/stage", -20, 20, 0, "Key for each stage that the workflow has finished.", -4),
+    Number("service", "s/s", -4, 4, 0, "Key for each second of the call's own nominal service.", 1),
+    Number("remaining_calls", "s/call", -10, 10, 0, "Key for each call that is predicted to follow.", 4),
 )
 
 _PLACEMENT = (
     Number("fitness", "1", 0, 4, 1, "Weight of Maestro's normalised fitness, which lies between -2 and 1."),
     Number("work_wait", "1/s", -0.2, 0.6, 0, "Cost for each second of work at the node."),
-    Number("ready", "1/s", -0.1, 0.5, 0, "Cost for each second until the model is ready there.", 0.05),
+    Number("ready", "1/s", 0, 0.5, 0, "Cost for each second until the model is ready there.", 0.08),
     Number("harm", "1/s", -0.2, 0.6, 0, "Cost for each second of estimated harm to others."),
-    Number("prefix", "1/s", -3, 3, 0, "Cost for each second of prefill that a cached prefix saves."),
-    Number("latency", "1/s", -30, 60, 0, "Cost for each second of one-way network latency."),
-    Number("stages", "1/stage", -0.05, 0.3, 0, "Cost for each stage at the node.", 0.08),
-    Number("kv_share", "1", -3, 3, 0, "Cost of a full KV pool.", 0.5),
-    Number("cold", "1", -3, 3, 0, "Cost of a node where the model is neither RUNNING nor loading."),
-    Number("others", "1/engine", -2, 3, 0, "Cost for each active engine of another model.", 0.9),
-    Number("others_if_new", "1/engine", -3, 3, 0, "Cost for each of them where the model is not served.", 0.3),
-    Number("own_batch", "1/stage", -0.2, 0.2, 0, "Cost for each stage of the model that runs there.", -0.06),
-    Number("alone", "1", -3, 3, 0, "Cost of a node that serves this model and no other."),
+    Number("prefix", "1/s", -4, 0, 0, "Cost for each second of prefill that a cached prefix saves.", -1),
+    Number("latency", "1/s", 0, 60, 0, "Cost for each second of one-way network latency."),
+    Number("stages", "1/stage", -0.05, 0.3, 0, "Cost for each stage at the node.", 0.11),
+    Number("kv_share", "1", -3, 3, 0, "Cost of a full KV pool.", 0.25),
+    Number("cold", "1", -3, 3, 0, "Cost of a node where the model is neither RUNNING nor loading.", -0.5),
+    Number("others", "1/engine", -2, 3, 0, "Cost for each active engine of another model.", 0.75),
+    Number("others_if_new", "1/engine", -3, 3, 0, "Cost for each of them where the model is not served.", 0.8),
+    Number("own_batch", "1/stage", -0.2, 0.2, 0, "Cost for each stage of the model that runs there.", -0.08),
+    Number("alone", "1", -3, 3, 0, "Cost of a node that serves this model and no other.", -0.25),
 )
 
 _NODE = (
     Number("reservation", "level", 0, 3, 0, "What an admission sets aside: 0 adaptive, 1 q90, 2 limit, 3 prompt."),
-    Number("harm_per_byte", "1", 0, 4, 1, "Weight of the harm for each byte in the choice of who gives way."),
-    Number("idle_per_byte", "1", -2, 2, 0, "Weight of minus the idle time for each byte in that choice."),
+    Number("harm_per_byte", "1", 0, 4, 1, "Weight of the harm for each byte in the choice of who gives way.", 0.8),
+    Number("idle_per_byte", "1", -2, 2, 0, "Weight of minus the idle time for each byte in that choice.", 0.3),
 )
 
 NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
