@@ -1,15 +1,16 @@
 """Search the shipped policies again and write their model cards: ``make policies``.
 
 Each policy of `SHIPPED` is searched by its configuration into ``runs/policies/NAME``; a search that was interrupted
-goes on, one that is finished is taken as it is (``--anew`` forgets it). Its file then becomes
-``configs/policies/NAME.yaml``, and ``--cards`` holds it against Maestro on test seeds and writes
-``docs/policies/NAME.md`` with the curve of the search.
+goes on, one that is finished is taken as it is (``--anew`` forgets it). Its file becomes
+``configs/policies/NAME.yaml``, that of a tuned rival ``benchmarks/rivals/NAME.yaml``. Then Maestro meets it on
+test seeds, which makes its card, ``docs/policies/NAME.md``, with the curve of the search.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,12 @@ SEEDS = tuple(range(100, 120))
 CONTENTIONS = ("low", "medium", "high", "overload")
 
 
+def file_of(name: str) -> Path:
+    """Where the numbers of a policy are kept; a rival belongs to its own limits of engines and has no name."""
+    folder = ROOT / "benchmarks" / "rivals" if name.startswith("tuned") else ROOT / "configs" / "policies"
+    return folder / f"{name}.yaml"
+
+
 def search(name: str, anew: bool, console: Console) -> None:
     """Search one policy, or go on with it, and ship what was found."""
     folder = RUNS / name
@@ -54,7 +61,8 @@ def search(name: str, anew: bool, console: Console) -> None:
     begun = (folder / STATE_FILE).exists()
     config = load_search(SHIPPED[name][0])
     run_search(config, out=None if begun else folder, resume=folder if begun else None, console=console)
-    shutil.copyfile(folder / POLICY_FILE, ROOT / "configs" / "policies" / f"{name}.yaml")
+    file_of(name).parent.mkdir(exist_ok=True)
+    shutil.copyfile(folder / POLICY_FILE, file_of(name))
 
 
 def draw_curve(name: str, path: Path) -> bool:
@@ -107,23 +115,26 @@ def _row(comparison: Comparison, setting: Setting, name: str) -> str:
 def card(name: str) -> None:
     """Hold a policy against Maestro on test seeds and write its card."""
     configuration, about = SHIPPED[name]
-    path = ROOT / "configs" / "policies" / f"{name}.yaml"
+    path = file_of(name).relative_to(ROOT)
     file = read_numbers(path)
+    spec = name if path.parts[0] == "configs" else str(path)
     comparison = compare(
-        ["quick"], [name, "maestro"], contentions=CONTENTIONS, seeds=SEEDS, reference="maestro", own_limits=True
+        ["quick"], [spec, "maestro"], contentions=CONTENTIONS, seeds=SEEDS, reference="maestro", own_limits=True
     )
     picture = CARDS / f"{name}.png"
     curve = f"\n![The search]({picture.name})\n" if draw_curve(name, picture) else ""
     found = file.about
     seeds, loads = f"{SEEDS[0]}-{SEEDS[-1]}", ",".join(CONTENTIONS)
-    command = f"maestro-gym compare -s quick -c {loads} -p {name},maestro --seeds {seeds}"
+    command = f"maestro-gym compare -s quick -c {loads} -p {spec},maestro --seeds {seeds}"
     limits = f"\nIt belongs to these limits of the engines: `{json.dumps(file.knobs)}`.\n" if file.knobs else ""
     text = f"""# {name}
 
-{about} {len(file.numbers)} numbers differ from Maestro's: `configs/policies/{name}.yaml`.
+{about} {len(file.numbers)} numbers differ from Maestro's: `{path}`.
 {limits}
-Found by `maestro-gym search --config {configuration}`: {found["generations"]} generations, {found["episodes"]:,}
-episodes of training and validation seeds, against `{found["reference"]}` on the same episodes.
+{found["found_by"]}
+
+Kept from generation {found["generations"]}, after {found["episodes"]:,} episodes of training and validation seeds,
+against `{found["reference"]}` on the same episodes; `configs/search/{configuration}.yaml` holds the settings.
 {curve}
 ## On test seeds {SEEDS[0]} to {SEEDS[-1]}
 
@@ -156,6 +167,7 @@ def main() -> None:
     unknown = [name for name in names if name not in SHIPPED]
     if unknown:
         parser.error(f"no such policy: {', '.join(unknown)}; there are {', '.join(SHIPPED)}")
+    os.chdir(ROOT)
     console = Console()
     for name in names:
         if not options.cards:

@@ -63,6 +63,7 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     """
     parts = config.model_dump(mode="json", exclude_none=True, exclude=_BOOKKEEPING)
     parts["workload"].pop("trace", None)
+    parts["workload"].pop("knee", None)  # what labels of contention mean; the rate is frozen beside the parts
     parts["workload"]["arrivals"].pop("trace", None)
     hashes = {name: digest(part) for name, part in parts.items()}
     return hashes | {name: digest(read_yaml(file)) for name, file in _yaml_files(config)} | _trace_hashes(config)
