@@ -36,7 +36,6 @@ MOVED = {
     "maestro_gym.evaluation.metrics.define": "maestro_gym.episodes.metrics.define",
     "maestro_gym.evaluation.metrics.outcome": "maestro_gym.episodes.metrics.outcome",
     "maestro_gym.evaluation.metrics.page": "maestro_gym.episodes.metrics.page",
-    "maestro_gym.agents.rollout": "maestro_gym.agents.ppo",
     "maestro_gym.agents.reward_scale": "maestro_gym.agents.ppo",
     "maestro_gym.real_backend.fields": "maestro_gym.real_backend.control.sources",
 }

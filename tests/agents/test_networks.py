@@ -62,5 +62,6 @@ def test_compiled_actor_takes_the_action_that_torch_takes(kind: str, hidden: tup
     tables, contexts = observation["candidates"].numpy(), observation["context"].numpy()
     scratch = np.zeros((4, scratch_width(packed[2])), np.float32)
     rows = zip(tables, contexts, legal.numpy(), strict=True)
-    taken = np.array([best_candidate(*packed, *row, scratch) for row in rows])
+    values = np.empty(tables.shape[1], np.float32)
+    taken = np.array([best_candidate(*packed, *row, scratch, values) for row in rows])
     assert (taken == expected).mean() > 0.999

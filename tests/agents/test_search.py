@@ -190,9 +190,10 @@ def test_a_part_names_its_numbers_but_for_the_fixed_ones(tmp_path: Path) -> None
 def test_a_shipped_search_names_what_exists(name: str, tmp_path: Path) -> None:
     config = load_search(name)
     assert len(Search(config, tmp_path).space.names) >= 2
-    generalist = load_search("generalist")
-    for field in ("places", "objective", "generations", "population", "episodes", "validation_episodes"):
+    generalist, same = load_search("generalist"), load_search("tuned-maestro")
+    for field in ("places", "objective", "population", "episodes"):
         assert getattr(config, field) == getattr(generalist, field)
+    assert (config.generations, config.validation_episodes) == (same.generations, same.validation_episodes)
 
 
 def test_mistakes_are_told_with_what_exists(tmp_path: Path) -> None:
