@@ -40,7 +40,7 @@ async def _until_busy(controller: Controller, node: int) -> None:
     await until(lambda: bool(controller.fleet_state.running(node)))
 
 
-@pytest.mark.parametrize("policy", ["fcfs", "maestro"])
+@pytest.mark.parametrize("policy", ["fcfs", "maestro", "searched"])
 def test_every_workflow_finishes_once(live_fleet: LiveFleetConfig, tmp_path: Path, policy: str) -> None:
     controller = run(_controller(live_fleet, tmp_path, policy))
     assert_nothing_lost(controller)
