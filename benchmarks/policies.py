@@ -131,7 +131,7 @@ def card(name: str) -> None:
 
 {about} {len(file.numbers)} numbers differ from Maestro's: `{path}`.
 {limits}
-{found["found_by"]}
+Found by: {found["found_by"]}.
 
 Kept from generation {found["generations"]}, after {found["episodes"]:,} episodes of training and validation seeds,
 against `{found["reference"]}` on the same episodes; `configs/search/{configuration}.yaml` holds the settings.
