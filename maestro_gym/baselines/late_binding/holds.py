@@ -70,6 +70,12 @@ def serves(view: View, e: int, node: int, model: int) -> bool:
 
 
 @njit
+def leaves_places(view: View, e: int, stage: int) -> bool:
+    """Whether a stage leaves the places of a node that are kept for pressing ones."""
+    return number(view, e, RESERVE) > 0.0 and not is_pressing(view, e, stage)
+
+
+@njit
 def is_crowded(view: View, e: int, stage: int, node: int) -> bool:
     """Whether a stage should wait in the global queue rather than join a node.
 
@@ -83,7 +89,7 @@ def is_crowded(view: View, e: int, stage: int, node: int) -> bool:
     cap = number(view, e, STAGES_CAP)
     if cap > 0.0:
         cap += number(view, e, STAGES_CAP_PER_READY) * backlog + more_stages
-        if number(view, e, RESERVE) > 0.0 and not is_pressing(view, e, stage):
+        if leaves_places(view, e, stage):
             cap -= max(0.0, number(view, e, RESERVE) + more_reserve)
         if stages_at(view, e, node) >= max(1.0, cap):
             return True

@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
 from maestro_gym.baselines.late_binding.gates import GATE_HELD, NUM_GATES, is_expected, is_open
-from maestro_gym.baselines.late_binding.holds import RESERVE
-from maestro_gym.baselines.late_binding.slack import is_pressing
+from maestro_gym.baselines.late_binding.holds import leaves_places
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import stage_fits
 from maestro_gym.scheduling.order import is_sooner
-from maestro_gym.scheduling.view import decision_number, model_of, num_nodes, num_ready, number, ready_stage
+from maestro_gym.scheduling.view import decision_number, model_of, num_nodes, num_ready, ready_stage
 from maestro_gym.state import Hidden, View
 
 
@@ -46,12 +45,11 @@ def first_in_order(
 
     The queue is in order of readiness and gates open with waiting, so once a stage finds all nodes
     closed, the later stages of its model need not be tried; where nodes keep places for pressing ones
-    (`holds.RESERVE`), a stage that is not pressing says nothing about those that are.
+    (`holds.leaves_places`), a stage that is not pressing says nothing about those that are.
     """
     # No other scan, of another decision or gate, marks a model with these numbers.
     closed = 2.0 * (1 + decision_number(view, e) * NUM_GATES + gate)
     closed_to_others = closed + 1.0
-    has_lanes = gate == GATE_HELD and number(view, e, RESERVE) > 0.0
     left = 0
     for model in range(view.models.shape[1]):
         left += 1 if int(view.models[e, model].ready) > 0 else 0
@@ -64,7 +62,7 @@ def first_in_order(
         mark = float(view.model_memory[e, model])
         if mark == closed:
             continue
-        other = has_lanes and not is_pressing(view, e, stage)
+        other = gate == GATE_HELD and leaves_places(view, e, stage)
         if other and mark == closed_to_others:
             continue
         its_band, its_key = band(view, e, stage), key(view, oracle, e, stage)
