@@ -10,15 +10,7 @@ from maestro_gym.baselines.late_binding.network import NUM_NETWORK, moves
 from maestro_gym.baselines.late_binding.slack import is_pressing
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
-from maestro_gym.scheduling.view import (
-    model_of,
-    now_s,
-    num_nodes,
-    num_ready,
-    num_slots,
-    num_waiting,
-    number,
-)
+from maestro_gym.scheduling.view import model_of, now_s, num_nodes, num_ready, num_slots, num_waiting, number
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
 (

@@ -19,13 +19,13 @@ _URGENCY = (
 
 _NETWORK = (
     *(
-        Number(f"net_{unit}_{name}", unit_of, -3, 3, 0, f"Weight of {words} in hidden unit {unit} of the network.")
+        Number(f"net_{unit}_{name}", "1", -3, 3, 0, f"Weight of {words} in hidden unit {unit} of the network.")
         for unit in "ab"
-        for name, unit_of, words in (
-            ("bias", "1", "1"),
-            ("backlog", "1", "the logarithm of 1 + calls a node in the global queue"),
-            ("demand", "1", "the logarithm of 1 + calls of the model in it for each node that has the model"),
-            ("fill", "1", "the calls at the node over 64"),
+        for name, words in (
+            ("bias", "1"),
+            ("backlog", "the logarithm of 1 + calls a node in the global queue"),
+            ("demand", "the logarithm of 1 + calls of the model in it for each node that has the model"),
+            ("fill", "the calls at the node over 64"),
         )
     ),
     *(
