@@ -10,6 +10,7 @@ from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.outside import end_episode
 from maestro_gym.scheduling.policy import Policy
+from maestro_gym.scheduling.reads import metric_tiers
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.state import DONE_NAMES, Episode, State, World
@@ -48,7 +49,13 @@ def play(
         MaestroError: A rule that asks an agent in Python was answered with an exception.
     """
     simulation = Simulation(
-        world, evaluation=drain, warm=warm, num_samples=samples, log_residency=samples > 0, placement=placement
+        world,
+        evaluation=drain,
+        warm=warm,
+        num_samples=samples,
+        log_residency=samples > 0,
+        placement=placement,
+        metric_tiers=metric_tiers(policy),
     )
     simulation.load(0, episode, key=key)
     run_until(open_engine(simulation, policy), 0, NO_AGENT)

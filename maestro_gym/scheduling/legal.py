@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import (
     admit_bytes,
     blocks_up,
@@ -48,9 +49,11 @@ def can_route(view: View, e: int, stage: int, node: int) -> bool:
 @njit
 def can_send(view: View, e: int, stage: int, cluster: int) -> bool:
     """Whether a stage may be sent to a cluster now: one of its nodes has room and can serve it."""
-    for node in range(view.world.nodes.shape[0]):
+    node = next_roomy(view, e, cluster, -1)
+    while node >= 0:
         if view.world.nodes[node].cluster == cluster and can_route(view, e, stage, node):
             return True
+        node = next_roomy(view, e, cluster, node)
     return False
 
 

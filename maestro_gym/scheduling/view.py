@@ -149,6 +149,12 @@ def ready_stage(view: View, e: int, position: int) -> int:
 
 
 @njit
+def first_ready(view: View, e: int, model: int) -> int:
+    """The ready stage of a model that joined the global queue first, -1 when none is known (`sets.has_sets`)."""
+    return wide(view.ready_first[e, model])
+
+
+@njit
 def num_ready(view: View, e: int) -> int:
     """Stages in the global queue."""
     return int(view.clock[e].global_len)

@@ -10,10 +10,12 @@ import numpy as np
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.hashing import mix
 from maestro_gym.scheduling.sizes import load_bytes
+from maestro_gym.scheduling.tiers import ALL_TIERS
+from maestro_gym.sim.index import begin_sets
 from maestro_gym.sim.placement import host_tiers, warm_placement
 from maestro_gym.sim.residency import take_hbm
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, MEMORY, NUMBERS, Core, Episode, Hidden, State, View, World
-from maestro_gym.state.allocate import allocate, by_name, set_blank
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, NUMBERS, Core, Episode, Hidden, State, View, World
+from maestro_gym.state.allocate import allocate, by_name, set_blank, sizes_of
 from maestro_gym.state.fields import arrays_of
 
 PREFIX_ENTRIES = 64
@@ -57,6 +59,7 @@ class Simulation:
         num_samples: int = 0,
         log_residency: bool = False,
         placement: np.ndarray | None = None,
+        metric_tiers: int = ALL_TIERS,
     ) -> None:
         """Allocate a batch; every environment is blank until `load`.
 
@@ -68,6 +71,8 @@ class Simulation:
             num_samples: Rows of the time series kept per environment.
             log_residency: Keep a log of promotions and demotions.
             placement: bool (N, M), models RUNNING at the start in place of the warm placement.
+            metric_tiers: Bit t is set when somebody looks at metric fields in decisions of tier t; elsewhere they are
+                not brought up to now.
 
         Raises:
             MaestroError: The scenario's limits contradict each other.
@@ -82,6 +87,7 @@ class Simulation:
         self.world = World(*(_native(field) for field in world))
         self.num_envs = num_envs
         self._evaluation = evaluation
+        self._metric_tiers = metric_tiers
         self._num_samples = num_samples
         self._num_log = RESIDENCY_LOG if log_residency else 0
         self._tiers = host_tiers(world)
@@ -99,21 +105,16 @@ class Simulation:
         world, envs = self.world, self.num_envs
         params = world.params[0]
         slots = self._num_slots
-        sizes = {
+        sizes = sizes_of(world) | {
             "E": envs,
             "W": workflows,
             "S": stages,
             "J": edges,
-            "N": len(world.nodes),
-            "H": len(world.hosts),
-            "M": len(world.models),
             "K": slots,
             "Q": int(params["node_queue_limit"]),
             "B": int(params["max_num_seqs"]),
             "X": PREFIX_ENTRIES,
             "R": 3 * slots,
-            "P": MEMORY,
-            "U": NUMBERS,
             "T": self._num_samples,
             "L": self._num_log,
         }
@@ -158,6 +159,7 @@ class Simulation:
         params = self.world.params[0]
         env["num_workflows"] = len(episode.workflows)
         env["event_budget"] = EVENT_BUDGET
+        env["metric_tiers"] = self._metric_tiers
         env["evaluation"] = int(self._evaluation)
         env["next_sample_s"] = (
             params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf
@@ -176,6 +178,7 @@ class Simulation:
             engine["status"] = ENGINE_AWAKE
             view.slot_of[e, node, model] = slot
             take_hbm(self.state, e, int(node), slot, need)
+        begin_sets(self.state, e)
 
     def snapshot(self) -> State:
         """Copy of the whole state, for `restore`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from maestro_gym.core.calendar import earliest_s, look_up, next_node, put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import (
     ACT_ADMIT,
@@ -17,13 +18,17 @@ from maestro_gym.scheduling.actions import (
     sent_stage,
 )
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send, node_has_room
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
+from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_metrics, refresh_node
 from maestro_gym.sim.heap import push
+from maestro_gym.sim.index import refresh_sets
 from maestro_gym.sim.memory import take_memory
 from maestro_gym.sim.queues import leave_global, leave_node, set_out
+from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
 from maestro_gym.sim.steps import count_open_stretches, plan_node
@@ -49,15 +54,14 @@ BYTES_PER_TOKEN = 4.0
 def _any_send(state: State, e: int) -> bool:
     """Whether some waiting stage may be sent to some cluster."""
     view = state.visible
-    room = False
-    for node in range(view.nodes.shape[1]):
-        room = room or node_has_room(view, e, node)
-    if not room:
-        return False
     for i in range(view.clock[e].global_len):
-        for cluster in range(view.world.latency_s.shape[0]):
-            if can_send(view, e, int(view.global_queue[e, i]), cluster):
+        node = next_roomy(view, e, -1, -1)
+        if node < 0:
+            return False
+        while node >= 0:
+            if can_route(view, e, int(view.global_queue[e, i]), node):
                 return True
+            node = next_roomy(view, e, -1, node)
     return False
 
 
@@ -93,10 +97,12 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
                 core = state.core.engines[e, node, slot]
                 waiting = waiting or (core.dirty == 1 and view.engines[e, node, slot].running > 0)
     clock.wait_legal = 1 if waiting and tier != TIER_CLUSTER else 0
-    if view.world.params[0].metrics_delay_s == 0.0:
+    if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> tier) & 1 == 1:
         refresh_metrics(state, e)
     if tier == TIER_NODE:
         refresh_node(state, e, place)
+    else:
+        refresh_sets(state, e)
     return tier
 
 
@@ -110,15 +116,15 @@ def due_decision(state: State, e: int) -> int:
         if _any_send(state, e):
             return _ask(state, e, TIER_GLOBAL, 0)
         env.global_due = 0
-    for node in range(view.nodes.shape[1]):
-        core = state.core.nodes[e, node]
-        if core.due == 0:
-            continue
-        if view.nodes[e, node].queue_len > 0:
-            if _any_node_action(state, e, node):
-                return _ask(state, e, TIER_NODE, node)
-            core.wait_until_s = view.clock[e].now_s + view.world.params[0].wait_max_s
-        core.due = 0
+    node = next_node(state.core.due[e], 0, SET)
+    while node >= 0:
+        if view.nodes[e, node].queue_len == 0:
+            put(state.core.due[e], node, UNSET)
+        elif _any_node_action(state, e, node):
+            return _ask(state, e, TIER_NODE, node)
+        else:
+            ask_node_later(state, e, node)
+        node = next_node(state.core.due[e], node + 1, SET)
     return NO_TIER
 
 
@@ -153,10 +159,11 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
         if tier != NO_TIER:
             return tier
         planned = False
-        for node in range(view.nodes.shape[1]):
-            if state.core.nodes[e, node].dirty == 1:
-                plan_node(state, oracle, e, node, reclaim)
-                planned = planned or state.core.nodes[e, node].due == 1
+        node = next_node(state.core.dirty[e], 0, SET)
+        while node >= 0:
+            plan_node(state, oracle, e, node, reclaim)
+            planned = planned or look_up(state.core.due[e], node) == SET
+            node = next_node(state.core.dirty[e], node + 1, SET)
         # Planning may have paused stages, which is for the rules to see first.
         if planned or (env.global_due == 1 and view.clock[e].global_len > 0):
             continue
@@ -164,8 +171,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
         drained = state.core.counters[e].finished == env.num_workflows
         if drained and env.evaluation == 1:
             return _finish(state, e, DONE_DRAINED)
-        for node in range(view.nodes.shape[1]):
-            time_s = min(time_s, state.core.nodes[e, node].wait_until_s)
+        time_s = min(time_s, earliest_s(state.core.waits_s[e]))
         time_s = min(time_s, min(env.global_wait_until_s, min(env.next_sample_s, env.next_scrape_s)))
         if time_s > end_s:
             integrate(state, e, end_s)
@@ -188,16 +194,11 @@ def apply_global(state: State, e: int, action: int) -> bool:
         env.global_wait_until_s = clock.now_s + view.world.params[0].wait_max_s
         return True
     stage, cluster = sent_stage(view, action), sent_cluster(view, action)
-    at = -1
-    for i in range(clock.global_len):
-        if view.global_queue[e, i] == stage:
-            at = i
-            break
+    at = position_of(state, e, stage)
     if at < 0 or not can_send(view, e, stage, cluster):
         return False
     record = view.stages[e, stage]
-    for i in range(at):
-        _pass_over(state, e, int(view.global_queue[e, i]), int(record.workflow))
+    pass_over(state, e, stage)
     leave_global(state, e, at)
     record.sent_s = clock.now_s
     record.cluster = cluster
@@ -205,18 +206,6 @@ def apply_global(state: State, e: int, action: int) -> bool:
     clock.cluster = cluster
     env.global_wait_until_s = math.inf
     return True
-
-
-@njit
-def _pass_over(state: State, e: int, stage: int, by_workflow: int) -> None:
-    """A workflow that had begun is preempted at its boundary: another's stage goes first."""
-    record = state.visible.stages[e, stage]
-    workflow = state.visible.workflows[e, record.workflow]
-    sequence = state.core.sequences[e, stage]
-    if record.workflow != by_workflow and workflow.stages_done > 0 and sequence.passed_over == 0:
-        sequence.passed_over = 1
-        workflow.last_preempted_s = state.visible.clock[e].now_s
-        state.core.counters[e].boundary_preemptions += 1
 
 
 @njit
@@ -280,7 +269,6 @@ def apply_node(state: State, oracle: Hidden, e: int, action: int, reclaim: Rule)
     """
     view = state.visible
     node = int(view.clock[e].place)
-    core = state.core.nodes[e, node]
     kind, subject, level = node_act(view, action)
     wait = kind == ACT_WAIT
     if kind == ACT_NONE or (wait and view.clock[e].wait_legal == 0):
@@ -306,8 +294,8 @@ def apply_node(state: State, oracle: Hidden, e: int, action: int, reclaim: Rule)
             sleep_engine(state, e, node, slot)
         else:
             end_engine(state, e, node, slot)
-    core.due = 1
     if wait:
-        core.due = 0
-        core.wait_until_s = view.clock[e].now_s + view.world.params[0].wait_max_s
+        ask_node_later(state, e, node)
+    else:
+        ask_node(state, e, node)
     return True

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+from maestro_gym.core.calendar import earliest_s, next_node, put
 from maestro_gym.core.compile import njit
+from maestro_gym.sim.calendar import ask_node, plan_later
 from maestro_gym.sim.heap import pop, push
 from maestro_gym.sim.queues import join_global, join_node
+from maestro_gym.sim.ready import expose_siblings
 from maestro_gym.sim.residency import advance_load
 from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
 from maestro_gym.sim.stretch import TIE_S
@@ -104,6 +107,8 @@ def _deliver(state: State, e: int, stage: int) -> None:
     record.finished_s = now_s
     counters.stages_finished += 1
     workflow.stages_done += 1
+    if workflow.stages_done == 1:
+        expose_siblings(state, e, int(record.workflow))
     workflow.attained_s += now_s - record.admitted_s
     workflow.last_node = record.node
     if record.cls == INTERACTIVE:
@@ -205,9 +210,7 @@ def _take_sample(state: State, e: int) -> None:
 @njit
 def next_event_s(state: State, e: int) -> float:
     """Time of the next event that the world itself brings, inf when nothing is pending."""
-    time_s = math.inf
-    for node in range(state.core.nodes.shape[1]):
-        time_s = min(time_s, state.core.nodes[e, node].event_s)
+    time_s = earliest_s(state.core.events_s[e])
     env = state.core.env[e]
     if env.heap_len > 0:
         time_s = min(time_s, state.core.heap_s[e, 0])
@@ -227,9 +230,9 @@ def handle_events(state: State, e: int, time_s: float) -> int:
     view, core = state.visible, state.core
     until_s = time_s + TIE_S
     count = 0
-    for node in range(view.nodes.shape[1]):
-        if core.nodes[e, node].event_s > until_s:
-            continue
+    events_s = core.events_s[e]
+    node = next_node(events_s, 0, until_s)
+    while node >= 0:
         for slot in range(view.engines.shape[2]):
             engine = core.engines[e, node, slot]
             if engine.event_s <= until_s:
@@ -239,16 +242,17 @@ def handle_events(state: State, e: int, time_s: float) -> int:
                 else:
                     engine.event_s = math.inf
                     engine.dirty = 1
-                    core.nodes[e, node].dirty = 1
-    for node in range(view.nodes.shape[1]):
-        if core.nodes[e, node].event_s > until_s:
-            continue
+                    plan_later(state, e, node)
+        node = next_node(events_s, node + 1, until_s)
+    node = next_node(events_s, 0, until_s)
+    while node >= 0:
         for slot in range(view.engines.shape[2]):
             if core.engines[e, node, slot].load_event_s <= until_s:
                 count += 1
                 if advance_load(state, e, node, slot):
-                    core.nodes[e, node].due = 1
+                    ask_node(state, e, node)
                     core.env[e].global_due = 1
+        node = next_node(events_s, node + 1, until_s)
     env = core.env[e]
     while env.heap_len > 0 and core.heap_s[e, 0] <= until_s:
         count += 1
@@ -259,16 +263,19 @@ def handle_events(state: State, e: int, time_s: float) -> int:
         count += 1
         _arrive(state, e, env.arrival_next)
         env.arrival_next += 1
-    for node in range(view.nodes.shape[1]):
-        if core.nodes[e, node].event_s <= until_s:
-            event_s = math.inf
-            for slot in range(view.engines.shape[2]):
-                engine = core.engines[e, node, slot]
-                event_s = min(event_s, min(engine.event_s, engine.load_event_s))
-            core.nodes[e, node].event_s = event_s
-        if core.nodes[e, node].wait_until_s <= until_s:
-            core.nodes[e, node].due = 1
-            core.nodes[e, node].wait_until_s = math.inf
+    node = next_node(events_s, 0, until_s)
+    while node >= 0:
+        event_s = math.inf
+        for slot in range(view.engines.shape[2]):
+            engine = core.engines[e, node, slot]
+            event_s = min(event_s, min(engine.event_s, engine.load_event_s))
+        put(events_s, node, event_s)
+        node = next_node(events_s, node + 1, until_s)
+    node = next_node(core.waits_s[e], 0, until_s)
+    while node >= 0:
+        ask_node(state, e, node)
+        put(core.waits_s[e], node, math.inf)
+        node = next_node(core.waits_s[e], node + 1, until_s)
     if env.global_wait_until_s <= until_s:
         env.global_due = 1
         env.global_wait_until_s = math.inf

@@ -10,6 +10,7 @@ import math
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, usable_tokens
+from maestro_gym.sim.index import touch
 from maestro_gym.state import BLOCK_TOKENS, State
 
 
@@ -19,6 +20,7 @@ def reserve(state: State, e: int, node: int, slot: int, amount_bytes: float) -> 
     state.visible.engines[e, node, slot].kv_reserved_bytes += amount_bytes
     state.visible.nodes[e, node].kv_reserved_bytes += amount_bytes
     state.core.env[e].kv_reserved_bytes += amount_bytes
+    touch(state, e, node)
 
 
 @njit
@@ -36,6 +38,7 @@ def add_weights(state: State, e: int, node: int, amount_bytes: float) -> None:
     if state.visible.world.params[0].partitioned == 0:
         record.kv_pool_bytes -= amount_bytes
     state.core.env[e].weights_bytes += amount_bytes
+    touch(state, e, node)
 
 
 @njit

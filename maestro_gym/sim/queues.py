@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import stage_service_s
+from maestro_gym.sim.calendar import ask_node
+from maestro_gym.sim.index import note_room
+from maestro_gym.sim.ready import enlist, strike
 from maestro_gym.state import STAGE_QUEUED, STAGE_READY, STAGE_TRANSIT, State
 
 
@@ -18,7 +21,9 @@ def join_global(state: State, e: int, stage: int) -> None:
     clock.global_len += 1
     model = view.models[e, record.model]
     model.ready += 1
+    model.returned += record.preemptions > 0
     model.ready_sum_s += record.ready_s
+    enlist(state, e, stage)
     state.core.env[e].global_due = 1
 
 
@@ -26,6 +31,7 @@ def join_global(state: State, e: int, stage: int) -> None:
 def leave_global(state: State, e: int, index: int) -> None:
     """The stage at a place of the global queue leaves it."""
     view = state.visible
+    strike(state, e, int(view.global_queue[e, index]))
     record = view.stages[e, view.global_queue[e, index]]
     clock = view.clock[e]
     clock.global_len -= 1
@@ -33,6 +39,7 @@ def leave_global(state: State, e: int, index: int) -> None:
         view.global_queue[e, i] = view.global_queue[e, i + 1]
     model = view.models[e, record.model]
     model.ready -= 1
+    model.returned -= record.preemptions > 0
     # Exactly zero when none is left, so that rounding does not add up over an episode.
     model.ready_sum_s = model.ready_sum_s - record.ready_s if model.ready > 0 else 0.0
 
@@ -45,6 +52,7 @@ def _await(state: State, e: int, node: int, stage: int) -> None:
     view.waiting[e, node, model] += 1
     view.models[e, model].waiting += 1
     view.nodes[e, node].queued_work_s += stage_service_s(view, e, stage)
+    note_room(state, e, node)
 
 
 @njit
@@ -68,7 +76,7 @@ def join_node(state: State, e: int, stage: int) -> None:
     node.queue_len += 1
     record.queued_s = view.clock[e].now_s
     record.phase = STAGE_QUEUED
-    state.core.nodes[e, record.node].due = 1
+    ask_node(state, e, int(record.node))
 
 
 @njit
@@ -99,3 +107,4 @@ def leave_node(state: State, e: int, node: int, index: int) -> None:
     record.queued_work_s -= stage_service_s(view, e, stage)
     if record.queue_len + record.inbound == 0:
         record.queued_work_s = 0.0
+    note_room(state, e, node)

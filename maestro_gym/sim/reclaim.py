@@ -11,6 +11,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import demote_harm_s, service_time_s, sleep_harm_s, stage_service_s
 from maestro_gym.scheduling.load_times import wake_s
 from maestro_gym.scheduling.sizes import blocks_up, free_kv_bytes, kv_bytes, load_room_bytes, sleep_frees_bytes
+from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.memory import evict, give_back_memory, resize
 from maestro_gym.sim.queues import join_global, rejoin_node
 from maestro_gym.sim.residency import end_engine, sleep_engine
@@ -248,7 +249,7 @@ def grow(state: State, oracle: Hidden, e: int, node: int, slot: int, stage: int,
             pause_stage(state, e, node, slot, last)
         if state.core.counters[e].preemptions > preempted:
             state.core.counters[e].oom_events += 1
-            state.core.nodes[e, node].due = 1
+            ask_node(state, e, node)
         if sequence.private_tokens == 0:
             return False
         room = free_kv_bytes(view, e, node, slot)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 
+from maestro_gym.core.bits import next_in
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_times import load_s, start_s, wake_s
 from maestro_gym.scheduling.sizes import load_bytes, weight_bytes
+from maestro_gym.sim.calendar import bring_event
+from maestro_gym.sim.index import note_asleep, note_tier, note_warm, touch
 from maestro_gym.sim.memory import add_weights, evict, forget_prefixes
 from maestro_gym.state import (
     CPU,
@@ -65,18 +68,20 @@ def _dram_free(state: State, e: int, node: int) -> float:
     for model in range(view.host_models.shape[2]):
         if view.host_models[e, host, model].tier == CPU:
             free -= host_bytes(state, node, model)
-    for other in range(view.nodes.shape[1]):
-        if view.world.nodes[other].host == host:
-            for slot in range(view.engines.shape[2]):
-                if view.engines[e, other, slot].status == ENGINE_ASLEEP:
-                    free -= host_bytes(state, other, view.engines[e, other, slot].model)
+    other = next_in(state.core.host_nodes[e, host], -1)
+    while other >= 0:
+        for slot in range(view.engines.shape[2]):
+            if view.engines[e, other, slot].status == ENGINE_ASLEEP:
+                free -= host_bytes(state, other, view.engines[e, other, slot].model)
+        other = next_in(state.core.host_nodes[e, host], other)
     return free
 
 
 @njit
 def _make_dram_room(state: State, e: int, node: int, need_bytes: float, keep_model: int) -> bool:
     """Drop least recently used weights from the host's page cache until ``need_bytes`` are free."""
-    host_models = state.visible.host_models[e, state.visible.world.nodes[node].host]
+    host = state.visible.world.nodes[node].host
+    host_models = state.visible.host_models[e, host]
     free = _dram_free(state, e, node)
     while free < need_bytes:
         oldest, oldest_s = -1, math.inf
@@ -86,7 +91,7 @@ def _make_dram_room(state: State, e: int, node: int, need_bytes: float, keep_mod
                 oldest, oldest_s = model, record.last_used_s
         if oldest < 0:
             return False
-        host_models[oldest].tier = DISK
+        note_tier(state, e, host, oldest, DISK)
         state.core.counters[e].demotions += 1
         free += host_bytes(state, node, oldest)
     return True
@@ -110,7 +115,7 @@ def _make_nvme_room(state: State, e: int, node: int, model: int) -> None:
                 oldest, oldest_s = other, record.last_used_s
         if used <= view.world.hosts[host].nvme_bytes or oldest < 0:
             return
-        host_models[oldest].tier = REMOTE
+        note_tier(state, e, host, oldest, REMOTE)
         state.core.counters[e].demotions += 1
 
 
@@ -120,12 +125,14 @@ def _share_host_rates(state: State, e: int, host: int, part: int) -> None:
     view = state.visible
     now_s = view.clock[e].now_s
     spec = view.world.hosts[host]
+    nodes = state.core.host_nodes[e, host]
     count = 0
-    for node in range(view.nodes.shape[1]):
-        if view.world.nodes[node].host == host:
-            for slot in range(view.engines.shape[2]):
-                if state.core.engines[e, node, slot].load_stage == part:
-                    count += 1
+    node = next_in(nodes, -1)
+    while node >= 0:
+        for slot in range(view.engines.shape[2]):
+            if state.core.engines[e, node, slot].load_stage == part:
+                count += 1
+        node = next_in(nodes, node)
     if count == 0:
         return
     if part == LOAD_NIC:
@@ -134,9 +141,8 @@ def _share_host_rates(state: State, e: int, host: int, part: int) -> None:
         rate = spec.nvme_bytes_per_s / count
     else:
         rate = min(spec.pcie_gpu_bytes_per_s, spec.pcie_host_bytes_per_s / (count * spec.gpus_per_node))
-    for node in range(view.nodes.shape[1]):
-        if view.world.nodes[node].host != host:
-            continue
+    node = next_in(nodes, -1)
+    while node >= 0:
         for slot in range(view.engines.shape[2]):
             core = state.core.engines[e, node, slot]
             if core.load_stage == part:
@@ -144,8 +150,9 @@ def _share_host_rates(state: State, e: int, host: int, part: int) -> None:
                 core.load_rate = rate
                 core.load_updated_s = now_s
                 core.load_event_s = now_s + core.load_bytes / rate
-                state.core.nodes[e, node].event_s = min(state.core.nodes[e, node].event_s, core.load_event_s)
+                bring_event(state, e, node, core.load_event_s)
                 view.engines[e, node, slot].ready_s = core.load_event_s + _rest_s(state, e, node, slot)
+        node = next_in(nodes, node)
 
 
 @njit
@@ -194,7 +201,7 @@ def _begin_part(state: State, e: int, node: int, slot: int, part: int) -> None:
             length_s = start_s(view, node, model)
         core.load_event_s = now_s + length_s
         view.engines[e, node, slot].ready_s = core.load_event_s + _rest_s(state, e, node, slot)
-        state.core.nodes[e, node].event_s = min(state.core.nodes[e, node].event_s, core.load_event_s)
+        bring_event(state, e, node, core.load_event_s)
     else:
         core.load_bytes = weight_bytes(view, node, model) if part == LOAD_PCIE else host_bytes(state, node, model)
         core.load_rate = 0.0
@@ -217,14 +224,15 @@ def advance_load(state: State, e: int, node: int, slot: int) -> bool:
         _share_host_rates(state, e, host, part)
     if part == LOAD_NIC:
         _make_nvme_room(state, e, node, engine.model)
-        view.host_models[e, host, engine.model].tier = max(DISK, view.host_models[e, host, engine.model].tier)
+        note_tier(state, e, host, engine.model, max(DISK, view.host_models[e, host, engine.model].tier))
     elif part == LOAD_NVME and _make_dram_room(state, e, node, host_bytes(state, node, engine.model), engine.model):
-        view.host_models[e, host, engine.model].tier = CPU
+        note_tier(state, e, host, engine.model, CPU)
     last = LOAD_PCIE if core.load_from == SLEEPING else LOAD_START
     if part != last:
         _begin_part(state, e, node, slot, part + 1)
         return False
     engine.status = ENGINE_AWAKE
+    touch(state, e, node)
     engine.ready_s = view.clock[e].now_s
     engine.last_used_s = view.clock[e].now_s
     core.cold = 0 if core.load_from == SLEEPING else 1
@@ -263,6 +271,7 @@ def start_load(state: State, e: int, node: int, model: int, delay_s: float) -> N
     need = load_bytes(view, e, node, model)
     if slot >= 0:
         source = SLEEPING
+        note_asleep(state, e, node, model, False)
         state.core.counters[e].wakes += 1
     else:
         source = view.host_models[e, host, model].tier
@@ -288,7 +297,7 @@ def take_hbm(state: State, e: int, node: int, slot: int, need_bytes: float) -> N
     view = state.visible
     params = view.world.params[0]
     engine = view.engines[e, node, slot]
-    view.models[e, engine.model].warm_nodes += 1
+    note_warm(state, e, node, int(engine.model), True)
     if params.partitioned == 0:
         add_weights(state, e, node, need_bytes)
         evict(state, e, node, slot)
@@ -306,7 +315,7 @@ def _leave_hbm(state: State, e: int, node: int, slot: int, kept_bytes: float) ->
     view = state.visible
     params = view.world.params[0]
     engine = view.engines[e, node, slot]
-    view.models[e, engine.model].warm_nodes -= 1
+    note_warm(state, e, node, int(engine.model), False)
     forget_prefixes(state, e, node, slot)
     # What its next step would have paid for pages goes with them.
     state.core.engines[e, node, slot].overhead_s = 0.0
@@ -331,6 +340,7 @@ def sleep_engine(state: State, e: int, node: int, slot: int) -> float:
         return 0.0
     _leave_hbm(state, e, node, slot, params.sleep_bytes)
     engine.status = ENGINE_ASLEEP
+    note_asleep(state, e, node, int(model), True)
     engine.slept_before = 1
     state.core.counters[e].sleeps += 1
     log_residency(state, e, node, model, RUNNING, SLEEPING)
@@ -349,6 +359,7 @@ def end_engine(state: State, e: int, node: int, slot: int) -> None:
         _leave_hbm(state, e, node, slot, 0.0)
     else:
         add_weights(state, e, node, -view.world.params[0].sleep_bytes)
+        note_asleep(state, e, node, int(model), False)
     engine.status = ENGINE_FREE
     engine.model = -1
     engine.slept_before = 0
@@ -356,6 +367,6 @@ def end_engine(state: State, e: int, node: int, slot: int) -> None:
     record = view.host_models[e, host, model]
     record.last_used_s = view.clock[e].now_s
     if record.tier < CPU and _make_dram_room(state, e, node, host_bytes(state, node, model), model):
-        record.tier = CPU
+        note_tier(state, e, host, model, CPU)
     state.core.counters[e].demotions += 1
     log_residency(state, e, node, model, source, record.tier)

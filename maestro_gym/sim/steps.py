@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 
+from maestro_gym.core.calendar import put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import blocks_up, kv_bytes
+from maestro_gym.sim.calendar import UNSET, ask_node, plan_later, set_event
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
 from maestro_gym.sim.reclaim import Rule, grow, leave_batch
@@ -81,7 +83,7 @@ def finish_stage(state: State, e: int, node: int, slot: int, index: int) -> None
     latency_s = view.world.latency_s[view.world.nodes[node].cluster, ingress]
     push(state, e, view.clock[e].now_s + latency_s, stage)
     state.core.counters[e].output_tokens += sequence.generated_tokens
-    state.core.nodes[e, node].due = 1
+    ask_node(state, e, node)
 
 
 @njit
@@ -123,7 +125,7 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
     core.seen_steps = 0
     core.event_s = math.inf
     core.dirty = 1
-    state.core.nodes[e, node].dirty = 1
+    plan_later(state, e, node)
 
 
 @njit
@@ -345,5 +347,5 @@ def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> No
         elif changed and core.steps > 0:
             cut(state, e, node, slot)
         event_s = min(event_s, min(core.event_s, core.load_event_s))
-    state.core.nodes[e, node].event_s = event_s
-    state.core.nodes[e, node].dirty = 0
+    set_event(state, e, node, event_s)
+    put(state.core.dirty[e], node, UNSET)

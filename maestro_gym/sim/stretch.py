@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.sim.calendar import bring_event, plan_later
 from maestro_gym.state import State
 
 TIE_S = 1e-9
@@ -61,8 +62,8 @@ def cut(state: State, e: int, node: int, slot: int) -> None:
     if core.event_s == math.inf or core.steps == 0:
         core.dirty = 1
         core.event_s = math.inf
-        state.core.nodes[e, node].dirty = 1
+        plan_later(state, e, node)
         return
     core.steps = boundary_at_or_after(state, e, node, slot, state.visible.clock[e].now_s)
     core.event_s = core.begin_s + stretch_s(state, e, node, slot, core.steps)
-    state.core.nodes[e, node].event_s = min(state.core.nodes[e, node].event_s, core.event_s)
+    bring_event(state, e, node, core.event_s)

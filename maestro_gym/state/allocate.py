@@ -8,8 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from maestro_gym.core.bits import num_words
+from maestro_gym.core.calendar import num_leaves
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.state.fields import Array, arrays_of
+from maestro_gym.state.names import CPU
+from maestro_gym.state.view import MEMORY, NUMBERS
+from maestro_gym.state.world import World
 
 Part = TypeVar("Part", bound=tuple)
 
@@ -46,6 +51,24 @@ def allocate(part: type[Part], sizes: Mapping[str, int], **given: Any) -> Part: 
         name: records(tuple(sizes[axis] for axis in array.axes), array.dtype) for name, array in arrays_of(part).items()
     }
     return part(**made, **given)
+
+
+def sizes_of(world: World) -> dict[str, int]:
+    """Extents of the axes that a fleet and its models fix, by letter."""
+    nodes, models = len(world.nodes), len(world.models)
+    return {
+        "N": nodes,
+        "H": len(world.hosts),
+        "M": models,
+        "C": len(world.latency_s),
+        "A": world.perf.shape[1],
+        "F": CPU + 1,
+        "V": 1 + models,
+        "Y": 2 * num_leaves(nodes),
+        "Z": num_words(nodes),
+        "P": MEMORY,
+        "U": NUMBERS,
+    }
 
 
 @cache

@@ -46,13 +46,6 @@ ENGINE_CORE = record(
     Field("load_delay_s", "f8", "s", "until room is made for it"),
 )
 
-NODE_CORE = record(
-    Field("event_s", "f8", "s", "earliest event of its engines", blank=INF),
-    Field("due", "i8", "flag", "its rule must be asked"),
-    Field("wait_until_s", "f8", "s", "when it is asked again", blank=INF),
-    Field("dirty", "i8", "flag", "one of its engines is"),
-)
-
 ENV_CORE = record(
     Field("arrival_next", "i8", "id", "first workflow not yet arrived"),
     Field("num_workflows", "i8", "workflows", "of the episode"),
@@ -61,6 +54,9 @@ ENV_CORE = record(
     Field("global_wait_until_s", "f8", "s", "when it is asked again", blank=INF),
     Field("done", "i8", "code", "DONE_*"),
     Field("events", "i8", "events", "since the last decision"),
+    Field("begun_first", "i8", "id", "first of the ready stages that can be passed over, -1 = none", blank=-1),
+    Field("begun_last", "i8", "id", "last of them, -1 = none", blank=-1),
+    Field("metric_tiers", "i8", "set", "tiers whose decisions look at metric fields"),
     Field("event_budget", "i8", "events", "between two decisions"),
     Field("next_sample_s", "f8", "s", "of the time series"),
     Field("samples", "i8", "rows", "written"),
@@ -128,15 +124,27 @@ RESIDENCY_EVENT = record(
 
 
 class Core(NamedTuple):
-    """The simulator's own accounts. Axes as in `View`; T rows of the time series, L of the residency log."""
+    """The simulator's own accounts.
+
+    Axes as in `View`; T rows of the time series, L of the residency log, F residencies outside the GPUs.
+    """
 
     env: Annotated[np.ndarray, of("E", ENV_CORE)]
     sequences: Annotated[np.ndarray, of("ES", SEQUENCE)]
     engines: Annotated[np.ndarray, of("ENK", ENGINE_CORE)]
-    nodes: Annotated[np.ndarray, of("EN", NODE_CORE)]
+    events_s: Annotated[np.ndarray, plain("EY", "f8", "s", "calendar: earliest event of a node's engines", blank=INF)]
+    waits_s: Annotated[np.ndarray, plain("EY", "f8", "s", "calendar: when a node's rule is asked again", blank=INF)]
+    due: Annotated[np.ndarray, plain("EY", "f8", "flag", "calendar: a node's rule must be asked", blank=INF)]
+    dirty: Annotated[np.ndarray, plain("EY", "f8", "flag", "calendar: one of a node's engines is", blank=INF)]
     workflows_left: Annotated[np.ndarray, plain("EW", "i8", "stages", "not yet finished")]
     heap_s: Annotated[np.ndarray, plain("ES", "f8", "s", "timed stage events")]
     heap_stage: Annotated[np.ndarray, plain("ES", "i8", "id", "their stages")]
+    load_floor_s: Annotated[np.ndarray, plain("EMF", "f8", "s", "least time of a load from each residency")]
+    tier_hosts: Annotated[np.ndarray, plain("EMF", "i8", "hosts", "whose weights of a model are there")]
+    host_nodes: Annotated[np.ndarray, plain("EHZ", "i8", "set", "nodes of a host")]
+    stale: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose membership in sets must be looked up again")]
+    begun_next: Annotated[np.ndarray, plain("ES", "i4", "id", "list of ready stages that can be passed over", blank=-1)]
+    begun_previous: Annotated[np.ndarray, plain("ES", "i4", "id", "the same, backwards", blank=-1)]
     counters: Annotated[np.ndarray, of("E", COUNTERS)]
     samples: Annotated[np.ndarray, of("ET", SAMPLE)]
     residency_log: Annotated[np.ndarray, of("EL", RESIDENCY_EVENT)]

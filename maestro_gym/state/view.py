@@ -30,6 +30,8 @@ CLOCK = record(
     Field("decisions", "i8", "decisions", "so far, of all tiers", BOOKS),
     Field("wait_legal", "i8", "flag", "whether the pending decision may be to wait", BOOKS),
     Field("key", "i8", "key", "for randomised rules; independent of the episode's draws", BOOKS),
+    Field("indexed", "i8", "flag", "whether sets of nodes and lists of ready stages are kept", BOOKS),
+    Field("joined", "i8", "stages", "that joined the global queue so far", BOOKS),
 )
 
 WORKFLOW_VIEW = record(
@@ -123,8 +125,12 @@ ENGINE_VIEW = record(
 MODEL_VIEW = record(
     Field("ready", "i8", "stages", "its stages in the global queue", BOOKS),
     Field("ready_sum_s", "f8", "s", "sum of their ready_s", BOOKS),
+    Field("returned", "i8", "stages", "of those in the global queue, had been admitted and paused before", BOOKS),
     Field("waiting", "i8", "stages", "its stages sent to a node and not admitted", BOOKS),
     Field("warm_nodes", "i8", "nodes", "on which it is RUNNING or loading", BOOKS),
+    Field("open_nodes", "i8", "nodes", "of these, those whose queue has a free place", BOOKS),
+    Field("asleep_nodes", "i8", "nodes", "on which it is SLEEPING", BOOKS),
+    Field("soonest_s", "f8", "s", "least time to start it where it is not SLEEPING, as its weights lie now", ESTIMATE),
 )
 
 HOST_MODEL = record(
@@ -157,7 +163,8 @@ class View(NamedTuple):
 
     Axes: E environments, W workflows and S stages of the largest episode, N nodes, H hosts, M models, K engine slots
     of a node, Q places in a node's queue, B sequences of a batch, X prefix entries of an engine, R reclaim candidates,
-    P notes, U numbers.
+    P notes, U numbers, C clusters, A architectures, Y cells of a calendar (`core.calendar`), Z words of a set
+    (`core.bits`), V cells for a scan.
     """
 
     clock: Annotated[np.ndarray, of("E", CLOCK)]
@@ -175,6 +182,27 @@ class View(NamedTuple):
     ]
     host_models: Annotated[np.ndarray, of("EHM", HOST_MODEL)]
     global_queue: Annotated[np.ndarray, plain("ES", "i4", "id", "ready stages in order of readiness", source=BOOKS)]
+    ready_rank: Annotated[np.ndarray, plain("ES", "i4", "rank", "ascending along global_queue", source=BOOKS)]
+    ready_next: Annotated[
+        np.ndarray, plain("ES", "i4", "id", "the next ready stage of the same model, -1 = none", source=BOOKS, blank=-1)
+    ]
+    ready_previous: Annotated[np.ndarray, plain("ES", "i4", "id", "the one before, -1 = none", source=BOOKS, blank=-1)]
+    ready_first: Annotated[
+        np.ndarray,
+        plain("EM", "i4", "id", "a model's first ready stage, -1 = none", source=BOOKS, blank=-1),
+    ]
+    ready_last: Annotated[np.ndarray, plain("EM", "i4", "id", "its last one, -1 = none", source=BOOKS, blank=-1)]
+    members: Annotated[np.ndarray, plain("ECZ", "i8", "set", "nodes of a cluster", source=BOOKS)]
+    roomy: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose queue has a free place", source=BOOKS)]
+    warm: Annotated[np.ndarray, plain("EMZ", "i8", "set", "nodes where a model is RUNNING or loading", source=BOOKS)]
+    welcoming: Annotated[
+        np.ndarray, plain("EZ", "i8", "set", "nodes that may take a stage of a model that is not there", source=BOOKS)
+    ]
+    asleep: Annotated[np.ndarray, plain("EMZ", "i8", "set", "nodes where a model is SLEEPING", source=BOOKS)]
+    spare_since_s: Annotated[
+        np.ndarray,
+        plain("EAY", "f8", "s", "calendar: since when memory for a start is idle", source=BOOKS, blank=INF),
+    ]
     node_queue: Annotated[np.ndarray, plain("ENQ", "i4", "id", "waiting stages in order of arrival", source=BOOKS)]
     batch: Annotated[np.ndarray, plain("ENKB", "i4", "id", "admitted stages in order of admission", source=BOOKS)]
     prefixes: Annotated[np.ndarray, of("ENKX", PREFIX)]
@@ -185,5 +213,6 @@ class View(NamedTuple):
     reclaim_len: Annotated[np.ndarray, plain("E", "i8", "candidates", "of the pending reclaim", source=BOOKS)]
     memory: Annotated[np.ndarray, plain("EP", "f8", "notes", "the policy's own, zero at the start", source=BOOKS)]
     model_memory: Annotated[np.ndarray, plain("EM", "f8", "notes", "the same, one for each model", source=BOOKS)]
+    scratch: Annotated[np.ndarray, plain("EV", "i4", "cells", "of one scan, without meaning after it", source=BOOKS)]
     numbers: Annotated[np.ndarray, plain("EU", "f8", "numbers", "the policy's, given from outside", source=BOOKS)]
     world: World

@@ -17,13 +17,11 @@ from maestro_gym.state import (
     CPU,
     ENGINE_AWAKE,
     ENGINE_LOADING,
-    MEMORY,
-    NUMBERS,
     Hidden,
     View,
     World,
 )
-from maestro_gym.state.allocate import allocate, set_blank
+from maestro_gym.state.allocate import allocate, set_blank, sizes_of
 from maestro_gym.state.types import HIDDEN, VIEW
 
 GB = 1e9
@@ -87,18 +85,8 @@ class Hand:
 
     def __init__(self, num_clusters: int = 1, nodes_per_cluster: int = 2, num_models: int = 3) -> None:
         self.world = make_world(num_clusters, nodes_per_cluster, num_models)
-        num_nodes = num_clusters * nodes_per_cluster
-        sizes = {
-            "E": 1,
-            "W": STAGES,
-            "S": STAGES,
-            "N": num_nodes,
-            "H": num_nodes,
-            "M": num_models,
-            "P": MEMORY,
-            "U": NUMBERS,
-        }
-        view = allocate(View, sizes | {"K": 4, "Q": 8, "B": 8, "X": 4, "R": 8}, world=self.world)
+        sizes = {"E": 1, "W": STAGES, "S": STAGES, "K": 4, "Q": 8, "B": 8, "X": 4, "R": 8}
+        view = allocate(View, sizes_of(self.world) | sizes, world=self.world)
         set_blank(view, 0)
         self.view = by_attribute(view)
         self.view.nodes.kv_pool_bytes = 72 * GB

@@ -21,6 +21,7 @@ from maestro_gym.episodes.metrics.row import metric_of
 from maestro_gym.episodes.run import NO_AGENT, result_of
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
+from maestro_gym.scheduling.reads import metric_tiers
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.state import CLASS_NAMES, Episode
@@ -133,7 +134,10 @@ class Evaluator:
         if place not in seats or seats[place].limits != limits:
             scenario = self._scenario(place, limits)
             warm = scenario.config.workload.initial_placement == "warm"
-            seats[place] = _Seat(limits, Simulation(scenario.world, evaluation=True, warm=warm))
+            simulation = Simulation(
+                scenario.world, evaluation=True, warm=warm, metric_tiers=metric_tiers(self._policies[place])
+            )
+            seats[place] = _Seat(limits, simulation)
         return seats[place]
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
-from maestro_gym.baselines.late_binding.gates import is_expected, is_open
+from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.baselines.late_binding.holds import active_others, serves
 from maestro_gym.baselines.maestro.fitness import (
     FitnessScale,
@@ -37,7 +37,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens
 from maestro_gym.scheduling.load_signals import stages_at, work_wait_s
 from maestro_gym.scheduling.rules import HELD, Routing
-from maestro_gym.scheduling.view import cluster_of, is_warm, model_of, num_nodes, number, slot_of, slot_running
+from maestro_gym.scheduling.view import cluster_of, is_warm, model_of, number, slot_of, slot_running
 from maestro_gym.state import View
 
 
@@ -78,7 +78,12 @@ def shaped_node(
     """Node with the largest fitness less cost among those that are open to a stage; arguments as `fittest_node`."""
     expected = is_expected(view, e, stage, gate)
     best, best_value, best_raw_s = -1, -math.inf, -math.inf
-    for node in range(num_nodes(view)):
+    model, cold = model_of(view, e, stage), asks_cold_nodes(view, e, stage, expected)
+    node = -1
+    while True:
+        node = next_maybe(view, e, model, cluster, gate, cold, node)
+        if node < 0:
+            break
         if cluster >= 0 and cluster_of(view, node) != cluster:
             continue
         if not is_open(view, e, stage, node, gate, expected):

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Final
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
-from maestro_gym.baselines.late_binding.gates import is_expected, is_open
+from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.view import cluster_of, is_warm, num_nodes
+from maestro_gym.scheduling.view import cluster_of, is_warm, model_of
 from maestro_gym.state import View
 
 COLD_COST: Final = 1e9
@@ -34,7 +34,12 @@ def two_best_nodes(
     """The nodes of least and of second least cost that are open to a stage, -1 where there is none."""
     best, second = -1, -1
     best_cost, second_cost = math.inf, math.inf
-    for node in range(num_nodes(view)):
+    model, cold = model_of(view, e, stage), asks_cold_nodes(view, e, stage, expected)
+    node = -1
+    while True:
+        node = next_maybe(view, e, model, cluster, gate, cold, node)
+        if node < 0:
+            break
         if cluster >= 0 and cluster_of(view, node) != cluster:
             continue
         if not is_open(view, e, stage, node, gate, expected):

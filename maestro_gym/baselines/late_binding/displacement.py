@@ -16,8 +16,9 @@ from maestro_gym.baselines.late_binding.room import needed_bytes
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s, reuse_likelihood
 from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.sets import next_welcoming
 from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
-from maestro_gym.scheduling.view import cluster_of, model_of, now_s, num_nodes, num_slots, num_waiting
+from maestro_gym.scheduling.view import cluster_of, model_of, now_s, num_slots, num_waiting
 from maestro_gym.state import ENGINE_AWAKE, RESERVE_PROMPT, View
 
 
@@ -61,6 +62,12 @@ def waited_stage_s(view: View, e: int, model: int) -> float:
 
 
 @njit
+def displaces(gate: int) -> bool:
+    """Whether a stage may displace others under a gate."""
+    return gate in (GATE_FLEET, GATE_HELD, GATE_CLUSTER)
+
+
+@njit
 def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, expected: bool) -> int:
     """Node on which a stage may displace others: the one that loses the fewest stage-seconds.
 
@@ -76,14 +83,16 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, e
     Returns:
         A node id, -1 when none may be disturbed.
     """
-    if gate != GATE_FLEET and gate != GATE_HELD and gate != GATE_CLUSTER:
-        return -1
-    if expected:
+    if not displaces(gate) or expected:
         return -1
     model = model_of(view, e, stage)
     waited_s = math.inf if gate == GATE_CLUSTER else waited_stage_s(view, e, model)
     best, best_cost_s = -1, math.inf
-    for node in range(num_nodes(view)):
+    node = -1
+    while True:
+        node = next_welcoming(view, e, model, cluster, node)
+        if node < 0:
+            break
         if cluster >= 0 and cluster_of(view, node) != cluster:
             continue
         if not can_route(view, e, stage, node) or is_warm(view, e, node, model):

@@ -14,8 +14,10 @@ from __future__ import annotations
 from maestro_gym.baselines.late_binding.holds import is_crowded, wants_replica
 from maestro_gym.baselines.late_binding.home import is_home
 from maestro_gym.baselines.late_binding.room import can_start, is_overdue, start_time_s
+from maestro_gym.core.bits import first_of, lowest, not_below, word_of
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.sets import cluster_nodes, may_spare, num_words, roomy_nodes, warm_nodes, welcoming_nodes
 from maestro_gym.scheduling.view import (
     is_warm,
     model_of,
@@ -67,6 +69,32 @@ def is_expected(view: View, e: int, stage: int, gate: int) -> bool:
 
 
 @njit
+def asks_cold_nodes(view: View, e: int, stage: int, expected: bool) -> bool:
+    """Whether a stage may go where its model is not warm; the least patience is asked, for it costs nothing."""
+    return not expected or is_overdue(view, e, stage, 0.0)
+
+
+@njit
+def may_be_open(view: View, e: int, model: int, gate: int, cold: bool, word: int) -> int:
+    """Nodes outside which `is_open` says no, as a word of a set; ``cold`` is the answer of `asks_cold_nodes`."""
+    if gate in (GATE_NONE, GATE_HOME):
+        return roomy_nodes(view, e, word)
+    nodes = warm_nodes(view, e, model, word)
+    return nodes | welcoming_nodes(view, e, model, word) if cold else nodes
+
+
+@njit
+def next_maybe(view: View, e: int, model: int, cluster: int, gate: int, cold: bool, node: int) -> int:
+    """The node after ``node`` of `may_be_open` and of a cluster, of the fleet for -1; -1 when there is none."""
+    for word in range(word_of(node + 1), num_words(view)):
+        nodes = may_be_open(view, e, model, gate, cold, word) & cluster_nodes(view, e, cluster, word)
+        nodes &= not_below(node + 1, word)
+        if nodes != 0:
+            return first_of(word) + lowest(nodes)
+    return -1
+
+
+@njit
 def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool) -> bool:
     """Whether a stage may go to a node now under a gate; ``expected`` is the answer of ``is_expected``.
 
@@ -87,9 +115,8 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
         return True
     if gate == GATE_HOME:
         return takes_newcomer(view, e, node, model)
-    # The least patience is asked first, for it costs nothing.
-    if expected and not is_overdue(view, e, stage, 0.0):
+    if not asks_cold_nodes(view, e, stage, expected):
         return False
     if expected and not is_overdue(view, e, stage, start_time_s(view, e, node, stage)):
         return False
-    return starts_without_harm(view, e, stage, node)
+    return may_spare(view, e, node, model) and starts_without_harm(view, e, stage, node)

@@ -8,13 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from maestro_gym.baselines.late_binding.displacement import displacement_node
-from maestro_gym.baselines.late_binding.gates import GATE_HELD, NUM_GATES, is_expected, is_open
+from maestro_gym.baselines.late_binding.displacement import displacement_node, displaces, waited_stage_s
+from maestro_gym.baselines.late_binding.gates import (
+    GATE_HELD,
+    NUM_GATES,
+    asks_cold_nodes,
+    is_expected,
+    is_open,
+    next_maybe,
+)
 from maestro_gym.baselines.late_binding.holds import leaves_places
+from maestro_gym.baselines.late_binding.room import is_overdue
+from maestro_gym.baselines.late_binding.walk import first_to_try, next_to_try
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import stage_fits
 from maestro_gym.scheduling.order import is_sooner
-from maestro_gym.scheduling.view import decision_number, model_of, num_nodes, num_ready, ready_stage
+from maestro_gym.scheduling.sets import has_sets, next_asleep, next_roomy, next_spare, some_node_welcomes
+from maestro_gym.scheduling.view import decision_number, first_ready, model_of, num_models, num_nodes
 from maestro_gym.state import Hidden, View
 
 
@@ -22,9 +32,23 @@ from maestro_gym.state import Hidden, View
 def can_leave(view: View, e: int, stage: int, gate: int) -> bool:
     """Whether some node is open to a stage now."""
     expected = is_expected(view, e, stage, gate)
-    for node in range(num_nodes(view)):
+    model = model_of(view, e, stage)
+    node = next_maybe(view, e, model, -1, gate, False, -1)
+    while node >= 0:
         if is_open(view, e, stage, node, gate, expected):
             return True
+        node = next_maybe(view, e, model, -1, gate, False, node)
+    if displaces(gate) and has_sets(view, e) and asks_cold_nodes(view, e, stage, expected):
+        node = next_asleep(view, e, model, -1)
+        while node >= 0:
+            if is_open(view, e, stage, node, gate, expected):
+                return True
+            node = next_asleep(view, e, model, node)
+        node = next_spare(view, e, model, -1)
+        while node >= 0:
+            if is_open(view, e, stage, node, gate, expected):
+                return True
+            node = next_spare(view, e, model, node)
     return displacement_node(view, e, stage, -1, gate, expected) >= 0
 
 
@@ -35,6 +59,47 @@ def fits_somewhere(view: View, e: int, stage: int) -> bool:
         if stage_fits(view, e, stage, node):
             return True
     return False
+
+
+@njit
+def is_closed(view: View, e: int, model: int, gate: int, welcomed: bool) -> bool:
+    """Whether the sets of nodes show that no ready stage of a model can leave.
+
+    Args:
+        view: What a scheduler sees, with sets.
+        e: Environment.
+        model: A model with ready stages.
+        gate: One of ``gates.GATE_*``.
+        welcomed: The answer of `some_node_welcomes`.
+    """
+    if not displaces(gate):
+        return next_roomy(view, e, -1, -1) < 0
+    if int(view.models[e, model].open_nodes) > 0:
+        return False
+    if not welcomed:
+        return True
+    first, soonest_s = first_ready(view, e, model), float(view.models[e, model].soonest_s)
+    expected, sleeps = is_expected(view, e, first, gate), int(view.models[e, model].asleep_nodes) > 0
+    # The first has waited longest, but for those that were paused: when it may not yet disturb others, no other may.
+    paused = int(view.models[e, model].returned) > 0
+    if not expected and (sleeps or waited_stage_s(view, e, model) >= soonest_s):
+        return False
+    if sleeps and (paused or asks_cold_nodes(view, e, first, expected)):
+        return False
+    if expected and not paused and not is_overdue(view, e, first, soonest_s):
+        return True
+    return next_spare(view, e, model, -1) < 0
+
+
+@njit
+def mark_closed(view: View, e: int, gate: int, mark: float) -> None:
+    """Mark the models that the sets of nodes show to be closed."""
+    if not has_sets(view, e):
+        return
+    welcomed = some_node_welcomes(view, e)
+    for model in range(num_models(view)):
+        if int(view.models[e, model].ready) > 0 and is_closed(view, e, model, gate, welcomed):
+            view.model_memory[e, model] = mark
 
 
 @njit
@@ -50,27 +115,19 @@ def first_in_order(
     # No other scan, of another decision or gate, marks a model with these numbers.
     closed = 2.0 * (1 + decision_number(view, e) * NUM_GATES + gate)
     closed_to_others = closed + 1.0
-    left = 0
-    for model in range(view.models.shape[1]):
-        left += 1 if int(view.models[e, model].ready) > 0 else 0
+    mark_closed(view, e, gate, closed)
     best, best_band, best_key = -1, 1 << 30, math.inf
-    for position in range(num_ready(view, e)):
-        if left == 0:
-            break
-        stage = ready_stage(view, e, position)
+    stage = first_to_try(view, e, closed)
+    while stage >= 0:
         model = model_of(view, e, stage)
         mark = float(view.model_memory[e, model])
-        if mark == closed:
-            continue
         other = gate == GATE_HELD and leaves_places(view, e, stage)
-        if other and mark == closed_to_others:
-            continue
-        its_band, its_key = band(view, e, stage), key(view, oracle, e, stage)
-        if best >= 0 and not is_sooner(its_band, its_key, best_band, best_key):
-            continue
-        if can_leave(view, e, stage, gate):
-            best, best_band, best_key = stage, its_band, its_key
-        elif fits_somewhere(view, e, stage):
-            view.model_memory[e, model] = closed_to_others if other else closed
-            left -= 0 if other else 1
+        if mark != closed and not (other and mark == closed_to_others):
+            its_band, its_key = band(view, e, stage), key(view, oracle, e, stage)
+            if best < 0 or is_sooner(its_band, its_key, best_band, best_key):
+                if can_leave(view, e, stage, gate):
+                    best, best_band, best_key = stage, its_band, its_key
+                elif fits_somewhere(view, e, stage):
+                    view.model_memory[e, model] = closed_to_others if other else closed
+        stage = next_to_try(view, e, stage, closed)
     return best

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
-from maestro_gym.baselines.late_binding.gates import is_expected, is_open
+from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s, reclaim_harm_s
 from maestro_gym.scheduling.load_signals import work_wait_s
-from maestro_gym.scheduling.view import cluster_of, model_of, num_nodes
+from maestro_gym.scheduling.view import cluster_of, model_of
 from maestro_gym.state import INTERACTIVE, View
 
 LAMBDA: Final = 1.0
@@ -46,16 +46,20 @@ class FitnessScale(NamedTuple):
 
 
 @njit
-def benefit_s(view: View, e: int, stage: int, node: int) -> float:
+def saved_s(view: View, model: int, hit_tokens: int) -> float:
+    """Prefill time that a prefix hit saves."""
+    return float(hit_tokens) * float(view.world.service[model].prefill_s_per_token)
+
+
+@njit
+def benefit_s(view: View, e: int, stage: int, node: int, hit_tokens: int) -> float:
     """A(N,T): prefill time that a prefix hit saves, minus network there and back and queue wait."""
     record = view.stages[e, stage]
     ingress = int(view.workflows[e, int(record.workflow)].ingress_cluster)
     network_s = 2.0 * float(view.world.latency_s[ingress, cluster_of(view, node)])
     if int(record.cls) == INTERACTIVE:
         network_s *= INTERACTIVE_NETWORK_WEIGHT
-    service = view.world.service[int(record.model)]
-    saved_s = float(prefix_hit_tokens(view, e, node, stage)) * float(service.prefill_s_per_token)
-    return saved_s - network_s - work_wait_s(view, e, node)
+    return saved_s(view, int(record.model), hit_tokens) - network_s - work_wait_s(view, e, node)
 
 
 @njit
@@ -63,7 +67,7 @@ def fitness_terms(view: View, e: int, stage: int, node: int) -> tuple[float, flo
     """A, T_ready and C_deg of a node for a stage, seconds."""
     model = model_of(view, e, stage)
     return (
-        benefit_s(view, e, stage, node),
+        benefit_s(view, e, stage, node, prefix_hit_tokens(view, e, node, stage)),
         ready_time_s(view, e, node, model),
         reclaim_harm_s(view, e, node, stage),
     )
@@ -122,8 +126,20 @@ def fittest_node(
     """
     expected = is_expected(view, e, stage, gate)
     best, best_fitness, best_raw_s = -1, -math.inf, -math.inf
-    for node in range(num_nodes(view)):
+    model, cold = model_of(view, e, stage), asks_cold_nodes(view, e, stage, expected)
+    most_hit = int(view.stages[e, stage].prompt_tokens)
+    node = -1
+    while True:
+        node = next_maybe(view, e, model, cluster, gate, cold, node)
+        if node < 0:
+            break
         if cluster >= 0 and cluster_of(view, node) != cluster:
+            continue
+        # With all of its prompt in the cache and no harm it is no fitter than this: most nodes need no closer look.
+        a_s, ready_s = benefit_s(view, e, stage, node, most_hit), ready_time_s(view, e, node, model)
+        raw_s = raw_fitness_s(a_s, ready_s, 0.0)
+        fitness = normalised_fitness(a_s, ready_s, 0.0, scale) if normalise else raw_s
+        if fitness < best_fitness or (fitness == best_fitness and raw_s <= best_raw_s):
             continue
         if not is_open(view, e, stage, node, gate, expected):
             continue

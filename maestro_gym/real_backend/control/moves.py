@@ -15,6 +15,7 @@ from numba import types
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.sizes import load_bytes, load_room_bytes, weight_bytes
 from maestro_gym.scheduling.tiers import TIER_CLUSTER
+from maestro_gym.sim.calendar import ask_node, set_event
 from maestro_gym.sim.decisions import due_decision
 from maestro_gym.sim.engine import ENGINE, Engine, act, ask
 from maestro_gym.sim.events import handle_events
@@ -79,7 +80,7 @@ def _hold_events(state: State) -> None:
             core.engines[0, node, slot].load_event_s = math.inf
             core.engines[0, node, slot].event_s = math.inf
             pending = pending or view.engines[0, node, slot].status == ENGINE_LOADING
-        core.nodes[0, node].event_s = OUTSIDE_S if pending else math.inf
+        set_event(state, 0, node, OUTSIDE_S if pending else math.inf)
 
 
 @njit
@@ -198,7 +199,7 @@ def take_back(engine: Engine, stage: int, generated: int) -> bool:
     record.generated_tokens = generated
     record.node = -1
     record.cluster = -1
-    state.core.nodes[0, node].due = 1
+    ask_node(state, 0, node)
     join_global(state, 0, stage)
     return True
 
@@ -214,7 +215,7 @@ def end_load(engine: Engine, node: int, model: int) -> bool:
     core.load_stage = LOAD_PCIE if core.load_from == SLEEPING else LOAD_START
     advance_load(state, 0, node, slot)
     core.cold = 0
-    state.core.nodes[0, node].due = 1
+    ask_node(state, 0, node)
     state.core.env[0].global_due = 1
     _hold_events(state)
     return True
@@ -233,7 +234,7 @@ def drop_engine(engine: Engine, node: int, model: int) -> bool:
         record.status = ENGINE_AWAKE
     if record.status in (ENGINE_AWAKE, ENGINE_ASLEEP):
         end_engine(state, 0, node, slot)
-    state.core.nodes[0, node].due = 1
+    ask_node(state, 0, node)
     state.core.env[0].global_due = 1
     _hold_events(state)
     return record.status == ENGINE_FREE
@@ -258,7 +259,7 @@ def revive_engine(engine: Engine, node: int, model: int) -> bool:
             view.slot_of[0, node, model] = slot
             take_hbm(state, 0, node, slot, need)
             log_residency(state, 0, node, model, CPU, RUNNING)
-            state.core.nodes[0, node].due = 1
+            ask_node(state, 0, node)
             state.core.env[0].global_due = 1
             _hold_events(state)
             return True

@@ -72,6 +72,8 @@ class FleetState:
         )
         self.simulation.load(0, episode, key=key)
         self.view, _, self.core = self.simulation.state
+        # Servers come and go by the size of their models, which the sets do not see.
+        self.view.clock["indexed"] = 0
         self._weights = self.simulation.world.perf["weight_bytes"].copy()
         # Scrapes come from the servers, at times of their own.
         self.core.env["next_scrape_s"] = math.inf
@@ -123,7 +125,7 @@ class FleetState:
     def next_s(self) -> float:
         """Return the time of the next event that the state knows of."""
         env = self.core.env[0]
-        waits_s = float(self.core.nodes["wait_until_s"][0].min())
+        waits_s = float(self.core.waits_s[0].min())
         return min(float(env["global_wait_until_s"]), float(env["next_sample_s"]), waits_s, self._next_change_s())
 
     def _next_change_s(self) -> float:
