@@ -45,7 +45,7 @@ else:
     @njit
     def lowest(word: int) -> int:
         """The lowest member of a word that is not empty."""
-        return _count_trailing_zeros(word)
+        return _count_trailing_zeros(word)  # pyright: ignore[reportCallIssue] - numba adds its context
 
 
 @njit
