@@ -12,7 +12,19 @@ from maestro_gym.core.hashing import mix
 from maestro_gym.scheduling.sizes import load_bytes
 from maestro_gym.sim.placement import host_tiers, warm_placement
 from maestro_gym.sim.residency import take_hbm
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, MEMORY, NUMBERS, Core, Episode, Hidden, State, View, World
+from maestro_gym.state import (
+    ENGINE_AWAKE,
+    ENGINE_FREE,
+    MEMORY,
+    NUMBERS,
+    PERCENTILES,
+    Core,
+    Episode,
+    Hidden,
+    State,
+    View,
+    World,
+)
 from maestro_gym.state.allocate import allocate, by_name, set_blank
 from maestro_gym.state.fields import arrays_of
 
@@ -43,8 +55,8 @@ class Simulation:
         world: The fleet and its tables, shared by the batch.
         num_envs: E.
         state: All arrays, see `state.State`. Replaced when an episode needs larger ones.
-        numbers: float64, shape (E, NUMBERS): what the policy of each environment is given when its next episode is
-            loaded, see `Policy.numbers`.
+        numbers: float64, shape (E, NUMBERS + PERCENTILES): what the policy of each environment is given when its next
+            episode is loaded, see `Policy.numbers` and `Policy.scale`.
     """
 
     def __init__(
@@ -92,7 +104,7 @@ class Simulation:
         awake = int(world.nodes["hbm_pool_bytes"].max() // smallest)
         self._num_slots = int(min(len(world.models), max(awake, int(placement.sum(1).max())) + SLEEPERS))
         self._sizes = (1, 1, 1)
-        self.numbers = np.zeros((num_envs, NUMBERS))
+        self.numbers = np.zeros((num_envs, NUMBERS + PERCENTILES))
         self.state = self._allocate(*self._sizes)
 
     def _allocate(self, workflows: int, stages: int, edges: int) -> State:
@@ -113,7 +125,7 @@ class Simulation:
             "X": PREFIX_ENTRIES,
             "R": 3 * slots,
             "P": MEMORY,
-            "U": NUMBERS,
+            "U": NUMBERS + PERCENTILES,
             "T": self._num_samples,
             "L": self._num_log,
         }

@@ -11,10 +11,11 @@ import sys
 import numpy as np
 from numba import types
 
-from maestro_gym.baselines.maestro.fitness import FitnessScale, fitness_terms
+from maestro_gym.baselines.maestro.fitness import fitness_terms
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.compile import njit_as
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER
 from maestro_gym.sim.batch import Simulation
