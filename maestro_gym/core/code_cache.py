@@ -138,6 +138,10 @@ class CodeCache:
         """The folder."""
         return self._folder
 
+    def has_overload(self, sig: Any, target_context: Any) -> bool:  # noqa: ANN401 - numba's own objects
+        """Whether there is machine code for a signature."""
+        return self._file("entry", sig, target_context).is_file()
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - numba's own objects
         """Machine code for a signature, None where there is none."""
         reduced = self._load(self._file("entry", sig, target_context))
@@ -208,11 +212,12 @@ def _identity(value: Any) -> Any:  # noqa: ANN401 - whatever a closure holds
     return code_dir(function).name, function.__qualname__, held
 
 
-def is_kept(module: str, function: str) -> bool:
+def is_kept(module: str, function: str, kind: str = "") -> bool:
     """Whether compiled code of a function is on disk.
 
     Args:
         module: Its module, without ``maestro_gym.``.
         function: Its name; of closures, the name of the function that makes them.
+        kind: ``entry`` or ``part``; empty for either.
     """
-    return any(cache_dir(module).glob(f"{function}[-.]*.nbc"))
+    return any(cache_dir(module).glob(f"{function}[-.]*{kind}-*.nbc"))

@@ -25,6 +25,7 @@ from numba.core.dispatcher import _FunctionCompiler  # pyright: ignore[reportAtt
 from numba.core.registry import CPUDispatcher
 
 from maestro_gym.core.code_cache import CodeCache, Part
+from maestro_gym.core.compile_beside import BESIDE
 
 _WIDENED = (types.int8, types.int16, types.int32)
 
@@ -171,6 +172,9 @@ class Dispatcher(_Base):
 
     def compile(self, sig: Any) -> Any:  # noqa: ANN401 - numba's own objects
         """Machine code for a signature: loaded, or compiled."""
+        known = sigutils.normalize_signature(sig)[0] in self.overloads
+        if not known and isinstance(self._cache, CodeCache) and not self._cache.has_overload(sig, self.targetctx):
+            BESIDE.before(self)
         # The compiler makes millions of objects and no garbage worth a search: a tenth of its time.
         collecting = gc.isenabled()
         gc.disable()
