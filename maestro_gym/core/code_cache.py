@@ -16,6 +16,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -191,7 +192,8 @@ class CodeCache:
             unfinished.write_bytes(dumps(value))
             unfinished.replace(file)
         except OSError:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink()
 
 
 def _words(sig: Any) -> Any:  # noqa: ANN401 - numba's own objects

@@ -31,6 +31,7 @@ ENTRIES = (("envs.batch.kernel", "step_one"), ("sim.engine", "run_until"))
 """The large entries; the first whose module is imported is compiled beside."""
 
 _IN_HELPER = "MAESTRO_COMPILING_BESIDE"
+_PATIENCE_S = 5.0
 _ROOT = Path(__file__).parents[2]
 
 
@@ -107,8 +108,15 @@ class Beside:
 
     def stop(self) -> None:
         """End the other process; half-written files are never read."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 BESIDE = Beside()
