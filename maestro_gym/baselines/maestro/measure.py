@@ -1,7 +1,7 @@
 """Measure the percentiles that Maestro's fitness is normalised by, on validation episodes.
 
 Run as ``python -m maestro_gym.baselines.maestro.measure quick paper``; the output is what
-``configs/baselines/fitness.yaml`` holds. Import this module late: it compiles as it is imported.
+``configs/baselines/fitness.yaml`` holds.
 """
 
 from __future__ import annotations
