@@ -9,7 +9,6 @@ from maestro_gym.baselines.late_binding.choose_node import best_node
 from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HELD, GATE_HOME, GATE_NONE
 from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
-from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.order import is_sooner
@@ -40,10 +39,8 @@ def gate_of(routing: Routing) -> int:
     return _GATES[routing.gate]
 
 
-def _node_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
+def _node_of(routing: Routing) -> Callable[..., int]:
     """The choice of node of a routing: ``(view, e, stage, cluster, gate) -> node``."""
-    if routing.scaled is not None:
-        return routing.scaled(scale)
     if routing.node is not None:
         return routing.node
     cost = routing.cost
@@ -55,11 +52,11 @@ def _node_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
     return node
 
 
-def _cluster_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
+def _cluster_of(routing: Routing) -> Callable[..., int]:
     """The choice of cluster that goes with a routing: ``(view, e, stage, gate) -> cluster``."""
     if routing.cluster is not None:
         return routing.cluster
-    node = _node_of(routing, scale)
+    node = _node_of(routing)
 
     @njit
     def cluster(view: View, e: int, stage: int, gate: int) -> int:
@@ -68,18 +65,17 @@ def _cluster_of(routing: Routing, scale: FitnessScale) -> Callable[..., int]:
     return cluster
 
 
-def global_rule(order: Order, placement: Routing, scale: FitnessScale) -> Rule:
+def global_rule(order: Order, placement: Routing) -> Rule:
     """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
 
     Args:
         order: Of the ready stages.
         placement: Whose best node chooses the cluster; its gate says which stages may go.
-        scale: The scenario's percentiles, for routings that need them.
 
     Returns:
         The rule ``order/placement``.
     """
-    gate, key, band, cluster = gate_of(placement), order.key, order.band, _cluster_of(placement, scale)
+    gate, key, band, cluster = gate_of(placement), order.key, order.band, _cluster_of(placement)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
@@ -106,13 +102,13 @@ def global_rule(order: Order, placement: Routing, scale: FitnessScale) -> Rule:
     )
 
 
-def cluster_rule(routing: Routing, scale: FitnessScale) -> Rule:
+def cluster_rule(routing: Routing) -> Rule:
     """A stage goes to the node that a routing prefers.
 
     A cluster cannot decline: where no node is open under the routing's gate, any with room will do.
     """
     gate = GATE_CLUSTER if routing.gate in (LATE, HELD) else gate_of(routing)
-    choose = _node_of(routing, scale)
+    choose = _node_of(routing)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:

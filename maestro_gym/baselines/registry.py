@@ -15,7 +15,6 @@ from typing import Literal, Protocol, TypeVar, get_args
 
 from maestro_gym.baselines import cluster, node, orders, reclaim
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
-from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.baselines.maestro.percentiles import scale_for
 from maestro_gym.baselines.shaped.file import POLICY_FILE, SUFFIXES, demand_knobs, read_numbers, values_of
 from maestro_gym.baselines.shaped.numbers import FAMILY
@@ -23,6 +22,7 @@ from maestro_gym.baselines.user_rules import beside, is_user_spec, load_user_rul
 from maestro_gym.config import config_names, hint
 from maestro_gym.config.files import find_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.numbers import Family
 from maestro_gym.scheduling.policy import Policy, Rule
 from maestro_gym.scheduling.rules import Declared, NodeRule, Order, ReclaimRule, Routing
@@ -99,13 +99,14 @@ class Parts:
         return Policy(
             name=name,
             description=self.description,
-            global_rule=global_rule(self.order, self.placement, scale),
-            cluster_rule=cluster_rule(self.routing, scale),
+            global_rule=global_rule(self.order, self.placement),
+            cluster_rule=cluster_rule(self.routing),
             node_rule=node_rule(self.node),
             reclaim_rule=reclaim_rule(self.reclaim),
             spec=spec,
             numbers=self.numbers,
             family=self.family,
+            scale=scale,
         )
 
 

@@ -3,8 +3,6 @@
 At decisions of a simulated episode the true future is changed for rules of class N and P, and everything that rests on
 a prediction for rules of class N (the field table says what does). The answer must stay the same. It runs over every
 rule of the table in the tests, and over a user's file by ``maestro-gym policies --check FILE.py:Rule``.
-
-Import this module late: it compiles as it is imported.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ and the reads are marked so. Interpreted, a box is the tuple itself.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numba
@@ -31,6 +32,7 @@ from numba.extending import (
 )
 
 from maestro_gym.core.compile import INTERPRETED, njit_as
+from maestro_gym.core.dispatcher import Dispatcher
 
 _POINTER = ir.IntType(8).as_pointer()
 _WORD_BYTES = 8
@@ -46,11 +48,19 @@ class Handle(types.Type):
             layout: Of the tuple in the box. A field that is a NamedTuple lies in the same box.
         """
         self.layout = layout
+        self._places: dict[str, int] = {}
         super().__init__(name=f"Handle({layout.instance_class.__name__})")
 
     def inner(self, name: str) -> types.Type:
         """Type of a field as it lies in the box."""
         return self.layout.types[self.layout.fields.index(name)]
+
+    def words_before(self, name: str) -> int:
+        """Words of the box before a field."""
+        if not self._places:
+            sizes = [_num_words(kind) for kind in self.layout.types]
+            self._places = dict(zip(self.layout.fields, accumulate(sizes, initial=0), strict=False))
+        return self._places[name]
 
 
 @register_model(Handle)
@@ -86,13 +96,13 @@ def _constant_load(builder: Any, pointer: Any, kind: Any) -> Any:  # noqa: ANN40
 
 @lower_getattr_generic(Handle)
 def _read_field(context: Any, builder: Any, typ: Handle, value: Any, attr: str) -> Any:  # noqa: ANN401 - numba's own
-    box = builder.bitcast(value, context.get_value_type(typ.layout).as_pointer())
-    at = cgutils.gep_inbounds(builder, box, 0, typ.layout.fields.index(attr))
+    # By its place in bytes: LLVM's text of the whole tuple's type, a page for each look, took a fifth of the compiler.
+    at = builder.gep(value, [ir.IntType(32)(_WORD_BYTES * typ.words_before(attr))], inbounds=True)
     inner = typ.inner(attr)
     if isinstance(inner, types.NamedTuple):
-        return builder.bitcast(at, _POINTER)
+        return at
     kind = context.get_value_type(inner)
-    loaded = _constant_load(builder, at, kind)
+    loaded = _constant_load(builder, builder.bitcast(at, kind.as_pointer()), kind)
     if isinstance(inner, types.Array):
         # Nobody counts references to what lies in a box: its owner keeps it.
         for i in (0, 1):
@@ -231,13 +241,14 @@ def first_class(kind: types.FunctionType) -> Any:  # noqa: ANN401 - an intrinsic
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401
             made = cgutils.create_struct_proxy(kind)(context, builder)
             pointer = context.get_value_type(types.voidptr)
-            result = function.dispatcher.get_compile_result(kind.signature)
+            dispatcher, wanted = function.dispatcher, kind.signature
+            if isinstance(dispatcher, Dispatcher):
+                result = dispatcher.part(wanted.args, wanted.return_type)
+            else:
+                result = dispatcher.get_compile_result(wanted)
+            # The other addresses stay null: compiled code asks this one first.
             code = context.declare_function(builder.module, result.fndesc)
-            wrapper = cgutils.get_or_insert_function(
-                builder.module, context.get_value_type(kind.ftype).pointee, result.fndesc.llvm_cfunc_wrapper_name
-            )
             made.jit_addr = builder.bitcast(code, pointer)
-            made.c_addr = builder.bitcast(wrapper, pointer)
             context.active_code_library.add_linking_library(result.library)
             return made._getvalue()
 

@@ -11,15 +11,19 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba import types
+from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 _ROOT = Path(__file__).parents[1]
@@ -96,48 +100,109 @@ def code_dir(function: Callable[..., Any]) -> Path:
     return cache_root() / f"{module}-{_digest((Path(inspect.getfile(function)).resolve(),))}"
 
 
-class _SourcesLocator(_CacheLocator):
-    """Tells numba where a function's compiled code lies: in the `code_dir` of its module."""
+class Part(NamedTuple):
+    """A function that only compiled code calls, as it is kept.
 
-    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        self._py_file = py_file
-        self._lineno = py_func.__code__.co_firstlineno
+    Attributes:
+        bitcode: LLVM's intermediate code.
+        needs: What it calls: name of the dispatcher, types of arguments and answer, as of `Dispatcher.part`.
+        fndesc: numba's description of it.
+        environment: numba's constants of it.
+        signature: Its types.
+        reload_init: What must run before it is used.
+    """
+
+    bitcode: bytes
+    needs: tuple[Any, ...]
+    fndesc: Any
+    environment: Any
+    signature: Any
+    reload_init: Any
+
+
+class CodeCache:
+    """Compiled code of one function on disk, which a second checkout of the same sources finds too.
+
+    A file for each variant, named by a hash of all that tells variants apart and written at one stroke: processes that
+    compile at the same time need not know of each other. numba's own cache numbers its files in an index, where two
+    such processes can take each other's code for their own.
+    """
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        """Name the folder; nothing is read."""
+        self._py_func = py_func
         self._folder = code_dir(py_func)
+        self._stem = f"{py_func.__qualname__.replace('<locals>.', '')}-{py_func.__code__.co_firstlineno}"
 
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _SourcesLocator:
-        """As numba makes a locator."""
-        return cls(py_func, py_file)
-
-    def get_cache_path(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - numba's has no body
+    @property
+    def cache_path(self) -> Path:
         """The folder."""
-        return str(self._folder)
+        return self._folder
 
-    def get_source_stamp(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - numba's has no body
-        """What the code must have been compiled from."""
-        return self._folder.name
+    def has_overload(self, sig: Any, target_context: Any) -> bool:  # noqa: ANN401 - numba's own objects
+        """Whether there is machine code for a signature."""
+        return self._file("entry", sig, target_context).is_file()
 
-    def get_disambiguator(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - numba's has no body
-        """Tells functions of one name in one file apart."""
-        return str(self._lineno)
+    def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - numba's own objects
+        """Machine code for a signature, None where there is none."""
+        reduced = self._load(self._file("entry", sig, target_context))
+        if reduced is None:
+            return None
+        target_context.refresh()
+        return CompileResult._rebuild(target_context, *reduced)
 
+    def save_overload(self, sig: Any, made: Any) -> None:  # noqa: ANN401 - numba's own objects
+        """Keep machine code, unless it holds addresses of this process."""
+        if not made.library.has_dynamic_globals and not made.lifted:
+            self._save(self._file("entry", sig, made.target_context), made._reduce())
 
-class _CodeFiles(CompileResultCacheImpl):
-    _locator_classes: ClassVar[list[type]] = [_SourcesLocator]
+    def load_part(self, args: Any, return_type: Any, target_context: Any) -> Part | None:  # noqa: ANN401
+        """Intermediate code for types of arguments, None where there is none."""
+        return self._load(self._file("part", (args, return_type), target_context))
 
+    def save_part(self, args: Any, return_type: Any, target_context: Any, part: Part) -> None:  # noqa: ANN401
+        """Keep intermediate code."""
+        self._save(self._file("part", (args, return_type), target_context), part)
 
-class CodeCache(FunctionCache):
-    """numba's cache of one function's compiled code, which a second checkout of the same sources finds too."""
-
-    _impl_class = _CodeFiles
+    def _file(self, kind: str, sig: Any, target_context: Any) -> Path:  # noqa: ANN401 - numba's own objects
+        key = self._index_key(_words(sig), target_context.codegen())
+        return self._folder / f"{self._stem}.{kind}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
 
     def _index_key(self, sig: object, codegen: Any) -> tuple[Any, ...]:  # noqa: ANN401 - numba's own object
-        """What tells compiled variants of the function apart: types, processor, and what it closes over.
+        """What tells compiled variants of the function apart: types, processor, interpreter, what it closes over.
 
         numba's own would pickle compiled functions that a closure holds, and with them the paths of their files.
         """
         held = dumps(_identity(self._py_func))
-        return sig, codegen.magic_tuple(), hashlib.sha256(held).hexdigest()
+        return sig, codegen.magic_tuple(), sys.version_info[:2], hashlib.sha256(held).hexdigest()
+
+    def _load(self, file: Path) -> Any:  # noqa: ANN401 - whatever was saved
+        try:
+            return pickle.loads(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except Exception:
+            return None
+
+    def _save(self, file: Path, value: object) -> None:
+        """Write all or nothing; a cache that cannot be written costs time and nothing else."""
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(dumps(value))
+            unfinished.replace(file)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+
+
+def _words(sig: Any) -> Any:  # noqa: ANN401 - numba's own objects
+    """A signature in words that are the same in every process."""
+    if isinstance(sig, tuple):
+        return tuple(_words(part) for part in sig)
+    if isinstance(sig, types.Dispatcher):
+        return sig.dispatcher._uuid
+    return str(sig)
 
 
 def _identity(value: Any) -> Any:  # noqa: ANN401 - whatever a closure holds
@@ -149,12 +214,12 @@ def _identity(value: Any) -> Any:  # noqa: ANN401 - whatever a closure holds
     return code_dir(function).name, function.__qualname__, held
 
 
-def is_kept(module: str, function: str) -> bool:
+def is_kept(module: str, function: str, kind: str = "") -> bool:
     """Whether compiled code of a function is on disk.
 
     Args:
         module: Its module, without ``maestro_gym.``.
         function: Its name; of closures, the name of the function that makes them.
+        kind: ``entry`` or ``part``; empty for either.
     """
-    stem = f"{module.rpartition('.')[2]}.{function}"
-    return any(cache_dir(module).glob(f"{stem}[-.]*.py{sys.version_info[0]}{sys.version_info[1]}*.nbi"))
+    return any(cache_dir(module).glob(f"{function}[-.]*{kind}-*.nbc"))

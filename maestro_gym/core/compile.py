@@ -7,7 +7,6 @@ With ``NUMBA_DISABLE_JIT=1`` the same sources run interpreted, for the debugger.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from numba.core.options import DefaultOptions
 
 from maestro_gym.core.code_cache import CodeCache
 from maestro_gym.core.compile_progress import tell_of_compiling
+from maestro_gym.core.dispatcher import Dispatcher
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 """Whether the sources run without the compiler."""
@@ -58,7 +58,7 @@ def njit_inline(function: Callable[P, R]) -> Callable[P, R]:
 def njit_as(signature: object, *, allocates: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Like `njit`, for a function of one fixed type that Python calls.
 
-    It is compiled (or read from the cache) when it is defined: import such a module late.
+    It is compiled (or read from the cache) when it is first called.
 
     Args:
         signature: numba signature; the only way to take first-class functions as arguments.
@@ -126,29 +126,15 @@ def _compile(
     # The option is private to numba; without it everything works, slower.
     if not nrt and package not in _ALLOCATING and "_nrt" in _NUMBA_OPTIONS:
         options["_nrt"] = False
-    dispatcher: Any = numba.njit(**options)(function)
     if INTERPRETED:
-        return dispatcher
-    if _may_cache(function):
-        dispatcher._cache = CodeCache(function)
+        return function
+    may_cache = _may_cache(function)
+    dispatcher: Any = Dispatcher(function, options, CodeCache(function) if may_cache else None)
+    if may_cache:
         # The same in every process: numba names compiled functions by it among the types of arguments.
         dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}")
-    if signature is not None:
-        _compile_now(dispatcher, signature)
+    dispatcher.fixed = signature
     return dispatcher
-
-
-def _compile_now(dispatcher: Any, signature: object) -> None:  # noqa: ANN401 - numba's own object
-    """Compile for one type, or read that from disk, and for no other ever."""
-    # The compiler makes millions of objects and no garbage worth a search: a tenth of its time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        dispatcher.compile(signature)
-    finally:
-        if collecting:
-            gc.enable()
-    dispatcher.disable_compile()
 
 
 if not INTERPRETED:

@@ -12,6 +12,7 @@ from typing import Any
 
 from numba import types
 
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.numbers import Family, Number
 from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import HIDDEN, VIEW
@@ -76,6 +77,7 @@ class Policy:
         spec: What ``load_policy`` was asked for; loads the same policy in another process.
         numbers: What its rules read from ``view.numbers``, at most ``state.NUMBERS``; empty leaves them as they are.
         family: What these numbers are; None where it has none.
+        scale: The scenario's percentiles of Maestro's fitness, for rules that read it.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Policy:
     spec: str = ""
     numbers: tuple[float, ...] = ()
     family: Family | None = None
+    scale: FitnessScale = field(default_factory=FitnessScale)
 
     @property
     def rules(self) -> tuple[Rule, Rule, Rule, Rule]:

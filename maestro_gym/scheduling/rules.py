@@ -97,14 +97,12 @@ class Routing(Declared):
         cost: ``(view, e, stage, node) -> float``; the open node of least cost is taken, the lower id on a tie.
         node: In place of ``cost``, ``(view, e, stage, cluster, gate) -> node`` among the nodes of a cluster, of the
             fleet when ``cluster`` is -1; -1 when none is open. ``gate`` is a number of ``late_binding.gates``.
-        scaled: In place of ``cost``, makes ``node`` from the scenario's frozen percentiles.
         cluster: ``(view, e, stage, gate) -> cluster``; None takes the cluster of the best node of the fleet.
     """
 
     gate: Gate = LATE
     cost: Callable[..., float] | None = None
     node: Callable[..., int] | None = None
-    scaled: Callable[[Any], Callable[..., int]] | None = None
     cluster: Callable[..., int] | None = None
 
 

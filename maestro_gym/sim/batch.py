@@ -7,16 +7,15 @@ from copy import deepcopy
 
 import numpy as np
 
+from maestro_gym.core.boxed import box
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.hashing import mix
-from maestro_gym.scheduling.sizes import load_bytes
 from maestro_gym.scheduling.tiers import ALL_TIERS
-from maestro_gym.sim.index import begin_sets
-from maestro_gym.sim.placement import host_tiers, warm_placement
-from maestro_gym.sim.residency import take_hbm
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, NUMBERS, Core, Episode, Hidden, State, View, World
+from maestro_gym.sim.placement import host_tiers, start_running, warm_placement
+from maestro_gym.state import NUMBERS, PERCENTILES, Core, Episode, Hidden, State, View, World
 from maestro_gym.state.allocate import allocate, by_name, set_blank, sizes_of
 from maestro_gym.state.fields import arrays_of
+from maestro_gym.state.types import BOXED_STATE
 
 PREFIX_ENTRIES = 64
 """Prefix groups that one engine can tell apart; the least recently used makes way."""
@@ -45,8 +44,8 @@ class Simulation:
         world: The fleet and its tables, shared by the batch.
         num_envs: E.
         state: All arrays, see `state.State`. Replaced when an episode needs larger ones.
-        numbers: float64, shape (E, NUMBERS): what the policy of each environment is given when its next episode is
-            loaded, see `Policy.numbers`.
+        numbers: float64, shape (E, NUMBERS + PERCENTILES): what the policy of each environment is given when its next
+            episode is loaded, see `Policy.numbers` and `Policy.scale`.
     """
 
     def __init__(
@@ -93,12 +92,12 @@ class Simulation:
         self._tiers = host_tiers(world)
         if placement is None:
             placement = warm_placement(world) if warm else np.zeros((len(world.nodes), len(world.models)), bool)
-        self._placement = placement
+        self._placement = np.ascontiguousarray(placement, dtype=bool)
         smallest = float(world.perf["weight_bytes"].min() + params["margin_bytes"])
         awake = int(world.nodes["hbm_pool_bytes"].max() // smallest)
         self._num_slots = int(min(len(world.models), max(awake, int(placement.sum(1).max())) + SLEEPERS))
         self._sizes = (1, 1, 1)
-        self.numbers = np.zeros((num_envs, NUMBERS))
+        self.numbers = np.zeros((num_envs, NUMBERS + PERCENTILES))
         self.state = self._allocate(*self._sizes)
 
     def _allocate(self, workflows: int, stages: int, edges: int) -> State:
@@ -165,20 +164,7 @@ class Simulation:
             params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf
         )
         env["next_scrape_s"] = params["metrics_delay_s"] if params["metrics_delay_s"] > 0 else math.inf
-        self._place(e)
-
-    def _place(self, e: int) -> None:
-        """Make the models of the initial placement RUNNING, without any load time."""
-        view = self.state.visible
-        for node, model in np.argwhere(self._placement):
-            slot = int((view.engines[e, node]["status"] != ENGINE_FREE).sum())
-            engine = view.engines[e, node, slot]
-            need = load_bytes(view, e, int(node), int(model))
-            engine["model"] = model
-            engine["status"] = ENGINE_AWAKE
-            view.slot_of[e, node, model] = slot
-            take_hbm(self.state, e, int(node), slot, need)
-        begin_sets(self.state, e)
+        start_running(box(self.state, BOXED_STATE), e, self._placement)
 
     def snapshot(self) -> State:
         """Copy of the whole state, for `restore`."""

@@ -20,7 +20,7 @@ from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
 from maestro_gym.sim.reclaim import Rule
-from maestro_gym.state import NUM_RESERVE_LEVELS, Hidden, State
+from maestro_gym.state import NUM_RESERVE_LEVELS, NUMBERS, Hidden, State
 from maestro_gym.state.types import HIDDEN, STATE, blank_hidden
 
 
@@ -61,6 +61,8 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     if policy.numbers:
         simulation.numbers[:, : len(policy.numbers)] = policy.numbers
         simulation.state.visible.numbers[:] = simulation.numbers
+    for array in (simulation.numbers, simulation.state.visible.numbers):
+        array[:, NUMBERS:] = policy.scale
     return _boxed(simulation.state, policy)
 
 
@@ -79,6 +81,7 @@ def open_beside(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     view = simulation.state.visible
     numbers = np.zeros_like(view.numbers)
     numbers[:, : len(policy.numbers)] = policy.numbers
+    numbers[:, NUMBERS:] = policy.scale
     notes = {"memory": np.zeros_like(view.memory), "model_memory": np.zeros_like(view.model_memory)}
     return _boxed(simulation.state._replace(visible=view._replace(numbers=numbers, **notes)), policy)
 

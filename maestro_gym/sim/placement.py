@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 
-from maestro_gym.state import CPU, DISK, REMOTE, World
+from maestro_gym.core.compile import njit_as
+from maestro_gym.scheduling.sizes import load_bytes
+from maestro_gym.sim.index import begin_sets
+from maestro_gym.sim.residency import take_hbm
+from maestro_gym.state import CPU, DISK, ENGINE_AWAKE, ENGINE_FREE, REMOTE, State, World
+from maestro_gym.state.types import BOXED_STATE
 
 WEIGHT_SHARE = 0.6
 """Warm placement fills at most this share of a node's HBM pool with weights; the rest is for KV."""
@@ -90,3 +96,29 @@ def host_tiers(world: World) -> np.ndarray:
         tiers[host, order] = np.where(used <= spec["nvme_bytes"], DISK, REMOTE)
         tiers[host, order[used <= min(spec["dram_bytes"], spec["nvme_bytes"])]] = CPU
     return tiers
+
+
+@njit_as(types.void(BOXED_STATE, types.int64, types.boolean[:, ::1]))
+def start_running(state: State, e: int, placement: np.ndarray) -> None:
+    """Make the models of a placement RUNNING in an environment, without any load time.
+
+    Args:
+        state: The batch.
+        e: Environment, blank.
+        placement: bool, shape (num_nodes, num_models).
+    """
+    view = state.visible
+    for node in range(placement.shape[0]):
+        for model in range(placement.shape[1]):
+            if not placement[node, model]:
+                continue
+            slot = 0
+            while view.engines[e, node, slot].status != ENGINE_FREE:
+                slot += 1
+            engine = view.engines[e, node, slot]
+            need_bytes = load_bytes(view, e, node, model)
+            engine.model = model
+            engine.status = ENGINE_AWAKE
+            view.slot_of[e, node, model] = slot
+            take_hbm(state, e, node, slot, need_bytes)
+    begin_sets(state, e)

@@ -13,7 +13,7 @@ from maestro_gym.core.calendar import num_leaves
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.state.fields import Array, arrays_of
 from maestro_gym.state.names import CPU
-from maestro_gym.state.view import MEMORY, NUMBERS
+from maestro_gym.state.view import MEMORY, NUMBERS, PERCENTILES
 from maestro_gym.state.world import World
 
 Part = TypeVar("Part", bound=tuple)
@@ -67,7 +67,7 @@ def sizes_of(world: World) -> dict[str, int]:
         "Y": 2 * num_leaves(nodes),
         "Z": num_words(nodes),
         "P": MEMORY,
-        "U": NUMBERS,
+        "U": NUMBERS + PERCENTILES,
     }
 
 

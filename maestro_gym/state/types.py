@@ -34,6 +34,9 @@ STATE: Any = numba.typeof(_smallest())
 VIEW, HIDDEN = Handle(STATE.types[0]), Handle(STATE.types[1])
 """Types of what a compiled rule reads."""
 
+BOXED_STATE = Handle(STATE)
+"""Type of a boxed state."""
+
 
 def blank_hidden() -> Hidden:
     """What a rule of class N or P gets in place of the truth: nothing."""

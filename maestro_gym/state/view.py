@@ -17,6 +17,9 @@ from maestro_gym.state.world import World
 NUMBERS = 64
 """Most numbers that a policy of a family may be given."""
 
+PERCENTILES = 6
+"""Numbers behind them: the percentiles of Maestro's fitness (`scheduling.fitness_scale`)."""
+
 MEMORY = 128
 """Floats a policy may keep from decision to decision (round-robin counters and the like)."""
 

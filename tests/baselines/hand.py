@@ -8,15 +8,16 @@ from typing import TypeVar
 import numpy as np
 
 from maestro_gym.baselines import build
-from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS
 from maestro_gym.core.boxed import box
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.policy import Rule
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.state import (
     CPU,
     ENGINE_AWAKE,
     ENGINE_LOADING,
+    NUMBERS,
     Hidden,
     View,
     World,
@@ -92,6 +93,7 @@ class Hand:
         self.view.nodes.kv_pool_bytes = 72 * GB
         self.view.nodes.rho = 0.1
         self.view.host_models.tier = CPU
+        self.view.numbers[0, NUMBERS:] = FitnessScale()
         self.view.clock.now_s = NOW_S
         self.view.clock.key = 7
         self.view.clock.wait_legal = 1
@@ -208,15 +210,15 @@ def order_key(name: str, hand: Hand, stage: int) -> float:
     return float(ORDERS[name].key(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0, stage))
 
 
-def global_rule(name: str, scale: FitnessScale | None = None) -> Rule:
+def global_rule(name: str) -> Rule:
     """The global rule ``order/placement``."""
     order, _, placement = name.partition("/")
-    return build.global_rule(ORDERS[order], ROUTINGS[placement], scale or FitnessScale())
+    return build.global_rule(ORDERS[order], ROUTINGS[placement])
 
 
-def cluster_rule(name: str, scale: FitnessScale | None = None) -> Rule:
+def cluster_rule(name: str) -> Rule:
     """A cluster rule by name."""
-    return build.cluster_rule(ROUTINGS[name], scale or FitnessScale())
+    return build.cluster_rule(ROUTINGS[name])
 
 
 def node_rule(name: str) -> Rule:

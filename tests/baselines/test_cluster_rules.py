@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from maestro_gym.baselines.maestro.fitness import FitnessScale, fitness_terms
+from maestro_gym.baselines.maestro.fitness import fitness_terms
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
 from tests.baselines.hand import GB, Hand, ask, cluster_rule, global_rule
 
 
-def _node(hand: Hand, name: str, scale: FitnessScale | None = None) -> int:
-    return ask(cluster_rule(name, scale), hand)
+def _node(hand: Hand, name: str) -> int:
+    return ask(cluster_rule(name), hand)
 
 
 def _four_nodes() -> Hand:

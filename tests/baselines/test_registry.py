@@ -8,10 +8,10 @@ import pytest
 
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.baselines.baseline_docs import baselines_markdown
-from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.baselines.maestro.percentiles import frozen_scales, scale_for
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, complete_parts
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from tests.baselines.hand import Hand, ask
 
 REPO = Path(__file__).resolve().parents[2]
@@ -28,7 +28,9 @@ class Last:
 
 
 ROUTING_FILE = """
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.load_signals import stages_at
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.rules import OPEN, route_by
 
 

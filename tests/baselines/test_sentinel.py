@@ -7,16 +7,14 @@ from pathlib import Path
 import pytest
 
 from maestro_gym.baselines import build
-from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, load_policy
 from maestro_gym.baselines.sentinel import examine, examine_rules, predicted_fields
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Rule
 
-SCALE = FitnessScale()
 RULES = [
-    *(build.global_rule(order, ROUTINGS["warm-jsq"], SCALE) for order in ORDERS.values()),
-    *(build.cluster_rule(routing, SCALE) for routing in ROUTINGS.values()),
+    *(build.global_rule(order, ROUTINGS["warm-jsq"]) for order in ORDERS.values()),
+    *(build.cluster_rule(routing) for routing in ROUTINGS.values()),
     *(build.node_rule(rule) for rule in NODE_RULES.values()),
     *(build.reclaim_rule(rule) for rule in RECLAIM_RULES.values()),
 ]

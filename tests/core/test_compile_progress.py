@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,20 +13,21 @@ from numba.core.event import Event, EventStatus
 
 from maestro_gym.core import compile_progress
 from maestro_gym.core.code_cache import cache_dir
-from maestro_gym.core.compile_progress import PARTS, CompileProgress, Part
+from maestro_gym.core.compile_progress import LONGEST_SILENCE_S, PARTS, CompileProgress, Part
 
 ROOT = Path(__file__).parents[2]
 WHOLE = Part("whole", "core.hashing", "whole", "core.code_cache")
 INNER = Part("inner", "core.errors", "inner", "core.code_cache")
 LATER = Part("later", "core.errors", "later", "core.code_cache")
 OTHER = Part("other", "core.errors", "other", "core.not_imported")
+CHOSEN = Part("chosen", "core.errors", "chosen")
 
 
 @pytest.fixture(autouse=True)
-def _four_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _few_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAESTRO_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("MAESTRO_QUIET", raising=False)
-    monkeypatch.setattr(compile_progress, "PARTS", (WHOLE, INNER, LATER, OTHER))
+    monkeypatch.setattr(compile_progress, "PARTS", (WHOLE, INNER, LATER, OTHER, CHOSEN))
 
 
 def _compile(progress: CompileProgress, part: Part, *within: Part) -> None:
@@ -41,8 +43,7 @@ def _compile(progress: CompileProgress, part: Part, *within: Part) -> None:
 def _keep(part: Part) -> None:
     folder = cache_dir(part.module)
     folder.mkdir(parents=True, exist_ok=True)
-    version = f"py{sys.version_info[0]}{sys.version_info[1]}"
-    (folder / f"{part.module.rpartition('.')[2]}.{part.function}-7.{version}.nbi").touch()
+    (folder / f"{part.function}-7.part-0123456789abcdef.nbc").touch()
 
 
 def _said(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -81,6 +82,43 @@ def test_what_is_compiled_beyond_the_announced_number_is_not_told(capsys: pytest
     assert _said(capsys) == ["Compiling 1 of 1: whole", "Compiled in 0"]
 
 
+def test_a_part_that_nobody_could_foresee_is_counted_when_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = CompileProgress()
+    _compile(progress, WHOLE)
+    _compile(progress, CHOSEN)
+    assert _said(capsys) == ["Compiling 1 of 3: whole", "Compiling 2 of 4: chosen"]
+
+
+def test_parts_that_another_process_compiles_are_counted_with_those_of_this_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = CompileProgress()
+    progress.elsewhere = True
+    _compile(progress, WHOLE)
+    progress.begin(INNER)
+    _compile(progress, LATER)
+    assert _said(capsys) == ["Compiling 1 of 3: whole", "Compiling 2 of 3: inner", "Compiling 3 of 3: later"]
+    progress.elsewhere = False
+    progress.settle()
+    progress.settle()
+    assert _said(capsys) == ["Compiled in 0"]
+
+
+def test_what_takes_long_is_said_again_whatever_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = CompileProgress()
+    small = SimpleNamespace(__module__="maestro_gym.core.hashing", __qualname__="small")
+    data = {"dispatcher": SimpleNamespace(py_func=small)}
+    progress.notify(Event("numba:compile", EventStatus.START, data))
+    began_s = time.perf_counter()
+    progress.remind(began_s)
+    assert _said(capsys) == []
+    progress.remind(began_s + LONGEST_SILENCE_S)
+    assert _said(capsys) == ["Still compiling: small ..."]
+    progress.notify(Event("numba:compile", EventStatus.END, data))
+    progress.remind(began_s + 10 * LONGEST_SILENCE_S)
+    assert _said(capsys) == []
+
+
 def test_functions_that_are_no_part_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     _compile(CompileProgress(), Part("", "core.hashing", "small", ""))
     assert _said(capsys) == []
@@ -115,7 +153,10 @@ def test_a_first_environment_compiles_what_it_announces_and_a_second_checkout_no
         ).stderr.splitlines()
         for checkout in (ROOT, ROOT, second)
     ]
-    parts = [f"Compiling {i} of {len(PARTS)}: {part.title} ({part.module}) ..." for i, part in enumerate(PARTS, 1)]
-    assert sorted(told[0][:-1]) == sorted(parts)
-    assert told[0][-1].startswith("Compiled in ")
+    *lines, last = [line for line in told[0] if not line.startswith("Still compiling: ")]
+    needed = {part for part in PARTS if part.needed_by} | {PARTS[0]}
+    assert {line.partition(": ")[2] for line in lines} == {f"{part.title} ({part.module}) ..." for part in needed}
+    count = len(needed)
+    assert [line.partition(":")[0] for line in lines] == [f"Compiling {i} of {count}" for i in range(1, count + 1)]
+    assert last.startswith("Compiled in ")
     assert told[1:] == [[], []]

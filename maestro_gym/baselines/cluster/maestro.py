@@ -5,14 +5,14 @@ The terms and their normalisation are in ``baselines/maestro/fitness.py``.
 
 from __future__ import annotations
 
-from maestro_gym.baselines.maestro.fitness import normalised_fitness_routing
+from maestro_gym.baselines.maestro.fitness import fittest_normalised
 from maestro_gym.scheduling.rules import Routing
 
 SOURCE = "Maestro F1-F4 (V-author)"
 CHOICE = "split of A (I): prefix time saved - network there and back (x 2 if interactive) - queue wait"
 
 RULE = Routing(
-    scaled=normalised_fitness_routing,
+    node=fittest_normalised,
     name="maestro",
     information="P",
     description="largest A - T_ready - C_deg, terms normalised by frozen percentiles",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from maestro_gym.baselines.cluster.maestro import CHOICE, SOURCE
-from maestro_gym.baselines.maestro.fitness import raw_fitness_routing
+from maestro_gym.baselines.maestro.fitness import fittest_raw
 from maestro_gym.scheduling.rules import Routing
 
 RULE = Routing(
-    scaled=raw_fitness_routing,
+    node=fittest_raw,
     name="maestro-raw",
     information="P",
     description="as maestro, terms in raw time",

@@ -6,18 +6,11 @@ A stage leaves the global queue for nodes that are not crowded only (`late_bindi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
 from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.baselines.late_binding.holds import active_others, serves
-from maestro_gym.baselines.maestro.fitness import (
-    FitnessScale,
-    fitness_terms,
-    limits_of,
-    normalised_fitness,
-    raw_fitness_s,
-)
+from maestro_gym.baselines.maestro.fitness import fitness_terms, normalised_fitness, raw_fitness_s
 from maestro_gym.baselines.shaped.numbers import (
     ALONE,
     COLD,
@@ -35,6 +28,7 @@ from maestro_gym.baselines.shaped.numbers import (
 )
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens
+from maestro_gym.scheduling.fitness_scale import fitness_scale
 from maestro_gym.scheduling.load_signals import stages_at, work_wait_s
 from maestro_gym.scheduling.rules import HELD, Routing
 from maestro_gym.scheduling.view import cluster_of, is_warm, model_of, number, slot_of, slot_running
@@ -67,16 +61,9 @@ def extra_cost(view: View, e: int, stage: int, node: int, ready_s: float, harm_s
 
 
 @njit
-def shaped_node(
-    view: View,
-    e: int,
-    stage: int,
-    cluster: int,
-    gate: int,
-    scale: tuple[float, float, float, float, float, float],
-) -> int:
+def shaped_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
     """Node with the largest fitness less cost among those that are open to a stage; arguments as `fittest_node`."""
-    expected = is_expected(view, e, stage, gate)
+    scale, expected = fitness_scale(view, e), is_expected(view, e, stage, gate)
     best, best_value, best_raw_s = -1, -math.inf, -math.inf
     model, cold = model_of(view, e, stage), asks_cold_nodes(view, e, stage, expected)
     node = -1
@@ -97,19 +84,8 @@ def shaped_node(
     return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
 
 
-def shaped_routing(scale: FitnessScale) -> Callable[..., int]:
-    """The choice of node, with a scenario's frozen percentiles."""
-    limits = limits_of(scale)
-
-    @njit
-    def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
-        return shaped_node(view, e, stage, cluster, gate, limits)
-
-    return node
-
-
 RULE = Routing(
-    scaled=shaped_routing,
+    node=shaped_node,
     gate=HELD,
     name="shaped",
     information="P",

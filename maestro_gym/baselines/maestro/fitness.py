@@ -9,13 +9,13 @@ network would otherwise weigh as much as a cold start of 40 s.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
 from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s, reclaim_harm_s
+from maestro_gym.scheduling.fitness_scale import fitness_scale
 from maestro_gym.scheduling.load_signals import work_wait_s
 from maestro_gym.scheduling.view import cluster_of, model_of
 from maestro_gym.state import INTERACTIVE, View
@@ -28,21 +28,6 @@ MU: Final = 1.0
 
 INTERACTIVE_NETWORK_WEIGHT: Final = 2.0
 """Weight of the network for interactive stages; F2 says "increased", the factor is a modelling choice."""
-
-
-class FitnessScale(NamedTuple):
-    """Frozen percentiles of the three terms on validation episodes, seconds.
-
-    The default stands for scenarios without a measured entry: queues of up to 20 s, readiness from
-    RUNNING to a cold start, harm up to a wake of a large model (modelling choice).
-    """
-
-    benefit_p05_s: float = -20.0
-    benefit_p95_s: float = 0.0
-    ready_p05_s: float = 0.0
-    ready_p95_s: float = 40.0
-    harm_p05_s: float = 0.0
-    harm_p95_s: float = 5.0
 
 
 @njit
@@ -119,7 +104,7 @@ def fittest_node(
         cluster: Only nodes of this cluster; -1 for the whole fleet.
         gate: One of ``gates.GATE_*``.
         normalise: False adds the raw terms.
-        scale: A ``FitnessScale`` as a plain tuple.
+        scale: From `fitness_scale`.
 
     Returns:
         A node id, -1 when no node is open.
@@ -151,27 +136,13 @@ def fittest_node(
     return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
 
 
-def limits_of(scale: FitnessScale) -> tuple[float, float, float, float, float, float]:
-    """Percentiles as a plain tuple, which numba compiles in as constants."""
-    a, b, c, d, f, g = (float(limit) for limit in scale)
-    return a, b, c, d, f, g
-
-
-def _fitness_routing(scale: FitnessScale, normalise: bool) -> Callable[..., int]:
-    limits = limits_of(scale)
-
-    @njit
-    def node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
-        return fittest_node(view, e, stage, cluster, gate, normalise, limits)
-
-    return node
-
-
-def normalised_fitness_routing(scale: FitnessScale) -> Callable[..., int]:
+@njit
+def fittest_normalised(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
     """The fittest node, terms normalised by the frozen percentiles of a scenario (F2)."""
-    return _fitness_routing(scale, True)
+    return fittest_node(view, e, stage, cluster, gate, True, fitness_scale(view, e))
 
 
-def raw_fitness_routing(scale: FitnessScale) -> Callable[..., int]:
+@njit
+def fittest_raw(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
     """The fittest node, terms in raw time."""
-    return _fitness_routing(scale, False)
+    return fittest_node(view, e, stage, cluster, gate, False, fitness_scale(view, e))

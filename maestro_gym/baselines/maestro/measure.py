@@ -1,7 +1,7 @@
 """Measure the percentiles that Maestro's fitness is normalised by, on validation episodes.
 
 Run as ``python -m maestro_gym.baselines.maestro.measure quick paper``; the output is what
-``configs/baselines/fitness.yaml`` holds. Import this module late: it compiles as it is imported.
+``configs/baselines/fitness.yaml`` holds.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import sys
 import numpy as np
 from numba import types
 
-from maestro_gym.baselines.maestro.fitness import FitnessScale, fitness_terms
+from maestro_gym.baselines.maestro.fitness import fitness_terms
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.compile import njit_as
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER
 from maestro_gym.sim.batch import Simulation

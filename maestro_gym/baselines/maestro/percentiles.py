@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from maestro_gym.baselines.maestro.fitness import FitnessScale
 from maestro_gym.config import StrictModel, config_dir, read_yaml
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.scheduling.fitness_scale import FitnessScale
 
 
 class ScaleConfig(StrictModel):
