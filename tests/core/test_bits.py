@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maestro_gym.core.bits import full, is_in, lowest, next_in, not_below, num_words, put_in
@@ -18,6 +18,7 @@ def members_of(words: np.ndarray) -> list[int]:
     return found
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 130), st.booleans())))
 def test_a_set_holds_what_was_put_in_and_not_taken_out_in_ascending_order(moves: list[tuple[int, bool]]) -> None:
     words, model = np.zeros(num_words(131), np.int64), set()
@@ -28,6 +29,7 @@ def test_a_set_holds_what_was_put_in_and_not_taken_out_in_ascending_order(moves:
     assert [member for member in range(131) if is_in(words, member)] == sorted(model)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 31))
 def test_the_highest_bit_of_a_word_is_a_member_like_the_others(member: int) -> None:
     assert lowest(1 << member) == member

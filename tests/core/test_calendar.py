@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maestro_gym.core.calendar import earliest_s, look_up, next_node, num_leaves, put
@@ -13,6 +13,7 @@ from maestro_gym.core.calendar import earliest_s, look_up, next_node, num_leaves
 times = st.one_of(st.floats(-5.0, 5.0), st.sampled_from([math.inf, -math.inf]))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 37).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(st.integers(0, n - 1), times)))))
 def test_a_calendar_finds_the_earliest_time_and_all_by_a_time_in_order(
     case: tuple[int, list[tuple[int, float]]],
