@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import CodeType
 from typing import Any
 
 from maestro_gym.scheduling.outside import OutsideRule
@@ -45,9 +46,22 @@ def _mentions(value: Any, seen: set[int]) -> bool:  # noqa: ANN401 - whatever a 
     if not inspect.isfunction(function) or id(function) in seen:
         return False
     seen.add(id(function))
-    names = set(function.__code__.co_names)
-    if names & METRIC_NAMES:
+    words = _words_of(function.__code__)
+    if words & METRIC_NAMES:
         return True
     held = [cell.cell_contents for cell in function.__closure__ or ()]
-    held += [function.__globals__[name] for name in names if name in function.__globals__]
+    for word in words & function.__globals__.keys():
+        named = function.__globals__[word]
+        held += [getattr(named, part, None) for part in words] if inspect.ismodule(named) else [named]
     return any(_mentions(part, seen) for part in held)
+
+
+def _words_of(code: CodeType) -> set[str]:
+    """Names and strings that stand in a function, and in those that are defined inside it."""
+    words = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            words.add(constant)
+        elif isinstance(constant, CodeType):
+            words |= _words_of(constant)
+    return words
