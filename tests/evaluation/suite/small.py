@@ -10,6 +10,7 @@ from maestro_gym.evaluation.suite.definition import load_benchmark
 from maestro_gym.evaluation.suite.record import Record
 from maestro_gym.evaluation.suite.run import frozen_place, place_of, run_benchmark
 from maestro_gym.evaluation.worker import Runner
+from maestro_gym.evaluation.workers.choose import open_workers
 
 SEEDS = [300, 301, 302]
 
@@ -76,5 +77,7 @@ class Small:
     def run(self, *specs: str, keep: bool = False) -> Ran:
         forget()
         place = frozen_place(load_benchmark(self.word))
-        found = run_benchmark(place, specs, self.folder / "records", runner=Runner(), keep=keep, jobs=1)
+        found = run_benchmark(
+            place, specs, self.folder / "records", runner=Runner(), keep=keep, workers=open_workers(jobs=1)
+        )
         return {record.policy.name: (file, record, kept) for file, record, kept in found}

@@ -14,12 +14,13 @@ from maestro_gym.episodes.metrics.row import metric_columns
 from maestro_gym.evaluation.suite.check import Verdict, check_record
 from maestro_gym.evaluation.suite.record import Record, read_record
 from maestro_gym.evaluation.worker import Runner
+from maestro_gym.evaluation.workers.choose import open_workers
 from tests.evaluation.suite.small import SEEDS, Ran, Small, forget
 
 
 def _check(record: Record, **settings: Any) -> Verdict:  # noqa: ANN401 - passed on
     forget()
-    return check_record(record, runner=Runner(), jobs=1, **settings)
+    return check_record(record, runner=Runner(), workers=open_workers(jobs=1), **settings)
 
 
 def _cli(*words: str) -> Result:
