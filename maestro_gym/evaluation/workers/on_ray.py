@@ -9,6 +9,8 @@ import importlib.util
 import os
 import pickle
 import shutil
+import signal
+import socket
 import sys
 import tempfile
 import traceback
@@ -30,7 +32,7 @@ from maestro_gym.evaluation.workers.workers import WorkerLostError, Workers
 J = TypeVar("J")
 R = TypeVar("R")
 
-_SILENCE = {
+SILENCE = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -38,11 +40,14 @@ _SILENCE = {
 }
 """What Ray reads at its import: it sends nothing home and gives no advice."""
 
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """The name is Ray's: without a cluster of several machines, its servers listen on the loopback interface alone."""
 
 _STORE_BYTES = 128 << 20
 """Shared memory of a cluster of our own; results are small, and Ray would take a third of the machine's."""
+
+_ANSWER_S = 10.0
+"""How long a cluster may take to answer at its address."""
 
 _CRITICAL = 50
 
@@ -100,7 +105,7 @@ class OnRay(Workers):
     def submit(self, work: Callable[[J], R], job: J) -> Future[Any]:
         """Hand a job to the cluster."""
         self._start()
-        ref = self._task.remote(work, pickle.dumps(job), _here(), os.getcwd())
+        ref = self._task.remote(work, pickle.dumps(job), here(), os.getcwd())
         future: Future[Any] = ref.future()
         self._refs[future] = ref
         return future
@@ -141,17 +146,23 @@ class OnRay(Workers):
         if self._task is not None:
             return
         own = self._address is None
-        os.environ.update(_SILENCE | (_LOOPBACK if own else {}))
+        os.environ.update(SILENCE | (LOOPBACK if own else {}))
         import ray
 
         self.end_on_sigterm()
         if not ray.is_initialized():
+            ours = signal.getsignal(signal.SIGTERM)
             try:
                 self._init()
-            except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 words = str(error).partition("\n")[0]
-                raise MaestroError(f"--on {self._address or 'ray'}: Ray cannot be reached ({words}).") from error
+                raise MaestroError(
+                    f"--on {self._address or 'ray'}: Ray cannot be reached ({words}). Start a cluster by `ray start --head`, "
+                    "or correct the address."
+                ) from error
             self._joined = True
+            if self._before is not None:  # Ray sets a handler of its own, which prints the stack
+                signal.signal(signal.SIGTERM, ours)
         # A word of their own keeps to fresh processes: those of an earlier sweep remember policies as they were then.
         variables = SETTINGS | {"MAESTRO_SWEEP": uuid.uuid4().hex}
         settings: Any = {"num_cpus": 1, "max_retries": 0, "runtime_env": {"env_vars": variables}}
@@ -162,6 +173,9 @@ class OnRay(Workers):
 
         silent: dict[str, Any] = {"log_to_driver": False, "logging_level": _CRITICAL}
         if self._address is not None:
+            if ":" in self._address:  # Ray would ask for minutes
+                host, _, port = self._address.removeprefix("ray://").rpartition(":")
+                socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
             ray.init(address=self._address, **silent)
             return
         self._folder = tempfile.mkdtemp(prefix="maestro-")
@@ -176,11 +190,11 @@ class OnRay(Workers):
         )
 
     def _tell_processor(self, answer: _Answer) -> None:
-        here = get_host_cpu_name()
-        if answer.processor != here and answer.node not in self._told:
+        own = get_host_cpu_name()
+        if answer.processor != own and answer.node not in self._told:
             self._told.add(answer.node)
             print(
-                f"{answer.node} has another processor ({answer.processor}, here {here}): results may differ from "
+                f"{answer.node} has another processor ({answer.processor}, here {own}): results may differ from "
                 "those of one machine in their last bits.",
                 file=sys.stderr,
             )
@@ -202,13 +216,13 @@ def _do(work: Callable[[Any], Any], job: bytes, asked: dict[str, str], folder: s
 
 
 @cache
-def _here() -> dict[str, str]:
+def here() -> dict[str, str]:
     """What results depend on: versions of packages, and the project's sources."""
     return versions() | {f"sources of {name}": digest for name, digest in source_hashes().items()}
 
 
 def _refuse_others(asked: dict[str, str], node: str) -> None:
-    found = _here()
+    found = here()
     differing = [
         f"{name} ({found.get(name, 'none')}, asked for {asked.get(name, 'none')})"
         for name in dict.fromkeys((*asked, *found))

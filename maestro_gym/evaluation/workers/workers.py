@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter, deque
@@ -99,12 +100,17 @@ class Workers(ABC):
                             f"{name_of(jobs[number])}: {lost[number]} workers died under it, one after the other "
                             f"({error}). Most often memory has run out: run fewer at a time, such as --jobs 1."
                         ) from error
+                    words = f"{name_of(jobs[number])}: its worker died ({error}); it is tried again."
+                    print(words, file=sys.stderr, flush=True)
                     waiting.appendleft(number)
                     continue
                 yield number, result
 
     def end_on_sigterm(self) -> None:
-        """From now on, let SIGTERM end this process in order, workers included; it would leave them to themselves."""
+        """From now on, let SIGTERM end this process in order, workers included; it would leave them to themselves.
+
+        A handler of the caller's own stays.
+        """
         main = threading.current_thread() is threading.main_thread()
         if main and self._before is None and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             self._before = signal.signal(signal.SIGTERM, _exit)
