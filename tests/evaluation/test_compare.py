@@ -176,7 +176,7 @@ def test_what_does_not_fit_together_is_refused_in_one_paragraph(change: dict[str
         compare(["tiny"], settings.pop("policies"), **settings)
 
 
-def test_an_interrupt_keeps_the_rows_so_far(tmp_path: Path) -> None:
+def test_an_interrupt_keeps_the_episodes_so_far(tmp_path: Path) -> None:
     def interrupted(
         scenario: SimpleNamespace, policy: HandMadePolicy, *, seed: int, samples: int, **_: object
     ) -> object:

@@ -49,6 +49,9 @@ _STORE_BYTES = 128 << 20
 _ANSWER_S = 10.0
 """How long a cluster may take to answer at its address."""
 
+_SHOWN = 300
+"""Letters of Ray's own words that an error repeats."""
+
 _CRITICAL = 50
 
 
@@ -148,17 +151,18 @@ class OnRay(Workers):
         own = self._address is None
         os.environ.update(SILENCE | (LOOPBACK if own else {}))
         import ray
+        from ray.exceptions import RayError
 
         self.end_on_sigterm()
         if not ray.is_initialized():
             ours = signal.getsignal(signal.SIGTERM)
             try:
                 self._init()
-            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-                words = str(error).partition("\n")[0]
+            except (OSError, RuntimeError, ValueError, RayError) as error:
+                words = " ".join(str(error).split())[:_SHOWN]
                 raise MaestroError(
-                    f"--on {self._address or 'ray'}: Ray cannot be reached ({words}). Start a cluster by `ray start --head`, "
-                    "or correct the address."
+                    f"--on {self._address or 'ray'}: Ray cannot be reached ({words}). Start a cluster by "
+                    "`ray start --head`, or correct the address."
                 ) from error
             self._joined = True
             if self._before is not None:  # Ray sets a handler of its own, which prints the stack
