@@ -74,10 +74,9 @@ class Small:
         text = f"family: shaped\nformat: 1\nabout: {{episodes: 7}}\nnumbers: {{remaining: {remaining}}}\n"
         Path(self.policy).write_text(text, encoding="utf-8")
 
-    def run(self, *specs: str, keep: bool = False) -> Ran:
+    def run(self, *specs: str, keep: bool = False, resume: bool = False, runner: Runner | None = None) -> Ran:
         forget()
-        place = frozen_place(load_benchmark(self.word))
-        found = run_benchmark(
-            place, specs, self.folder / "records", runner=Runner(), keep=keep, workers=open_workers(jobs=1)
-        )
+        place, folder, how = frozen_place(load_benchmark(self.word)), self.folder / "records", runner or Runner()
+        with open_workers(jobs=1) as workers:
+            found = list(run_benchmark(place, specs, folder, runner=how, keep=keep, resume=resume, workers=workers))
         return {record.policy.name: (file, record, kept) for file, record, kept in found}
