@@ -12,7 +12,7 @@ from maestro_gym.evaluation.progress import WorkProgress
 
 
 class LearningProgress(BaseCallback):
-    """Tells a `WorkProgress` of every rollout."""
+    """Tells a `WorkProgress` of every step: a rollout can take minutes."""
 
     def __init__(self, shown: WorkProgress) -> None:
         """Join the two.
@@ -24,10 +24,8 @@ class LearningProgress(BaseCallback):
         self._shown = shown
 
     def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
         self._shown.update(self.num_timesteps)
+        return True
 
 
 class Milestones(BaseCallback):

@@ -123,7 +123,10 @@ class Trainer:
         done = model.num_timesteps
         self.evaluations = CsvLog(self._folder / "evaluations.csv", done)
         model.set_logger(open_logger(self._folder, done, train.wandb, train.model_dump()))
-        shown = WorkProgress("learning", "decisions", train.total_steps, done=done) if progress else None
+        # Whole rollouts are learned from: the last one reaches beyond what was asked for.
+        rollout = train.rollout_steps * self._env.num_envs
+        total = -(-train.total_steps // rollout) * rollout
+        shown = WorkProgress("learning", "decisions", total, done=done) if progress else None
         evaluate = Milestones(train.eval_every_steps, lambda steps: self._evaluate(steps, shown), done)
         # After the evaluation of the same step, whose best score it must know.
         checkpoint = Milestones(train.checkpoint_every_steps, lambda _: self.checkpoint(), done)
@@ -150,6 +153,8 @@ class Trainer:
 
     def _evaluate(self, steps: int, shown: WorkProgress | None) -> None:
         network: Any = self._average.module
+        if shown:
+            shown.tell("validating")
         means = self._measure(network)
         self.evaluations.append({STEP_COLUMN: steps} | means)
         for name, value in means.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import multiprocessing
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from maestro_gym.baselines.compile_errors import compile_now
 from maestro_gym.config import hint
 from maestro_gym.core.compile import compile_fresh, interpreted
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.worker_process import is_worker
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, RULE_TYPE, Rule
 from maestro_gym.scheduling.rules import (
     BAND_TYPE,
@@ -104,7 +104,7 @@ def load_user_object(spec: str) -> UserObject:
     path = Path(file)
     if not path.is_file():
         raise MaestroError(f"policy {spec!r}: there is no file {file}; write path/to/file.py:Name")
-    if multiprocessing.parent_process() is None:
+    if not is_worker():
         warnings.warn(f"running the code of {path}: use only rules that you trust", stacklevel=4)
     module = _load_module(path)
     held = vars(module)

@@ -15,7 +15,7 @@ from maestro_gym import __version__
 from maestro_gym.cli import benchmark, export, knee, live, machine, predict, search, show, workload
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
+from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
 
 CLASSICS = (
@@ -147,9 +147,8 @@ def compare(
             "limits.max_num_seqs) under these limits, at the scenario's own rate of arrivals.",
         ),
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="The number of processes.", show_default="usable cores")
-    ] = None,
+    jobs: Jobs = None,
+    on: On = LOCAL,
     trust: Trust = False,
     out: Annotated[
         Path | None,
@@ -160,6 +159,14 @@ def compare(
             show_default="runs/compare/TIME",
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with your own run in --out that was stopped: only the episodes that it lacks are run; its file "
+            "of finished episodes is a pickle.",
+        ),
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on the same episodes, and write a table, results, plots and a report.
@@ -177,9 +184,13 @@ def compare(
     Example: maestro-gym compare -p fcfs,maestro workload.trace=sample
 
     Example: maestro-gym compare -p maestro,edf --predictors oracle,boosted,role_median,constant
+
+    Example: maestro-gym compare -s paper --seeds 0-49 --out runs/mine --resume --on ray://head:10001
     """
     from maestro_gym.evaluation.compare import run_compare
 
+    if resume and out is None:
+        raise MaestroError("--resume: say by --out which folder holds the run that was stopped.")
     specs = [
         name for word in split_words(policy) or ["classics"] for name in (CLASSICS if word == "classics" else [word])
     ]
@@ -193,6 +204,8 @@ def compare(
         out=out,
         json_path=json_file,
         jobs=jobs,
+        on=on,
+        resume=resume,
         reference=reference,
         split=split,
         own_limits=own_limits,

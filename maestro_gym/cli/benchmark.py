@@ -10,7 +10,7 @@ import typer
 
 from maestro_gym.cli.console import output, show_table, split_words, write_json
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import JsonFile, Trust
+from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Trust
 from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ app = typer.Typer(
 Traces = Annotated[
     Path | None,
     typer.Option("--traces", metavar="FOLDER", help="Where public traces lie that do not come with the package."),
-]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="The number of processes.", show_default="usable cores")
 ]
 
 
@@ -94,6 +91,14 @@ def run(
             "--keep", help="Leave the records in --out that still stand: same benchmark, policy, sources and versions."
         ),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with your own run in --out that was stopped: only what it lacks is run; its file of finished "
+            "episodes is a pickle.",
+        ),
+    ] = False,
     training_episodes: Annotated[
         int | None,
         typer.Option(
@@ -120,6 +125,7 @@ def run(
     ] = None,
     traces: Traces = None,
     jobs: Jobs = None,
+    on: On = LOCAL,
     trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
@@ -132,29 +138,36 @@ def run(
     Example: maestro-gym benchmark run quick-high fleet-sixteen -p my_rule.py:RULE,searched --training-episodes 5000
 
     Example: maestro-gym benchmark run trace-azure --traces FOLDER
+
+    Example: maestro-gym benchmark run all --out MINE --resume --on ray://head:10001
     """
     from maestro_gym.evaluation.suite.definition import benchmark_names, load_benchmark
     from maestro_gym.evaluation.suite.identity import Training
     from maestro_gym.evaluation.suite.run import frozen_place, run_benchmark
     from maestro_gym.evaluation.worker import Runner
+    from maestro_gym.evaluation.workers.choose import open_workers
 
+    if resume and out is None:
+        raise MaestroError("--resume: say by --out which folder holds the run that was stopped.")
     specs = split_words(policy) or list(SHIPPED)
     stated = Training(episodes=training_episodes, decisions=training_decisions, wall_s=training_wall_s)
     folder = out or Path("runs") / "benchmark" / time.strftime("%Y%m%d-%H%M%S")
-    runner = runner_for(specs, trust=trust) or Runner()
+    settings: dict[str, Any] = {"runner": runner_for(specs, trust=trust) or Runner(), "stated": stated}
     console = output()
     every = "all" in names
     rows: list[dict[str, Any]] = []
-    for name in benchmark_names() if every else names:
-        benchmark = load_benchmark(name)
-        if every and traces is None and benchmark.config.trace is not None:
-            console.print(f"{name}: left out, it needs --traces with {benchmark.config.trace.file}", highlight=False)
-            continue
-        place = frozen_place(benchmark, traces)
-        found = list(run_benchmark(place, specs, folder, runner=runner, keep=keep, stated=stated, jobs=jobs))
-        own = [_row(name, record, file, kept=kept) for file, record, kept in found]
-        show_table(f"{name}: {benchmark.config.description}", own, _caption([record for _, record, _ in found]))
-        rows += own
+    with open_workers(on, jobs) as workers:
+        for name in benchmark_names() if every else names:
+            benchmark = load_benchmark(name)
+            if every and traces is None and benchmark.config.trace is not None:
+                words = f"{name}: left out, it needs --traces with {benchmark.config.trace.file}"
+                console.print(words, highlight=False)
+                continue
+            place = frozen_place(benchmark, traces)
+            found = list(run_benchmark(place, specs, folder, keep=keep, resume=resume, workers=workers, **settings))
+            own = [_row(name, record, file, kept=kept) for file, record, kept in found]
+            show_table(f"{name}: {benchmark.config.description}", own, _caption([record for _, record, _ in found]))
+            rows += own
     console.print(f"\nRecords: {folder}", highlight=False, soft_wrap=True)
     write_json(json_file, {"command": "benchmark run", "folder": folder, "rows": rows})
 
@@ -174,6 +187,7 @@ def check(
     ] = None,
     traces: Traces = None,
     jobs: Jobs = None,
+    on: On = LOCAL,
     trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
@@ -189,34 +203,34 @@ def check(
     from maestro_gym.evaluation.suite.check import check_record
     from maestro_gym.evaluation.suite.leaderboard import read_records
     from maestro_gym.evaluation.worker import Runner
+    from maestro_gym.evaluation.workers.choose import open_workers
 
     found = read_records(records)
     if policy is not None and len(found) > 1:
         raise MaestroError(f"--policy {policy} stands for one policy, but {len(found)} records are checked; give one.")
     console = output()
     verdicts = []
-    for file, record in found.items():
-        specs = [policy or record.policy.spec, record.reference.spec]
-        verdict = check_record(
-            record,
-            runner=runner_for(specs, trust=trust) or Runner(),
-            first_seeds=first_seeds,
-            spec=policy,
-            traces=traces,
-            jobs=jobs,
-        )
-        rows = [vars(difference) for difference in verdict.differences]
-        word = "accepted" if verdict.accepted else "NOT accepted"
-        console.print(
-            f"{file}: {word}, {verdict.replayed} of {len(record.seeds)} seeds run again",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if rows:
-            show_table("what differs", rows)
-        for note in verdict.notes:
-            console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
-        verdicts.append({"record": file, "accepted": verdict.accepted, "seeds": verdict.replayed, "differences": rows})
+    with open_workers(on, jobs) as workers:
+        for file, record in found.items():
+            specs = [policy or record.policy.spec, record.reference.spec]
+            verdict = check_record(
+                record,
+                runner=runner_for(specs, trust=trust) or Runner(),
+                first_seeds=first_seeds,
+                spec=policy,
+                traces=traces,
+                workers=workers,
+            )
+            rows = [vars(difference) for difference in verdict.differences]
+            accepted, again = verdict.accepted, f"{verdict.replayed} of {len(record.seeds)} seeds run again"
+            console.print(
+                f"{file}: {'accepted' if accepted else 'NOT accepted'}, {again}", highlight=False, soft_wrap=True
+            )
+            if rows:
+                show_table("what differs", rows)
+            for note in verdict.notes:
+                console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
+            verdicts.append({"record": file, "accepted": accepted, "seeds": verdict.replayed, "differences": rows})
     write_json(json_file, {"command": "benchmark check", "rows": verdicts})
     if not all(verdict["accepted"] for verdict in verdicts):
         raise typer.Exit(1)

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+LOCAL = "local"
+"""Where episodes run unless told otherwise, as `maestro_gym.evaluation.workers.choose` calls it."""
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="PLACE=VALUE", help="Settings to change, such as workload.load=0.9", show_default=False),
@@ -29,6 +32,18 @@ Trust = Annotated[
         "--trust",
         help="Load model files that can run code of whoever wrote them: .zip of Stable-Baselines3, .pt of "
         "TorchScript, and numbers of a rule in a Python file.",
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="The number of processes.", show_default="usable cores")
+]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="WHERE",
+        help="Where episodes run: local (processes of this machine), ray (a Ray cluster that is started here and ended "
+        "with the verb), or the address of a Ray cluster, such as ray://head:10001 (docs/scale_out.md).",
     ),
 ]
 JsonFile = Annotated[

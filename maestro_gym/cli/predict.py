@@ -95,10 +95,7 @@ def evaluate(
     words = [*dotted_overrides(overrides), "predictor.kind=constant"]
     trial = make_trial(Scenario.load(scenario, words), split, workflows)
     console = output()
-    tell = typer.get_text_stream("stderr").isatty()
-    study = run_study(
-        trial, ablation=ablation, tell=lambda line: typer.secho(line, dim=True, err=True) if tell else None
-    )
+    study = run_study(trial, ablation=ablation)
     qualities, differences = quality_rows(study), difference_rows(study)
     left_out = ablation_rows(study) if ablation else []
     tested = int(trial.tested.sum())

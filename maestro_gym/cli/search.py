@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from maestro_gym.cli.console import (
     write_json,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName, Trust
+from maestro_gym.cli.options import LOCAL, Contention, JsonFile, On, Overrides, ScenarioName, Trust
 from maestro_gym.core.errors import MaestroError
 
 
@@ -51,6 +52,7 @@ def search(
             "--resume", help="Your own run folder to go on with, exactly where it stopped; its checkpoint is a pickle."
         ),
     ] = None,
+    on: On = LOCAL,
     json_file: JsonFile = None,
 ) -> None:
     """Search the numbers of a policy over whole episodes, held against a reference on the same episodes.
@@ -64,12 +66,15 @@ def search(
 
     Example: maestro-gym search --family examples/own_family.py:RULE+maestro generations=20
 
+    Example: maestro-gym search --config searched --on ray://head:10001
+
     Example: maestro-gym compare -p maestro,runs/search/MY_RUN/policy.yaml -c high
     """
     from maestro_gym.agents.run_folder import CONFIG_FILE
     from maestro_gym.agents.search.search import run_search
     from maestro_gym.agents.search.seeds import agreement, is_of_seeds, run_seeds, spread
     from maestro_gym.config import load_search
+    from maestro_gym.evaluation.workers.choose import open_workers
 
     if resume is not None and not (config is None and out is None and family is None and seed is None):
         raise MaestroError(
@@ -88,10 +93,12 @@ def search(
         raise MaestroError(
             f"--resume {resume}: holds searches of several seeds; say which by --seeds, as it was begun."
         )
-    if chosen is not None:
-        results = run_seeds(settings, chosen, out=out, resume=resume, console=console)
-    else:
-        results = [run_search(settings, out=out, resume=resume, console=console)]
+    # On this machine threads share what processes would each make anew.
+    with nullcontext() if on == LOCAL else open_workers(on) as workers:
+        if chosen is not None:
+            results = run_seeds(settings, chosen, out=out, resume=resume, workers=workers, console=console)
+        else:
+            results = [run_search(settings, out=out, resume=resume, workers=workers, console=console)]
     best = max(results, key=lambda result: result.worth)
     rows = [
         {"measure": name, "kept": round(ours, 4), "reference": round(theirs, 4)}

@@ -2,8 +2,9 @@
 
 Start with ``compare.py`` (from names to a comparison), ``worker.py`` (one episode of one policy) and ``statistics.py``
 (the intervals). ``entrants.py`` says who takes part, ``comparison.py`` is the outcome, ``comparison_files.py`` writes
-it; ``report`` shows it, ``suite`` holds frozen benchmarks and their records; ``knee.py``, ``predictions``,
-``workloads`` and ``explain`` are studies of their own. What is measured is defined in ``maestro_gym/episodes/metrics``.
+it; ``workers`` runs the episodes, ``episode_store.py`` keeps them as they end. ``report`` shows the outcome, ``suite``
+holds frozen benchmarks and their records; ``knee.py``, ``predictions``, ``workloads`` and ``explain`` are studies of
+their own. What is measured is defined in ``maestro_gym/episodes/metrics``.
 
 A new metric is a call of ``define`` there, a new figure a function of ``report/figures.py``. A new kind of interval is
 a function of ``statistics.py``, as ``iqm_interval`` is.

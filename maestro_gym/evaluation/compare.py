@@ -1,13 +1,11 @@
-"""Policies x scenarios x contentions x seeds, run over the cores of the machine."""
+"""Policies x scenarios x contentions x seeds, run over the cores of a machine, or of several."""
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,24 +14,20 @@ from rich.console import Console
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.core.threads import usable_cores
 from maestro_gym.episodes.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
 from maestro_gym.evaluation.entrants import Entrant, enter
+from maestro_gym.evaluation.episode_store import EpisodeStore
 from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
-from maestro_gym.evaluation.worker import (
-    Job,
-    JobOutcome,
-    Runner,
-    be_quiet,
-    run_job,
-    scenario_of,
-)
+from maestro_gym.evaluation.sweep_facts import sweep_facts
+from maestro_gym.evaluation.worker import Job, JobOutcome, Runner, run_job, scenario_of
+from maestro_gym.evaluation.workers.choose import LOCAL, open_workers
+from maestro_gym.evaluation.workers.workers import Workers
 
 _ABOUT = ("predictor", "information", "learned", *RULE_COLUMNS, "load", "rate_rps")
 
@@ -49,6 +43,8 @@ def run_compare(
     out: Path | None = None,
     json_path: Path | None = None,
     jobs: int | None = None,
+    on: str = LOCAL,
+    resume: bool = False,
     reference: str | None = None,
     split: str = "test",
     own_limits: bool = False,
@@ -66,7 +62,9 @@ def run_compare(
         overrides: ``dotted.place=value``, applied to every scenario, after the contention.
         out: Run folder; None makes ``runs/compare/<time>``.
         json_path: Another place for ``results.json``.
-        jobs: Processes; None takes every usable core.
+        jobs: Episodes at a time; None: one for every usable core.
+        on: Where they run; see `open_workers`.
+        resume: Go on with the run in ``out``, if there is one: only the episodes that it lacks are run.
         reference: Policy that differences refer to, by spec or name; None takes ``fcfs`` or else the first.
         split: Split of the episodes.
         own_limits: Give a policy that was searched together with limits of engines these limits, at the rate of
@@ -79,24 +77,26 @@ def run_compare(
 
     Raises:
         MaestroError: Something asked for does not exist or does not fit together.
-        KeyboardInterrupt: Interrupted; the rows so far are in ``results.partial.csv``.
+        KeyboardInterrupt: Interrupted; the episodes so far are in the folder.
     """
     console = console or Console()
     folder = out or Path("runs") / "compare" / time.strftime("%Y%m%d-%H%M%S")
-    comparison = compare(
-        [scenario] if isinstance(scenario, str) else scenario,
-        policies,
-        predictors=predictors,
-        contentions=contentions,
-        seeds=seeds,
-        overrides=overrides,
-        jobs=jobs,
-        reference=reference,
-        split=split,
-        own_limits=own_limits,
-        runner=runner,
-        folder=folder,
-    )
+    with open_workers(on, jobs) as workers:
+        comparison = compare(
+            [scenario] if isinstance(scenario, str) else scenario,
+            policies,
+            predictors=predictors,
+            contentions=contentions,
+            seeds=seeds,
+            overrides=overrides,
+            workers=workers,
+            reference=reference,
+            split=split,
+            own_limits=own_limits,
+            runner=runner,
+            folder=folder,
+            resume=resume,
+        )
     write_results(comparison, folder)
     if json_path is not None:
         write_document(comparison, json_path)
@@ -116,16 +116,21 @@ def compare(
     seeds: Sequence[int] | None = None,
     overrides: Sequence[str] = (),
     jobs: int | None = None,
+    workers: Workers | None = None,
     reference: str | None = None,
     split: str = "test",
     own_limits: bool = False,
     runner: Runner | None = None,
     folder: Path | None = None,
+    resume: bool = False,
 ) -> Comparison:
     """Run every policy on every setting and seed; the arguments are those of :func:`run_compare`.
 
+    Without ``workers``, ``jobs`` processes of this machine run the episodes. ``folder`` receives every episode as soon
+    as it has ended, and nothing else; None keeps none.
+
     Returns:
-        The comparison, in memory; ``folder`` receives only the rows so far when interrupted.
+        The comparison, in memory.
     """
     if not policies:
         raise MaestroError("No policy to compare. Name at least one, for example --policy fcfs --policy maestro.")
@@ -159,7 +164,14 @@ def compare(
         for seed in chosen_seeds
         for entrant in entrants
     ]
-    done = _run(plan, jobs or usable_cores(), folder)
+    begun = {"command": command_line(), "created": now_utc()}
+    with ExitStack() as closing:
+        store = None
+        if folder is not None:
+            facts = sweep_facts(places, settings, entrants, chosen_seeds, split, runner)
+            store = closing.enter_context(EpisodeStore(folder, facts, begun, resume=resume))
+            begun = store.begun
+        done = _run(plan, workers or closing.enter_context(open_workers(jobs=jobs)), store)
     return Comparison(
         rows=_rows([outcome.row for outcome in done]),
         workflows=pd.concat([outcome.workflows for outcome in done], ignore_index=True),
@@ -170,8 +182,7 @@ def compare(
         seeds=chosen_seeds,
         split=split,
         info={
-            "command": command_line(),
-            "created": now_utc(),
+            **begun,
             "machine": machine(),
             "versions": versions(),
             "scenarios": list(scenarios),
@@ -234,60 +245,27 @@ def _rows(rows: list[dict[str, object]]) -> pd.DataFrame:
     return table.reindex(columns=[*first, *metric_columns()])
 
 
-def _run(plan: list[Job], processes: int, folder: Path | None) -> list[JobOutcome]:
-    """Run a plan, the first job here, so that workers find compiled code on disk; outcomes in the plan's order."""
-    if folder is not None:
-        _make(folder)
-    done: dict[int, JobOutcome] = {}
-    try:
-        with WorkProgress("comparing", "episodes", len(plan)) as shown:
-            for index, outcome in _outcomes(plan, processes):
-                done[index] = outcome
-                shown.update(len(done))
-    except KeyboardInterrupt:
-        if folder is not None and done:
-            _rows([outcome.row for outcome in done.values()]).to_csv(folder / "results.partial.csv", index=False)
-        raise
+def _run(plan: list[Job], workers: Workers, store: EpisodeStore | None) -> list[JobOutcome]:
+    """Run what of a plan is not in the store yet; outcomes in the plan's order."""
+    done = {} if store is None else store.read()
+    with WorkProgress("comparing", "episodes", len(plan), done=len(done)) as shown:
+        for index, outcome in _outcomes(plan, [index for index in range(len(plan)) if index not in done], workers):
+            if store is not None:
+                store.add(index, outcome)
+            done[index] = outcome
+            shown.update(len(done))
     return [done[index] for index in range(len(plan))]
 
 
-def _outcomes(plan: list[Job], processes: int) -> Iterator[tuple[int, JobOutcome]]:
-    yield 0, _noting(run_job, plan[0])
-    processes = min(processes, len(plan) - 1)
-    if processes < 2:
-        yield from ((index, _noting(run_job, job)) for index, job in enumerate(plan[1:], 1))
-        return
-    context = multiprocessing.get_context("spawn")
-    # Every policy once, then the rest: a rule is compiled by one worker and read from disk by the others.
-    once = len({job.spec for job in plan})
-    rounds = (range(1, once), range(once, len(plan)))
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=be_quiet) as pool:
-        try:
-            for indices in rounds:
-                futures = {pool.submit(run_job, plan[index]): index for index in indices}
-                for future in as_completed(futures):
-                    yield futures[future], _noting(lambda _, future=future: future.result(), plan[futures[future]])
-        except BrokenProcessPool as error:
-            raise MaestroError(
-                "A worker process died, most often because memory ran out. Run again with fewer processes (--jobs 1)."
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _outcomes(plan: list[Job], missing: list[int], workers: Workers) -> Iterator[tuple[int, JobOutcome]]:
+    """Run jobs: one, then every policy once, then the rest, so that workers find compiled code on disk."""
+    firsts = {plan[index].spec: index for index in reversed(missing)}
+    once = [index for index in missing if firsts[plan[index].spec] == index]
+    rest = [index for index in missing if firsts[plan[index].spec] != index]
+    for indices in (once[:1], once[1:], rest):
+        for number, outcome in workers.run(run_job, [plan[index] for index in indices], _name):
+            yield indices[number], outcome
 
 
-def _noting(run: Callable[[Job], JobOutcome], job: Job) -> JobOutcome:
-    """Run, and say in an error which job it was."""
-    try:
-        return run(job)
-    except (MaestroError, BrokenProcessPool):
-        raise
-    except Exception as error:
-        error.add_note(f"while running {job.label.name} on {job.scenario}, {job.contention}, seed {job.seed}")
-        raise
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MaestroError(f"--out {folder}: cannot make the run folder ({error.strerror}); name another.") from error
+def _name(job: Job) -> str:
+    return f"{job.label.name} on {job.scenario}, {job.contention}, seed {job.seed}"

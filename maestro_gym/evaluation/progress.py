@@ -88,10 +88,23 @@ class WorkProgress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, news=_joined(self._speed(), self._note))
         elif done is not None and (self._clock() >= self._next_line_s or done >= self._total):
-            self._next_line_s = self._clock() + self._line_every_s
             count = f"{self._title}: {done:,} of {self._total:,} {self._unit}"
-            line = _joined(count, self._speed(), self._note, self._time_left())
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._print(_joined(count, self._speed(), self._note, self._time_left()))
+
+    def tell(self, words: str) -> None:
+        """Say what goes on while nothing is counted.
+
+        Args:
+            words: Such as ``validating``.
+        """
+        if self._bar is not None:
+            self.update(note=words)
+        else:
+            self._print(f"{self._title}: {words}")
+
+    def _print(self, line: str) -> None:
+        self._next_line_s = self._clock() + self._line_every_s
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _per_s(self) -> float:
         if self._begin is None:

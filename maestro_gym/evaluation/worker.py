@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -90,12 +88,6 @@ class JobOutcome:
     row: dict[str, Any]
     workflows: pd.DataFrame
     trace: Trace | None
-
-
-def be_quiet() -> None:
-    """Let a worker compile without a word, and end at once and without a stack trace on Ctrl-C: the parent speaks."""
-    os.environ["MAESTRO_QUIET"] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @lru_cache(maxsize=16)

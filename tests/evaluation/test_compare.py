@@ -66,6 +66,7 @@ def _no_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "scenario_of", hand_made_scenario)
     monkeypatch.setattr(compare_module, "scenario_of", hand_made_scenario)
     monkeypatch.setattr(compare_module, "dump_config", lambda config: f"name: {config.name}\n")
+    monkeypatch.setattr(compare_module, "sweep_facts", lambda *_: {"facts": "made by hand"})
     worker.policy_of.cache_clear()
 
 
@@ -175,7 +176,7 @@ def test_what_does_not_fit_together_is_refused_in_one_paragraph(change: dict[str
         compare(["tiny"], settings.pop("policies"), **settings)
 
 
-def test_an_interrupt_keeps_the_rows_so_far(tmp_path: Path) -> None:
+def test_an_interrupt_keeps_the_episodes_so_far(tmp_path: Path) -> None:
     def interrupted(
         scenario: SimpleNamespace, policy: HandMadePolicy, *, seed: int, samples: int, **_: object
     ) -> object:
@@ -185,7 +186,16 @@ def test_an_interrupt_keeps_the_rows_so_far(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         compare(["tiny"], ["fcfs", "maestro"], runner=replace(RUNNER, run=interrupted), jobs=1, folder=tmp_path)
-    assert len(pd.read_csv(tmp_path / "results.partial.csv")) == 2
+    asked: list[int] = []
+
+    def noted(scenario: SimpleNamespace, policy: HandMadePolicy, *, seed: int, samples: int, **_: object) -> object:
+        asked.append(seed)
+        return run_episode(scenario, policy, seed=seed, samples=samples)
+
+    runner = replace(RUNNER, run=noted)
+    found = compare(["tiny"], ["fcfs", "maestro"], runner=runner, jobs=1, folder=tmp_path, resume=True)
+    assert asked == [1, 1, 2, 2], "what was finished is not run again"
+    pd.testing.assert_frame_equal(found.rows, compare(["tiny"], ["fcfs", "maestro"], runner=RUNNER, jobs=1).rows)
 
 
 def test_an_unexpected_error_says_which_episode_it_was() -> None:

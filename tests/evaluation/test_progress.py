@@ -46,6 +46,13 @@ def test_the_end_is_always_a_line() -> None:
     assert _lines(console) == ["comparing: 1 of 3 episodes", "comparing: 3 of 3 episodes, 2.00 episodes/s"]
 
 
+def test_a_pipe_hears_what_goes_on_while_nothing_is_counted() -> None:
+    clock, console = Clock(), Console(file=io.StringIO())
+    with WorkProgress("learning", "decisions", 9, console=console, line_every_s=5, clock=clock) as shown:
+        shown.tell("validating")
+    assert _lines(console) == ["learning: validating"]
+
+
 def test_what_an_earlier_session_has_done_does_not_count_as_speed() -> None:
     clock, console = Clock(), Console(file=io.StringIO())
     with WorkProgress("learning", "decisions", 900, console=console, line_every_s=0, clock=clock) as shown:

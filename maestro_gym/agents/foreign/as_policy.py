@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from maestro_gym.agents.foreign.sb3_model import load_sb3
 from maestro_gym.agents.foreign.torch_script import load_torch_script
 from maestro_gym.agents.observed_rule import observed_rule
 from maestro_gym.baselines.registry import load_policy, with_rule
+from maestro_gym.core.worker_process import is_worker
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.outside import OutsideRule
 from maestro_gym.scheduling.policy import Policy
@@ -47,7 +47,7 @@ def load_model(spec: str, scenario: Scenario, *, trust: bool = False) -> Policy:
         MaestroError: There is no such file, it is not trusted, damaged, or does not fit the scenario.
     """
     model = read_model_spec(spec)
-    if multiprocessing.parent_process() is not None:
+    if is_worker():
         # A comparison has a process for every core: threads of one would stand in the way of another.
         torch.set_num_threads(1)
     agent, card = FORMS[model.path.suffix](model, trust=trust)
@@ -94,7 +94,7 @@ def agent_policy(agent: Agent, card: AgentCard, scenario: Scenario, *, spec: str
 def _tell_slow(name: str) -> None:
     """Say once on stderr that an agent is slow, in the process that the user started; MAESTRO_QUIET=1 is silent."""
     quiet = os.environ.get("MAESTRO_QUIET", "0") not in ("", "0")
-    if name in _told or quiet or multiprocessing.parent_process() is not None:
+    if name in _told or quiet or is_worker():
         return
     _told.add(name)
     print(f"{name} decides in Python, slower than a compiled rule (docs/own_agents.md).", file=sys.stderr, flush=True)

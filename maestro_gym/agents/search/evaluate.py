@@ -107,6 +107,19 @@ class Evaluator:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
+    def run_one(self, numbers: np.ndarray, limits: tuple[str, ...], trial: Trial) -> np.ndarray:
+        """Run one trial, in the calling thread.
+
+        Args:
+            numbers: float64, shape (numbers,), of its candidate.
+            limits: What its candidate changes in the limits of engines, as overrides.
+            trial: The trial.
+
+        Returns:
+            Its measures, float64, shape (measures,).
+        """
+        return self._run(numbers, limits, trial, self._scenarios[trial.place].episode(trial.split, trial.seed, 0))
+
     def _run(self, numbers: np.ndarray, limits: tuple[str, ...], trial: Trial, episode: Episode) -> np.ndarray:
         scenario, policy = self._scenario(trial.place, limits), self._policies[trial.place]
         seat = self._seat(trial.place, limits)

@@ -24,8 +24,8 @@ from maestro_gym.agents.logs import open_logger
 from maestro_gym.agents.run_folder import note_run, write_config
 from maestro_gym.agents.search.evaluate import Evaluator, Trial
 from maestro_gym.agents.search.objective import measures_of, worth
+from maestro_gym.agents.search.on_workers import RemoteEvaluator, Source, loaded
 from maestro_gym.agents.search.space import Space
-from maestro_gym.baselines import load_policy
 from maestro_gym.baselines.shaped.file import POLICY_FILE, write_numbers
 from maestro_gym.baselines.user_rules import beside, is_user_spec
 from maestro_gym.config.search import SearchConfig
@@ -33,7 +33,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.run_info import command_line, commit, versions
-from maestro_gym.scheduling.policy import Policy
+from maestro_gym.evaluation.workers.workers import Workers
 
 STATE_FILE = "search.pkl"
 
@@ -71,21 +71,24 @@ class SearchResult:
 class Search:
     """One search in its folder."""
 
-    def __init__(self, config: SearchConfig, folder: Path) -> None:
+    def __init__(self, config: SearchConfig, folder: Path, workers: Workers | None = None) -> None:
         """Prepare.
 
         Args:
             config: Its settings.
             folder: Its folder, which exists.
+            workers: Who runs the episodes; None: threads of this process.
 
         Raises:
             MaestroError: A scenario, a policy, a number or the file to start from does not exist.
         """
         self._config, self._folder = config, folder
-        scenarios = [Scenario.load(place.scenario, _overrides(config, place.overrides)) for place in config.places]
-        whole = [Scenario.load(place.scenario, tuple(place.overrides)) for place in config.places]
+        places = tuple((place.scenario, _overrides(config, place.overrides)) for place in config.places)
+        homes = tuple((place.scenario, tuple(place.overrides)) for place in config.places)
+        scenarios, whole = ([Scenario.load(*place) for place in named] for named in (places, homes))
         self._measures = measures_of(config.objective)
-        policies = _loaded(beside(config.family, folder), whole)
+        spec = beside(config.family, folder)
+        policies = loaded(spec, whole)
         family = policies[0].family
         if family is None:
             raise MaestroError(
@@ -94,12 +97,18 @@ class Search:
             )
         self.space = Space(replace(family, name=config.family), config, whole[0].config)
         self._defaults = self.space.searched(self.space.default_row(whole[0].config))
-        self._training = Evaluator(scenarios, policies, self._measures)
-        self._validation = Evaluator(whole, policies, self._measures)
-        reference = _loaded(config.reference, whole)
+        reference = loaded(config.reference, whole)
         self._reference_numbers = np.array([reference[0].numbers or (0.0,)])
-        self._training_reference = Evaluator(scenarios, reference, self._measures)
-        self._validation_reference = Evaluator(whole, reference, self._measures)
+        if workers is None:
+            self._training, self._validation, self._training_reference, self._validation_reference = (
+                Evaluator(where, who, self._measures) for who in (policies, reference) for where in (scenarios, whole)
+            )
+        else:
+            self._training, self._validation, self._training_reference, self._validation_reference = (
+                RemoteEvaluator(Source(where, homes, who, tuple(self._measures)), workers)
+                for who in (spec, config.reference)
+                for where in (places, homes)
+            )
         self._reference_rows: np.ndarray | None = None
         weights = np.array([place.weight for place in config.places])
         self._weights = weights / weights.sum()
@@ -182,13 +191,13 @@ class Search:
         places = np.arange(len(ours)) % len(self._weights)
         return worth(self._config.objective, ours, theirs, self._episode_weights(len(ours)), places)
 
-    def _reference(self, evaluator: Evaluator, split: str, seeds: range) -> np.ndarray:
+    def _reference(self, evaluator: Evaluator | RemoteEvaluator, split: str, seeds: range) -> np.ndarray:
         """Measures of the reference, shape (episodes, measures)."""
         return self._table(evaluator, self._reference_numbers, [()], split, seeds)[0]
 
     def _candidates(
         self,
-        evaluator: Evaluator,
+        evaluator: Evaluator | RemoteEvaluator,
         rows: np.ndarray,
         split: str,
         seeds: range,
@@ -200,7 +209,7 @@ class Search:
 
     def _table(
         self,
-        evaluator: Evaluator,
+        evaluator: Evaluator | RemoteEvaluator,
         numbers: np.ndarray,
         limits: Sequence[tuple[str, ...]],
         split: str,
@@ -324,7 +333,12 @@ def new_search_folder(out: Path | None) -> Path:
 
 
 def run_search(
-    config: SearchConfig, *, out: Path | None = None, resume: Path | None = None, console: Console | None = None
+    config: SearchConfig,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    workers: Workers | None = None,
+    console: Console | None = None,
 ) -> SearchResult:
     """Search, or go on with a search.
 
@@ -333,6 +347,7 @@ def run_search(
             of their rule.
         out: Its folder; None makes one below ``runs/search``.
         resume: The folder of a search to go on with; ``config`` must be its own, but for the number of generations.
+        workers: Who runs the episodes; None: threads of this process. Results are the same.
         console: Where words go; None prints on standard output.
 
     Raises:
@@ -345,7 +360,7 @@ def run_search(
     write_config(folder, config)
     note_run(folder, {"seed": config.seed, "state": "running"})
     try:
-        result = Search(config, folder).run(console)
+        result = Search(config, folder, workers).run(console)
     except KeyboardInterrupt:
         if (folder / STATE_FILE).is_file():
             console.print(f"go on with: maestro-gym search --resume {folder}", highlight=False, soft_wrap=True)
@@ -366,13 +381,6 @@ def _with_own_rule(config: SearchConfig, folder: Path) -> SearchConfig:
             return config  # loading it says that there is no such file
         shutil.copyfile(path, folder / path.name)
     return config.model_copy(update={"family": f"{path.name}{colon}{name}"})
-
-
-def _loaded(spec: str, scenarios: Sequence[Scenario]) -> list[Policy]:
-    """A policy for every place; one for all places of a scenario, since a rule from a file is compiled each time."""
-    by_name = {scenario.config.name: scenario for scenario in scenarios}
-    policies = {name: load_policy(spec, scenario) for name, scenario in by_name.items()}
-    return [policies[scenario.config.name] for scenario in scenarios]
 
 
 def _overrides(config: SearchConfig, overrides: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from maestro_gym.agents.search.search import STATE_FILE, SearchResult, new_searc
 from maestro_gym.baselines.shaped.file import POLICY_FILE
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.evaluation.workers.workers import Workers
 
 _PREFIX = "seed-"
 
@@ -29,6 +30,7 @@ def run_seeds(
     *,
     out: Path | None = None,
     resume: Path | None = None,
+    workers: Workers | None = None,
     console: Console | None = None,
 ) -> list[SearchResult]:
     """Search with one seed after the other, each in a folder of its own; the folder around them offers the best.
@@ -38,6 +40,7 @@ def run_seeds(
         seeds: Their seeds.
         out: The folder around them; None makes one below ``runs/search``.
         resume: Such a folder to go on with: what is finished is read, what is begun goes on, the others begin.
+        workers: Who runs the episodes; None: threads of this process.
         console: Where words go; None prints on standard output.
 
     Returns:
@@ -59,7 +62,8 @@ def run_seeds(
         console.print(f"seed {seed}, {number} of {len(seeds)}: {own}", highlight=False, soft_wrap=True)
         begun = (own / STATE_FILE).is_file()
         its = config.model_copy(update={"seed": seed})
-        results.append(run_search(its, out=None if begun else own, resume=own if begun else None, console=console))
+        where = {"out": None if begun else own, "resume": own if begun else None}
+        results.append(run_search(its, **where, workers=workers, console=console))
     _offer(max(results, key=lambda result: result.worth), folder)
     return results
 

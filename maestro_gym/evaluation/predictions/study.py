@@ -12,6 +12,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS, Quality, quality_of
 from maestro_gym.evaluation.predictions.rivals import RIVALS, Predict, without
+from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.statistics import Interval
 from maestro_gym.predictors import Guess, Samples, record, samples_of
 from maestro_gym.predictors.features import GROUPS
@@ -124,28 +125,34 @@ def _by_workflow(whole: Episode, service: np.ndarray) -> Trial:
     return Trial(f"{len(folds)} folds of {count} workflows, each tried once", whole, service, folds)
 
 
-def run_study(trial: Trial, *, ablation: bool = True, tell: Callable[[str], None] = lambda _: None) -> Study:
+def run_study(trial: Trial, *, ablation: bool = True) -> Study:
     """Try all rivals, and the first of them without each group of features.
 
     Args:
         trial: From ``make_trial``.
         ablation: Whether to leave groups out too; it fits once more for each.
-        tell: Receives a line before every fit.
 
     Returns:
         The study.
     """
     features = samples_of(trial.episode, trial.service).features
 
+    done = 0
+
     def measure(name: str, fit: Callable[[Samples], Predict]) -> Quality:
+        nonlocal done
         guesses = np.full((len(Guess._fields), len(features)), np.nan)
-        for index, fold in enumerate(trial.folds):
-            tell(f"{name}: fitting {len(fold.history)} calls ({index + 1} of {len(trial.folds)})")
+        for fold in trial.folds:
+            shown.update(done, note=f"{name}, {len(fold.history):,} calls")
             guesses[:, fold.tested] = fit(fold.history)(features[fold.tested])
+            done += 1
+            shown.update(done)
         return quality_of(record(trial.episode, trial.service, Guess(*guesses)), trial.tested)
 
-    rivals = {name: measure(name, fit) for name, fit in RIVALS.items()}
-    left_out = {group: measure(f"without {group}", without(group)) for group in GROUPS} if ablation else {}
+    fits = (len(RIVALS) + (len(GROUPS) if ablation else 0)) * len(trial.folds)
+    with WorkProgress("trying predictors", "fits", fits) as shown:
+        rivals = {name: measure(name, fit) for name, fit in RIVALS.items()}
+        left_out = {group: measure(f"without {group}", without(group)) for group in GROUPS} if ablation else {}
     return Study(trial, rivals, left_out)
 
 

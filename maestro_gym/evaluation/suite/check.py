@@ -17,6 +17,7 @@ from maestro_gym.evaluation.suite.marks import marks_of
 from maestro_gym.evaluation.suite.record import Episodes, Record
 from maestro_gym.evaluation.suite.run import Place, identify, measure, place_of, summary_of
 from maestro_gym.evaluation.worker import Runner
+from maestro_gym.evaluation.workers.workers import Workers
 
 Kind = Literal["definition", "config", "seed", "policy", "number", "summary", "mark"]
 
@@ -71,7 +72,7 @@ def check_record(
     first_seeds: int | None = None,
     spec: str | None = None,
     traces: Path | None = None,
-    jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> Verdict:
     """Hold a record against its benchmark, and run its episodes again.
 
@@ -84,7 +85,7 @@ def check_record(
         first_seeds: Seeds to run again, the first of the record; None runs all.
         spec: Where the policy lies now; None: where the record says.
         traces: Folder of public traces.
-        jobs: Processes; None takes every usable core.
+        workers: Who runs the episodes; None: a process for every usable core.
 
     Returns:
         What differs.
@@ -103,7 +104,8 @@ def check_record(
         differences += _derived(record)
         count = len(record.seeds) if first_seeds is None else min(first_seeds, len(record.seeds))
         specs = list(dict.fromkeys((own, reference)))
-        measured = dict(zip(specs, measure(place, specs, record.seeds[:count], runner=runner, jobs=jobs), strict=True))
+        again = measure(place, specs, record.seeds[:count], runner=runner, workers=workers)
+        measured = dict(zip(specs, again, strict=True))
         for name, episodes, word in (
             ("results", record.results, own),
             ("reference_results", record.reference_results, reference),

@@ -14,6 +14,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.metrics.row import metric_columns
 from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.comparison_files import file_stem
+from maestro_gym.evaluation.episode_store import STORE_FILE
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 from maestro_gym.evaluation.statistics import Interval, mean_intervals, paired_differences
 from maestro_gym.evaluation.suite.definition import Benchmark
@@ -22,6 +23,7 @@ from maestro_gym.evaluation.suite.identity import PolicyIdentity, Training, iden
 from maestro_gym.evaluation.suite.marks import marks_of
 from maestro_gym.evaluation.suite.record import Episodes, Estimate, Record, RunInfo, Summary, read_record, write_record
 from maestro_gym.evaluation.worker import Runner, label_of, policy_of, scenario_of
+from maestro_gym.evaluation.workers.workers import Workers
 
 RATE_DIGITS = 6
 """Significant digits to which the arrival rate is frozen: the last bits of a float may differ between processors."""
@@ -119,7 +121,14 @@ def identify(place: Place, spec: str, runner: Runner) -> PolicyIdentity:
 
 
 def measure(
-    place: Place, specs: Sequence[str], seeds: Sequence[int], *, runner: Runner, jobs: int | None = None
+    place: Place,
+    specs: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    runner: Runner,
+    workers: Workers | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
 ) -> list[Measured]:
     """Run policies on test episodes of a benchmark.
 
@@ -128,13 +137,24 @@ def measure(
         specs: What names the policies, each once.
         seeds: Test seeds; a record's first ones give its first values.
         runner: How policies are loaded and run.
-        jobs: Processes; None takes every usable core.
+        workers: Who runs them; None: a process for every usable core.
+        folder: Keeps the episodes that have ended, so that a killed run can go on; None keeps none.
+        resume: Go on with the episodes in it.
 
     Returns:
         What each came to, in the order of the specs.
     """
     scenario = place.benchmark.config.scenario
-    found = compare([scenario], specs, seeds=seeds, overrides=place.overrides, jobs=jobs, runner=runner)
+    found = compare(
+        [scenario],
+        specs,
+        seeds=seeds,
+        overrides=place.overrides,
+        runner=runner,
+        workers=workers,
+        folder=folder,
+        resume=resume,
+    )
     measured = []
     for spec, label in zip(specs, found.policies, strict=True):
         rows = found.rows[found.rows["policy"] == label.name].set_index("seed").loc[list(seeds)]
@@ -201,8 +221,9 @@ def run_benchmark(
     *,
     runner: Runner,
     keep: bool = False,
+    resume: bool = False,
     stated: Training | None = None,
-    jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[tuple[Path, Record, bool]]:
     """Run policies and the reference on a benchmark, and write a record each.
 
@@ -212,8 +233,9 @@ def run_benchmark(
         folder: Where records go, ``BENCHMARK/POLICY.json``.
         runner: How policies are loaded and run.
         keep: Leave records that still stand as they are (see `stands`).
+        resume: Go on with a run that was stopped: its records are kept as by ``keep``, and so are its episodes.
         stated: What the policies had cost, where their own files do not tell.
-        jobs: Processes; None takes every usable core.
+        workers: Who runs the episodes; None: a process for every usable core.
 
     Yields:
         File, record, and whether it was there before; the reference comes first.
@@ -221,12 +243,13 @@ def run_benchmark(
     config = place.benchmark.config
     wanted = list(dict.fromkeys((config.reference, *specs)))
     identities = {spec: identify(place, spec, runner) for spec in wanted}
-    files = {spec: folder / place.benchmark.name / f"{file_stem(i.name)}.json" for spec, i in identities.items()}
+    own = folder / place.benchmark.name
+    files = {spec: own / f"{file_stem(i.name)}.json" for spec, i in identities.items()}
     for file, count in Counter(files.values()).items():
         if count > 1:
             raise MaestroError(f"{count} policies would write {file}: run policies of one name apart, with --out.")
     kept: dict[str, Record] = {}
-    if keep:
+    if keep or resume:
         found = {spec: read_record(file) for spec, file in files.items() if file.is_file()}
         kept = {spec: record for spec, record in found.items() if stands(record, place, identities[spec])}
         # Differences refer to the reference: where it runs anew, all do.
@@ -234,7 +257,8 @@ def run_benchmark(
     missing = [spec for spec in wanted if spec not in kept]
     fresh: dict[str, Measured] = {}
     if missing:
-        measured = measure(place, missing, config.seeds.test.seeds, runner=runner, jobs=jobs)
+        seeds = config.seeds.test.seeds
+        measured = measure(place, missing, seeds, runner=runner, workers=workers, folder=own, resume=resume)
         fresh = dict(zip(missing, measured, strict=True))
     reference = fresh.get(config.reference) or Measured(kept[config.reference].policy, kept[config.reference].results)
     for spec in wanted:
@@ -244,6 +268,7 @@ def run_benchmark(
         record = record_of(place, fresh[spec], reference, training_of(spec, stated))
         write_record(files[spec], record)
         yield files[spec], record, False
+    (own / STORE_FILE).unlink(missing_ok=True)
 
 
 def stands(record: Record, place: Place, policy: PolicyIdentity) -> bool:

@@ -10,6 +10,7 @@ from maestro_gym.evaluation.suite.definition import load_benchmark
 from maestro_gym.evaluation.suite.record import Record
 from maestro_gym.evaluation.suite.run import frozen_place, place_of, run_benchmark
 from maestro_gym.evaluation.worker import Runner
+from maestro_gym.evaluation.workers.choose import open_workers
 
 SEEDS = [300, 301, 302]
 
@@ -73,8 +74,9 @@ class Small:
         text = f"family: shaped\nformat: 1\nabout: {{episodes: 7}}\nnumbers: {{remaining: {remaining}}}\n"
         Path(self.policy).write_text(text, encoding="utf-8")
 
-    def run(self, *specs: str, keep: bool = False) -> Ran:
+    def run(self, *specs: str, keep: bool = False, resume: bool = False, runner: Runner | None = None) -> Ran:
         forget()
-        place = frozen_place(load_benchmark(self.word))
-        found = run_benchmark(place, specs, self.folder / "records", runner=Runner(), keep=keep, jobs=1)
+        place, folder, how = frozen_place(load_benchmark(self.word)), self.folder / "records", runner or Runner()
+        with open_workers(jobs=1) as workers:
+            found = list(run_benchmark(place, specs, folder, runner=how, keep=keep, resume=resume, workers=workers))
         return {record.policy.name: (file, record, kept) for file, record, kept in found}

@@ -11,15 +11,20 @@ from typer.testing import CliRunner, Result
 from maestro_gym.cli.app import app
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.metrics.row import metric_columns
+from maestro_gym.episodes.result import EpisodeResult
+from maestro_gym.episodes.run import run_episode
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.suite.check import Verdict, check_record
 from maestro_gym.evaluation.suite.record import Record, read_record
 from maestro_gym.evaluation.worker import Runner
+from maestro_gym.evaluation.workers.choose import open_workers
+from maestro_gym.scheduling.policy import Policy
 from tests.evaluation.suite.small import SEEDS, Ran, Small, forget
 
 
 def _check(record: Record, **settings: Any) -> Verdict:  # noqa: ANN401 - passed on
     forget()
-    return check_record(record, runner=Runner(), jobs=1, **settings)
+    return check_record(record, runner=Runner(), workers=open_workers(jobs=1), **settings)
 
 
 def _cli(*words: str) -> Result:
@@ -50,6 +55,29 @@ def test_a_record_says_what_was_run_on_what_and_by_what(ran: tuple[Small, Ran]) 
     values = record.results.metrics["completion_mean_s"]
     assert len(set(values)) == len(SEEDS)
     assert record.summary["completion_mean_s"].value.mean == pytest.approx(sum(values) / len(values))
+
+
+def test_a_run_that_was_stopped_goes_on_and_leaves_the_same_numbers(small: Small) -> None:
+    asked: list[int] = []
+
+    def stopped(scenario: Scenario, policy: Policy, *, seed: int, **settings: Any) -> EpisodeResult:  # noqa: ANN401
+        if seed == SEEDS[-1] and len(asked) < 5:
+            raise KeyboardInterrupt
+        asked.append(seed)
+        return run_episode(scenario, policy, seed=seed, **settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        small.run(small.policy, runner=Runner(run=stopped))
+    assert len(asked) == 4
+    with pytest.raises(MaestroError, match="holds an earlier run"):
+        small.run(small.policy)
+    asked.append(0)
+    found = small.run(small.policy, resume=True, runner=Runner(run=stopped))
+    assert asked[5:] == [SEEDS[-1]] * 2, "what was finished is not run again"
+    assert sorted(path.name for path in (small.folder / "records" / "small").iterdir()) == ["fcfs.json", "mine.json"]
+    whole = small.run(small.policy)
+    for name, (_, record, _) in found.items():
+        assert record.results.metrics == whole[name][1].results.metrics
 
 
 def test_the_reference_differs_from_itself_by_nothing(ran: tuple[Small, Ran]) -> None:
