@@ -113,6 +113,12 @@ def _may_cache(function: Callable[..., Any]) -> bool:
     return own and all(_is_cached(cell) for cell in _closed_over(function) if hasattr(cell, "py_func"))
 
 
+def _is_taken(identity: str, function: Callable[..., Any]) -> bool:
+    """Whether another function bears the identity, as two generated ones of one name may."""
+    other = Dispatcher._memo.get(identity)
+    return other is not None and other.py_func.__code__ != function.__code__
+
+
 def _is_cached(dispatcher: Any) -> bool:  # noqa: ANN401 - numba's own object
     return isinstance(getattr(dispatcher, "_cache", None), CodeCache)
 
@@ -128,11 +134,12 @@ def _compile(
         options["_nrt"] = False
     if INTERPRETED:
         return function
-    may_cache = _may_cache(function)
+    # The same in every process: numba names functions by it among the types of arguments, and parts what they need.
+    identity = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
+    may_cache = _may_cache(function) and not _is_taken(identity, function)
     dispatcher: Any = Dispatcher(function, options, CodeCache(function) if may_cache else None)
     if may_cache:
-        # The same in every process: numba names compiled functions by it among the types of arguments.
-        dispatcher._set_uuid(f"{function.__module__}.{function.__qualname__}")
+        dispatcher._set_uuid(identity)
     dispatcher.fixed = signature
     return dispatcher
 

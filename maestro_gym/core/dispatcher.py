@@ -35,7 +35,9 @@ class _StableNames(compiler.Compiler):
 
     def _compile_bytecode(self) -> Any:  # noqa: ANN401 - numba's own object
         identity = self.state.func_id
-        identity.unique_id, identity.unique_name = 0, f"{identity.func_qualname}$0"
+        # With the line: a file may hold two functions of one name, one of them generated.
+        identity.unique_id = identity.firstlineno
+        identity.unique_name = f"{identity.func_qualname}${identity.unique_id}"
         return super()._compile_bytecode()
 
 
@@ -257,8 +259,10 @@ class Dispatcher(_Base):
         )
 
     def _compile_for_args(self, *args: Any, **kws: Any) -> Any:  # noqa: ANN401 - whatever Python hands over
-        if self.fixed is None or not self._can_compile:
+        if self.fixed is None:
             return super()._compile_for_args(*args, **kws)
-        made = self.compile(self.fixed)
-        self.disable_compile()
-        return made
+        with global_compiler_lock:  # threads may make the first call at once
+            if self._can_compile:
+                self.compile(self.fixed)
+                self.disable_compile()
+            return self.overloads[tuple(sigutils.normalize_signature(self.fixed)[0])].entry_point

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,21 @@ def test_what_compiled_code_calls_is_a_part_of_one_type_for_constants_and_small_
     assert not parts.overloads
 
 
+def test_functions_of_one_name_in_one_place_are_not_taken_for_each_other() -> None:
+    made = []
+    for body in ("value + 1", "value + 2"):
+        scope: dict[str, Any] = {"__name__": __name__}
+        exec(compile(f"def generated(value):\n    return {body}", __file__, "exec"), scope)
+        made.append(njit(scope["generated"]))
+    first, second = made
+
+    @njit
+    def caller(value: int) -> int:
+        return first(value) + 10 * second(value)
+
+    assert caller(0) == 21
+
+
 def test_a_part_can_be_called_from_python_too_and_by_code_that_is_not_of_the_project() -> None:
     import numba
 
@@ -100,6 +117,21 @@ def test_an_entry_is_compiled_when_it_is_called_and_only_for_its_own_types() -> 
         assert entry(True) == 2
     assert len(recorder.buffer) == 2
     assert list(dispatcher.overloads) == [(types.int64,)]
+
+
+def test_threads_may_make_the_first_call_at_once() -> None:
+    @njit_as(types.int64(types.int64))
+    def entry(value: int) -> int:
+        return value * 3
+
+    start = Barrier(8)
+
+    def call(value: int) -> int:
+        start.wait()
+        return entry(value)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(call, range(8))) == [3 * value for value in range(8)]
 
 
 def test_parts_are_found_by_the_entries_of_other_processes(tmp_path: Path) -> None:
