@@ -67,7 +67,7 @@ def scenario_of(cell: dict[str, Any]) -> Scenario:
     merged = base | {key: content[key] for key in ("fleet", "models")}
     if cell["load"]:
         merged["workload"] = {**merged["workload"], "load": cell["load"]}
-        merged.pop("contention", None)
+        merged["contention"] = "custom"
     return Scenario(ScenarioConfig.model_validate(merged | {"name": "paper"}))
 
 
