@@ -89,6 +89,7 @@ class CompileProgress(Listener):
         self.elsewhere = False
         self._told: set[Part] = set()
         self._plan: set[Part] = set()
+        self._done: set[Part] = set()
         self._depth = 0
         self._names: list[str] = []
         self._last = "engine"
@@ -118,11 +119,11 @@ class CompileProgress(Listener):
     def begin(self, part: Part) -> None:
         """A part begins to be compiled, here or in the process beside this one."""
         with self._lock:
-            if part in self._told:
+            if part in self._told or part in self._done:
                 return
             if not self._plan:
                 self._begin_s = time.perf_counter()
-                self._plan = set(self._told) | set(missing_parts())
+                self._plan = set(missing_parts()) - self._done
             elif part not in self._plan and part.needed_by:
                 return  # on disk for other types, or under another policy: not counted
             self._plan.add(part)
@@ -149,9 +150,11 @@ class CompileProgress(Listener):
             if self._status is not None:
                 self._status.stop()
                 self._status = None
-            if self._plan and self._plan <= self._told and self._begin_s:
+            if self._plan and self._plan <= self._told:
+                # What is imported later is counted anew.
+                self._done |= self._told
+                self._told, self._plan = set(), set()
                 seconds = time.perf_counter() - self._begin_s
-                self._begin_s = 0.0
                 _print(f"Compiled in {seconds:.0f} s; the next run finds it in {cache_root()}.")
 
     def remind(self, now_s: float) -> None:

@@ -89,6 +89,21 @@ def test_a_part_that_nobody_could_foresee_is_counted_when_it_begins(capsys: pyte
     assert _said(capsys) == ["Compiling 1 of 3: whole", "Compiling 2 of 4: chosen"]
 
 
+def test_what_is_imported_when_all_was_compiled_is_counted_anew(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = CompileProgress()
+    for part in (WHOLE, INNER, LATER):
+        _compile(progress, part)
+    assert len(_said(capsys)) == 4
+    monkeypatch.setitem(sys.modules, f"maestro_gym.{OTHER.needed_by}", sys)
+    for part in (WHOLE, INNER, LATER):
+        _keep(part)
+    _compile(progress, WHOLE)
+    _compile(progress, OTHER)
+    assert _said(capsys) == ["Compiling 1 of 1: other", "Compiled in 0"]
+
+
 def test_parts_that_another_process_compiles_are_counted_with_those_of_this_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
