@@ -22,6 +22,7 @@ from maestro_gym.evaluation.explain.kinds import (
     OTHER_STAGE,
     SAME,
 )
+from maestro_gym.scheduling.reads import metric_tiers
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NAMES, TIER_NODE
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_beside, open_engine
@@ -57,7 +58,7 @@ def test_an_episode_at_whose_decisions_another_is_asked_is_the_same_bit_for_bit(
     deciding, asked = load_policy(policy, scenario), load_policy(reference, scenario)
     episode = scenario.episode("validation", 3, 0)
     alone = play(scenario.world, episode, deciding, key=5)
-    simulation = Simulation(scenario.world, evaluation=True)
+    simulation = Simulation(scenario.world, evaluation=True, metric_tiers=metric_tiers(deciding))
     simulation.load(0, episode, key=5)
     engine, other = open_engine(simulation, deciding), open_beside(simulation, asked)
     log = records((1 << 16,), DECISION)

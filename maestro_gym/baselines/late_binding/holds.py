@@ -6,6 +6,8 @@ come from a search over whole episodes and not from the literature.
 
 from __future__ import annotations
 
+from typing import Final
+
 from maestro_gym.baselines.late_binding.network import NUM_NETWORK, moves
 from maestro_gym.baselines.late_binding.slack import is_pressing
 from maestro_gym.core.compile import njit
@@ -27,6 +29,9 @@ from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 """Places of the numbers in ``view.numbers``; those of the rest of a family follow."""
 
 NUM_HOLDS = NUM_NETWORK + 9
+
+LEAST_SHARE: Final = 0.2
+"""Share of the cap on stages that a backlog leaves: a cap that falls without end serves nobody, and all wait longer."""
 
 
 @njit
@@ -83,7 +88,7 @@ def is_crowded(view: View, e: int, stage: int, node: int) -> bool:
         cap += number(view, e, STAGES_CAP_PER_READY) * backlog + more_stages
         if leaves_places(view, e, stage):
             cap -= max(0.0, number(view, e, RESERVE) + more_reserve)
-        if stages_at(view, e, node) >= max(1.0, cap):
+        if stages_at(view, e, node) >= max(1.0, LEAST_SHARE * number(view, e, STAGES_CAP), cap):
             return True
     cap = number(view, e, ENGINES_CAP)
     if cap <= 0.0 or serves(view, e, node, model):
