@@ -77,8 +77,9 @@ def is_crowded(view: View, e: int, stage: int, node: int) -> bool:
     """Whether a stage should wait in the global queue rather than join a node.
 
     A node is crowded when it has as many stages (queued, inbound, running) as the cap allows, less the places that
-    pressing ones keep to themselves; and for a model that it does not serve, when it serves as many other models as the
-    cap on engines allows. Both caps follow the backlog, and what the network adds.
+    pressing ones keep to themselves, but no fewer than a share of the cap (`LEAST_SHARE`); and for a model that it does
+    not serve, when it serves as many other models as the cap on engines allows. Both caps follow the backlog, and what
+    the network adds.
     """
     backlog = ready_a_node(view, e)
     model = model_of(view, e, stage)
