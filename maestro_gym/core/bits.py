@@ -69,13 +69,13 @@ def bit_of(member: int) -> int:
 @njit
 def not_below(member: int, word: int) -> int:
     """The word of the set of all numbers from ``member`` on; no earlier word holds any."""
-    return -1 << max(0, member - (word << _SHIFT)) if word >= member >> _SHIFT else 0
+    return -1 << max(0, member - first_of(word)) if word >= word_of(member) else 0
 
 
 @njit
 def full(size: int, word: int) -> int:
     """The word of the set of all numbers below ``size``."""
-    return (1 << min(MEMBERS, size - (word << _SHIFT))) - 1
+    return (1 << min(MEMBERS, size - first_of(word))) - 1
 
 
 @njit
@@ -97,8 +97,7 @@ def next_in(words: np.ndarray, member: int) -> int:
 @njit
 def put_in(words: np.ndarray, member: int, is_in: bool) -> None:
     """Put a number into a set, or take it out."""
-    word = member >> _SHIFT
     if is_in:
-        words[word] |= 1 << (member & (MEMBERS - 1))
+        words[word_of(member)] |= bit_of(member)
     else:
-        words[word] &= ~(1 << (member & (MEMBERS - 1)))
+        words[word_of(member)] &= ~bit_of(member)

@@ -51,7 +51,7 @@ def can_send(view: View, e: int, stage: int, cluster: int) -> bool:
     """Whether a stage may be sent to a cluster now: one of its nodes has room and can serve it."""
     node = next_roomy(view, e, cluster, -1)
     while node >= 0:
-        if view.world.nodes[node].cluster == cluster and can_route(view, e, stage, node):
+        if can_route(view, e, stage, node):
             return True
         node = next_roomy(view, e, cluster, node)
     return False

@@ -1,7 +1,8 @@
 """Sets of nodes, a word at a time: where a rule looks instead of at the whole fleet.
 
 A set says whom to ask, and never decides: whoever is left out of it would have been refused. Where no sets are kept,
-as on a live fleet or in a state written by hand, all nodes are in each of them. Nodes are met in order of their ids:
+as on a live fleet or in a state written by hand, all nodes are in each of them, but for the nodes of a cluster. Nodes
+are met in order of their ids:
 
     node = next_roomy(view, e, cluster, -1)
     while node >= 0:
@@ -15,7 +16,7 @@ from maestro_gym.core.bits import bit_of, first_of, full, lowest, not_below, wor
 from maestro_gym.core.calendar import look_up, next_node
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s
-from maestro_gym.scheduling.view import now_s, num_nodes
+from maestro_gym.scheduling.view import cluster_of, now_s, num_nodes
 from maestro_gym.state import View
 
 ROUNDING_S = 1e-6
@@ -54,8 +55,15 @@ def warm_nodes(view: View, e: int, model: int, word: int) -> int:
 
 @njit
 def cluster_nodes(view: View, e: int, cluster: int, word: int) -> int:
-    """Nodes of a cluster, of the whole fleet for -1."""
-    return int(view.members[e, cluster, word]) if cluster >= 0 and has_sets(view, e) else every_node(view, word)
+    """Nodes of a cluster, of the whole fleet for -1; it holds where no sets are kept, too."""
+    if cluster < 0:
+        return every_node(view, word)
+    if has_sets(view, e):
+        return int(view.members[e, cluster, word])
+    nodes = 0
+    for node in range(first_of(word), min(first_of(word + 1), num_nodes(view))):
+        nodes |= bit_of(node) if cluster_of(view, node) == cluster else 0
+    return nodes
 
 
 @njit

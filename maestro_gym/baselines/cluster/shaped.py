@@ -71,8 +71,6 @@ def shaped_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
         node = next_maybe(view, e, model, cluster, gate, cold, node)
         if node < 0:
             break
-        if cluster >= 0 and cluster_of(view, node) != cluster:
-            continue
         if not is_open(view, e, stage, node, gate, expected):
             continue
         a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)

@@ -14,7 +14,7 @@ from typing import Final
 from maestro_gym.baselines.late_binding.displacement import displacement_node
 from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.view import cluster_of, is_warm, model_of
+from maestro_gym.scheduling.view import is_warm, model_of
 from maestro_gym.state import View
 
 COLD_COST: Final = 1e9
@@ -40,8 +40,6 @@ def two_best_nodes(
         node = next_maybe(view, e, model, cluster, gate, cold, node)
         if node < 0:
             break
-        if cluster >= 0 and cluster_of(view, node) != cluster:
-            continue
         if not is_open(view, e, stage, node, gate, expected):
             continue
         node_cost = cost(view, e, stage, node)

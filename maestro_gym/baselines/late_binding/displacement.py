@@ -18,7 +18,7 @@ from maestro_gym.scheduling.estimates import ready_time_s, reuse_likelihood
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.sets import next_welcoming
 from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
-from maestro_gym.scheduling.view import cluster_of, model_of, now_s, num_slots, num_waiting
+from maestro_gym.scheduling.view import model_of, now_s, num_slots, num_waiting
 from maestro_gym.state import ENGINE_AWAKE, RESERVE_PROMPT, View
 
 
@@ -93,8 +93,6 @@ def displacement_node(view: View, e: int, stage: int, cluster: int, gate: int, e
         node = next_welcoming(view, e, model, cluster, node)
         if node < 0:
             break
-        if cluster >= 0 and cluster_of(view, node) != cluster:
-            continue
         if not can_route(view, e, stage, node) or is_warm(view, e, node, model):
             continue
         if not takes_newcomer(view, e, node, model):

@@ -118,8 +118,6 @@ def fittest_node(
         node = next_maybe(view, e, model, cluster, gate, cold, node)
         if node < 0:
             break
-        if cluster >= 0 and cluster_of(view, node) != cluster:
-            continue
         # With all of its prompt in the cache and no harm it is no fitter than this: most nodes need no closer look.
         a_s, ready_s = benefit_s(view, e, stage, node, most_hit), ready_time_s(view, e, node, model)
         raw_s = raw_fitness_s(a_s, ready_s, 0.0)
