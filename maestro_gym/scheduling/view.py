@@ -218,6 +218,22 @@ def slot_running(view: View, e: int, node: int, slot: int) -> int:
 
 
 @njit
+def num_newcomers(view: View, e: int, node: int) -> int:
+    """Stages that wait at a node, or are on their way, for a model that is not warm there."""
+    count = num_queued(view, e, node) + num_inbound(view, e, node)
+    for slot in range(num_slots(view)):
+        if slot_status(view, e, node, slot) in (ENGINE_AWAKE, ENGINE_LOADING):
+            count -= num_waiting(view, e, node, slot_model(view, e, node, slot))
+    return count
+
+
+@njit
+def newcomer_places(view: View) -> int:
+    """Stages of one absent model that a node takes at a time: half of its queue, and one at least."""
+    return max(1, int(view.world.params[0].node_queue_limit) // 2)
+
+
+@njit
 def is_warm(view: View, e: int, node: int, model: int) -> bool:
     """Whether a model is RUNNING on a node or being loaded."""
     slot = slot_of(view, e, node, model)

@@ -15,6 +15,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import node_has_room
 from maestro_gym.scheduling.load_times import load_s
 from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
+from maestro_gym.scheduling.view import newcomer_places, num_newcomers
 from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, State
 
 ROUNDING = 1e-6
@@ -91,23 +92,11 @@ def refresh_sets(state: State, e: int) -> None:
         while nodes != 0:
             node = first_of(word) + lowest(nodes)
             nodes &= nodes - 1
-            welcomes = _newcomers(state, e, node) < max(1, view.world.params[0].node_queue_limit // 2)
+            welcomes = num_newcomers(view, e, node) < newcomer_places(view)
             put_in(view.welcoming[e], node, welcomes)
             for arch in range(view.world.perf.shape[1]):
                 since_s = _spare_since_s(state, e, node, arch) if welcomes else math.inf
                 put(view.spare_since_s[e, arch], node, since_s)
-
-
-@njit
-def _newcomers(state: State, e: int, node: int) -> int:
-    """Stages that wait at a node, or are on their way, for a model that is not warm there."""
-    view = state.visible
-    count = int(view.nodes[e, node].queue_len + view.nodes[e, node].inbound)
-    for slot in range(view.engines.shape[2]):
-        engine = view.engines[e, node, slot]
-        if engine.status in (ENGINE_AWAKE, ENGINE_LOADING):
-            count -= int(view.waiting[e, node, engine.model])
-    return count
 
 
 @njit

@@ -21,14 +21,11 @@ from maestro_gym.scheduling.sets import cluster_nodes, may_spare, num_words, roo
 from maestro_gym.scheduling.view import (
     is_warm,
     model_of,
-    num_inbound,
-    num_queued,
-    num_slots,
+    newcomer_places,
+    num_newcomers,
     num_waiting,
-    slot_model,
-    slot_status,
 )
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, RESERVE_PROMPT, View
+from maestro_gym.state import RESERVE_PROMPT, View
 
 GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME, GATE_HELD = range(5)
 NUM_GATES = 5
@@ -52,11 +49,7 @@ def starts_without_harm(view: View, e: int, stage: int, node: int) -> bool:
 def takes_newcomer(view: View, e: int, node: int, model: int) -> bool:
     """Whether a node has a place for a stage of a model that is not warm there."""
     mine = num_waiting(view, e, node, model)
-    newcomers = num_queued(view, e, node) + num_inbound(view, e, node)
-    for slot in range(num_slots(view)):
-        if slot_status(view, e, node, slot) in (ENGINE_AWAKE, ENGINE_LOADING):
-            newcomers -= num_waiting(view, e, node, slot_model(view, e, node, slot))
-    return newcomers == mine and mine < max(1, int(view.world.params[0].node_queue_limit) // 2)
+    return num_newcomers(view, e, node) == mine and mine < newcomer_places(view)
 
 
 @njit
