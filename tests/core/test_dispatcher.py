@@ -16,6 +16,7 @@ import pytest
 from numba import types
 from numba.core.event import install_recorder
 
+import maestro_gym.core.hashing  # noqa: F401 - an entry is compiled beside only where its module is imported
 from maestro_gym.core import compile_beside
 from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.core.compile import INTERPRETED, njit, njit_as
@@ -55,6 +56,13 @@ def _sample(cache: Path, names: str) -> str:
     return _answer(_python(SAMPLE.format(names=names), cache))
 
 
+@pytest.fixture
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that counts what is compiled: an earlier run of it would have left the code on disk."""
+    monkeypatch.setenv("MAESTRO_CACHE_DIR", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_empty_cache")
 def test_what_compiled_code_calls_is_a_part_of_one_type_for_constants_and_small_integers() -> None:
     @njit
     def inner(value: int, flag: bool, more: float = 0.25) -> float:
@@ -105,6 +113,7 @@ def test_a_part_can_be_called_from_python_too_and_by_code_that_is_not_of_the_pro
     assert middle(np.float64(0.5)) == 3.0
 
 
+@pytest.mark.usefixtures("_empty_cache")
 def test_an_entry_is_compiled_when_it_is_called_and_only_for_its_own_types() -> None:
     @njit_as(types.int64(types.int64))
     def entry(value: int) -> int:
@@ -173,14 +182,13 @@ class _Entry:
 
 
 @pytest.fixture
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAESTRO_CACHE_DIR", str(tmp_path))
+def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_beside, "usable_cores", lambda: 2)
     monkeypatch.setattr(compile_beside.multiprocessing, "parent_process", lambda: None)
     monkeypatch.setattr(PROGRESS, "elsewhere", False)
 
 
-@pytest.mark.usefixtures("_own_cache")
+@pytest.mark.usefixtures("_empty_cache", "_two_cores")
 def test_a_process_beside_that_dies_is_waited_for_and_no_longer_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
     # It cannot find this function, and ends.
     monkeypatch.setattr(compile_beside, "ENTRIES", (("core.hashing", "no_such_function"),))
@@ -192,7 +200,7 @@ def test_a_process_beside_that_dies_is_waited_for_and_no_longer_counted_on(monke
     beside.before(large)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.usefixtures("_own_cache")
+@pytest.mark.usefixtures("_empty_cache", "_two_cores")
 @pytest.mark.parametrize("why", ["one core", "a worker", "kept", "itself wanted"])
 def test_no_process_is_started_where_it_would_not_help(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile_beside, "ENTRIES", (("core.hashing", "large"),))
