@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from zlib import crc32
 
 from maestro_gym.baselines.late_binding.choose_node import best_node
 from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HELD, GATE_HOME, GATE_NONE
@@ -27,6 +28,7 @@ from maestro_gym.scheduling.rules import (
     as_cost,
     as_key,
     as_rank,
+    as_until,
 )
 from maestro_gym.scheduling.view import cluster_of, cluster_to_route_in, may_wait, stage_to_route
 from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
@@ -65,6 +67,25 @@ def _cluster_of(routing: Routing) -> Callable[..., int]:
     return cluster
 
 
+@njit
+def _unknown(view: View, e: int) -> float:
+    """The slope of keys that may fall at any time."""
+    return -math.inf
+
+
+def _first_of(order: Order) -> Callable[..., int]:
+    """The first stage of an order: ``(view, oracle, e, gate) -> stage``."""
+    band, key, until, slope = order.band, order.key, order.until, order.slope or _unknown
+    number = crc32(order.name.encode()) + 1
+
+    @njit
+    def first(view: View, oracle: Hidden, e: int, gate: int) -> int:
+        pace = slope(view, e)
+        return first_in_order(view, oracle, e, as_band(band), as_key(key), as_until(until), pace, number, gate)
+
+    return first
+
+
 def global_rule(order: Order, placement: Routing) -> Rule:
     """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
 
@@ -75,18 +96,19 @@ def global_rule(order: Order, placement: Routing) -> Rule:
     Returns:
         The rule ``order/placement``.
     """
-    gate, key, band, cluster = gate_of(placement), order.key, order.band, _cluster_of(placement)
+    gate, cluster = gate_of(placement), _cluster_of(placement)
+    first = _first_of(order)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:
         limit = gate
-        stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
+        stage = first(view, oracle, e, limit)
         if stage < 0 and gate == GATE_HELD and not may_wait(view, e):
             limit = GATE_FLEET
-            stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
+            stage = first(view, oracle, e, limit)
         if stage < 0 and not may_wait(view, e):
             limit = GATE_NONE
-            stage = first_in_order(view, oracle, e, as_band(band), as_key(key), limit)
+            stage = first(view, oracle, e, limit)
         if stage < 0:
             return WAIT
         return send_code(view, stage, cluster(view, e, stage, limit))

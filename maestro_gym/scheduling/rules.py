@@ -14,6 +14,7 @@ policy (``baselines.registry.complete``), the same way for both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,7 +34,10 @@ COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64, typ
 RANK_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64, types.boolean))
 CANDIDATE_COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
+UNTIL_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
+
 as_key, as_band, as_cost = first_class(KEY_TYPE), first_class(BAND_TYPE), first_class(COST_TYPE)
+as_until = first_class(UNTIL_TYPE)
 as_rank, as_candidate_cost = first_class(RANK_TYPE), first_class(CANDIDATE_COST_TYPE)
 
 Gate = Literal["open", "late", "held", "home"]
@@ -82,10 +86,16 @@ class Order(Declared):
     Attributes:
         key: ``(view, oracle, e, stage) -> float``, smaller is sooner; ``oracle`` is empty but for class O.
         band: ``(view, e, stage) -> int``, 0 is served first.
+        slope: ``(view, e) -> float``: the least change of a key in a second, while a stage waits and no stage of its
+            workflow finishes; its band must not fall then. None when there is no such number: every key is then looked
+            at in every decision.
+        until: ``(view, e, stage) -> float``: until when the key of a stage keeps to that [s].
     """
 
     key: Callable[..., float]
     band: Callable[..., int]
+    slope: Callable[..., float] | None = None
+    until: Callable[..., float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,15 +156,37 @@ def one_band(view: View, e: int, stage: int) -> int:
     return 0
 
 
-def order_by(key: Callable[..., float], *, band: Callable[..., int] = one_band, **about: Any) -> Order:  # noqa: ANN401
+@njit
+def keeps(view: View, e: int) -> float:
+    """The slope of keys that never fall."""
+    return 0.0
+
+
+@njit
+def always(view: View, e: int, stage: int) -> float:
+    """A key that keeps to the slope as long as its stage waits."""
+    return math.inf
+
+
+def order_by(
+    key: Callable[..., float],
+    *,
+    band: Callable[..., int] = one_band,
+    slope: Callable[..., float] | None = None,
+    until: Callable[..., float] = always,
+    **about: Any,  # noqa: ANN401
+) -> Order:
     """Declare an order of stages.
 
     Args:
         key: As in `Order`; a plain function is compiled.
         band: As in `Order`.
+        slope: As in `Order`; `keeps` for keys that stay as they are. It spares decisions the walk along a long queue.
+        until: As in `Order`.
         **about: Fields of `Declared`.
     """
-    return Order(key=compile_fresh(key), band=compile_fresh(band), **about)
+    slope = None if slope is None else compile_fresh(slope)
+    return Order(key=compile_fresh(key), band=compile_fresh(band), slope=slope, until=compile_fresh(until), **about)
 
 
 def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401

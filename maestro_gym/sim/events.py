@@ -9,7 +9,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.sim.calendar import ask_node, plan_later
 from maestro_gym.sim.heap import pop, push
 from maestro_gym.sim.queues import join_global, join_node
-from maestro_gym.sim.ready import expose_siblings
+from maestro_gym.sim.ready import tell_siblings
 from maestro_gym.sim.residency import advance_load
 from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
 from maestro_gym.sim.stretch import TIE_S
@@ -107,8 +107,7 @@ def _deliver(state: State, e: int, stage: int) -> None:
     record.finished_s = now_s
     counters.stages_finished += 1
     workflow.stages_done += 1
-    if workflow.stages_done == 1:
-        expose_siblings(state, e, int(record.workflow))
+    tell_siblings(state, e, int(record.workflow))
     workflow.attained_s += now_s - record.admitted_s
     workflow.last_node = record.node
     if record.cls == INTERACTIVE:

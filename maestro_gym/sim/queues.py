@@ -35,8 +35,10 @@ def leave_global(state: State, e: int, index: int) -> None:
     record = view.stages[e, view.global_queue[e, index]]
     clock = view.clock[e]
     clock.global_len -= 1
-    for i in range(index, clock.global_len):
-        view.global_queue[e, i] = view.global_queue[e, i + 1]
+    # Of a slice, where no place is below zero: the compiler moves many places at a time.
+    behind = view.global_queue[e, index : clock.global_len + 1]
+    for i in range(behind.shape[0] - 1):
+        behind[i] = behind[i + 1]
     model = view.models[e, record.model]
     model.ready -= 1
     model.returned -= record.preemptions > 0

@@ -1,5 +1,6 @@
 """The lists beside the global queue, so that nobody walks it: ready stages by model, and those that can be passed over.
 
+A model's list is cut into blocks, so that an order passes over those that hold nothing sooner (`scheduling.blocks`).
 A stage can be passed over once, and only when its workflow has begun (Maestro F10). All lists are in the order of the
 queue, which is that of ``ready_rank``.
 """
@@ -7,6 +8,7 @@ queue, which is that of ``ready_rank``.
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.blocks import MEMBERS, forget
 from maestro_gym.state import STAGE_READY, State
 
 
@@ -26,6 +28,7 @@ def enlist(state: State, e: int, stage: int) -> None:
     else:
         view.ready_first[e, record.model] = stage
     view.ready_last[e, record.model] = stage
+    _join_block(state, e, stage, last)
     _expose(state, e, stage)
 
 
@@ -43,17 +46,21 @@ def strike(state: State, e: int, stage: int) -> None:
         view.ready_previous[e, after] = before
     else:
         view.ready_last[e, model] = before
+    _leave_block(state, e, stage, after)
     _hide(state, e, stage)
 
 
 @njit
-def expose_siblings(state: State, e: int, workflow: int) -> None:
-    """A workflow has finished its first stage: those of its stages that are ready can be passed over from now on."""
+def tell_siblings(state: State, e: int, workflow: int) -> None:
+    """A workflow has finished a stage: those that are ready can be passed over, and their keys may be others now."""
+    view = state.visible
     truth = state.hidden.workflows[e, workflow]
     for stage in range(truth.first_stage, truth.first_stage + truth.num_stages):
-        record = state.visible.stages[e, stage]
+        record = view.stages[e, stage]
         if record.phase == STAGE_READY and record.workflow == workflow:
-            _expose(state, e, stage)
+            forget(view, e, stage)
+            if view.workflows[e, workflow].stages_done == 1:
+                _expose(state, e, stage)
 
 
 @njit
@@ -131,3 +138,46 @@ def _link(state: State, e: int, before: int, after: int) -> None:
         state.core.begun_previous[e, after] = before
     else:
         state.core.env[e].begun_last = before
+
+
+@njit
+def _join_block(state: State, e: int, stage: int, last: int) -> None:
+    """A stage joins the block of the one before it, or begins one."""
+    view = state.visible
+    clock = view.clock[e]
+    previous = int(view.ready_block[e, last]) if last >= 0 else -1
+    block = previous
+    if previous < 0 or view.blocks[e, previous].members == MEMBERS:
+        if clock.blocks_free >= 0:
+            block = int(clock.blocks_free)
+            clock.blocks_free = view.blocks[e, block].next
+        else:
+            block = int(clock.blocks_used)
+            clock.blocks_used += 1
+        view.blocks[e, block].first = stage
+        view.blocks[e, block].previous = previous
+        view.blocks[e, block].next = -1
+        if previous >= 0:
+            view.blocks[e, previous].next = block
+    view.blocks[e, block].members += 1
+    view.ready_block[e, stage] = block
+    forget(view, e, stage)
+
+
+@njit
+def _leave_block(state: State, e: int, stage: int, after: int) -> None:
+    """A stage leaves its block, which ends with its last; what is noted of a block stays a bound without the stage."""
+    view = state.visible
+    block = int(view.ready_block[e, stage])
+    record = view.blocks[e, block]
+    record.members -= 1
+    if record.members > 0:
+        if record.first == stage:
+            record.first = after
+        return
+    if record.previous >= 0:
+        view.blocks[e, record.previous].next = record.next
+    if record.next >= 0:
+        view.blocks[e, record.next].previous = record.previous
+    record.next = view.clock[e].blocks_free
+    view.clock[e].blocks_free = block

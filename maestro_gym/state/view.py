@@ -35,6 +35,10 @@ CLOCK = record(
     Field("key", "i8", "key", "for randomised rules; independent of the episode's draws", BOOKS),
     Field("indexed", "i8", "flag", "whether sets of nodes and lists of ready stages are kept", BOOKS),
     Field("joined", "i8", "stages", "that joined the global queue so far", BOOKS),
+    Field("blocks_used", "i8", "blocks", "of ready stages that were in use at some time", BOOKS),
+    Field(
+        "blocks_free", "i8", "id", "a block that is in use no longer, the others follow it, -1 = none", BOOKS, blank=-1
+    ),
 )
 
 WORKFLOW_VIEW = record(
@@ -136,6 +140,18 @@ MODEL_VIEW = record(
     Field("soonest_s", "f8", "s", "least time to start it where it is not SLEEPING, as its weights lie now", ESTIMATE),
 )
 
+# At most ``scheduling.blocks.MEMBERS`` stages that follow one another, and what an order noted of them.
+BLOCK = record(
+    Field("least_key", "f8", "key", "of those in the least band, when it was noted, less what time has added", BOOKS),
+    Field("until_s", "f8", "s", "how long that is a bound", BOOKS),
+    Field("order", "i8", "id", "of the order that noted it, 0 = nothing is noted", BOOKS),
+    Field("least_band", "i4", "band", "of its stages, when it was noted", BOOKS),
+    Field("first", "i4", "id", "its first stage", BOOKS),
+    Field("members", "i4", "stages", "in it", BOOKS),
+    Field("previous", "i4", "id", "the block before of the same model, -1 = none", BOOKS, blank=-1),
+    Field("next", "i4", "id", "the block after, -1 = none", BOOKS, blank=-1),
+)
+
 HOST_MODEL = record(
     Field("tier", "i8", "code", "of the weights outside the GPUs: CPU, DISK or REMOTE", ESTIMATE),
     Field("last_used_s", "f8", "s", "last admission on the host", BOOKS),
@@ -195,6 +211,8 @@ class View(NamedTuple):
         plain("EM", "i4", "id", "a model's first ready stage, -1 = none", source=BOOKS, blank=-1),
     ]
     ready_last: Annotated[np.ndarray, plain("EM", "i4", "id", "its last one, -1 = none", source=BOOKS, blank=-1)]
+    ready_block: Annotated[np.ndarray, plain("ES", "i4", "id", "block of a ready stage", source=BOOKS)]
+    blocks: Annotated[np.ndarray, of("ES", BLOCK)]
     members: Annotated[np.ndarray, plain("ECZ", "i8", "set", "nodes of a cluster", source=BOOKS)]
     roomy: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose queue has a free place", source=BOOKS)]
     warm: Annotated[np.ndarray, plain("EMZ", "i8", "set", "nodes where a model is RUNNING or loading", source=BOOKS)]

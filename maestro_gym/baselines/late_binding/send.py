@@ -104,13 +104,32 @@ def mark_closed(view: View, e: int, gate: int, mark: float) -> None:
 
 @njit
 def first_in_order(
-    view: View, oracle: Hidden, e: int, band: Callable[..., int], key: Callable[..., float], gate: int
+    view: View,
+    oracle: Hidden,
+    e: int,
+    band: Callable[..., int],
+    key: Callable[..., float],
+    until: Callable[..., float],
+    slope: float,
+    order: int,
+    gate: int,
 ) -> int:
     """First stage of the global queue, by band and key, that some node is open to; -1 = none.
 
     The queue is in order of readiness and gates open with waiting, so once a stage finds all nodes
     closed, the later stages of its model need not be tried; where nodes keep places for pressing ones
     (`holds.leaves_places`), a stage that is not pressing says nothing about those that are.
+
+    Args:
+        view: What a scheduler sees.
+        oracle: The true future, empty but for oracle policies.
+        e: Environment.
+        band: Of a stage, handed over by ``scheduling.rules.as_band``.
+        key: Of a stage, handed over by ``scheduling.rules.as_key``.
+        until: Until when the key of a stage keeps to the slope, handed over by ``scheduling.rules.as_until``.
+        slope: Least change of a key in a second, -inf when the order knows none.
+        order: Number of the order.
+        gate: One of ``gates.GATE_*``.
     """
     # No other scan, of another decision or gate, marks a model with these numbers.
     closed = 2.0 * (1 + decision_number(view, e) * NUM_GATES + gate)
@@ -129,5 +148,5 @@ def first_in_order(
                     best, best_band, best_key = stage, its_band, its_key
                 elif fits_somewhere(view, e, stage):
                     view.model_memory[e, model] = closed_to_others if other else closed
-        stage = next_to_try(view, e, stage, closed)
+        stage = next_to_try(view, oracle, e, stage, closed, band, key, until, slope, order, best_band, best_key)
     return best

@@ -1,4 +1,6 @@
-"""A walk along the global queue past the stages of closed models: a merge of the lists of the other models.
+"""A walk along the global queue past the stages of closed models and past blocks that hold nothing sooner.
+
+It merges the lists of the models that are not marked as closed.
 
 ``view.scratch`` holds the next stage of every model that is not marked as closed, as a heap by rank in the queue, their
 number in its first cell. Where no lists are kept, the walk meets every stage of the queue.
@@ -6,10 +8,14 @@ number in its first cell. Where no lists are kept, the walk meets every stage of
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.blocks import first_promising
 from maestro_gym.scheduling.sets import has_sets
 from maestro_gym.scheduling.view import model_of, num_models, num_ready, ready_stage
-from maestro_gym.state import View
+from maestro_gym.state import Hidden, View
 
 
 @njit
@@ -31,21 +37,45 @@ def first_to_try(view: View, e: int, closed: float) -> int:
 
 
 @njit
-def next_to_try(view: View, e: int, stage: int, closed: float) -> int:
-    """The next stage of the queue whose model is not marked, -1 when there is none.
+def next_to_try(
+    view: View,
+    oracle: Hidden,
+    e: int,
+    stage: int,
+    closed: float,
+    band: Callable[..., int],
+    key: Callable[..., float],
+    until: Callable[..., float],
+    slope: float,
+    order: int,
+    best_band: int,
+    best_key: float,
+) -> int:
+    """The next stage of the queue whose model is not marked and which may be sooner, -1 when there is none.
 
     Args:
         view: What a scheduler sees.
+        oracle: The true future, empty but for oracle policies.
         e: Environment.
         stage: The stage that the walk is at; its model may have been marked since.
         closed: The mark.
+        band: As in `blocks.first_promising`, and so are the arguments after it.
+        key: See there.
+        until: See there.
+        slope: See there; -inf for an order without one, which meets every stage.
+        order: See there.
+        best_band: See there.
+        best_key: See there; inf while there is none.
     """
     scratch = view.scratch[e]
     if not has_sets(view, e):
         scratch[0] += 1
         return ready_stage(view, e, int(scratch[0])) if scratch[0] < num_ready(view, e) else -1
     after = int(view.ready_next[e, stage])
-    if after < 0 or view.model_memory[e, model_of(view, e, stage)] == closed:
+    is_closed = view.model_memory[e, model_of(view, e, stage)] == closed
+    if not is_closed and slope > -math.inf and best_key < math.inf:
+        after = first_promising(view, oracle, e, after, band, key, until, slope, order, best_band, best_key)
+    if after < 0 or is_closed:
         after = int(scratch[scratch[0]])
         scratch[0] -= 1
     if scratch[0] == 0:

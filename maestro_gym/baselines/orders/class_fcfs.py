@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maestro_gym.baselines.orders.fcfs import key
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.rules import order_by
+from maestro_gym.scheduling.rules import keeps, order_by
 from maestro_gym.scheduling.view import class_of
 from maestro_gym.state import View
 
@@ -18,6 +18,7 @@ def band(view: View, e: int, stage: int) -> int:
 RULE = order_by(
     key,
     band=band,
+    slope=keeps,
     name="class-fcfs",
     information="N",
     description="interactive first, then first ready",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.rules import order_by
+from maestro_gym.scheduling.rules import keeps, order_by
 from maestro_gym.scheduling.view import ready_s
 from maestro_gym.state import Hidden, View
 
@@ -14,4 +14,6 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
     return ready_s(view, e, stage)
 
 
-RULE = order_by(key, name="fcfs", information="N", description="first ready, first sent", source="textbook")
+RULE = order_by(
+    key, slope=keeps, name="fcfs", information="N", description="first ready, first sent", source="textbook"
+)

@@ -48,9 +48,16 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
     return remaining_s(view, e, stage) - AGING_PER_S * waited_s(view, e, stage)
 
 
+@njit
+def slope(view: View, e: int) -> float:
+    """All keys fall alike, as their stages age."""
+    return -AGING_PER_S
+
+
 RULE = order_by(
     key,
     band=band,
+    slope=slope,
     name="maestro",
     information="P",
     description="interactive first, then SRTF on T_rem with aging; boundary preemption with a cooldown",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro_gym.baselines.orders.maestro import key
+from maestro_gym.baselines.orders.maestro import key, slope
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.rules import order_by
 from maestro_gym.scheduling.view import class_of, stages_done
@@ -18,6 +18,7 @@ def band(view: View, e: int, stage: int) -> int:
 RULE = order_by(
     key,
     band=band,
+    slope=slope,
     name="maestro-no-preemption",
     information="P",
     description="as maestro, but later stages of started workflows go before first stages of their class",

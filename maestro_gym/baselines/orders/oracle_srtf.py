@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.rules import order_by
+from maestro_gym.scheduling.rules import keeps, order_by
 from maestro_gym.state import Hidden, View
 
 
@@ -15,6 +15,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 
 RULE = order_by(
     key,
+    slope=keeps,
     name="oracle-srtf",
     information="O",
     description="shortest true remaining time",

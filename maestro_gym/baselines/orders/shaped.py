@@ -79,9 +79,27 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
     return value
 
 
+@njit
+def slope(view: View, e: int) -> float:
+    """How fast a key falls at most, or how slowly it rises: by the signs of the weights; -inf: it may jump down."""
+    if number(view, e, RELEGATION) < 0.0 or number(view, e, PROTECTED) > 0.0:
+        return -math.inf
+    of_slack = min(0.0, -number(view, e, SLACK), number(view, e, LATENESS))
+    return number(view, e, WAIT) + number(view, e, AGE) + of_slack + min(0.0, -number(view, e, TTFT_SLACK))
+
+
+@njit
+def until(view: View, e: int, stage: int) -> float:
+    """The deadline, when being late makes a key smaller [s]."""
+    deadline_s = float(view.workflows[e, workflow_of(view, e, stage)].deadline_s)
+    return deadline_s if number(view, e, LATE) < 0.0 and now_s(view, e) <= deadline_s else math.inf
+
+
 RULE = order_by(
     key,
     band=band,
+    slope=slope,
+    until=until,
     name="shaped",
     information="P",
     description="a sum of named terms in place of Maestro's key",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.rules import order_by
+from maestro_gym.scheduling.rules import keeps, order_by
 from maestro_gym.scheduling.view import workflow_of
 from maestro_gym.state import Hidden, View
 
@@ -16,6 +16,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 
 RULE = order_by(
     key,
+    slope=keeps,
     name="workflow-fcfs",
     information="N",
     description="workflow that arrived first",
