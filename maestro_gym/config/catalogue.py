@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from maestro_gym.config.files import config_names, find_config, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
-from maestro_gym.config.limits import LimitsConfig
+from maestro_gym.config.limits import STOCK_ENGINE, LimitsConfig
 from maestro_gym.config.messages import validated
 from maestro_gym.core.errors import MaestroError
 
@@ -65,7 +65,7 @@ class Catalogue:
 
     def machine(self, gpu: str) -> Machine:
         """The machine with a GPU of the catalogue."""
-        return Machine(self.gpus[gpu], self.host, LimitsConfig())
+        return Machine(self.gpus[gpu], self.host, LimitsConfig(**STOCK_ENGINE))
 
 
 def load_catalogue(models: Sequence[Path] = (), gpus: Sequence[str] = (), host: str = "gpu8-1152") -> Catalogue:

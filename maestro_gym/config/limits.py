@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +12,22 @@ from maestro_gym.config.hardware import MoeKernel
 
 MAX_QUEUE = 4096
 """Most places of a node's queue; also what ``inf`` stands for."""
+
+
+STOCK_ENGINE: Mapping[str, Any] = {
+    "memory_mode": "partitioned",
+    "growth_s": 0.0,
+    "growth_bytes": 1.0,
+    "kv_virtual_cap": 1e6,
+    "schedule_ahead": True,
+    "api_s": 0.001,
+}
+"""Limits of a node that serves as stock vLLM does, from 0.14 on.
+
+Its pool of KV blocks is there from the start, and a sequence takes one block at a time; a step is scheduled while the
+one before it runs. What is then left of the constant of a call is -2 to 2 ms in the unqueued requests of
+`llmservingsim`, whose times are the engine's own, without an API server (docs/fidelity.md).
+"""
 
 
 class LimitsConfig(StrictModel):
@@ -50,7 +67,7 @@ class LimitsConfig(StrictModel):
     )
     sleep_gb: float = Field(default=0.5, ge=0, description="HBM a SLEEPING engine keeps [GB]; vLLM 0.11")
     growth_bytes: float = Field(
-        default=2**27, gt=0, description="one growth of a reservation [bytes]; Maestro: 128 MiB"
+        default=2**27, gt=0, description="one growth of a reservation, at least a block [bytes]; Maestro: 128 MiB"
     )
     growth_s: float = Field(default=2e-3, ge=0, description="its cost [s]; CUDA VMM map of 128 MiB")
     rho_min: float = Field(default=0.1, ge=0, description="least margin of an adaptive reservation; Maestro")
@@ -77,6 +94,11 @@ class LimitsConfig(StrictModel):
         description="the first demotion to SLEEPING takes this times a wake (pinning); a modelling choice",
     )
     api_s: float = Field(default=0.03, ge=0, description="constant of a call [s]; vLLM 0.15: 25 to 40 ms")
+    schedule_ahead: bool = Field(
+        default=False,
+        description="an engine schedules a step while the one before runs, as vLLM does from 0.14 on: what is admitted "
+        "meanwhile waits for both",
+    )
     dispatch_s: float = Field(
         default=0.0,
         ge=0,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from maestro_gym.config import ArchitectureConfig, ScenarioConfig, compose_scenario
 from maestro_gym.config.catalogue import Machine
+from maestro_gym.config.limits import STOCK_ENGINE
 
 DRAIN_S = 36_000.0
 """Ten hours: longer than anyone waits for a backlog to clear."""
@@ -42,7 +43,7 @@ def node_scenario(
     """Compose the scenario of one node.
 
     A fixed pool of KV blocks is there from the start: where memory is partitioned, as in stock vLLM, growing costs
-    nothing and address space is not counted.
+    nothing and address space is not counted; the engine takes blocks as it needs them, and schedules a step ahead.
 
     Args:
         models: What it serves.
@@ -61,7 +62,7 @@ def node_scenario(
     Raises:
         MaestroError: A value is bad, or a model does not fit the node.
     """
-    stock = {"growth_s": 0.0, "kv_virtual_cap": 1e6} if limits.get("memory_mode") == "partitioned" else {}
+    stock = STOCK_ENGINE if limits.get("memory_mode") == "partitioned" else {}
     raw = {
         "name": "serve-sim",
         "fleet": {

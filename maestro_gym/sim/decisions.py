@@ -247,6 +247,7 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     sequence = state.core.sequences[e, stage]
     sequence.computed_tokens = sequence.hit_tokens
     sequence.start_s = now_s + delay_s + view.world.params[0].dispatch_s
+    sequence.joining = view.world.params[0].schedule_ahead
     record.admitted_s = now_s
     record.phase = STAGE_RUNNING
     engine = view.engines[e, node, slot]

@@ -321,6 +321,26 @@ def _grow_batch(state: State, oracle: Hidden, e: int, node: int, slot: int, rule
 
 
 @njit
+def _let_scheduled_step_go(state: State, e: int, node: int, slot: int) -> None:
+    """Where a step is scheduled while the one before it runs: what was admitted meanwhile joins the step after it.
+
+    When nothing else would run, nothing was scheduled, and it joins at once.
+    """
+    view = state.visible
+    now_s = view.clock[e].now_s
+    scheduled = False
+    for i in range(view.engines[e, node, slot].running):
+        sequence = state.core.sequences[e, view.batch[e, node, slot, i]]
+        scheduled = scheduled or (sequence.joining == 0 and sequence.start_s <= now_s + TIE_S)
+    for i in range(view.engines[e, node, slot].running):
+        sequence = state.core.sequences[e, view.batch[e, node, slot, i]]
+        if sequence.joining == 1 and sequence.start_s <= now_s + TIE_S:
+            sequence.joining = 0
+            if scheduled:
+                sequence.start_s = now_s + 2.0 * TIE_S
+
+
+@njit
 def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> None:
     """Plan every engine of a node that has no stretch under way; neighbours feel a change of phase.
 
@@ -331,6 +351,8 @@ def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> No
     for slot in range(count):
         core = state.core.engines[e, node, slot]
         if core.dirty == 1 and view.engines[e, node, slot].status == ENGINE_AWAKE:
+            if view.world.params[0].schedule_ahead == 1:
+                _let_scheduled_step_go(state, e, node, slot)
             _grow_batch(state, oracle, e, node, slot, rule)
     changed = False
     for slot in range(count):

@@ -19,6 +19,7 @@ SEQUENCE = record(
     Field("ref_entry", "i8", "index", "prefix entry it refers to, -1 = none", blank=-1),
     Field("virtual_bytes", "f8", "bytes", "address space granted to it"),
     Field("start_s", "f8", "s", "not before: memory freed for it by a sleep must have arrived"),
+    Field("joining", "i8", "flag", "1 until its engine schedules a step after its admission"),
     Field("parents_left", "i8", "stages", "not yet delivered"),
     Field("scheduled_tokens", "i8", "tokens", "of the step under way"),
     Field("passed_over", "i8", "flag", "1 once a later stage of another workflow was sent before it"),

@@ -73,6 +73,7 @@ PARAMS = record(
     Field("warmup_s", "f8", "s", "first request after a cold start"),
     Field("first_sleep_factor", "f8", "1", "the first demotion to SLEEPING takes this times a wake (pinning memory)"),
     Field("api_s", "f8", "s", "for each call"),
+    Field("schedule_ahead", "i8", "flag", "whether an engine schedules a step while the one before it runs"),
     Field("dispatch_s", "f8", "s", "from admission to the engine, a place of the batch taken"),
     Field("wait_max_s", "f8", "s", "after which a place that waits is asked again"),
     Field("metrics_delay_s", "f8", "s", "age of metric fields; 0 = always fresh"),

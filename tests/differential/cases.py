@@ -58,6 +58,7 @@ class Features:
     max_num_seqs: int
     max_num_batched_tokens: int
     queue_limit: int
+    schedule_ahead: bool
     kv_tokens: int
     short_dram: bool
     reclaim_law: str
@@ -101,6 +102,7 @@ def random_features(seed: int) -> Features:
         short_dram=pick(True, False),
         reclaim_law=pick(*RECLAIM_LAWS),
         temper=pick(*TEMPERS),
+        schedule_ahead=pick(True, False),
     )
 
 
@@ -217,7 +219,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "kv_virtual_cap": float(rng.choice([3.05, 3.05, 0.05])),
         "margin_bytes": 1e9,
         "sleep_bytes": 2e8,
-        "growth_bytes": float(2 ** rng.integers(21, 28)),
+        "growth_bytes": float(2 ** rng.choice([0, *range(21, 28)])),
         "growth_s": float(rng.choice([0.0, 0.002])),
         "rho_min": 0.1,
         "rho_max": 0.3,
@@ -233,6 +235,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "warmup_s": float(rng.choice([0.0, 0.7])),
         "first_sleep_factor": 2.0,
         "api_s": float(rng.choice([0.0, 0.03])),
+        "schedule_ahead": features.schedule_ahead,
         "dispatch_s": float(rng.choice([0.0, 0.02])),
         "wait_max_s": rng.uniform(1.0, 5.0),
         "metrics_delay_s": 0.0,

@@ -32,6 +32,7 @@ FEATURES = st.builds(
     max_num_seqs=st.integers(1, 8),
     max_num_batched_tokens=st.sampled_from([32, 128, 512, 2048]),
     queue_limit=st.integers(1, 6),
+    schedule_ahead=st.booleans(),
     kv_tokens=st.sampled_from([700, 1000, 3000]),
     short_dram=st.booleans(),
     reclaim_law=st.sampled_from(RECLAIM_LAWS),

@@ -71,7 +71,7 @@ def test_a_lone_request_takes_its_prefill_and_its_decode_steps(tmp_path: Path, c
 
 
 def write_run(root: Path, catalogue: Catalogue) -> Path:
-    """Requests as the simulator itself serves them with a step constant of 2 ms and 10 ms a call."""
+    """Requests as the simulator itself serves them with a step constant of 2 ms and 2 ms a call."""
     folder = root / "llmservingsim" / "RTXPRO6000_Llama-3.1-8B"
     write_kernels(folder)
     model = catalogue.model("Llama-3.1-8B")
@@ -90,8 +90,8 @@ def write_run(root: Path, catalogue: Catalogue) -> Path:
             "output_toks": int(output[i]),
             "queued_ts": 7.0 + arrival_s[i],
             "scheduled_ts": 7.0 + arrival_s[i] + (1.0 if to_first[i] > 1.0 else 0.0),
-            "first_token_ts": 7.01 + arrival_s[i] + to_first[i],
-            "last_token_ts": 7.01 + arrival_s[i] + to_last[i],
+            "first_token_ts": 7.002 + arrival_s[i] + to_first[i],
+            "last_token_ts": 7.002 + arrival_s[i] + to_last[i],
         }
         for i in range(160)
     ]

@@ -14,7 +14,7 @@ Conventions beside the formulas (docs/physics.md, "A step of an engine"):
 from __future__ import annotations
 
 from tests.reference.kv_memory import keep_context, leave, share_system_prompt
-from tests.reference.machine import Engine, Node, Sequence, State, Step
+from tests.reference.machine import TIE_S, Engine, Node, Sequence, State, Step
 from tests.reference.reclaim import grow_batch
 
 
@@ -45,6 +45,7 @@ def plan_node(state: State, node: Node) -> None:
     """Begin a step of every engine that is between two."""
     for engine in node.engines():
         if engine.at_boundary:
+            let_scheduled_step_go(state, engine)
             grow_batch(state, node, engine)
     planned = [engine for engine in node.engines() if engine.at_boundary]
     for engine in planned:
@@ -53,6 +54,16 @@ def plan_node(state: State, node: Node) -> None:
         engine.at_boundary = False
         if engine.phase != "idle":
             begin_step(state, node, engine)
+
+
+def let_scheduled_step_go(state: State, engine: Engine) -> None:
+    """What was admitted while a step ran waits for the next one too, which was scheduled before."""
+    here = [sequence for sequence in engine.batch if sequence.has_memory(state.now_s)]
+    scheduled = [sequence for sequence in here if not sequence.joining]
+    for sequence in here:
+        if sequence.joining and scheduled:
+            sequence.start_s = state.now_s + 2 * TIE_S
+        sequence.joining = False
 
 
 def begin_step(state: State, node: Node, engine: Engine) -> None:

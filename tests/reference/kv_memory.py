@@ -86,6 +86,7 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
         start_s=state.now_s + delay_s + state.fleet.limits["dispatch_s"],
         admitted_s=state.now_s,
         computed=hit,
+        joining=bool(state.fleet.limits["schedule_ahead"]),
     )
     engine.batch.append(sequence)
     touch(state, prefix)

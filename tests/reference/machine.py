@@ -49,6 +49,7 @@ class Sequence:
     admitted_s: float
     computed: int
     scheduled: int = 0
+    joining: bool = False
 
     @property
     def prefilling(self) -> bool:

@@ -57,6 +57,18 @@ def test_a_lone_request_waits_for_the_api_and_its_prefill_and_then_for_each_deco
     assert throughput_rows(result)[0]["output_tokens_per_s"] == pytest.approx(11 / result.end_s)
 
 
+def test_a_stock_pool_is_taken_block_by_block_so_that_none_is_paused_while_there_is_room() -> None:
+    laws = {"prompt_tokens": {"median": 500, "sigma": 0.3}, "output_tokens": {"median": 700, "sigma": 0.3}}
+    requests = {"requests": laws, "rate_rps": 7.0}
+    limits = {"max_num_seqs": 256, "gpu_memory_utilization": 0.65}
+    blocks = served(["Llama-3.1-8B"], requests, **limits).result
+    pages = served(["Llama-3.1-8B"], requests, growth_bytes=2.0**27, **limits).result
+    mean_s = [(run.stages["finished_s"] - run.stages["ready_s"]).mean() for run in (blocks, pages)]
+    # Pages of a thousand tokens, half of them empty, make a pool that is full too early.
+    assert blocks.stages["preemptions"].sum() < 0.1 * pages.stages["preemptions"].sum()
+    assert mean_s[1] > 1.1 * mean_s[0]
+
+
 def test_rows_of_models_add_up_to_the_row_of_all_and_nothing_is_lost() -> None:
     laws = {
         "prompt_tokens": {"median": 600, "sigma": 0.8, "low": 16, "high": 6000},

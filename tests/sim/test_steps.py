@@ -89,6 +89,24 @@ def test_a_late_arrival_joins_at_the_next_token_boundary(toy: Scenario) -> None:
     assert both[0]["finished_s"] > alone["finished_s"]
 
 
+def test_an_engine_that_schedules_ahead_lets_a_newcomer_wait_for_one_step_more(toy: Scenario) -> None:
+    limits = toy.config.limits.model_copy(update={"schedule_ahead": True})
+    ahead = Scenario(toy.config.model_copy(update={"limits": limits}))
+    state = run_hand_made(ahead, make_episode([(0.0, [Call(1000, 400)]), (1.0, [Call(500, 10)])])).state
+    both = state.visible.stages[0]
+    tables = _tables(toy)
+    now_s, context = step_time_s(tables, [(1000, 0)], [], sampling_prefills=1), 1000
+    # Nothing ran when the first came: no step was scheduled before it.
+    assert both[0]["first_token_s"] == pytest.approx(now_s, abs=1e-9)
+    while now_s < 1.0 - 1e-9:
+        now_s += step_time_s(tables, [], [context + 1])
+        context += 1
+    # The step that had been scheduled when the newcomer came, then the one with its prompt.
+    now_s += step_time_s(tables, [], [context + 1])
+    now_s += step_time_s(tables, [(500, 0)], [context + 2], sampling_prefills=1)
+    assert both[1]["first_token_s"] == pytest.approx(now_s, abs=1e-8)
+
+
 def test_two_busy_engines_take_turns() -> None:
     # One node, on which both models are RUNNING from the start.
     overrides = ["limits.api_s=0.0", "fleet.clusters.solo.hosts.0.nodes=1", "models.1.architecture=Qwen3-8B"]
