@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.documents import read_object
 from maestro_gym.fidelity.folders import NO_MODEL, gpu_of_prefix
-from maestro_gym.fidelity.kernel_tables import kernel_tables
+from maestro_gym.fidelity.kernel_tables import NotModelledError, kernel_tables
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.serving.replay_requests import one_node, replay
 
@@ -22,6 +23,16 @@ FIT_FIRST = 100
 """Requests, by arrival, that constants may be fitted to; the others are scored."""
 QUEUED_S = 0.05
 """A request that waits longer, more than a step, has queued."""
+_MODELLED: Mapping[str, tuple[Any, ...]] = {
+    "data_parallel_size": (1, None),
+    "pipeline_parallel_size": (1, None),
+    "enable_expert_parallel": (False, None),
+    "dtype": ("bfloat16", "float16", "half", "auto", None),
+    "kv_cache_dtype": ("auto", "bfloat16", "float16", None),
+    "quantization": (None,),
+    "speculative_config": (None,),
+}
+"""Engine arguments whose other values would make the replay another engine, and the values that it is."""
 _TIMES = ("queued_ts", "scheduled_ts", "first_token_ts", "last_token_ts")
 
 
@@ -47,8 +58,13 @@ def _read_run(reading: Reading, path: Path, catalogue: Catalogue) -> None:
     seqs, budget = int(engine.get("max_num_seqs", 128)), int(engine.get("max_num_batched_tokens", 2048))
     queued, scheduled, first, last = (np.array([float(row[key]) for row in rows]) for key in _TIMES)
     prompt, output = (np.array([int(row[key]) for row in rows]) for key in ("input_toks", "output_toks"))
-    kernels = kernel_tables(path.parent, architecture, tp, budget, seqs)
     machine = catalogue.machine(gpu)
+    try:
+        _refuse_unknown(engine)
+        kernels = kernel_tables(path.parent, architecture, machine.gpu, tp, budget, seqs)
+    except NotModelledError as error:
+        reading.skip(f"run {path.parent.name}", len(rows), f"it cannot be replayed: {error}")
+        return
     world = one_node(architecture, machine, tp, seqs, budget)
     tokens, sequences = np.arange(budget + 1), np.arange(seqs + 1)
 
@@ -81,6 +97,13 @@ def _read_run(reading: Reading, path: Path, catalogue: Catalogue) -> None:
     ):
         kept = measured if chosen is None else np.where(chosen, measured, np.nan)
         reading.add(quantity, case, gpu, kept, predict, label, seen=seen, count_blanks=False)
+
+
+def _refuse_unknown(engine: Mapping[str, Any]) -> None:
+    """Refuse an engine that a replay of one node with 16-bit weights is not."""
+    for key, modelled in _MODELLED.items():
+        if engine.get(key, modelled[0]) not in modelled:
+            raise NotModelledError(f"engine_kwargs.{key} = {engine[key]!r} is not modelled")
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

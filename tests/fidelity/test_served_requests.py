@@ -20,11 +20,11 @@ SEQS, BUDGET = 8, 256
 KERNELS = ("layernorm", "qkv_proj", "rotary_emb", "o_proj", "gate_up_proj", "act_fn", "down_proj", "embedding")
 
 
-def write_kernels(folder: Path) -> None:
+def write_kernels(folder: Path, kernels: tuple[str, ...] = KERNELS) -> None:
     """Kernels whose times are affine in their size, and attention as the engine has it."""
     folder.mkdir(parents=True)
     sizes = [1, 64, BUDGET]
-    rows = [{"layer": name, "tokens": n, "time_us": 20 + 0.1 * n} for name in KERNELS for n in sizes]
+    rows = [{"layer": name, "tokens": n, "time_us": 20 + 0.1 * n} for name in kernels for n in sizes]
     rows += [{"layer": "final_layernorm", "tokens": n, "time_us": 5} for n in sizes]
     pd.DataFrame(rows).to_csv(folder / "profile_dense.csv", index=False)
     rows = [{"layer": name, "sequences": n, "time_us": 50 + n} for name in ("lm_head", "sampler") for n in (1, SEQS)]
@@ -43,10 +43,10 @@ def write_kernels(folder: Path) -> None:
     pd.DataFrame(rows).to_csv(folder / "profile_attention.csv", index=False)
 
 
-def tables_of(folder: Path, catalogue: Catalogue) -> StepTables:
-    model = catalogue.model("Llama-3.1-8B")
+def tables_of(folder: Path, catalogue: Catalogue, name: str = "Llama-3.1-8B", tp: int = 1) -> StepTables:
+    model = catalogue.model(name)
     assert model is not None
-    return kernel_tables(folder, model, 1, BUDGET, SEQS)
+    return kernel_tables(folder, model, catalogue.machine("RTX-PRO-6000-96GB").gpu, tp, BUDGET, SEQS)
 
 
 def test_the_kernels_add_up_to_a_step(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -56,6 +56,62 @@ def test_the_kernels_add_up_to_a_step(tmp_path: Path, catalogue: Catalogue) -> N
     kernels_us = (32 * 8 + 1) * (20 + 0.1 * 4) + 5 + 2 * (50 + 4) + 32 * 0.01 * 4
     attention_us = 32 * (10 + 0.2 * 4 + 3e-3 * 4 * 1000)
     assert step_time_s(tables, [], [1000] * 4) == pytest.approx((kernels_us + attention_us) * 1e-6, rel=1e-4)
+
+
+def test_a_norm_of_queries_and_keys_counts_once_a_layer(tmp_path: Path, catalogue: Catalogue) -> None:
+    write_kernels(tmp_path / "without")
+    write_kernels(tmp_path / "with", (*KERNELS, "qk_norm"))
+    without, with_norm = (tables_of(tmp_path / name, catalogue).step_s for name in ("without", "with"))
+    assert with_norm[64] - without[64] == pytest.approx(32 * (20 + 0.1 * 64) * 1e-6)
+
+
+def test_two_gpus_reduce_twice_a_layer(tmp_path: Path, catalogue: Catalogue) -> None:
+    write_kernels(tmp_path / "run")
+    one, two = (tables_of(tmp_path / "run", catalogue, tp=tp).step_s for tp in (1, 2))
+    step = catalogue.machine("RTX-PRO-6000-96GB").gpu.step
+    reduce_s = step.allreduce_const_s + 64 * 4096 * 2 / step.allreduce_bus_bytes_per_s
+    assert two[64] - one[64] == pytest.approx(32 * 2 * reduce_s)
+
+
+def test_experts_are_as_many_as_tokens_that_choose_evenly_make_active(tmp_path: Path, catalogue: Catalogue) -> None:
+    write_kernels(
+        tmp_path / "run", tuple(name for name in KERNELS if name not in ("gate_up_proj", "act_fn", "down_proj"))
+    )
+    rows = [
+        {"ep": ep, "tokens": n, "activated_experts": active, "time_us": ep * (n + 5.0 * active)}
+        for ep in (1, 2)
+        for n in (1, 64, BUDGET)
+        for active in (1, 2, 4, 8)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "run" / "profile_moe.csv", index=False)
+    tables = tables_of(tmp_path / "run", catalogue, "Mixtral-8x7B-v0.1")
+    # Of eight experts, two a token: 16 tokens leave one idle with a chance of (3/4)^16.
+    layer_us = 5 * (20 + 0.1 * 16) + 0.01 * 16 + 16 + 5 * 8 * (1 - 0.75**16)
+    assert tables.step_s[16] == pytest.approx((32 * layer_us + 20 + 0.1 * 16 + 5) * 1e-6, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "engine", "reason"),
+    [
+        ((*KERNELS, "mamba_mixer"), {}, "does not know the kernels mamba_mixer"),
+        (KERNELS[:-1], {}, "no times of the kernels embedding"),
+        (KERNELS, {"data_parallel_size": 2}, "data_parallel_size = 2 is not modelled"),
+        (KERNELS, {"enable_expert_parallel": True}, "enable_expert_parallel = True is not modelled"),
+        (KERNELS, {"kv_cache_dtype": "fp8"}, "kv_cache_dtype = 'fp8' is not modelled"),
+    ],
+)
+def test_what_a_replay_does_not_know_is_left_out_by_name(
+    kernels: tuple[str, ...], engine: dict, reason: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    folder = write_run(tmp_path / "set", catalogue)
+    write_kernels(tmp_path / "other", kernels)
+    for file in (tmp_path / "other").iterdir():
+        file.replace(folder / file.name)
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"engine_kwargs": meta["engine_kwargs"] | engine}))
+    found = measure(tmp_path / "set", catalogue)
+    assert not found.results
+    assert any(reason in skipped.reason for _, skipped in found.skipped)
 
 
 def test_a_lone_request_takes_its_prefill_and_its_decode_steps(tmp_path: Path, catalogue: Catalogue) -> None:

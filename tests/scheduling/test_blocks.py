@@ -73,13 +73,13 @@ def _assert_paced(name: str, policy: Policy) -> None:
     simulation, engine = _loaded(policy)
     boxed = box(simulation.state.visible, VIEW), box(simulation.state.hidden, HIDDEN)
     seen: dict[int, tuple[int, int, float, float]] = {}
+    pace = order.slope(boxed[0], 0)
     decisions, compared, tier = 0, 0, run_until(engine, 0, ALL_TIERS)
     while tier != NO_TIER and decisions < 8000:
         decisions += 1
         if decisions % 40 == 0:
             view = simulation.state.visible
             now_s = float(view.clock["now_s"][0])
-            pace = order.slope(boxed[0], 0)
             before, seen = seen, {}
             for stage in view.global_queue[0, : view.clock["global_len"][0]].tolist():
                 done = int(view.workflows["stages_done"][0, view.stages["workflow"][0, stage]])
