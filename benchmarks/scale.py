@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -126,7 +127,7 @@ def cells_of(study: str, policy: str, horizon_s: float) -> list[dict[str, Any]]:
     if study == "fleets":
         return [base | {"nodes": nodes, "horizon_s": horizon_s} for nodes in HOSTS]
     if study == "million":
-        return [base | {"nodes": 1000, "models": 100, "horizon_s": 520.0, "drain_s": 600.0}]
+        return [base | {"nodes": 1000, "models": 100, "horizon_s": 561.0, "drain_s": 600.0}]
     if study == "models":
         return [base | {"models": models, "horizon_s": horizon_s} for models in (10, 30, 100, 300, 1000)]
     # A burst that leaves so many calls behind: the more, the higher the load while it lasts.
@@ -151,6 +152,25 @@ def measure(cell: dict[str, Any]) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def draw(study: str, rows: list[dict[str, float]], plain: list[float], path: Path) -> None:
+    """Draw what a decision costs against what grows, both by powers of ten."""
+    import matplotlib.pyplot as plt
+
+    column, label = {"queue": ("ready", "calls that wait"), "models": ("models", "models")}.get(
+        study, ("nodes", "nodes")
+    )
+    sizes = [row[column] for row in rows]
+    figure, axes = plt.subplots(figsize=(5.2, 3.2), layout="constrained")
+    axes.loglog(sizes, [row["microseconds"] for row in rows], "o-", label="with sets, lists and blocks")
+    if not any(map(math.isnan, plain)):
+        axes.loglog(sizes, plain, "s--", color="0.5", label="by plain scans")
+        axes.legend(frameon=False)
+    axes.set(xlabel=label, ylabel="µs a decision of any tier", ylim=(0.5, None))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
 def main() -> None:
     """Print a table of Markdown, a row a cell."""
     parser = argparse.ArgumentParser(description="Measure what a decision costs as fleet, queue and models grow.")
@@ -158,6 +178,7 @@ def main() -> None:
     parser.add_argument("--policy", default="maestro", help="who decides (default maestro)")
     parser.add_argument("--horizon", type=float, default=60.0, help="seconds of arrivals (default 60)")
     parser.add_argument("--plain", action="store_true", help="also by plain scans, which takes long on large fleets")
+    parser.add_argument("--plot", type=Path, help="also draw the costs to this file")
     parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.cell:
@@ -168,15 +189,20 @@ def main() -> None:
     names += ", drawn in s, peak GB"
     print("| " + names.replace(", ", " | ") + " |")
     print("| ---: " * 12 + "|")
+    rows, scans = [], []
     for cell in cells_of(arguments.study, arguments.policy, arguments.horizon):
         row = measure(cell)
         plain = measure(cell | {"plain": True})["microseconds"] if arguments.plain else float("nan")
+        rows.append(row)
+        scans.append(plain)
         print(
             f"| {row['nodes']:,} | {row['models']:,} | {row['calls']:,} | {row['finished']:,} | {row['ready']:,.0f} "
             f"| {row['decisions']:,} | {row['seconds']:.2f} | {row['microseconds']:.1f} | {plain:.1f} "
             f"| {plain / row['microseconds']:.1f} | {row['drawn_s']:.1f} | {row['peak_gb']:.2f} |",
             flush=True,
         )
+    if arguments.plot:
+        draw(arguments.study, rows, scans, arguments.plot)
     print(f"\n{machine_line(before, os.getloadavg()[0])}; policy {arguments.policy}")
 
 
