@@ -6,11 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maestro_gym.agents.foreign.model_spec import is_model_spec
-from maestro_gym.agents.foreign.trust import demand_trust
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
-from maestro_gym.agents.policy_file import PolicyCard, load_network
-from maestro_gym.baselines.registry import TABLE, load_policy, numbers_file, split_around, user_policy, with_rule
-from maestro_gym.baselines.shaped.file import read_numbers
+from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, load_network
+from maestro_gym.baselines.registry import (
+    TABLE,
+    demand_trust_of,
+    load_policy,
+    numbers_file,
+    split_around,
+    user_policy,
+    with_rule,
+)
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_object, rule_from
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
@@ -38,7 +44,9 @@ class PolicyLoader:
         return load_any_policy(spec, scenario, trust=self.trust)
 
 
-def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Policy:
+def load_any_policy(
+    spec: str, scenario: Scenario, *, named_in: str | Path | None = None, trust: bool = False
+) -> Policy:
     """Make a policy of anything that can be named as one.
 
     Args:
@@ -47,8 +55,9 @@ def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Po
             (Stable-Baselines3), ``.pt`` (TorchScript) or ``.onnx``. A ``+`` and the name of companions may follow what
             comes from a file.
         scenario: What it shall run on.
-        trust: Whether files that could run code may be loaded: ``.zip`` and ``.pt`` are such, and a file of numbers
-            whose family is a rule in a Python file.
+        named_in: The file and field that names the policy; None: the user's own word, which is trust in a Python file.
+        trust: Whether files that could run code may be loaded: ``.zip`` and ``.pt`` are such, and a Python file that
+            another file names.
 
     Returns:
         The policy; a learned one drives its tier, the others follow its companions in training.
@@ -56,19 +65,19 @@ def load_any_policy(spec: str, scenario: Scenario, *, trust: bool = False) -> Po
     Raises:
         MaestroError: There is no such policy, or its files are missing, not trusted, damaged or of another version.
     """
+    demand_trust_of(spec, named_in, trust=trust)
     if is_user_spec(spec):
         return _from_python(spec, scenario)
     if is_run_spec(spec):
-        card, network = load_network(Path(spec))
-        return learned_policy(card, network, scenario, name=Path(spec).resolve().name, spec=spec)
+        folder = Path(spec)
+        card, network = load_network(folder)
+        demand_trust_of(card.companions, f"{folder / CARD_FILE}: companions", trust=trust)
+        return learned_policy(card, network, scenario, name=folder.resolve().name, spec=spec)
     if is_model_spec(spec):
         from maestro_gym.agents.foreign.as_policy import load_model
 
         return load_model(spec, scenario, trust=trust)
-    path = numbers_file(spec)
-    if path is not None and is_user_spec(family := read_numbers(path).family):
-        demand_trust(path, f"the rule {family} that it names", trust=trust)
-    return load_policy(spec, scenario)
+    return load_policy(spec, scenario, trust=trust)
 
 
 def _from_python(spec: str, scenario: Scenario) -> Policy:
@@ -93,7 +102,7 @@ def learned_policy(
     """Complete a trained network with the rules of its companions.
 
     Args:
-        card: What is known of it.
+        card: What is known of it; code that its companions name is trusted.
         network: With its weights.
         scenario: What it shall run on.
         name: As in tables.
@@ -102,7 +111,7 @@ def learned_policy(
     # Imported here: it brings the compiled observation along, which reading a name does not need.
     from maestro_gym.agents.export import learned_rules
 
-    policy = load_policy(card.companions, scenario)
+    policy = load_policy(card.companions, scenario, trust=True)
     for rule in learned_rules(card, network, scenario.world, name=name, source=spec or "training"):
         policy = with_rule(policy, rule, name, spec)
     return replace(policy, description=f"learned on {card.scenario}, companions {card.companions}")

@@ -19,6 +19,7 @@ from maestro_gym.agents.trainer import Trainer
 from maestro_gym.agents.training_env import TrainingVecEnv
 from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
+from maestro_gym.baselines.registry import demand_trust_of
 from maestro_gym.config import ScenarioConfig, config_names, load_scenario
 from maestro_gym.core.threads import usable_cores
 from maestro_gym.envs import EnvOptions, RewardConfig
@@ -60,6 +61,7 @@ def run_train(
     out: Path | None = None,
     resume: Path | None = None,
     stop_at_steps: int | None = None,
+    trust: bool = False,
     console: Console | None = None,
     progress: bool = True,
 ) -> TrainResult:
@@ -75,6 +77,8 @@ def run_train(
         out: Run folder; None makes one below ``runs/train``.
         resume: Run folder to go on with; its own configuration is used, changed by ``overrides`` only.
         stop_at_steps: End the session early, with a checkpoint to resume from.
+        trust: Whether a Python file that the configuration names as companions may be run; a word of ``overrides`` is
+            trust in itself.
         console: Where words go; None prints on standard output.
         progress: Show how far it is, on standard error.
 
@@ -82,17 +86,20 @@ def run_train(
         Folder, steps and validation measures.
 
     Raises:
-        MaestroError: Something asked for does not exist or does not fit together.
+        MaestroError: Something asked for does not exist, does not fit together or is not trusted.
     """
     console = console or Console()
     begin = time.perf_counter()
     if resume is None:
         resolved = load_scenario(scenario, _train_overrides(config, tier, contention, seed, overrides))
-        folder = new_folder(out, resolved)
     else:
-        resolved, folder = resumed_config(resume, list(overrides)), resume
-        write_config(folder, resolved)
+        resolved = resumed_config(resume, list(overrides))
     train = resolved.train
+    if not any(text.startswith("train.companions=") for text in overrides):
+        demand_trust_of(train.companions, f"{resume or config or scenario}: train.companions", trust=trust)
+    folder = resume or new_folder(out, resolved)
+    if resume is not None:
+        write_config(folder, resolved)
     console.print(
         f"training the {train.tier} tier on {resolved.name}, contention {resolved.contention}, seed {train.seed}: "
         f"{train.total_steps:,} decisions into {folder}",
@@ -158,7 +165,7 @@ def _compose(resolved: ScenarioConfig, folder: Path) -> tuple[Trainer, dict[str,
         versions=versions(),
     )
     validation = Validation(world, range(train.eval_episodes), reward, usable_cores())
-    reference = validation.measure(load_policy(train.companions, world))
+    reference = validation.measure(load_policy(train.companions, world, trust=True))
 
     def measure(network: CandidateScorer | SlotMlp) -> dict[str, float]:
         return validation.measure(learned_policy(card, network, world, name="training"))

@@ -22,6 +22,7 @@ from maestro_gym.baselines.user_rules import beside, is_user_spec, load_user_rul
 from maestro_gym.config import config_names, hint
 from maestro_gym.config.files import find_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.trust import demand_trust
 from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.numbers import Family
 from maestro_gym.scheduling.policy import Policy, Rule
@@ -260,20 +261,25 @@ def with_rule(policy: Policy, rule: Rule, name: str, spec: str) -> Policy:
     return replace(policy, **{f"{rule.tier}_rule": rule}, name=name, spec=spec, description=rule.description)
 
 
-def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
+def load_policy(
+    spec: str, scenario: HasConfig | None = None, *, named_in: str | Path | None = None, trust: bool = False
+) -> Policy:
     """Make a policy from its name, or from a user's rule in a Python file.
 
     Args:
         spec: A name of the table, or ``path/to/file.py:Name`` of a rule of the user's own, which is completed with
             plain companions; ``path/to/file.py:Name+maestro`` puts Maestro's rules around it.
         scenario: Chooses the frozen percentiles of Maestro's fitness; None takes the default scale.
+        named_in: The file and field that names the policy; None: the user's own word, which is trust in a Python file.
+        trust: Whether a Python file that a file names may be run.
 
     Returns:
         The policy; its functions compile when they are first called.
 
     Raises:
-        MaestroError: When there is no such policy, file or rule.
+        MaestroError: When there is no such policy, file or rule, or a file names code that is not trusted.
     """
+    demand_trust_of(spec, named_in, trust=trust)
     if is_user_spec(spec):
         rule_spec, around = split_around(spec)
         return user_policy(load_user_rule(rule_spec), around, scenario, spec)
@@ -289,8 +295,26 @@ def load_policy(spec: str, scenario: HasConfig | None = None) -> Policy:
     return TABLE[spec].compiled(spec, scale, spec)
 
 
+def demand_trust_of(spec: str, named_in: str | Path | None, *, trust: bool) -> None:
+    """Refuse a policy that a file names and whose loading would run a Python file, unless the user trusts it.
+
+    Args:
+        spec: As of `load_policy`.
+        named_in: The file and field that names it; None: the user did.
+        trust: Whether the user said so.
+
+    Raises:
+        MaestroError: The user did not.
+    """
+    path = None if is_user_spec(spec) else numbers_file(spec)
+    if path is not None:
+        named_in, spec = f"{path}: family", beside(read_numbers(path).family, path.parent)
+    if named_in is not None and is_user_spec(spec):
+        demand_trust(named_in, f"the Python file that it names, {spec},", trust=trust)
+
+
 def _of_numbers(path: Path, spec: str, scenario: HasConfig | None) -> Policy:
-    """The policy of a file of numbers: that of its family, with these."""
+    """The policy of a file of numbers: that of its family, with these; a family in Python is trusted by now."""
     file = read_numbers(path)
     family_spec = beside(file.family, path.parent)
     if family_spec not in TABLE and not is_user_spec(family_spec):

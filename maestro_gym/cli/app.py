@@ -256,6 +256,7 @@ def train(
         int | None,
         typer.Option("--stop-at", min=1, help="End early, after this number of decisions; --resume goes on."),
     ] = None,
+    trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
     """Train a policy for one tier; the other tiers follow its companions.
@@ -288,6 +289,7 @@ def train(
         out=out,
         resume=resume,
         stop_at_steps=stop_at,
+        trust=trust,
         console=console,
     )
     minutes = result.wall_s / 60

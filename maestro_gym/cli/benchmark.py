@@ -220,6 +220,7 @@ def check(
                 spec=policy,
                 traces=traces,
                 workers=workers,
+                trust=trust,
             )
             rows = [vars(difference) for difference in verdict.differences]
             accepted, again = verdict.accepted, f"{verdict.replayed} of {len(record.seeds)} seeds run again"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, write_json
-from maestro_gym.cli.options import JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.options import JsonFile, Overrides, ScenarioName, Trust
 
 
 def knee(
@@ -18,6 +18,7 @@ def knee(
     seeds: Annotated[
         str | None, typer.Option("--seeds", help="The validation seeds, such as 0-8.", show_default="0-8")
     ] = None,
+    trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
     """Measure the arrival rate at which a policy's backlog stops draining, and print it as lines for the scenario.
@@ -35,7 +36,7 @@ def knee(
 
     chosen = seed_numbers(seeds) or list(SEEDS)
     changes = dotted_overrides(overrides)
-    found = measure_knee(scenario, changes, policy=policy, seeds=chosen)
+    found = measure_knee(scenario, changes, policy=policy, seeds=chosen, trust=trust)
     words = ["maestro-gym", "knee", "--scenario", scenario, *(["--policy", policy] if policy != "maestro" else [])]
     words += [*(["--seeds", seeds] if seeds else []), *changes]
     shares = " and ".join(f"{100 * share:.2g} % at load {load:.3g}" for load, share in (found.drained, found.kept))

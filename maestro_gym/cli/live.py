@@ -63,7 +63,9 @@ def live(
 
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import PolicyLoader
+    from maestro_gym.baselines.registry import demand_trust_of
     from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.real_backend.control.event_log import EVENTS_FILE
     from maestro_gym.real_backend.control.run import resumed, run_live, save_result
     from maestro_gym.real_backend.control.settings import RunSettings
     from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
@@ -73,6 +75,7 @@ def live(
         if policy is not None or shadow is not None or out is not None:
             raise MaestroError("--resume goes on as the run began; leave out --policy, --shadow and --out.")
         settings, spec = resumed(resume, loaded)
+        demand_trust_of(spec, f"{resume / EVENTS_FILE}: policy_spec", trust=trust)
     else:
         folder = out or Path("runs") / "live" / time.strftime("%Y%m%d-%H%M%S")
         document = scenario_document(
@@ -206,14 +209,15 @@ def replay(
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
     from maestro_gym.episodes.scenario import Scenario
-    from maestro_gym.real_backend.control.event_log import read_events
+    from maestro_gym.real_backend.control.event_log import EVENTS_FILE, read_events
     from maestro_gym.real_backend.validation.replay_run import replay as simulate_again
     from maestro_gym.real_backend.validation.replay_run import scenario_of_run
 
-    header = next(read_events(folder / "events.jsonl"))
+    header = next(read_events(folder / EVENTS_FILE))
     path = scenario or scenario_of_run(folder)
     loaded_scenario = Scenario.load(str(path))
-    policy = load_any_policy(header["policy_spec"], loaded_scenario, trust=trust)
+    named_in = f"{folder / EVENTS_FILE}: policy_spec"
+    policy = load_any_policy(header["policy_spec"], loaded_scenario, named_in=named_in, trust=trust)
     rows, _ = simulate_again(folder, loaded, loaded_scenario, policy)
     show_table(f"{header['policy']}: live and simulated with {path}", rows, "means, seconds")
     write_json(json_file, {"command": "replay", "folder": folder, "scenario": path, "rows": rows})
@@ -240,6 +244,7 @@ def fine_tune(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the training episodes and of sampling.")] = 0,
+    trust: Trust = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/fine-tune/TIME")
     ] = None,
@@ -256,13 +261,15 @@ def fine_tune(
 
     loaded = load_fleet(fleet)
     from maestro_gym.agents.fine_tune import fine_tune as learn_on
-    from maestro_gym.agents.policy_file import read_card
+    from maestro_gym.agents.policy_file import CARD_FILE, read_card
+    from maestro_gym.baselines.registry import demand_trust_of
     from maestro_gym.envs.sb3 import BatchVecEnv
     from maestro_gym.real_backend.envs.live_batch import LiveBatch, LiveEnvOptions
 
     console = output()
     folder = out or Path("runs") / "fine-tune" / time.strftime("%Y%m%d-%H%M%S")
     card = read_card(policy)
+    demand_trust_of(card.companions, f"{policy / CARD_FILE}: companions", trust=trust)
     options = LiveEnvOptions(
         fleet=loaded,
         scenario=None if scenario is None else str(scenario),

@@ -9,7 +9,7 @@ import typer
 
 from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
 from maestro_gym.cli.fleet import calibrate_fleet
-from maestro_gym.cli.options import JsonFile, Overrides
+from maestro_gym.cli.options import JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
 
 
@@ -106,6 +106,7 @@ def serve_sim(
     ] = True,
     policy: Annotated[str, typer.Option("--policy", "-p", help="A name of `maestro-gym policies`.")] = "fcfs",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the drawn requests.")] = 0,
+    trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
     """Serve models on one simulated node, and print latencies, throughput and memory.
@@ -147,7 +148,7 @@ def serve_sim(
         cv=cv,
         overrides=dotted_overrides(overrides),
     )
-    served = serve(config, policy, seed)
+    served = serve(config, policy, seed, trust=trust)
     latency, throughput, facts = latency_rows(served.result), throughput_rows(served.result), node_facts(served)
     show_table("latency, in seconds", latency, "ttft: first token; itl: a call's mean gap; e2e: last token")
     show_table("throughput", throughput)

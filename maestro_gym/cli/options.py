@@ -30,8 +30,8 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Load model files that can run code of whoever wrote them: .zip of Stable-Baselines3, .pt of "
-        "TorchScript, and numbers of a rule in a Python file.",
+        help="Load what can run code of whoever wrote it: .zip of Stable-Baselines3, .pt of TorchScript, and Python "
+        "files that another file names, as companions, as the rule of its numbers or as the policy of a run.",
     ),
 ]
 Jobs = Annotated[

@@ -53,6 +53,7 @@ def search(
         ),
     ] = None,
     on: On = LOCAL,
+    trust: Trust = False,
     json_file: JsonFile = None,
 ) -> None:
     """Search the numbers of a policy over whole episodes, held against a reference on the same episodes.
@@ -73,6 +74,7 @@ def search(
     from maestro_gym.agents.run_folder import CONFIG_FILE
     from maestro_gym.agents.search.search import run_search
     from maestro_gym.agents.search.seeds import agreement, is_of_seeds, run_seeds, spread
+    from maestro_gym.baselines.registry import demand_trust_of
     from maestro_gym.config import load_search
     from maestro_gym.evaluation.workers.choose import open_workers
 
@@ -86,7 +88,11 @@ def search(
     # Options come last: they go before a word such as `seed=3`.
     options = [f"family={family}"] * (family is not None) + [f"seed={seed}"] * (seed is not None)
     source = str(resume / CONFIG_FILE) if resume is not None else config or "quick"
-    settings = load_search(source, [*dotted_overrides(overrides), *options])
+    words = [*dotted_overrides(overrides), *options]
+    settings = load_search(source, words)
+    for name, spec in (("family", settings.family), ("reference", settings.reference)):
+        is_typed = any(word.startswith(f"{name}=") for word in words)
+        demand_trust_of(spec, None if is_typed else f"{source}: {name}", trust=trust)
     console = output()
     chosen = seed_numbers(seeds)
     if chosen is None and resume is not None and is_of_seeds(resume):

@@ -55,7 +55,12 @@ class Knee:
 
 
 def measure_knee(
-    name: str, overrides: Sequence[str] = (), *, policy: str = POLICY, seeds: Sequence[int] = SEEDS
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    policy: str = POLICY,
+    seeds: Sequence[int] = SEEDS,
+    trust: bool = False,
 ) -> Knee:
     """Find the knee of a scenario by bisection over the arrival rate.
 
@@ -64,6 +69,7 @@ def measure_knee(
         overrides: ``dotted.place=value``.
         policy: Name of the reference policy.
         seeds: Validation seeds, an episode each at every rate.
+        trust: Whether a Python file that the policy's file names may be run.
 
     Returns:
         The knee.
@@ -78,7 +84,7 @@ def measure_knee(
 
         def drains(load: float) -> bool:
             loaded = Scenario.load(name, [*overrides, "workload.rate_rps=null", f"workload.load={load!r}"])
-            decides = load_policy(policy, loaded)
+            decides = load_policy(policy, loaded, trust=trust)
             shares = []
             for seed in seeds:
                 shares.append(_left_share(loaded, decides, seed))

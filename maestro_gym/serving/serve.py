@@ -40,7 +40,7 @@ class Served(NamedTuple):
     notes: tuple[str, ...]
 
 
-def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0) -> Served:
+def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0, *, trust: bool = False) -> Served:
     """Serve the requests of a one-node scenario; a trace is replayed whole, at its own times.
 
     All models are RUNNING at the start if they fit together, else the most popular.
@@ -49,6 +49,7 @@ def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0) -> Served
         config: From ``node_scenario``.
         policy: A name of ``maestro-gym policies``.
         seed: Of the requests that are drawn.
+        trust: Whether a Python file that the policy's file names may be run.
 
     Returns:
         The log, and what to say of it.
@@ -75,9 +76,8 @@ def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0) -> Served
             "idle, and for a load. Try --memory elastic, other --partitions, a higher --tp or a larger --gpu."
         )
     placement = np.ones((1, len(scenario.model_names)), bool) if together else None
-    result = run_episode(
-        scenario, load_policy(policy, scenario), seed=seed, samples=_SAMPLES, episode=episode, placement=placement
-    )
+    decides = load_policy(policy, scenario, trust=trust)
+    result = run_episode(scenario, decides, seed=seed, samples=_SAMPLES, episode=episode, placement=placement)
     left = len(result.stages) - int((result.stages["phase"] == STAGE_FINISHED).sum())
     if left:
         notes.append(f"{left} calls were not finished when the run ended ({result.done}); latencies leave them out.")

@@ -16,7 +16,7 @@ from maestro_gym.agents.foreign.onnx_model import load_onnx
 from maestro_gym.agents.foreign.sb3_model import load_sb3
 from maestro_gym.agents.foreign.torch_script import load_torch_script
 from maestro_gym.agents.observed_rule import observed_rule
-from maestro_gym.baselines.registry import load_policy, with_rule
+from maestro_gym.baselines.registry import demand_trust_of, load_policy, with_rule
 from maestro_gym.core.worker_process import is_worker
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.outside import OutsideRule
@@ -51,7 +51,9 @@ def load_model(spec: str, scenario: Scenario, *, trust: bool = False) -> Policy:
         # A comparison has a process for every core: threads of one would stand in the way of another.
         torch.set_num_threads(1)
     agent, card = FORMS[model.path.suffix](model, trust=trust)
-    if model.companions is not None:
+    if model.companions is None:
+        demand_trust_of(card.companions, f"{model.path}: companions", trust=trust)
+    else:
         card = replace(card, name=f"{card.name}+{model.companions}")
     return agent_policy(agent, card, scenario, spec=spec)
 
@@ -61,7 +63,7 @@ def agent_policy(agent: Agent, card: AgentCard, scenario: Scenario, *, spec: str
 
     Args:
         agent: Who decides in Python.
-        card: What is known of it.
+        card: What is known of it; code that its companions name is trusted.
         scenario: What it shall run on.
         spec: What loads it again in another process, empty for none.
 
@@ -71,7 +73,7 @@ def agent_policy(agent: Agent, card: AgentCard, scenario: Scenario, *, spec: str
     Raises:
         MaestroError: There are no such companions, or the agent does not fit the scenario.
     """
-    policy = load_policy(card.companions, scenario)
+    policy = load_policy(card.companions, scenario, trust=True)
     layout = card.layout(scenario.world)
     asked = AskPython(agent, layout, card.name, card.file)
     function = observed_rule(layout, asked.choice())

@@ -9,7 +9,7 @@ import torch
 
 from maestro_gym.agents.foreign.agent import Agent, AgentCard, best_legal
 from maestro_gym.agents.foreign.model_spec import ModelSpec
-from maestro_gym.agents.foreign.trust import demand_trust
+from maestro_gym.core.trust import demand_trust
 from maestro_gym.core.errors import MaestroError
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from maestro_gym.baselines.registry import demand_trust_of
 from maestro_gym.evaluation.run_info import machine, versions
 from maestro_gym.evaluation.suite.definition import load_benchmark
 from maestro_gym.evaluation.suite.fingerprint import changed_parts, source_hashes
@@ -73,6 +74,7 @@ def check_record(
     spec: str | None = None,
     traces: Path | None = None,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> Verdict:
     """Hold a record against its benchmark, and run its episodes again.
 
@@ -86,13 +88,18 @@ def check_record(
         spec: Where the policy lies now; None: where the record says.
         traces: Folder of public traces.
         workers: Who runs the episodes; None: a process for every usable core.
+        trust: Whether a Python file that the record names may be run.
 
     Returns:
         What differs.
 
     Raises:
-        MaestroError: The benchmark, its trace or the policy cannot be found.
+        MaestroError: The benchmark, its trace or the policy cannot be found, or the record names code that is not
+            trusted.
     """
+    for word, identity in ((spec, record.policy), (None, record.reference)):
+        if word is None:
+            demand_trust_of(identity.spec, f"the record of {identity.name}: spec", trust=trust)
     place = place_of(load_benchmark(record.benchmark), traces)
     differences = [*_definition(record, place), *_scenario(record, place), *_seeds(record, place)]
     own, reference = spec or record.policy.spec, record.reference.spec

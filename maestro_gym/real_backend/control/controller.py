@@ -19,7 +19,7 @@ from maestro_gym.real_backend.control import moves
 from maestro_gym.real_backend.control.context import LiveContext
 from maestro_gym.real_backend.control.decide import Agent, Answer
 from maestro_gym.real_backend.control.engines import Engines
-from maestro_gym.real_backend.control.event_log import EventLog, read_events
+from maestro_gym.real_backend.control.event_log import EVENTS_FILE, EventLog, read_events
 from maestro_gym.real_backend.control.opening import catch_up, meet_all, take_pool
 from maestro_gym.real_backend.control.requests import Traffic
 from maestro_gym.real_backend.control.settings import RunSettings
@@ -190,7 +190,7 @@ class Controller:
 
     @property
     def _log_path(self) -> Path:
-        return self.settings.folder / "events.jsonl"
+        return self.settings.folder / EVENTS_FILE
 
     # --- decisions -----------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from typing import Any, TextIO
 from maestro_gym.core.errors import MaestroError
 
 VERSION = 1
+EVENTS_FILE = "events.jsonl"
+"""Its name in the folder of a run."""
 
 
 class EventLog:

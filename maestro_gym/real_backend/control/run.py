@@ -20,7 +20,7 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.comparison_files import plain
 from maestro_gym.evaluation.report.episode_trace import workflow_table
 from maestro_gym.real_backend.control.controller import Controller
-from maestro_gym.real_backend.control.event_log import read_events
+from maestro_gym.real_backend.control.event_log import EVENTS_FILE, read_events
 from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.scheduling.outside import end_episode
 from maestro_gym.scheduling.policy import Policy
@@ -118,7 +118,7 @@ def resumed(folder: Path, fleet: LiveFleetConfig) -> tuple[RunSettings, str]:
     Raises:
         MaestroError: The folder holds no run.
     """
-    header = next(read_events(folder / "events.jsonl"))
+    header = next(read_events(folder / EVENTS_FILE))
     scenario = Scenario.load(str(folder / "scenario.yaml"))
     settings = RunSettings(
         fleet, scenario, folder, header["split"], int(header["seed"]), int(header["index"]), resume=True

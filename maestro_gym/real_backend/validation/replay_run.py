@@ -18,7 +18,7 @@ from maestro_gym.core.compile import compile_fresh
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.real_backend.control.event_log import read_events
+from maestro_gym.real_backend.control.event_log import EVENTS_FILE, read_events
 from maestro_gym.real_backend.validation.simulated_fleet import SimulatedFleet
 from maestro_gym.scheduling.actions import WAIT, send_code
 from maestro_gym.scheduling.legal import can_route, can_send
@@ -66,7 +66,7 @@ def replay(
     Raises:
         MaestroError: The log does not belong to this scenario, or the run did not finish.
     """
-    events = list(read_events(folder / "events.jsonl"))
+    events = list(read_events(folder / EVENTS_FILE))
     header = events[0]
     episode = scenario.episode(header["split"], int(header["seed"]), int(header["index"]))
     if len(episode.stages) != header["stages"]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from maestro_gym.core.errors import MaestroError
 
 
-def demand_trust(path: Path, kind: str, *, trust: bool, advice: str = "") -> None:
-    """Refuse a file that could run code, unless the user trusts it.
+def demand_trust(place: str | Path, kind: str, *, trust: bool, advice: str = "") -> None:
+    """Refuse what could run code, unless the user trusts where it comes from.
 
     Args:
-        path: The file.
-        kind: What it is, in words.
+        place: The file, and the field of it that names what would run.
+        kind: What would run, in words.
         trust: Whether the user said so.
         advice: A sentence about a way without trust.
 
@@ -21,6 +21,6 @@ def demand_trust(path: Path, kind: str, *, trust: bool, advice: str = "") -> Non
     """
     if not trust:
         raise MaestroError(
-            f"{path}: {kind} can run code of whoever wrote it when it is loaded. If you trust where it comes from, say "
+            f"{place}: {kind} can run code of whoever wrote it when it is loaded. If you trust where it comes from, say "
             f"so with --trust (trust=True in Python). {advice}".rstrip()
         )
