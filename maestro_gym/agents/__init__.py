@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from maestro_gym.agents.actor_critic import CandidatePolicy
     from maestro_gym.agents.episode_eval import EpisodeMetricsEval
     from maestro_gym.agents.load import load_any_policy
-    from maestro_gym.agents.policy_file import PolicyCard, load_network, read_card, save_policy
+    from maestro_gym.agents.policy_card import PolicyCard
+    from maestro_gym.agents.policy_file import load_network, read_card, save_policy
     from maestro_gym.agents.ppo import ContinuousTimePPO
     from maestro_gym.agents.train import TrainResult, run_train
 
@@ -44,7 +45,7 @@ __getattr__ = handed_on(
         "CandidatePolicy": "actor_critic",
         "ContinuousTimePPO": "ppo",
         "EpisodeMetricsEval": "episode_eval",
-        "PolicyCard": "policy_file",
+        "PolicyCard": "policy_card",
         "TrainResult": "train",
         "load_any_policy": "load",
         "load_network": "policy_file",

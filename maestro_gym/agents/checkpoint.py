@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from maestro_gym.agents.ppo import ContinuousTimePPO
+from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
 
 FOLDER = "checkpoint"
@@ -91,7 +92,7 @@ def load_checkpoint(
     if not (source / "state.json").is_file():
         raise MaestroError(f"{folder} holds no checkpoint to resume from. Start a new run, or give another folder.")
     try:
-        state = json.loads((source / "state.json").read_text(encoding="utf-8"))
+        state = parse_json(read_bounded(source / "state.json"))
         learner = torch.load(source / "learner.pt", map_location="cpu", weights_only=True)
         with np.load(source / "env.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

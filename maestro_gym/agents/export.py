@@ -12,7 +12,7 @@ import numpy as np
 from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.observed_rule import Choice, encoder_fingerprint, observed_rule
-from maestro_gym.agents.policy_file import PolicyCard
+from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.core.compile import compile_fresh
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, make_layout

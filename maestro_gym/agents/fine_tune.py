@@ -11,7 +11,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from maestro_gym.agents.callbacks import EpisodeTerms
 from maestro_gym.agents.logs import STEP_COLUMN, CsvLog, open_logger
-from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, load_network, read_card, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import CARD_FILE, load_network, read_card, save_policy
 from maestro_gym.agents.run_folder import note_run
 from maestro_gym.agents.trainer import build_model
 from maestro_gym.config import TrainConfig

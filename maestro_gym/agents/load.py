@@ -7,7 +7,8 @@ from pathlib import Path
 
 from maestro_gym.agents.foreign.model_spec import is_model_spec
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
-from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, load_network
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import CARD_FILE, load_network
 from maestro_gym.baselines.registry import (
     TABLE,
     demand_trust_of,

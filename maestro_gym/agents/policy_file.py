@@ -2,75 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
-from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp, build_network
+from maestro_gym.agents.networks import CandidateScorer, SlotMlp
+from maestro_gym.agents.policy_card import FORMAT, PolicyCard
+from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
 
 WEIGHTS_FILE = "policy.pt"
 SAFE_WEIGHTS_FILE = "policy.safetensors"
 CARD_FILE = "policy.json"
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class PolicyCard:
-    """What is known of a trained policy besides its weights.
-
-    Attributes:
-        tier: Tier that it drives: global, cluster, node or joint.
-        network: One of ``networks.NETWORKS``.
-        num_features: F, columns of a candidate.
-        num_context: G, length of the context.
-        num_candidates: A in training; only an ``mlp`` is bound to it.
-        hidden_sizes: Widths of the hidden layers.
-        encoder: Fingerprint of the observation that it learned to read.
-        predictions: Whether that observation holds predictions (information class P, otherwise N).
-        window: Stages that an agent of the global tier is shown.
-        companions: Policy of the other tiers in training.
-        scenario: Name of the scenario it was trained on.
-        contention: Its contention.
-        seed: Training seed.
-        steps: Decisions it learned from.
-        reward_divisor: What rewards were divided by at the end.
-        discount_horizon_s: 1 / beta, in seconds.
-        validation: Means of the validation episodes, by metric.
-        versions: Of the project and of what it ran on.
-        format: Version of this file's layout.
-    """
-
-    tier: str
-    network: str
-    num_features: int
-    num_context: int
-    num_candidates: int
-    hidden_sizes: tuple[int, ...]
-    encoder: str = ""
-    predictions: bool = True
-    window: int = 32
-    companions: str = "maestro"
-    scenario: str = ""
-    contention: str = ""
-    seed: int = 0
-    steps: int = 0
-    reward_divisor: float = 1.0
-    discount_horizon_s: float = 0.0
-    validation: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    format: int = FORMAT
-
-    def build(self) -> CandidateScorer | SlotMlp:
-        """A network of this shape with fresh weights."""
-        return build_network(self.network, self.num_candidates, self.num_features, self.num_context, self.hidden_sizes)
 
 
 def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> None:
-    """Write weights and card; a reader never sees half a file.
+    """Write weights and card, which holds their checksums; a reader never sees half a file.
 
     Args:
         folder: The run folder.
@@ -79,12 +33,30 @@ def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save(weights, buffer)
     partial = folder / (WEIGHTS_FILE + ".part")
-    torch.save(weights, partial)
+    partial.write_bytes(buffer.getvalue())
     partial.replace(folder / WEIGHTS_FILE)
+    _write_card(folder, replace(card, sha256={WEIGHTS_FILE: _sha256(buffer.getvalue())}))
+
+
+def _write_card(folder: Path, card: PolicyCard) -> None:
+    content = asdict(card)
+    content["sha256"][CARD_FILE] = _card_sha256(content)
     partial = folder / (CARD_FILE + ".part")
-    partial.write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / CARD_FILE)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _card_sha256(content: Mapping[str, Any]) -> str:
+    """Checksum of a card: of all its fields but its own checksum."""
+    others = {name: value for name, value in content["sha256"].items() if name != CARD_FILE}
+    return _sha256(json.dumps({**content, "sha256": others}, sort_keys=True).encode())
 
 
 def read_card(folder: Path) -> PolicyCard:
@@ -100,12 +72,12 @@ def read_card(folder: Path) -> PolicyCard:
     if not folder.is_dir():
         raise MaestroError(f"There is no run folder {folder}. Give a folder that `maestro-gym train` has written.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_bounded(path))
     except FileNotFoundError:
         raise MaestroError(
             f"{folder} holds no policy: {CARD_FILE} is missing. Give a folder that `maestro-gym train` has finished."
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise MaestroError(f"{path} cannot be read as a policy's card ({error}). Train again, or restore it.") from None
     return _card_of(content, path)
 
@@ -116,13 +88,16 @@ def _card_of(content: Any, path: Path) -> PolicyCard:  # noqa: ANN401 - whatever
         found = content.get("format") if isinstance(content, dict) else None
         raise MaestroError(f"{damaged} of format {FORMAT} (it says {found!r}). Train again with this version.")
     try:
-        fields: dict[str, Any] = content | {"hidden_sizes": tuple(content["hidden_sizes"])}
-        card = PolicyCard(**fields)
-    except (KeyError, TypeError):
-        raise MaestroError(f"{damaged}: a field is missing or unknown. Train again, or restore the file.") from None
-    sizes = (card.num_features, card.num_context, card.num_candidates, *card.hidden_sizes)
-    if card.network not in NETWORKS or not all(isinstance(size, int) and 0 < size <= 1 << 16 for size in sizes):
-        raise MaestroError(f"{damaged}: network or a size is out of range. Train again, or restore the file.")
+        card = PolicyCard(**content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "all of it"
+        raise MaestroError(f"{damaged}: `{place}`: {first['msg']}. Train again, or restore the file.") from None
+    if CARD_FILE in card.sha256 and card.sha256[CARD_FILE] != _card_sha256(content):
+        raise MaestroError(
+            f"{damaged} as it was written: its content has another SHA-256 than it says. Train again, or restore the "
+            "file."
+        )
     return card
 
 
@@ -145,8 +120,7 @@ def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
         raise MaestroError(f"{folder} holds no weights: {WEIGHTS_FILE} is missing. Train again, or restore the file.")
     network = card.build()
     try:
-        weights = _read_weights(path)
-        network.load_state_dict(weights)
+        network.load_state_dict(_read_weights(path, card.sha256.get(path.name)))
     except MaestroError:
         raise
     except Exception as error:
@@ -172,17 +146,22 @@ def save_safetensors(folder: Path) -> Path:
     Raises:
         MaestroError: There is no safetensors package, or the folder holds no policy.
     """
-    _, network = load_network(folder)
+    card, network = load_network(folder)
     path = folder / SAFE_WEIGHTS_FILE
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     _safetensors(path).save_file(weights, path)
+    _write_card(folder, replace(card, sha256={**card.sha256, path.name: _sha256(path.read_bytes())}))
     return path
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def _read_weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
+    """Weights of a file; a card that an older version wrote knows no checksum of it."""
+    content = path.read_bytes()
+    if sha256 is not None and _sha256(content) != sha256:
+        raise ValueError(f"its SHA-256 is not {sha256[:12]}..., which the card says")
     if path.name == SAFE_WEIGHTS_FILE:
-        return _safetensors(path).load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+        return _safetensors(path).load(content)
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def _safetensors(path: Path) -> Any:  # noqa: ANN401 - a module that may be missing

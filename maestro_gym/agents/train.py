@@ -13,7 +13,8 @@ from rich.console import Console
 from maestro_gym.agents.load import learned_policy
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.observed_rule import encoder_fingerprint
-from maestro_gym.agents.policy_file import PolicyCard, read_card
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import read_card
 from maestro_gym.agents.run_folder import new_folder, note_run, resumed_config, write_config
 from maestro_gym.agents.trainer import Trainer
 from maestro_gym.agents.training_env import TrainingVecEnv

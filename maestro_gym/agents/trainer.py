@@ -18,7 +18,8 @@ from maestro_gym.agents.checkpoint import load_checkpoint, save_checkpoint
 from maestro_gym.agents.curves import draw_curves
 from maestro_gym.agents.logs import STEP_COLUMN, CsvLog, open_logger
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
-from maestro_gym.agents.policy_file import PolicyCard, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import save_policy
 from maestro_gym.agents.ppo import ContinuousTimePPO
 from maestro_gym.agents.validation import SCORE
 from maestro_gym.config import TrainConfig

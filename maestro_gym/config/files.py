@@ -9,9 +9,8 @@ from typing import Any
 import yaml
 
 from maestro_gym.config.base import hint
+from maestro_gym.core.bounded_text import parse_yaml, read_bounded
 from maestro_gym.core.errors import MaestroError
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
@@ -85,8 +84,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         MaestroError: It cannot be read, is not YAML, or holds something else.
     """
     try:
-        # Not `yaml.load` of unsafe fame: the loader is the safe one, in C where it is there.
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        content = parse_yaml(read_bounded(path))
     except OSError as error:
         raise MaestroError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
@@ -96,6 +94,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         line = f" in line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise MaestroError(f"{path}: not valid YAML{line}: {problem}. Mend that line.") from None
+    except ValueError as error:
+        raise MaestroError(f"{path}: is refused: {error}.") from None
     if not isinstance(content, dict):
         raise MaestroError(f"{path}: holds no mapping of keys to values; a configuration starts with `key: value`.")
     return content

@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from maestro_gym.core.bounded_text import parse_yaml
 from maestro_gym.core.errors import MaestroError
+
+_SHOWN = 200
+"""Letters of an override that a message repeats."""
 
 _PART = re.compile(r'"([^"]+)"|([^."=\s]+)')
 
@@ -55,9 +59,9 @@ def parse_override(text: str) -> Override:
             raise MaestroError(f"Override `{text}` lacks an equals sign: write `{text}=VALUE`.")
         position += 1
     try:
-        value = yaml.safe_load(text[position + 1 :])
-    except yaml.YAMLError as error:
-        raise MaestroError(f"Override `{text}`: the value is not valid YAML ({_first_line(error)}).") from None
+        value = parse_yaml(text[position + 1 :])
+    except (yaml.YAMLError, ValueError) as error:
+        raise MaestroError(f"Override `{_short(text)}`: the value is not valid YAML ({_first_line(error)}).") from None
     return Override(text, tuple(path), value)
 
 
@@ -101,5 +105,9 @@ def _assign_item(items: list[Any], key: str, override: Override, last: bool) -> 
     return items[index]
 
 
-def _first_line(error: yaml.YAMLError) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

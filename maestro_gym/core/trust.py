@@ -21,6 +21,6 @@ def demand_trust(place: str | Path, kind: str, *, trust: bool, advice: str = "")
     """
     if not trust:
         raise MaestroError(
-            f"{place}: {kind} can run code of whoever wrote it when it is loaded. If you trust where it comes from, say "
-            f"so with --trust (trust=True in Python). {advice}".rstrip()
+            f"{place}: {kind} can run code of whoever wrote it when it is loaded. If you trust where it comes from, "
+            f"say so with --trust (trust=True in Python). {advice}".rstrip()
         )

@@ -11,7 +11,8 @@ import torch
 from maestro_gym.agents.load import learned_policy, load_any_policy
 from maestro_gym.agents.networks import build_network
 from maestro_gym.agents.observed_rule import encoder_fingerprint
-from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import CARD_FILE, save_policy
 from maestro_gym.baselines import load_policy
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.observation.layout import TIER_SPECS

@@ -17,7 +17,8 @@ from maestro_gym.agents.foreign.onnx_model import METADATA, open_session
 from maestro_gym.agents.load import load_any_policy
 from maestro_gym.agents.observed_rule import encoder_fingerprint
 from maestro_gym.agents.onnx_export import check_onnx, export_onnx, exportable, observations_of
-from maestro_gym.agents.policy_file import PolicyCard, save_policy, save_safetensors
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import save_policy, save_safetensors
 from maestro_gym.cli.app import app
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.observation.layout import TIER_SPECS

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from maestro_gym.agents.policy_file import CARD_FILE, WEIGHTS_FILE, PolicyCard, load_network, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import CARD_FILE, WEIGHTS_FILE, load_network, save_policy
 from maestro_gym.core.errors import MaestroError
 
 CARD = PolicyCard("cluster", "scorer", 5, 3, 4, (8, 8), steps=7)
@@ -18,11 +20,18 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _forget_checksums(run: Path) -> None:
+    """Make the card one that an older version wrote."""
+    card = json.loads((run / CARD_FILE).read_text())
+    del card["sha256"]
+    (run / CARD_FILE).write_text(json.dumps(card))
+
+
 def test_a_policy_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     network = CARD.build()
     save_policy(tmp_path, CARD, network)
     card, loaded = load_network(tmp_path)
-    assert card == CARD
+    assert replace(card, sha256={}) == CARD
     for name, value in loaded.state_dict().items():
         assert torch.equal(value, network.state_dict()[name])
 
@@ -54,12 +63,14 @@ def test_truncated_weights_are_named(run: Path) -> None:
 
 
 def test_weights_that_could_run_code_are_refused(run: Path) -> None:
+    _forget_checksums(run)
     torch.save({"weights": Path("anything")}, run / WEIGHTS_FILE)
     with pytest.raises(MaestroError, match="damaged"):
         load_network(run)
 
 
 def test_weights_of_another_shape_are_refused(run: Path) -> None:
+    _forget_checksums(run)
     other = PolicyCard("cluster", "scorer", 6, 3, 4, (8, 8))
     torch.save(other.build().state_dict(), run / WEIGHTS_FILE)
     with pytest.raises(MaestroError, match="does not belong to"):
@@ -67,17 +78,52 @@ def test_weights_of_another_shape_are_refused(run: Path) -> None:
 
 
 def test_weights_that_are_not_finite_are_refused(run: Path) -> None:
+    _forget_checksums(run)
     weights = torch.load(run / WEIGHTS_FILE, weights_only=True)
     torch.save({name: value * torch.nan for name, value in weights.items()}, run / WEIGHTS_FILE)
     with pytest.raises(MaestroError, match="not finite"):
         load_network(run)
 
 
+@pytest.mark.parametrize("name", [CARD_FILE, WEIGHTS_FILE])
+def test_any_changed_bit_is_refused_by_name(run: Path, name: str) -> None:
+    whole = (run / name).read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 40)):
+        (run / name).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        if name == CARD_FILE and _means_the_same(whole, (run / name).read_bytes()):
+            continue  # a blank for another
+        with pytest.raises(MaestroError, match=name):
+            load_network(run)
+    (run / name).write_bytes(whole)
+    load_network(run)
+
+
+def _means_the_same(one: bytes, other: bytes) -> bool:
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"format": 99}, {"network": "oracle"}, {"num_features": -1}, {"hidden_sizes": 3}, {"surprise": 1}],
+    [
+        {"format": 99},
+        {"network": "oracle"},
+        {"num_features": -1},
+        {"hidden_sizes": 3},
+        {"surprise": 1},
+        {"tier": None},
+        {"companions": []},
+        {"steps": "7"},
+        {"seed": True},
+        {"reward_divisor": float("inf")},
+        {"hidden_sizes": [65536, 65536]},
+        {"network": "mlp", "num_candidates": 65536, "num_features": 65536},
+    ],
 )
 def test_a_damaged_card_is_named(run: Path, change: dict[str, object]) -> None:
+    _forget_checksums(run)
     card = json.loads((run / CARD_FILE).read_text())
     (run / CARD_FILE).write_text(json.dumps(card | change))
     with pytest.raises(MaestroError, match="is not the card of a policy"):
@@ -85,6 +131,11 @@ def test_a_damaged_card_is_named(run: Path, change: dict[str, object]) -> None:
 
 
 def test_a_card_that_is_no_json_is_named(run: Path) -> None:
-    (run / CARD_FILE).write_text("{")
+    for content in ("{", "[" * 100_000, "\x00", '{"format": 1' + " " * 2**23):
+        (run / CARD_FILE).write_text(content)
+        _is_no_card(run)
+
+
+def _is_no_card(run: Path) -> None:
     with pytest.raises(MaestroError, match="cannot be read as a policy's card"):
         load_network(run)

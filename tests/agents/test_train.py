@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from maestro_gym.agents.policy_file import PolicyCard, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import save_policy
 from maestro_gym.agents.train import run_train
 from maestro_gym.core.errors import MaestroError
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp
-from maestro_gym.agents.policy_file import PolicyCard, load_network, read_card
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import load_network, read_card
 from maestro_gym.agents.trainer import Trainer
 from maestro_gym.config import TrainConfig
 from maestro_gym.core.errors import MaestroError

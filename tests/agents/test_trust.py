@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from maestro_gym.agents.load import load_any_policy
 from maestro_gym.agents.observed_rule import encoder_fingerprint
-from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import CARD_FILE, save_policy
 from maestro_gym.cli.app import app
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.sb3 import MaestroVecEnv
@@ -104,7 +105,7 @@ def test_the_family_of_numbers_runs_no_code_through_any_door(rule: Path, tmp_pat
 
 def test_the_log_of_a_live_run_runs_no_code(rule: Path, tmp_path: Path) -> None:
     header = {"event": "run", "time_s": 0.0, "version": 1, "policy": "theirs", "policy_spec": f"{rule}:RULE"}
-    header |= {"split": "test", "seed": 0, "index": 0}
+    header |= {"run_id": "0a", "split": "test", "seed": 0, "index": 0, "stages": 9, "started_unix_s": 1e9}
     (tmp_path / "events.jsonl").write_text(json.dumps(header) + "\n", encoding="utf-8")
     (tmp_path / "scenario.yaml").write_text("extends: toy\n", encoding="utf-8")
     own = ["-s", str(tmp_path / "scenario.yaml")]

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from maestro_gym.agents.observed_rule import encoder_fingerprint
-from maestro_gym.agents.policy_file import PolicyCard, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import save_policy
 from maestro_gym.envs.sb3 import BatchVecEnv
 
 

@@ -11,7 +11,8 @@ import torch
 
 from maestro_gym.agents.fine_tune import fine_tune
 from maestro_gym.agents.load import load_any_policy
-from maestro_gym.agents.policy_file import PolicyCard, load_network, save_policy
+from maestro_gym.agents.policy_card import PolicyCard
+from maestro_gym.agents.policy_file import load_network, save_policy
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.batch.own_rule import NO_ANSWER
 from maestro_gym.envs.sb3 import BatchVecEnv

@@ -5,7 +5,6 @@ A file that `agents.onnx_export` wrote says what it needs in its metadata. Runni
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from maestro_gym.agents.foreign.agent import Agent, AgentCard, best_legal
 from maestro_gym.agents.foreign.model_spec import ModelSpec
 from maestro_gym.agents.observed_rule import encoder_fingerprint
+from maestro_gym.core.bounded_text import parse_json
 from maestro_gym.core.errors import MaestroError
 
 METADATA = "maestro_gym"
@@ -81,9 +81,12 @@ def open_session(path: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no type
 
 def _card_of(path: Path, metadata: dict[str, str], spec: ModelSpec) -> AgentCard:
     try:
-        known: dict[str, Any] = json.loads(metadata.get(METADATA, "{}"))
+        known = parse_json(metadata.get(METADATA, "{}"))
     except ValueError:
         raise MaestroError(f"{path}: the metadata {METADATA!r} are no JSON. Export it again.") from None
+    words = ("tier", "information", "companions", "description", "encoder")
+    if not isinstance(known, dict) or not all(isinstance(known.get(word, ""), str) for word in words):
+        raise MaestroError(f"{path}: the metadata {METADATA!r} say no {', '.join(words)} in words. Export it again.")
     tier = spec.tier or known.get("tier")
     if tier is None:
         raise MaestroError(f"{path} does not say whose decisions it takes. Name the tier, as in {path}:cluster.")

@@ -7,7 +7,6 @@ An algorithm that knows masks would do the same; one that does not never answers
 from __future__ import annotations
 
 import importlib
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,9 @@ import torch
 from maestro_gym.agents.foreign.agent import Agent, AgentCard, best_legal
 from maestro_gym.agents.foreign.model_spec import ModelSpec
 from maestro_gym.agents.foreign.spaces import flattened, trained_with
-from maestro_gym.core.trust import demand_trust
+from maestro_gym.core.bounded_text import parse_json
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.trust import demand_trust
 
 _MODULES = {
     "PPO": "stable_baselines3",
@@ -94,14 +94,17 @@ def algorithm_of(path: Path) -> str:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            saved = json.loads(archive.read("data"))
+            saved = parse_json(archive.read("data"))
+        if not isinstance(saved, dict):
+            raise ValueError("its settings are no mapping")
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise MaestroError(
             f"{path} is no model of Stable-Baselines3 ({type(error).__name__}): write it with model.save(...)."
         ) from None
     # Whatever the policy is: a class of one's own is known by the buffer that it learned from.
     modules = " ".join(
-        str((saved.get(key) or {}).get("__module__")) for key in ("rollout_buffer_class", "policy_class")
+        str(saved[key].get("__module__")) if isinstance(saved.get(key), dict) else ""
+        for key in ("rollout_buffer_class", "policy_class")
     )
     if "exploration_rate" in saved:
         return "QRDQN" if "n_quantiles" in saved else "DQN"

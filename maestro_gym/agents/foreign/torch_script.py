@@ -9,8 +9,8 @@ import torch
 
 from maestro_gym.agents.foreign.agent import Agent, AgentCard, best_legal
 from maestro_gym.agents.foreign.model_spec import ModelSpec
-from maestro_gym.core.trust import demand_trust
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.trust import demand_trust
 
 
 def load_torch_script(spec: ModelSpec, *, trust: bool) -> tuple[Agent, AgentCard]:

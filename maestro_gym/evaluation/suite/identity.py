@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from maestro_gym.baselines.registry import TABLE, numbers_file
-from maestro_gym.config import StrictModel, config_names, find_config, read_yaml
+from maestro_gym.config import StrictModel, config_names, find_config, read_yaml, validated
+from maestro_gym.core.bounded_text import parse_json, read_bounded
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.comparison import PolicyLabel
 from maestro_gym.evaluation.suite.fingerprint import digest, file_sha256
 from maestro_gym.scheduling.policy import Policy
@@ -90,11 +91,20 @@ def _told(spec: str) -> Training:
     numbers = find_config("policies", spec, "policy") if spec in TABLE else numbers_file(spec)
     if numbers is not None:
         about = read_yaml(numbers).get("about")
-        return Training(episodes=about.get("episodes") if isinstance(about, dict) else None)
+        return _read("episodes", about, "episodes", f"{numbers}: about")
     card = Path(spec) / _CARD_FILE
-    if card.is_file():
-        return Training(decisions=json.loads(card.read_text(encoding="utf-8")).get("steps"))
-    return Training()
+    if not card.is_file():
+        return Training()
+    try:
+        return _read("decisions", parse_json(read_bounded(card)), "steps", str(card))
+    except ValueError as error:
+        raise MaestroError(f"{card}: is no card of a policy ({error}). Restore the file.") from None
+
+
+def _read(field: str, content: object, key: str, place: str) -> Training:
+    """What a key of a file says of the training, checked."""
+    value = content.get(key) if isinstance(content, dict) else None
+    return validated(Training, {field: value}, lambda _: place)
 
 
 def _files_of(spec: str) -> list[Path]:

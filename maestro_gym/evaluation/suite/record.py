@@ -10,11 +10,15 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config import StrictModel, validated
+from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.suite.definition import BenchmarkConfig
 from maestro_gym.evaluation.suite.identity import PolicyIdentity, Training
 
 FORMAT = 1
+
+_MAX_BYTES = 2**26
+"""Largest record [bytes]; one of 24 seeds has 45,000."""
 
 Values = list[float | None]
 """A metric by seed, in the order of the record's seeds; None where there was nothing to measure."""
@@ -130,10 +134,10 @@ def read_record(path: Path) -> Record:
         MaestroError: It cannot be read, or is no record.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = parse_json(read_bounded(path, _MAX_BYTES))
     except OSError as error:
         raise MaestroError(f"{path}: cannot be read ({error.strerror}); give the file of a record.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise MaestroError(f"{path}: is damaged, no JSON ({error}). Take the file anew from whoever made it.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None

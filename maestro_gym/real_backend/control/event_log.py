@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.real_backend.control.logged import VERSION, check_event
 
-VERSION = 1
+_MAX_BYTES = 2**30
+"""Largest log that is read [bytes]: a stage leaves about 1,000."""
+
 EVENTS_FILE = "events.jsonl"
 """Its name in the folder of a run."""
 
@@ -74,16 +78,19 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
         MaestroError: There is no such file, or it is not a log of this version.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bounded(path, _MAX_BYTES).split("\n")
     except OSError as error:
         raise MaestroError(f"{path}: cannot be read ({error.strerror}); give the folder of a live run.") from None
+    except ValueError as error:
+        raise MaestroError(f"{path}: is no event log ({error}); give the folder of a live run.") from None
+    lines = lines[:-1] if not lines[-1] else lines
+    if not lines:
+        raise MaestroError(f"{path}: is empty; give the folder of a live run.")
     for number, line in enumerate(lines):
         try:
-            event = json.loads(line)
+            event = parse_json(line)
         except ValueError:
             if number == len(lines) - 1 and number > 0:
                 return
             raise MaestroError(f"{path}: line {number + 1} is not JSON; the log is damaged.") from None
-        if number == 0 and event.get("version") != VERSION:
-            raise MaestroError(f"{path}: not an event log of version {VERSION}; resume with the version that wrote it.")
-        yield event
+        yield check_event(event, first=number == 0, place=f"{path}: line {number + 1}")

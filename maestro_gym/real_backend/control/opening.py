@@ -99,7 +99,9 @@ def catch_up(fleet_state: FleetState, history: Sequence[dict[str, Any]], path: P
         fleet_state.advance(at_s)
         if event["event"] != "finish":
             continue
-        stage = int(event["stage"])
+        stage, node = int(event["stage"]), int(event["times"]["node"])
+        if stage >= len(fleet_state.episode.stages) or node >= fleet_state.view.nodes.shape[1]:
+            raise MaestroError(f"{path}: there is no stage {stage} or no node {node}. The log belongs to another run.")
         for name, value in event["times"].items():
             fleet_state.view.stages[name][0, stage] = value
         if not moves.adopt_finished(fleet_state.engine, stage, int(event["tokens"]), at_s):

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
 
 STOP_S = 20.0
@@ -74,7 +75,7 @@ def read_notes(folder: Path) -> dict[str, ServerNote]:
     if not path.is_file():
         return {}
     try:
-        return {item["url"]: ServerNote(**item) for item in json.loads(path.read_text(encoding="utf-8"))}
+        return {item["url"]: ServerNote(**item) for item in parse_json(read_bounded(path))}
     except (ValueError, TypeError, KeyError):
         raise MaestroError(
             f"{path}: not a list of servers. Stop leftover servers by hand (`ps` shows `vllm serve`), then delete it."

@@ -75,6 +75,11 @@ def replay(
             "scenario that it ran on with --scenario."
         )
     live = logged_times(events, len(episode.stages), folder)
+    num_nodes = scenario.config.fleet.num_nodes
+    if (live["node"] >= num_nodes).any():
+        raise MaestroError(
+            f"{folder}: stages ran on node {live['node'].max()}, and the scenario has {num_nodes} nodes."
+        )
     output = episode.hidden["output_tokens"]
     placed = _placed_as_logged(policy, live)
     simulated = {}
@@ -109,6 +114,8 @@ def logged_times(events: list[dict[str, Any]], stages: int, folder: Path) -> dic
     for event in events:
         if event["event"] == "finish":
             stage = int(event["stage"])
+            if stage >= stages:
+                raise MaestroError(f"{folder}: stage {stage} finished, but the run has {stages}. The log is damaged.")
             for name in TIMES[:-1]:
                 found[name][stage] = event["times"][name]
             found["finished_s"][stage] = event["time_s"]

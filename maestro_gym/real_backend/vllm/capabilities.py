@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field, fields
 
+from maestro_gym.core.bounded_text import parse_json
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.completion import Request
@@ -150,7 +150,7 @@ def _priority(info: bytes | None) -> bool | None:
     if info is None:
         return None
     try:
-        policy = json.loads(info)["vllm_config"]["scheduler_config"]["policy"]
+        policy = parse_json(info)["vllm_config"]["scheduler_config"]["policy"]
     except (ValueError, KeyError, TypeError):
         return None
     return policy == "priority"

@@ -14,7 +14,7 @@ Milliseconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, protected_namespaces=())
 
 
 class PromptDetails(_Wire):
@@ -52,7 +52,7 @@ class ErrorInner(_Wire):
     """What went wrong, in the words of vLLM."""
 
     message: str = Field(default="", max_length=4000)
-    code: int | None = None
+    code: int | None = Field(default=None, ge=100, le=599)
 
 
 class ErrorBody(_Wire):
