@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StrictModel(BaseModel):
-    """A frozen record that knows all its keys: an unknown one is an error, never ignored."""
+    """A frozen record that knows all its keys and takes no word for a number: neither is ever ignored or guessed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

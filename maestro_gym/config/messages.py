@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from maestro_gym.config.base import hint
 from maestro_gym.core.errors import MaestroError
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 Location = Sequence[int | str]
 M = TypeVar("M", bound=BaseModel)
@@ -63,7 +67,7 @@ def _tell(item: typing.Any, place: str, parent: type[BaseModel] | None) -> str: 
         return f"{message}."
     if item["type"] == "value_error":
         return f"`{place}`: {message}."
-    return f"bad value {item['input']!r} for `{place}`: {message}{_meaning(parent, name)}."
+    return f"bad value {_SHORT.repr(item['input'])} for `{place}`: {message}{_meaning(parent, name)}."
 
 
 def _meaning(parent: type[BaseModel] | None, name: str) -> str:

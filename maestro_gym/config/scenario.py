@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
+from maestro_gym.config.bounds import LONGEST_S, MOST_TOKENS, Seed
 from maestro_gym.config.contention import contention_loads
 from maestro_gym.config.fleet import FleetConfig, HostGroupConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
@@ -24,10 +25,12 @@ class DeploymentConfig(StrictModel):
 
     name: str = Field(min_length=1, description="name in tables, traces and requests")
     architecture: str = Field(description="a name of configs/models, or of the scenario's `architectures`")
-    popularity: float = Field(default=1.0, gt=0, description="share of calls, relative to the other deployments")
+    popularity: float = Field(
+        default=1.0, ge=1e-9, le=1e9, description="share of calls, relative to the other deployments"
+    )
     size_class: SizeClass = Field(default="medium", description="what a role of a workload family asks for")
     max_model_len: int | None = Field(
-        default=None, gt=0, description="longest context served [tokens]; None: architecture's"
+        default=None, gt=0, le=MOST_TOKENS, description="longest context served [tokens]; None: architecture's"
     )
 
 
@@ -37,7 +40,7 @@ class ScenarioConfig(StrictModel):
     name: str = Field(default="scenario", description="name in tables and plots")
     description: str = Field(default="", description="one sentence for the reader")
     fleet: FleetConfig = Field(description="a name of configs/fleets, or written out")
-    models: list[DeploymentConfig] = Field(min_length=1, description="the deployments")
+    models: list[DeploymentConfig] = Field(min_length=1, max_length=1024, description="the deployments")
     workload: WorkloadConfig = Field(description="what arrives")
     contention: Literal["low", "medium", "high", "overload", "custom"] = Field(
         default="medium",
@@ -46,9 +49,15 @@ class ScenarioConfig(StrictModel):
     )
     predictor: PredictorConfig = Field(default_factory=PredictorConfig, description="how episodes are annotated")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="limits and constants of the physics")
-    horizon_s: float = Field(default=600.0, gt=0, description="arrivals end, or training truncates, here [s]")
-    drain_s: float = Field(default=600.0, ge=0, description="longest drain after the horizon, evaluation [s]")
-    seeds: list[int] = Field(default=[0, 1, 2, 3, 4], min_length=1, description="seeds of an evaluation")
+    horizon_s: float = Field(
+        default=600.0, gt=0, le=LONGEST_S, description="arrivals end, or training truncates, here [s]"
+    )
+    drain_s: float = Field(
+        default=600.0, ge=0, le=LONGEST_S, description="longest drain after the horizon, evaluation [s]"
+    )
+    seeds: list[Seed] = Field(
+        default=[0, 1, 2, 3, 4], min_length=1, max_length=100_000, description="seeds of an evaluation"
+    )
     train: TrainConfig = Field(default_factory=TrainConfig, description="a name of configs/train, or written out")
     architectures: dict[str, ArchitectureConfig] = Field(default={}, description="filled from configs/models")
     gpus: dict[str, GpuConfig] = Field(default={}, description="filled from configs/hardware/gpus")

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import LONGEST_S, MOST_LOAD, MOST_RPS, MOST_TOKENS, Weight
 from maestro_gym.config.contention import KneeConfig
 from maestro_gym.config.law import Law
 
@@ -19,17 +20,22 @@ class ArrivalsConfig(StrictModel):
         description="gamma: renewal with the CV below; mmpp: bursts; diurnal: a profile of the day; clients: a mixture "
         "of configs/arrivals; replay: the times of a trace, stretched to the rate",
     )
-    cv: float = Field(default=1.0, gt=0, description="coefficient of variation of the gaps, if gamma or diurnal")
-    burst_rate: float = Field(default=4.0, gt=1, description="mmpp: rate in a burst, relative to the mean")
-    burst_share: float = Field(default=0.1, gt=0, lt=1, description="mmpp: share of the time in bursts")
-    burst_s: float = Field(default=30.0, gt=0, description="mmpp: mean length of a burst [s]")
-    profile: str | list[float] = Field(
+    cv: float = Field(
+        default=1.0, ge=0.01, le=100, description="coefficient of variation of the gaps, if gamma or diurnal"
+    )
+    burst_rate: float = Field(default=4.0, gt=1, le=1e4, description="mmpp: rate in a burst, relative to the mean")
+    burst_share: float = Field(default=0.1, ge=1e-6, lt=1, description="mmpp: share of the time in bursts")
+    burst_s: float = Field(default=30.0, ge=1e-3, le=LONGEST_S, description="mmpp: mean length of a burst [s]")
+    profile: str | list[Weight] = Field(
         default="servegen_m_small",
         description="diurnal: relative rates of equal parts of the day, or a name of configs/arrivals",
     )
-    period_s: float = Field(default=86400.0, gt=0, description="diurnal: length of the day [s]")
+    period_s: float = Field(default=86400.0, ge=1, le=LONGEST_S, description="diurnal: length of the day [s]")
     phase_s: float | None = Field(
-        default=None, ge=0, description="diurnal: time of day at the start [s]; None: each episode its own"
+        default=None,
+        ge=0,
+        le=LONGEST_S,
+        description="diurnal: time of day at the start [s]; None: each episode its own",
     )
     clients: str = Field(default="servegen_m_small", description="clients: a name of configs/arrivals, or a YAML file")
     trace: str | None = Field(
@@ -45,7 +51,7 @@ class ArrivalsConfig(StrictModel):
                 f"burst_rate {self.burst_rate} times burst_share {self.burst_share} is above 1: bursts alone would "
                 "exceed the mean rate; lower one of them"
             )
-        if isinstance(self.profile, list) and (min(self.profile, default=0) < 0 or sum(self.profile) <= 0):
+        if isinstance(self.profile, list) and sum(self.profile) <= 0:
             raise ValueError("profile needs relative rates of at least 0, not all 0")
         if (self.process == "replay") != (self.trace is not None):
             raise ValueError("`trace` belongs to process: replay, which needs it")
@@ -61,15 +67,17 @@ class RequestsConfig(StrictModel):
         default=Law.model_validate(0), description="leading prompt tokens that a group shares [tokens]; drawn a group"
     )
     prefix_groups: int = Field(default=1, gt=0, le=1_000_000, description="groups, drawn evenly")
-    deadline_s: float = Field(default=60.0, gt=0, description="deadline after the arrival [s]; a chat user's patience")
-    ttft_limit_s: float = Field(default=5.0, gt=0, description="TTFT limit [s]; likewise")
+    deadline_s: float = Field(
+        default=60.0, ge=1e-3, le=LONGEST_S, description="deadline after the arrival [s]; a chat user's patience"
+    )
+    ttft_limit_s: float = Field(default=5.0, ge=1e-3, le=LONGEST_S, description="TTFT limit [s]; likewise")
 
 
 class MixturePartConfig(StrictModel):
     """One family of a mixture."""
 
     family: str = Field(description="a name of configs/workloads, or a YAML file")
-    share: float = Field(gt=0, description="share of the workflows, relative to the other parts")
+    share: float = Field(ge=1e-9, le=1e9, description="share of the workflows, relative to the other parts")
     tenants: int | None = Field(default=None, gt=0, le=1024, description="tenants of its own; None: the family's")
     arrivals: ArrivalsConfig | None = Field(default=None, description="None: as the workload's")
 
@@ -103,12 +111,18 @@ class WorkloadConfig(StrictModel):
         description="a trace's call above its model's limit; clip: shorten its prompt; drop: its workflow",
     )
     arrivals: ArrivalsConfig = Field(default_factory=ArrivalsConfig, description="arrival process")
-    load: float | None = Field(default=None, gt=0, description="offered load relative to capacity; None: by contention")
-    rate_rps: float | None = Field(default=None, gt=0, description="workflows a second, in place of the load [1/s]")
+    load: float | None = Field(
+        default=None, ge=1e-6, le=MOST_LOAD, description="offered load relative to capacity; None: by contention"
+    )
+    rate_rps: float | None = Field(
+        default=None, ge=1e-9, le=MOST_RPS, description="workflows a second, in place of the load [1/s]"
+    )
     knee: KneeConfig | None = Field(
         default=None, description="where the backlog stops draining; None: not measured, labels are parts of capacity"
     )
-    time_scale: float = Field(default=1.0, gt=0, description="multiplies deadlines, TTFT limits and tool gaps")
+    time_scale: float = Field(
+        default=1.0, ge=1e-3, le=1000, description="multiplies deadlines, TTFT limits and tool gaps"
+    )
     initial_placement: Literal["warm", "cold"] = Field(
         default="warm", description="warm: popular models RUNNING at the start; cold: none"
     )
@@ -129,11 +143,14 @@ class PredictorConfig(StrictModel):
         description="oracle: the truth; boosted: Maestro's two-stage trees; role_median: medians of the past by role; "
         "constant: one guess; noisy: the truth with error",
     )
-    mae_tokens: float = Field(default=165.43, ge=0, description="error of noisy [tokens]; Maestro reports 165.43")
+    mae_tokens: float = Field(
+        default=165.43, ge=0, le=1e6, description="error of noisy [tokens]; Maestro reports 165.43"
+    )
     auc: float = Field(default=0.9625, ge=0.5, le=1, description="tool classifier of noisy; Maestro reports 0.9625")
-    constant_tokens: float = Field(default=256.0, gt=0, description="guess of constant [tokens]")
+    constant_tokens: float = Field(default=256.0, gt=0, le=MOST_TOKENS, description="guess of constant [tokens]")
     history: int | None = Field(
         default=None,
         gt=0,
+        le=10**6,
         description="past workflows that boosted and role_median learn from; None: as many as make 40,000 calls",
     )

@@ -8,11 +8,15 @@ from copy import copy
 from typing import Any, Self
 
 from maestro_gym.config import ScenarioConfig, compose_scenario, load_scenario
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.capacity import capacity_rps
 from maestro_gym.episodes.world import build_world, world_names
 from maestro_gym.predictors import Predictor, build_predictor, history_workflows, record
 from maestro_gym.state import Episode
 from maestro_gym.workloads import episode_key, scenario_workload
+
+MOST_CALLS = 5_000_000
+"""Most calls that an episode may have on average: some gigabytes of state."""
 
 _CACHED_EPISODES = 8
 
@@ -61,6 +65,7 @@ class Scenario:
         fixed_rps = config.workload.rate_rps
         # The configuration guarantees a load; the fixed rate goes before it.
         self.rate_rps = fixed_rps if fixed_rps is not None else float(load or 0.0) * self.capacity_rps
+        self._refuse_too_many(mix.calls_per_workflow)
         self.predictor = self._build_predictor(mix.calls_per_workflow)
         self._episodes: OrderedDict[tuple[str, int, int], Episode] = OrderedDict()
 
@@ -77,23 +82,37 @@ class Scenario:
         """
         return cls(load_scenario(name_or_path, overrides))
 
-    def episode(self, split: str, seed: int, index: int) -> Episode:
+    def episode(self, split: str, seed: int, index: int, *, may_be_empty: bool = False) -> Episode:
         """Make an episode, with predictions.
 
         Args:
             split: ``train``, ``validation`` or ``test``.
             seed: Seed of the environment.
             index: Number of the episode in that environment.
+            may_be_empty: Whether chance may leave it without a workflow, as in a long training; nothing can be measured
+                in such an episode.
 
         Returns:
             The episode; the last few are kept, so asking again is free. Not to be written to.
+
+        Raises:
+            MaestroError: No workflow arrives in it.
         """
-        wanted = (split, int(seed), int(index))
+        episode = self._kept_episode((split, int(seed), int(index)))
+        if not len(episode.workflows) and not may_be_empty:
+            raise MaestroError(
+                f"Scenario `{self.config.name}`: no workflow arrives in the {split} episode of seed {seed}, number "
+                f"{index}: {self.rate_rps:.3g} a second for {self.config.horizon_s:g} s. Lengthen horizon_s, or raise "
+                "workload.load or workload.rate_rps."
+            )
+        return episode
+
+    def _kept_episode(self, wanted: tuple[str, int, int]) -> Episode:
         if wanted in self._episodes:
             self._episodes.move_to_end(wanted)
             return self._episodes[wanted]
         key = episode_key(*wanted)
-        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, split)
+        bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, wanted[0])
         episode = self.annotate(bare, key)
         self._episodes[wanted] = episode
         if len(self._episodes) > _CACHED_EPISODES:
@@ -131,6 +150,16 @@ class Scenario:
             The episode with predictions.
         """
         return record(bare, self.world.service, self.predictor.guess(bare, self.world.service, key))
+
+    def _refuse_too_many(self, calls_per_workflow: float) -> None:
+        workload, horizon_s = self.config.workload, self.config.horizon_s
+        calls = self.rate_rps * horizon_s * calls_per_workflow
+        if workload.trace_arrivals != "own" and calls > MOST_CALLS:
+            raise MaestroError(
+                f"Scenario `{self.config.name}`: {self.rate_rps:.3g} workflows a second for horizon_s={horizon_s:g} "
+                f"make {calls:.2g} calls an episode, and {MOST_CALLS:,} is the most. Shorten horizon_s, or lower "
+                "workload.load or workload.rate_rps."
+            )
 
     def _build_predictor(self, calls_per_workflow: float) -> Predictor:
         spec, service = self.config.predictor, self.world.service

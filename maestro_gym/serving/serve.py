@@ -9,7 +9,6 @@ import numpy as np
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.config import ScenarioConfig
-from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
@@ -63,11 +62,6 @@ def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0, *, trust:
         episode = scenario.annotate(workload.whole(scenario.world.service))
     else:
         episode = scenario.episode("test", seed, 0)
-    if not len(episode.workflows):
-        raise MaestroError(
-            f"No request arrives within {config.horizon_s:g} s at {scenario.rate_rps:g} a second. Serve for longer "
-            "(--duration) or raise the rate."
-        )
     notes = list(workload.notes)
     together = bool(all_fit(scenario.world)[0])
     if not together:

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from maestro_gym.config import StrictModel
+from maestro_gym.config.bounds import Change
 from maestro_gym.core.compile import njit
 from maestro_gym.workloads.applications.spec import Law
 
@@ -34,16 +35,22 @@ FITTED_LEVELS = (0.0, 0.01, 0.02, *(round(0.05 * i, 2) for i in range(1, 20)), 0
 """Levels at which a fitted law keeps its quantiles, before those that lie on a line are left out."""
 
 
+Level = Annotated[float, Field(strict=False, ge=0, le=1)]
+"""Of a quantile; a key of JSON is a word."""
+
+
 class QuantileLaw(StrictModel):
     """A law given by quantiles, linear between them: it follows data that no simple formula does."""
 
-    quantiles: dict[float, float] = Field(min_length=1, description="level in [0, 1] -> value in the unit of the field")
+    quantiles: dict[Level, Change] = Field(
+        min_length=1, description="level in [0, 1] -> value in the unit of the field"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         levels, values = list(self.quantiles), list(self.quantiles.values())
-        if levels != sorted(levels) or levels[0] < 0 or levels[-1] > 1:
-            raise ValueError(f"the levels of a law's quantiles ascend within 0 to 1, got {levels}")
+        if levels != sorted(levels):
+            raise ValueError(f"the levels of a law's quantiles ascend, got {levels}")
         if any(after < before for before, after in pairwise(values)):
             raise ValueError(f"the values of a law's quantiles must not fall, got {values}")
         return self

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from maestro_gym.config import StrictModel, find_config, read_yaml, validated
+from maestro_gym.config.bounds import Weight
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.machines.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.traces.checks import require_columns, text
@@ -26,7 +27,7 @@ class PopularitySpec(StrictModel):
 
     description: str = Field(description="what it models and where its numbers come from")
     fitted: FittedSpec | None = Field(default=None, description="how the file was made; none: written by hand")
-    shares: list[float] = Field(min_length=1, description="share of the requests, the most popular first")
+    shares: list[Weight] = Field(min_length=1, description="share of the requests, the most popular first")
 
 
 def load_popularity(name_or_path: str) -> PopularitySpec:

@@ -75,7 +75,7 @@ def test_a_resolved_scenario_keeps_its_label_and_loads_again(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("rest", "words"),
     [
-        (", knee: {load: 0}}\n", ["workload.knee.load", "greater than 0"]),
+        (", knee: {load: 0}}\n", ["workload.knee.load", "greater than"]),
         (", knee: {load: 2, labels: kne}}\n", ["workload.knee.labels", "'knee'"]),
         (", knee: {lod: 2}}\n", ["workload.knee.lod", "`load`"]),
         (", knee: 3}\n", ["workload.knee"]),

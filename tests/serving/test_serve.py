@@ -151,7 +151,7 @@ def test_what_the_command_prints_it_writes_as_json(tmp_path: Path) -> None:
         (["--rate", "-1"], "rate_rps"),
         (["--rate", "2", "--memory", "wide"], "memory_mode"),
         (["--rate", "2", "-m", "Llama-2-70B"], "no node of the fleet can host"),
-        (["--rate", "0.0001", "--duration", "1"], "No request arrives"),
+        (["--rate", "0.0001", "--duration", "1"], "no workflow arrives"),
         (["--rate", "2", "--policy", "fcsf"], "fcfs"),
         (["--trace", "nowhere.csv"], "nowhere.csv"),
     ],

@@ -276,11 +276,11 @@ def test_fitted_quantiles_give_the_sample_back() -> None:
     [
         ({"start": {"nowhere": 1}}, "nowhere"),
         ({"calls": {"quantiles": {0: 5, 1: 3}}}, "must not fall"),
-        ({"calls": {"quantiles": {0.5: 5, 1.2: 9}}}, "ascend"),
+        ({"calls": {"quantiles": {0.5: 5, 1.2: 9}}}, "less than or equal to 1"),
         ({"job_effects": {"output": 1.5}}, "less than 1"),
         ({"job_effects": {"calls_output": 0.9, "calls_prompt": 0.9, "output_prompt": -0.9}}, "three effects"),
         ({"states": {"write": _state("nobody", {"end": 1})}}, "nobody"),
-        ({"states": {"write": _state("coder", {"end": -1})}}, "not negative"),
+        ({"states": {"write": _state("coder", {"end": -1})}}, "greater than or equal to 0"),
         ({"states": {"end": _state("coder", {"end": 1})}}, "stands for the end"),
         ({"continues": {"chance": 0.5, "lag_s": {"median": 1}, "context_tokens": {"median": 9}}}, "one thread"),
         ({"staets": {}}, "states"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from maestro_gym.config import StrictModel, config_dir, read_yaml
+from maestro_gym.config.bounds import Free
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.scheduling.fitness_scale import FitnessScale
 
@@ -12,9 +13,9 @@ from maestro_gym.scheduling.fitness_scale import FitnessScale
 class ScaleConfig(StrictModel):
     """Percentiles of one scenario, each pair (5th, 95th) in seconds."""
 
-    benefit_s: tuple[float, float] = Field(description="A: prefix time saved - network - queue wait [s]")
-    ready_s: tuple[float, float] = Field(description="T_ready [s]")
-    harm_s: tuple[float, float] = Field(description="C_deg [s]")
+    benefit_s: tuple[Free, Free] = Field(strict=False, description="A: prefix time saved - network - queue wait [s]")
+    ready_s: tuple[Free, Free] = Field(strict=False, description="T_ready [s]")
+    harm_s: tuple[Free, Free] = Field(strict=False, description="C_deg [s]")
     measured_on: str = Field(description="episodes and policy of the validation run")
 
     @property

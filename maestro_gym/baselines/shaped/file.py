@@ -17,6 +17,7 @@ from pydantic import Field
 
 from maestro_gym.config import hint
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import Free, FreeInt
 from maestro_gym.config.files import read_yaml
 from maestro_gym.config.messages import validated
 from maestro_gym.core.errors import MaestroError
@@ -36,8 +37,8 @@ class NumbersFile(StrictModel):
     family: str = Field(description="family of the policy: shaped, or file.py:RULE")
     format: Literal[1] = Field(description="version of the file's layout")
     about: dict[str, Any] = Field(default_factory=dict, description="where the numbers come from, in free words")
-    numbers: dict[str, float] = Field(description="values by name; the others keep their default")
-    knobs: dict[str, int | float] = Field(
+    numbers: dict[str, Free] = Field(description="values by name; the others keep their default")
+    knobs: dict[str, FreeInt | Free] = Field(
         default={}, description="limits of engines that belong to the numbers, by their place in a scenario"
     )
 

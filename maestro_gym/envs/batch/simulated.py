@@ -101,7 +101,8 @@ class Batch(AgentBatch):
     def _load_next(self, e: int) -> None:
         """Load the next episode of an environment; it begins with the next step."""
         self.episodes[e] += 1
-        episode = self.scenario.episode(self.options.split, int(self.seeds[e]), int(self.episodes[e]))
+        wanted = self.options.split, int(self.seeds[e]), int(self.episodes[e])
+        episode = self.scenario.episode(*wanted, may_be_empty=True)
         self._episodes[e] = episode
         self._simulation.load(e, episode, key=self.policy_key(e))
         if self._simulation.state is not self._opened:

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config import StrictModel, hint, read_yaml, validated
+from maestro_gym.config.bounds import MOST_RPS, MOST_SEED
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.metrics.row import metric_of
 
@@ -20,8 +21,8 @@ _SUFFIXES = (".yaml", ".yml")
 class SeedRange(StrictModel):
     """Seeds that follow one another, both ends included."""
 
-    first: int = Field(ge=0, description="first seed")
-    last: int = Field(ge=0, description="last seed")
+    first: int = Field(ge=0, le=MOST_SEED, description="first seed")
+    last: int = Field(ge=0, le=MOST_SEED, description="last seed")
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -61,9 +62,13 @@ class SeedsConfig(StrictModel):
 class BudgetConfig(StrictModel):
     """What a policy may have cost before it is run here, and what it may know."""
 
-    episodes: int = Field(ge=0, description="training episodes that were simulated, those of failed trials too")
-    decisions: int = Field(ge=0, description="decisions that a learner learned from, in place of whole episodes")
-    wall_s: float = Field(ge=0, description="real time of the training [s]")
+    episodes: int = Field(
+        ge=0, le=10**12, description="training episodes that were simulated, those of failed trials too"
+    )
+    decisions: int = Field(
+        ge=0, le=10**15, description="decisions that a learner learned from, in place of whole episodes"
+    )
+    wall_s: float = Field(ge=0, le=1e10, description="real time of the training [s]")
     information: Literal["N", "P", "O"] = Field(
         description="most that a rule may read; N: past and present, P: predictions too, O: the true future"
     )
@@ -81,7 +86,7 @@ class FrozenConfig(StrictModel):
     """What the scenario was when the benchmark was made."""
 
     parts: dict[str, str] = Field(description="hash of every part, of `fingerprint.scenario_parts`")
-    rate_rps: float = Field(gt=0, description="workflows that arrive a second, to six digits")
+    rate_rps: float = Field(gt=0, le=MOST_RPS, description="workflows that arrive a second, to six digits")
 
 
 class BenchmarkConfig(StrictModel):

@@ -38,9 +38,9 @@ class PolicyIdentity(StrictModel):
 class Training(StrictModel):
     """What a policy has cost before it was run, as its file or its maker says."""
 
-    episodes: int | None = Field(default=None, ge=0, description="training episodes that were simulated")
-    decisions: int | None = Field(default=None, ge=0, description="decisions that a learner learned from")
-    wall_s: float | None = Field(default=None, ge=0, description="real time [s]")
+    episodes: int | None = Field(default=None, ge=0, le=10**12, description="training episodes that were simulated")
+    decisions: int | None = Field(default=None, ge=0, le=10**15, description="decisions that a learner learned from")
+    wall_s: float | None = Field(default=None, ge=0, le=1e10, description="real time [s]")
 
     @property
     def stated(self) -> bool:

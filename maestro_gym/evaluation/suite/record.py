@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from maestro_gym.config import StrictModel, validated
+from maestro_gym.config.bounds import Amount, Free, Seed
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.suite.definition import BenchmarkConfig
@@ -20,8 +21,10 @@ FORMAT = 1
 _MAX_BYTES = 2**26
 """Largest record [bytes]; one of 24 seeds has 45,000."""
 
-Values = list[float | None]
+Values = list[Free | None]
 """A metric by seed, in the order of the record's seeds; None where there was nothing to measure."""
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
 
 _FLAT_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
 
@@ -29,10 +32,10 @@ _FLAT_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
 class Estimate(StrictModel):
     """A mean over seeds with its 95 % interval; None where too few values are known."""
 
-    mean: float | None
-    low: float | None
-    high: float | None
-    n: int
+    mean: Free | None
+    low: Free | None
+    high: Free | None
+    n: Count
 
 
 class Summary(StrictModel):
@@ -46,9 +49,9 @@ class Episodes(StrictModel):
     """What a policy's episodes came to, by seed."""
 
     metrics: dict[str, Values] = Field(description="every metric of docs/metrics.md, by column")
-    workflows: list[int] = Field(description="workflows that were offered")
+    workflows: list[Count] = Field(description="workflows that were offered")
     ends: list[str] = Field(description="why the episode ended")
-    wall_s: list[float] = Field(description="real time that it took [s]")
+    wall_s: list[Amount] = Field(description="real time that it took [s]")
 
     def first(self, count: int) -> Self:
         """The same of the first seeds alone."""
@@ -79,7 +82,7 @@ class Record(StrictModel):
     scenario: dict[str, str] = Field(description="hash of every part of the resolved scenario")
     policy: PolicyIdentity
     training: Training = Field(description="what the policy had cost, as its file or its maker says")
-    seeds: list[int] = Field(min_length=1, description="test seeds, in order")
+    seeds: list[Seed] = Field(min_length=1, description="test seeds, in order")
     results: Episodes
     reference: PolicyIdentity = Field(description="the policy that differences refer to")
     reference_results: Episodes = Field(description="its episodes, with the metrics of the summary and `unfinished`")

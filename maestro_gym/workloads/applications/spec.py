@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
+from maestro_gym.config.bounds import LONGEST_S, MOST_TOKENS, Chance
 from maestro_gym.config.law import Law
 
 SIZE_CLASSES = ("small", "medium", "large")
 """Sizes of a deployment that a role may ask for, in order; what is near in order is a fair stand-in."""
 
+
+Arms = Annotated[int, Field(ge=1, le=16)]
 
 NOTHING = Law.model_validate({"median": 0.0})
 
@@ -20,12 +23,14 @@ class RoleSpec(StrictModel):
     """An agent of an application."""
 
     size: Literal["small", "medium", "large"] = Field(description="size of deployment it prefers")
-    system_tokens: int = Field(ge=0, description="system prompt, shared by all calls of the role [tokens]")
+    system_tokens: int = Field(
+        ge=0, le=MOST_TOKENS, description="system prompt, shared by all calls of the role [tokens]"
+    )
     instruction_tokens: Law = Field(NOTHING, description="what a call adds besides context [tokens]")
-    max_output_tokens: int = Field(gt=0, description="the client's limit [tokens]")
+    max_output_tokens: int = Field(gt=0, le=MOST_TOKENS, description="the client's limit [tokens]")
     answer_tokens: Law = Field(description="output of a call that answers [tokens]")
     tool_probability: float = Field(0.0, ge=0, le=1, description="chance that a call calls a tool")
-    tools: int = Field(0, ge=0, description="tools that the call offers")
+    tools: int = Field(0, ge=0, le=10_000, description="tools that the call offers")
     tool_call_tokens: Law = Field(NOTHING, description="output of a call that calls a tool [tokens]")
     tool_result_tokens: Law = Field(NOTHING, description="what the tool adds to the context [tokens]")
     tool_gap_s: Law = Field(NOTHING, description="time the tool takes [s]")
@@ -41,14 +46,8 @@ class LoopSpec(StrictModel):
     """Steps that repeat: with a chance, or as long as the last call called a tool."""
 
     steps: list[StepSpec] = Field(min_length=1, description="the body")
-    again: float | Literal["while_tool"] = Field(description="chance of another round, or `while_tool`")
+    again: Chance | Literal["while_tool"] = Field(description="chance of another round, or `while_tool`")
     limit: int = Field(gt=0, le=32, description="rounds at most; with while_tool the last one answers")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if isinstance(self.again, float) and not 0.0 <= self.again <= 1.0:
-            raise ValueError(f"`again` is a chance in [0, 1] or `while_tool`, got {self.again}")
-        return self
 
 
 class ArmSpec(StrictModel):
@@ -61,13 +60,13 @@ class ArmSpec(StrictModel):
 class FanOutSpec(StrictModel):
     """Equal arms that run side by side; the step after them joins."""
 
-    arms: tuple[int, int] = Field(description="fewest and most arms, uniformly drawn")
+    arms: tuple[Arms, Arms] = Field(strict=False, description="fewest and most arms, uniformly drawn")
     steps: list[StepSpec] = Field(min_length=1, description="the steps of an arm")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not 1 <= self.arms[0] <= self.arms[1] <= 16:
-            raise ValueError(f"`arms` needs 1 <= fewest <= most <= 16, got {list(self.arms)}")
+        if self.arms[0] > self.arms[1]:
+            raise ValueError(f"`arms` needs fewest <= most, got {list(self.arms)}")
         return self
 
 
@@ -106,10 +105,10 @@ class ApplicationSpec(StrictModel):
     """A workflow template with its constants."""
 
     cls: Literal["interactive", "batch"] = Field(alias="class", description="interactive or batch")
-    share: float = Field(gt=0, description="share of the workflows, relative to the others")
-    deadline_s: float = Field(gt=0, description="after the arrival [s]")
-    ttft_limit_s: float = Field(gt=0, description="TTFT limit of one of its stages [s]")
-    weight: float = Field(1.0, gt=0, description="weight of a workflow in the reward")
+    share: float = Field(ge=1e-9, le=1e9, description="share of the workflows, relative to the others")
+    deadline_s: float = Field(ge=1e-3, le=LONGEST_S, description="after the arrival [s]")
+    ttft_limit_s: float = Field(ge=1e-3, le=LONGEST_S, description="TTFT limit of one of its stages [s]")
+    weight: float = Field(1.0, ge=1e-9, le=1e9, description="weight of a workflow in the reward")
     context: Literal["shared", "thread"] = Field(
         "thread",
         description="thread: each role keeps a conversation of its own; shared: all roles extend one transcript",
@@ -149,7 +148,7 @@ class FamilySpec(StrictModel):
     description: str = Field(description="what it models and where its numbers come from")
     applications: dict[str, ApplicationSpec] = Field(min_length=1, description="workflow templates by name")
     tenants: int = Field(8, gt=0, le=1024, description="tenants")
-    tenant_skew: float = Field(0.7, ge=0, description="Zipf exponent of their shares")
+    tenant_skew: float = Field(0.7, ge=0, le=10, description="Zipf exponent of their shares")
     size_decay: float = Field(
         0.2, gt=0, le=1, description="how much less a role likes a deployment one size away from what it prefers"
     )

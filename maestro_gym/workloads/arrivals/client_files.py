@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import Field
 
 from maestro_gym.config import StrictModel, find_config, read_yaml, validated
+from maestro_gym.config.bounds import Weight
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.machines.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.traces.checks import numbers, place, require_columns, text
@@ -32,8 +33,8 @@ _LAWS = ("Gamma", "Weibull")
 class ClientSpec(StrictModel):
     """One client."""
 
-    share: float = Field(gt=0, description="share of the arrivals, relative to the others")
-    cv: float = Field(gt=0, description="coefficient of variation of its gaps")
+    share: float = Field(gt=0, le=1e12, description="share of the arrivals, relative to the others")
+    cv: float = Field(ge=0.01, le=1000, description="coefficient of variation of its gaps")
     gaps: Literal["gamma", "weibull"] = Field(default="gamma", description="law of its gaps")
 
 
@@ -43,7 +44,7 @@ class ArrivalFileSpec(StrictModel):
     description: str = Field(description="what it models and where its numbers come from")
     fitted: FittedSpec | None = Field(default=None, description="how the file was made; none: written by hand")
     clients: list[ClientSpec] = Field(min_length=1, description="the clients, the largest first")
-    profile: list[float] = Field(default=[1.0], min_length=1, description="relative rates of equal parts of the day")
+    profile: list[Weight] = Field(default=[1.0], min_length=1, description="relative rates of equal parts of the day")
 
 
 def load_arrivals(name_or_path: str, place: str) -> ArrivalFileSpec:

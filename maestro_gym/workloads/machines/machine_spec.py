@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config import StrictModel
+from maestro_gym.config.bounds import LONGEST_S, MOST_TOKENS, Weight
 from maestro_gym.workloads.laws import AnyLaw
 
 END = "end"
@@ -23,9 +24,11 @@ class MachineRoleSpec(StrictModel):
     """An agent, as a scheduler sees it."""
 
     size: Literal["small", "medium", "large"] = Field(description="size of deployment it prefers")
-    max_output_tokens: int = Field(gt=0, description="the client's limit [tokens]")
-    system_tokens: int = Field(default=0, ge=0, description="system prompt, shared by all calls of the role [tokens]")
-    tools: int = Field(default=0, ge=0, description="tools that a call offers")
+    max_output_tokens: int = Field(gt=0, le=MOST_TOKENS, description="the client's limit [tokens]")
+    system_tokens: int = Field(
+        default=0, ge=0, le=MOST_TOKENS, description="system prompt, shared by all calls of the role [tokens]"
+    )
+    tools: int = Field(default=0, ge=0, le=10_000, description="tools that a call offers")
     thread: str | None = Field(
         default=None,
         description="context that its calls extend; roles may share one; none: every prompt is made afresh",
@@ -46,12 +49,12 @@ class StateSpec(StrictModel):
     keeps_output: bool = Field(default=True, description="whether its output stays in its context")
     reset: float = Field(default=0.0, ge=0, le=1, description="chance that its context is made afresh after it")
     gap_s: AnyLaw | None = Field(default=None, description="from its end until the next call may start [s]")
-    next: dict[str, float] = Field(min_length=1, description=f"state -> chance; `{END}`: the workflow may end here")
+    next: dict[str, Weight] = Field(min_length=1, description=f"state -> chance; `{END}`: the workflow may end here")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if any(chance < 0 for chance in self.next.values()) or sum(self.next.values()) <= 0:
-            raise ValueError(f"the chances of `next` are not negative and add up to more than 0, got {self.next}")
+        if sum(self.next.values()) <= 0:
+            raise ValueError(f"the chances of `next` add up to more than 0, got {self.next}")
         return self
 
 
@@ -92,18 +95,18 @@ class YouthSpec(StrictModel):
     What is gained after call n is 1 + extra * exp(-n / calls) times as much as much later.
     """
 
-    extra: float = Field(gt=-1, description="how much more the first call adds, as a share")
-    calls: float = Field(gt=0, description="calls after which the excess has fallen to 1 / e")
+    extra: float = Field(gt=-1, le=1000, description="how much more the first call adds, as a share")
+    calls: float = Field(gt=0, le=1e6, description="calls after which the excess has fallen to 1 / e")
 
 
 class MachineSpec(StrictModel):
     """One application as a state machine."""
 
     cls: Literal["interactive", "batch"] = Field(alias="class", description="interactive or batch")
-    share: float = Field(gt=0, description="share of the workflows, relative to the others")
-    deadline_s: float = Field(gt=0, description="after the arrival [s]")
-    ttft_limit_s: float = Field(gt=0, description="TTFT limit of one of its stages [s]")
-    weight: float = Field(default=1.0, gt=0, description="weight of a workflow in the reward")
+    share: float = Field(ge=1e-9, le=1e9, description="share of the workflows, relative to the others")
+    deadline_s: float = Field(ge=1e-3, le=LONGEST_S, description="after the arrival [s]")
+    ttft_limit_s: float = Field(ge=1e-3, le=LONGEST_S, description="TTFT limit of one of its stages [s]")
+    weight: float = Field(default=1.0, ge=1e-9, le=1e9, description="weight of a workflow in the reward")
     calls: AnyLaw | None = Field(
         default=None, description="calls of a workflow; none: what the chances of ending make of themselves"
     )
@@ -113,7 +116,7 @@ class MachineSpec(StrictModel):
     youth: YouthSpec | None = Field(default=None, description="how much faster contexts grow at first; none: alike")
     continues: ContinuationSpec | None = Field(default=None, description="workflows that go on with an earlier context")
     roles: dict[str, MachineRoleSpec] = Field(min_length=1, description="its agents")
-    start: dict[str, float] = Field(min_length=1, description="state -> chance that a workflow begins with it")
+    start: dict[str, Weight] = Field(min_length=1, description="state -> chance that a workflow begins with it")
     states: dict[str, StateSpec] = Field(min_length=1, description="its kinds of call")
 
     @model_validator(mode="after")
@@ -125,8 +128,8 @@ class MachineSpec(StrictModel):
                 raise ValueError(f"state `{name}` has role `{state.role}`, the application has {sorted(self.roles)}")
             self._check_states(f"`next` of state `{name}`", set(state.next) - {END})
         self._check_states("`start`", set(self.start))
-        if any(chance < 0 for chance in self.start.values()) or sum(self.start.values()) <= 0:
-            raise ValueError(f"the chances of `start` are not negative and add up to more than 0, got {self.start}")
+        if sum(self.start.values()) <= 0:
+            raise ValueError(f"the chances of `start` add up to more than 0, got {self.start}")
         shared: dict[str, tuple[str, int]] = {}
         for name, role in self.roles.items():
             if role.thread is not None and shared.setdefault(role.thread, (role.size, role.system_tokens)) != (
@@ -152,8 +155,8 @@ class FittedTraceSpec(StrictModel):
     file: str = Field(description="name of the file")
     format: str = Field(description="its format")
     source: str = Field(default="", description="where it was published, at which commit")
-    workflows: int = Field(default=0, ge=0, description="workflows that were fitted; 0: the file holds none")
-    rows: int = Field(ge=0, description="their calls, or the file's windows or requests")
+    workflows: int = Field(default=0, ge=0, le=10**12, description="workflows that were fitted; 0: the file holds none")
+    rows: int = Field(ge=0, le=10**12, description="their calls, or the file's windows or requests")
 
 
 class FittedSpec(StrictModel):
@@ -171,7 +174,7 @@ class MachineFamilySpec(StrictModel):
     fitted: FittedSpec | None = Field(default=None, description="how the file was made; none: written by hand")
     machines: dict[str, MachineSpec] = Field(min_length=1, description="applications by name")
     tenants: int = Field(default=8, gt=0, le=1024, description="tenants")
-    tenant_skew: float = Field(default=0.7, ge=0, description="Zipf exponent of their shares")
+    tenant_skew: float = Field(default=0.7, ge=0, le=10, description="Zipf exponent of their shares")
     size_decay: float = Field(
         default=0.2,
         gt=0,
