@@ -71,11 +71,17 @@ def _packages() -> list[dict[str, str]]:
 
 
 def _compiler() -> list[dict[str, str]]:
-    from maestro_gym.core.code_cache import cache_root
+    from maestro_gym.core.cache_place import VARIABLE, cache_root, refused
 
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return [_row("compiler", "NUMBA_DISABLE_JIT is set: everything runs interpreted, slowly", "note")]
     rows = [_row("threads of large batches", str(thread_count()))]
+    refusal = refused()
+    if refusal is None:
+        rows.append(_row("cache folder", str(cache_root())))
+    else:
+        fault = f"{refusal.folder} {refusal.fault}; name a folder of your own by {VARIABLE}"
+        rows.append(_row("cache folder", fault, "failed"))
     for package in ("workloads", "sim", "baselines", "envs"):
         files = list(cache_root().glob(f"{package}.*/*.nbc"))
         size_mb = sum(file.stat().st_size for file in files) / 1e6

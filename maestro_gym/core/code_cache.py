@@ -26,11 +26,14 @@ from numba import types
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from maestro_gym.core.cache_place import cache_root, is_own, tell_of_failure
+
 _ROOT = Path(__file__).parents[1]
 _IMPORT = re.compile(
     r"^\s*(?:from\s+(maestro_gym[\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+(maestro_gym[\w.]*))", re.M
 )
 _WORD = re.compile(r"\w+")
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 @cache
@@ -73,12 +76,6 @@ def _digest(files: tuple[Path, ...]) -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_root() -> Path:
-    """``$MAESTRO_CACHE_DIR``, or a folder of the user's cache folder."""
-    base = os.environ.get("MAESTRO_CACHE_DIR")
-    return Path(base) if base else Path.home() / ".cache" / "maestro-gym"
-
-
 def cache_dir(name: str) -> Path:
     """Folder of what was made by one part of the project at its present sources.
 
@@ -86,7 +83,7 @@ def cache_dir(name: str) -> Path:
         name: A module (``sim.steps``) or a whole package (``predictors``), without ``maestro_gym.``.
 
     Returns:
-        A folder below `cache_root`; it may not exist yet.
+        A folder below `cache_place.cache_root`; it may not exist yet.
     """
     folder = _ROOT.joinpath(*name.split("."))
     file = None if folder.is_dir() else _file_of(f"maestro_gym.{name}")
@@ -123,9 +120,9 @@ class Part(NamedTuple):
 class CodeCache:
     """Compiled code of one function on disk, which a second checkout of the same sources finds too.
 
-    A file for each variant, named by a hash of all that tells variants apart and written at one stroke: processes that
-    compile at the same time need not know of each other. numba's own cache numbers its files in an index, where two
-    such processes can take each other's code for their own.
+    A file for each variant, named by a hash of all that tells variants apart, begun with a checksum of the rest and
+    written at one stroke: processes that compile at the same time need not know of each other. numba's own cache
+    numbers its files in an index, where two such processes can take each other's code for their own.
     """
 
     def __init__(self, py_func: Callable[..., Any]) -> None:
@@ -177,10 +174,13 @@ class CodeCache:
         return sig, codegen.magic_tuple(), sys.version_info[:2], hashlib.sha256(held).hexdigest()
 
     def _load(self, file: Path) -> Any:  # noqa: ANN401 - whatever was saved
+        """What is in a file; None where there is none, it is cut short or changed, or others can have written it."""
         try:
-            return pickle.loads(file.read_bytes())
-        except FileNotFoundError:
-            return None
+            with file.open("rb") as stream:
+                if not is_own(os.fstat(stream.fileno())):
+                    return None
+                checksum, content = stream.read(_CHECKSUM_BYTES), stream.read()
+            return pickle.loads(content) if hashlib.sha256(content).digest() == checksum else None
         except Exception:
             return None
 
@@ -188,12 +188,19 @@ class CodeCache:
         """Write all or nothing; a cache that cannot be written costs time and nothing else."""
         unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(dumps(value))
+            file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            content = dumps(value)
+            with open(unfinished, "xb", opener=_readable_by_all) as stream:
+                stream.write(hashlib.sha256(content).digest() + content)
             unfinished.replace(file)
-        except OSError:
+        except OSError as error:
+            tell_of_failure(error)
             with suppress(OSError):
                 unfinished.unlink()
+
+
+def _readable_by_all(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o644)
 
 
 def _words(sig: Any) -> Any:  # noqa: ANN401 - numba's own objects

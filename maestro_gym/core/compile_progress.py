@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numba.core.event import Event, Listener, register
 
-from maestro_gym.core.code_cache import cache_root, is_kept
+from maestro_gym.core.cache_place import cache_root, refused
+from maestro_gym.core.code_cache import is_kept
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -155,7 +156,8 @@ class CompileProgress(Listener):
                 self._done |= self._told
                 self._told, self._plan = set(), set()
                 seconds = time.perf_counter() - self._begin_s
-                _print(f"Compiled in {seconds:.0f} s; the next run finds it in {cache_root()}.")
+                found = f"; the next run finds it in {cache_root()}" if refused() is None else ""
+                _print(f"Compiled in {seconds:.0f} s{found}.")
 
     def remind(self, now_s: float) -> None:
         """Say what is being compiled when nothing was said for long.

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from maestro_gym.core.cache_place import tell_of_failure
 from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.predictors.boosted import NUM_FUTURE, BoostedPredictor, Design, Fitted, Lengths
 from maestro_gym.predictors.conditional import ConditionalTable
@@ -69,8 +70,8 @@ def _write(path: Path, fitted: Fitted) -> None:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **_flatten(fitted))  # type: ignore[arg-type] - arrays by name
         os.replace(name, path)
-    except OSError:
-        return
+    except OSError as error:
+        tell_of_failure(error)
 
 
 def _read(path: Path) -> Fitted | None:
