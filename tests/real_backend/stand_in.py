@@ -228,8 +228,9 @@ class StandIn:
         path, method = scope["path"], scope["method"]
         self.paths.append(path)
         query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
-        if self.api_key and path.startswith("/v1/") and headers.get("authorization") != f"Bearer {self.api_key}":
-            await _json(send, 401, {"error": {"message": "Unauthorized"}})
+        said = headers.get("authorization", "")
+        if self.api_key and path.startswith("/v1/") and said != f"Bearer {self.api_key}":
+            await _json(send, 401, {"error": {"message": f"Unauthorized: {said}"}})
         elif path == "/v1/completions" and method == "POST":
             await self._complete(json.loads(body), headers, receive, send)
         else:

@@ -1,8 +1,11 @@
 """The client against servers that misbehave: every way of it ends as one kind of trouble, soon, and without secrets."""
 
 import asyncio
+import base64
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +17,7 @@ from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.completion import Answer
 from maestro_gym.real_backend.vllm.metrics_page import read_metrics
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
+from maestro_gym.real_backend.vllm.wire import ModelList, Version, read_wire
 from tests.real_backend.conftest import fleet_of, impatient
 from tests.real_backend.contract import HANG_S, fresh_request
 from tests.real_backend.stand_in import StandIn
@@ -170,8 +174,37 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("MY_KEY", "wrong-0815")
         error = _trouble(fleet)
     assert error.fault == Fault.REFUSED
+    assert "Unauthorized: Bearer [key]" in str(error)  # the server repeats what it was sent
     assert "wrong-0815" not in f"{error!r} {error}"
     assert "secret-4711" not in str(fleet.model_dump())
+
+
+def test_a_key_is_hidden_however_a_server_writes_it(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = 'pa"ss/wo\\rd+4711='
+    monkeypatch.setenv("MY_KEY", key)
+    fleet = fleet_of([server], api_key_env="MY_KEY")
+    NodeClient(fleet, fleet.nodes[0].engines[0])
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in key)
+    ways = [json.dumps(key)[1:-1], quote(key, safe=""), base64.b64encode(key.encode()).decode()]
+    for body in (
+        json.dumps({"version": key}),
+        f'{{"version": "{escaped}"}}',
+        *(json.dumps({"version": w}) for w in ways),
+    ):
+        assert read_wire(Version, body.encode(), "/version").version == "[key]"
+    for written in (key, *ways):
+        assert str(NodeError(Fault.FAILED, f"500 {written}")) == "failed: 500 [key]"
+    models = read_wire(ModelList, json.dumps({"data": [{"id": f"mine {key}"}]}).encode(), "/v1/models")
+    assert models.data[0].id == "mine [key]"
+
+
+@pytest.mark.parametrize("key", ["a b c d", "abc", "schlüssel", "line\nbreak"])
+def test_what_cannot_be_a_key_is_one_paragraph(server: StandIn, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    fleet = fleet_of([server], api_key_env="MY_KEY")
+    with pytest.raises(MaestroError, match="MY_KEY holds no key") as caught:
+        NodeClient(fleet, fleet.nodes[0].engines[0])
+    assert key not in str(caught.value)
 
 
 def test_a_key_that_is_not_set_is_one_paragraph(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.real_backend.vllm.keys import hide_keys
 
 STOP_S = 20.0
 """The longest time that a server may take to end after SIGTERM before it is killed [s]."""
@@ -187,7 +188,7 @@ def last_lines(note: ServerNote, count: int = 3) -> str:
     except OSError:
         return "no log"
     errors = [line for line in lines if "Error" in line or "error:" in line]
-    return " | ".join(line.strip()[-200:] for line in (errors or lines)[-count:])
+    return " | ".join(hide_keys(line).strip()[-200:] for line in (errors or lines)[-count:])
 
 
 def _wait_gone(group: int, seconds: float) -> bool:

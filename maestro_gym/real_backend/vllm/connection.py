@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ import httpx
 from maestro_gym.config.live import ClientConfig, LiveEngineConfig, LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.vllm.breaker import Breaker
+from maestro_gym.real_backend.vllm.keys import read_key
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 from maestro_gym.real_backend.vllm.wire import ErrorBody, read_wire
 
@@ -229,12 +229,7 @@ async def _refusal(response: httpx.Response) -> NodeError:
 
 
 def _bearer(variable: str) -> dict[str, str]:
-    if not variable:
-        return {}
-    key = os.environ.get(variable)
-    if not key:
-        raise MaestroError(f"The environment variable {variable}, named in the fleet file, holds the key; set it.")
-    return {"Authorization": f"Bearer {key}"}
+    return {"Authorization": f"Bearer {read_key(variable)}"} if variable else {}
 
 
 def _tls(ca_file: str) -> ssl.SSLContext:

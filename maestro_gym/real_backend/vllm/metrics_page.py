@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from maestro_gym.real_backend.vllm.keys import hide_keys
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 _GAUGES = {
@@ -24,6 +25,7 @@ _COUNTERS = (
     "vllm:admission_rejections_total",
 )
 _MOST_SAMPLES = 200_000
+_MOST_DIGITS = 12
 
 
 @dataclass
@@ -80,7 +82,7 @@ def read_metrics(body: bytes) -> EngineGauges:
                 value = _number(sample.name, sample.value)
                 gauges.counters[sample.name] = gauges.counters.get(sample.name, 0.0) + value
             elif sample.name == "vllm:engine_sleep_state" and sample.value == 1.0:
-                gauges.sleep_state = sample.labels.get("sleep_state")
+                gauges.sleep_state = hide_keys(sample.labels.get("sleep_state", ""))[:64] or None
             elif sample.name == "vllm:cache_config_info":
                 _read_cache(gauges, sample.labels)
     except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
@@ -98,14 +100,22 @@ def _number(name: str, value: float) -> float:
     return value
 
 
+def _count(labels: dict[str, str], name: str) -> int | None:
+    """A count that stands in a label; None where the server gives none."""
+    text = labels.get(name, "")
+    if not text.isdecimal():
+        return None
+    if len(text) > _MOST_DIGITS:
+        raise NodeError(Fault.MALFORMED, f"/metrics: {name} has {len(text)} digits")
+    return int(text)
+
+
 def _read_cache(gauges: EngineGauges, labels: dict[str, str]) -> None:
-    block, blocks = labels.get("block_size", ""), labels.get("num_gpu_blocks", "")
-    tokens = labels.get("kv_cache_size_tokens", "")
-    if block.isdecimal():
-        gauges.block_tokens = int(block)
-    if tokens.isdecimal():
-        gauges.kv_tokens = int(tokens)
-    elif block.isdecimal() and blocks.isdecimal():
-        gauges.kv_tokens = int(block) * int(blocks)
+    block, blocks, tokens = (_count(labels, name) for name in ("block_size", "num_gpu_blocks", "kv_cache_size_tokens"))
+    gauges.block_tokens = block
+    if tokens is not None:
+        gauges.kv_tokens = tokens
+    elif block is not None and blocks is not None:
+        gauges.kv_tokens = block * blocks
     if "enable_prefix_caching" in labels:
         gauges.prefix_caching = labels["enable_prefix_caching"] == "True"

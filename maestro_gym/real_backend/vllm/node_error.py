@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from maestro_gym.real_backend.vllm.keys import hide_keys
+
 
 class Fault(StrEnum):
     """Kinds of trouble with a server."""
@@ -31,10 +33,10 @@ class NodeError(Exception):
 
         Args:
             fault: The kind of trouble.
-            detail: Words for the log; control characters are replaced and the length is bounded here.
+            detail: Words for the log; keys are hidden, control characters replaced and the length bounded here.
         """
         self.fault = fault
-        self.detail = "".join(c if c.isprintable() else " " for c in detail)[:300]
+        self.detail = "".join(c if c.isprintable() else " " for c in hide_keys(detail))[:300]
         super().__init__(f"{fault}: {self.detail}")
 
     @property

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from maestro_gym.real_backend.vllm.keys import hide_keys
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
 _MOST_TOKENS = 2**24
 Count = Annotated[int, Field(ge=0, le=_MOST_TOKENS)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+Said = Annotated[str, AfterValidator(hide_keys)]
+"""Words of a server, which may reach a log."""
 
 
 class _Wire(BaseModel):
@@ -44,14 +49,14 @@ class Choice(_Wire):
     """One piece of an answer."""
 
     text: str = Field(default="", max_length=2**20)
-    finish_reason: str | None = Field(default=None, max_length=64)
+    finish_reason: Said | None = Field(default=None, max_length=64)
     token_ids: list[Count] | None = Field(default=None, max_length=2**20)
 
 
 class ErrorInner(_Wire):
     """What went wrong, in the words of vLLM."""
 
-    message: str = Field(default="", max_length=4000)
+    message: Said = Field(default="", max_length=4000)
     code: int | None = Field(default=None, ge=100, le=599)
 
 
@@ -66,7 +71,7 @@ class Chunk(_Wire):
 
     error: ErrorInner | None = None
 
-    id: str = Field(default="", max_length=256)
+    id: Said = Field(default="", max_length=256)
     choices: list[Choice] = Field(default=[], max_length=1)
     usage: Usage | None = None
     metrics: EngineTimes | None = None
@@ -75,7 +80,7 @@ class Chunk(_Wire):
 class ModelCard(_Wire):
     """One served model."""
 
-    id: str = Field(max_length=512)
+    id: Said = Field(max_length=512)
     max_model_len: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
 
 
@@ -88,7 +93,7 @@ class ModelList(_Wire):
 class Version(_Wire):
     """The answer of ``/version``."""
 
-    version: str = Field(max_length=100)
+    version: Said = Field(max_length=100)
 
 
 class Sleeping(_Wire):
