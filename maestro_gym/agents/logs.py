@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
+from maestro_gym.core.csv_cells import row_as_text
 from maestro_gym.core.errors import MaestroError
 
 STEP_COLUMN = "steps"
@@ -50,7 +51,7 @@ class CsvLog(KVWriter):
             self._rewrite()
             return
         with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns, restval="").writerow(self._rows[-1])
+            csv.DictWriter(file, self._columns, restval="").writerow(row_as_text(self._rows[-1]))
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Take a record of Stable-Baselines3's logger."""
@@ -66,7 +67,7 @@ class CsvLog(KVWriter):
         with self._path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
-            writer.writerows(self._rows)
+            writer.writerows(map(row_as_text, self._rows))
 
 
 class WandbLog(KVWriter):

@@ -13,6 +13,7 @@ from maestro_gym.agents.policy_file import CARD_FILE
 from maestro_gym.config import ScenarioConfig, dump_config, load_scenario
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.file_names import file_name
 from maestro_gym.evaluation.run_info import command_line, commit, machine, now_utc, versions
 
 CONFIG_FILE = "config.yaml"
@@ -33,7 +34,7 @@ def new_folder(out: Path | None, config: ScenarioConfig) -> Path:
         MaestroError: It already holds a run, or cannot be made.
     """
     train = config.train
-    name = f"{config.name}-{train.tier}-s{train.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = f"{file_name(config.name)}-{train.tier}-s{train.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = out or Path("runs") / "train" / name
     if (folder / CARD_FILE).exists() or (folder / CHECKPOINT).exists():
         raise MaestroError(

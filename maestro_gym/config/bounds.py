@@ -43,6 +43,9 @@ MOST_LEARNER_SEED = 2**31 - 1
 MOST_STEPS = 10**12
 """Most decisions of a training."""
 
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""What is called by a name: on one line, without signs that steer a terminal."""
+
 Chance = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1e12)]
 """A relative share or rate, which may be 0."""

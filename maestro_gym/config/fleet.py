@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
-from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, LatencyS, LinkBytesPerS
+from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, LatencyS, LinkBytesPerS, Name
 
 MOST_NODES = 16_384
 """Most nodes of a fleet."""
@@ -26,7 +26,7 @@ class HostGroupConfig(StrictModel):
 class ClusterConfig(StrictModel):
     """Nodes behind one low-latency network."""
 
-    name: str = Field(min_length=1, description="name in tables and plots")
+    name: Name = Field(description="name in tables and plots")
     hosts: list[HostGroupConfig] = Field(min_length=1, max_length=1024, description="the machines of the cluster")
 
 

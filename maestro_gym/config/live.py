@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
-from maestro_gym.config.bounds import LONGEST_WAIT_S
+from maestro_gym.config.bounds import LONGEST_WAIT_S, Name
 from maestro_gym.config.files import find_config, read_yaml
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
 from maestro_gym.config.messages import validated
@@ -102,7 +102,7 @@ class LiveEngineConfig(StrictModel):
 class LiveNodeConfig(StrictModel):
     """GPUs of one tensor-parallel group, or cores, and the servers that share them."""
 
-    name: str = Field(min_length=1, description="name in tables and logs")
+    name: Name = Field(description="name in tables and logs")
     devices: str = Field(default="", description="CUDA_VISIBLE_DEVICES of launched servers; empty: not set")
     cores: list[Core] = Field(default=[], description="cores to pin launched servers to; empty: all")
     engines: list[LiveEngineConfig] = Field(min_length=1, description="servers, at most one a model")
@@ -120,7 +120,7 @@ class LiveHostConfig(StrictModel):
 class LiveClusterConfig(StrictModel):
     """Machines behind one low-latency network."""
 
-    name: str = Field(min_length=1, description="name in tables")
+    name: Name = Field(description="name in tables")
     hosts: list[LiveHostConfig] = Field(min_length=1, description="its machines")
 
 
@@ -140,7 +140,7 @@ class LiveFleetConfig(StrictModel):
     engines may be awake together while their parts fit.
     """
 
-    name: str = Field(default="fleet", description="name in tables, and of its state folder")
+    name: Name = Field(default="fleet", description="name in tables, and of its state folder")
     description: str = Field(default="", description="one sentence for the reader")
     clusters: list[LiveClusterConfig] = Field(min_length=1, description="clusters, in order of their ids")
     models: list[LiveModelConfig] = Field(min_length=1, description="models, in order of their ids")

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
-from maestro_gym.config.bounds import LONGEST_S, MOST_TOKENS, Seed
+from maestro_gym.config.bounds import LONGEST_S, MOST_TOKENS, Name, Seed
 from maestro_gym.config.contention import contention_loads
 from maestro_gym.config.fleet import FleetConfig, HostGroupConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
@@ -23,7 +23,7 @@ SizeClass = Literal["small", "medium", "large"]
 class DeploymentConfig(StrictModel):
     """A model that can be asked for: an architecture with weights of its own."""
 
-    name: str = Field(min_length=1, description="name in tables, traces and requests")
+    name: Name = Field(description="name in tables, traces and requests")
     architecture: str = Field(description="a name of configs/models, or of the scenario's `architectures`")
     popularity: float = Field(
         default=1.0, ge=1e-9, le=1e9, description="share of calls, relative to the other deployments"
@@ -37,7 +37,7 @@ class DeploymentConfig(StrictModel):
 class ScenarioConfig(StrictModel):
     """Everything a run needs; a dump of it loads again as a scenario."""
 
-    name: str = Field(default="scenario", description="name in tables and plots")
+    name: Name = Field(default="scenario", description="name in tables and plots")
     description: str = Field(default="", description="one sentence for the reader")
     fleet: FleetConfig = Field(description="a name of configs/fleets, or written out")
     models: list[DeploymentConfig] = Field(min_length=1, max_length=1024, description="the deployments")

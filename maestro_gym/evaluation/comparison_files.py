@@ -7,7 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from maestro_gym.core.csv_cells import table_as_text
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.file_names import file_name
 from maestro_gym.episodes.metrics.row import METRICS, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison
 from maestro_gym.evaluation.report.verdicts import verdicts
@@ -22,11 +24,11 @@ def write_results(comparison: Comparison, folder: Path) -> None:
         folder: An existing run folder.
     """
     comparison.rows.to_parquet(folder / "results.parquet", index=False)
-    comparison.rows.to_csv(folder / "results.csv", index=False)
+    table_as_text(comparison.rows).to_csv(folder / "results.csv", index=False)
     comparison.workflows.to_parquet(folder / "workflows.parquet", index=False)
     write_document(comparison, folder / "results.json")
     for setting in comparison.settings:
-        path = folder / f"config-{file_stem(setting.scenario)}-{file_stem(setting.contention)}.yaml"
+        path = folder / f"config-{file_name(setting.scenario)}-{file_name(setting.contention)}.yaml"
         path.write_text(setting.config_yaml, encoding="utf-8")
 
 
@@ -112,11 +114,6 @@ def document(comparison: Comparison) -> dict[str, Any]:
             "rows": comparison.rows.to_dict(orient="records"),
         }
     )
-
-
-def file_stem(name: str) -> str:
-    """A name with nothing in it that a file name cannot hold."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any document

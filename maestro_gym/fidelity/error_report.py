@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_gym.config import GpuConfig
+from maestro_gym.core.csv_cells import row_as_text
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.model_errors import Errors, Fidelity, Result, errors_of
 
@@ -275,7 +276,7 @@ def _write(path: Path, rows: Sequence[Row]) -> None:
         if rows:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(map(row_as_text, rows))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:

@@ -10,6 +10,7 @@ from maestro_gym.config import config_names
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.fleet.as_scenario import kv_pool_bytes, launch_words, scenario_document, write_scenario
+from maestro_gym.real_backend.fleet.processes import fleet_folder
 
 FLEETS = [name for name in config_names("live") if not name.endswith(".gpu")]
 
@@ -91,3 +92,17 @@ def test_engines_of_a_gpu_share_its_memory_by_parts(tmp_path: Path) -> None:
 def test_the_fleet_without_a_model_is_refused() -> None:
     with pytest.raises(ValueError, match="models"):
         LiveFleetConfig.model_validate(load_fleet("local_cpu").model_dump(mode="json") | {"models": []})
+
+
+@pytest.mark.parametrize("name", ["../../../ESCAPED", "/tmp/ESCAPED", "..", "a\\..\\b"])
+def test_the_name_of_a_fleet_stays_in_its_folder(tmp_path: Path, name: str) -> None:
+    fleet = load_fleet(_written(tmp_path, lambda document: document.update(name=name)))
+    folder = fleet_folder(fleet)
+    assert folder.parent == Path("runs") / "fleets"
+    assert folder.name not in ("..", ".")
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "bell\x07", "n" * 1000])
+def test_a_name_is_one_line_of_plain_signs(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MaestroError, match="`name`"):
+        load_fleet(_written(tmp_path, lambda document: document.update(name=name)))

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from maestro_gym.core.colours import COLOURS, GREY
+from maestro_gym.core.file_names import file_name
 from maestro_gym.evaluation.comparison import Comparison, Setting
-from maestro_gym.evaluation.comparison_files import file_stem
 from maestro_gym.evaluation.report.display import SHOWN, Shown
 from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.report.gantt import draw_gantt
@@ -60,7 +60,7 @@ def _draw(comparison: Comparison, folder: Path) -> list[Plot]:
     plots = []
     for scenario in dict.fromkeys(setting.scenario for setting in comparison.settings):
         settings = [setting for setting in comparison.settings if setting.scenario == scenario]
-        stem = file_stem(scenario)
+        stem = file_name(scenario)
         hardest = max(settings, key=lambda setting: setting.load)
         drawn = {t.policy: t for t in comparison.traces if (t.scenario, t.contention) == _key(hardest)}
         traces = [drawn[policy.name] for policy in comparison.policies if policy.name in drawn]
@@ -74,7 +74,7 @@ def _draw(comparison: Comparison, folder: Path) -> list[Plot]:
         if sampled:
             plots.append(_memory_over_time(sampled, hardest, folder / f"{stem}-kv-over-time.png"))
         for trace in _interesting(comparison, hardest, traces, MAX_GANTTS):
-            path = folder / f"{stem}-gantt-{file_stem(trace.policy)}.png"
+            path = folder / f"{stem}-gantt-{file_name(trace.policy)}.png"
             _save(draw_gantt(trace), path)
             caption = (
                 "Each row is a model on a node. Bars are stages, darker where more run at once; a coloured line is a "

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.file_names import file_name
 from maestro_gym.episodes.metrics.row import metric_columns
 from maestro_gym.evaluation.compare import compare
-from maestro_gym.evaluation.comparison_files import file_stem
 from maestro_gym.evaluation.episode_store import STORE_FILE
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 from maestro_gym.evaluation.statistics import Interval, mean_intervals, paired_differences
@@ -244,7 +244,7 @@ def run_benchmark(
     wanted = list(dict.fromkeys((config.reference, *specs)))
     identities = {spec: identify(place, spec, runner) for spec in wanted}
     own = folder / place.benchmark.name
-    files = {spec: own / f"{file_stem(i.name)}.json" for spec, i in identities.items()}
+    files = {spec: own / f"{file_name(i.name)}.json" for spec, i in identities.items()}
     for file, count in Counter(files.values()).items():
         if count > 1:
             raise MaestroError(f"{count} policies would write {file}: run policies of one name apart, with --out.")

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.core.csv_cells import table_as_text
+from maestro_gym.core.file_names import file_name
 from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import result_of
@@ -137,7 +139,7 @@ def save_result(result: EpisodeResult, folder: Path) -> dict[str, Any]:
         The metrics by name.
     """
     row = result_row(result)
-    pd.DataFrame([row]).to_csv(folder / "results.csv", index=False)
+    table_as_text(pd.DataFrame([row])).to_csv(folder / "results.csv", index=False)
     (folder / "results.json").write_text(json.dumps(plain(row), indent=1) + "\n", encoding="utf-8")
     workflow_table(result).to_parquet(folder / "workflows.parquet", index=False)
     return row
@@ -167,7 +169,6 @@ class LiveRunner:
         samples: int = 1024,
     ) -> EpisodeResult:
         """Run one episode, with the arguments and the result of ``episodes.run.run_episode``."""
-        name = "".join(c if c.isalnum() or c in "-_+" else "-" for c in policy.name)
-        folder = self.folder / f"{self.label}-{name}-{split}-{seed}"
+        folder = self.folder / f"{self.label}-{file_name(policy.name)}-{split}-{seed}"
         settings = RunSettings(self.fleet, scenario, folder, split, seed, index, max(1024, samples))
         return replace(run_live(settings, policy), policy=policy.name)

@@ -12,6 +12,7 @@ import httpx
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.file_names import file_name
 from maestro_gym.real_backend.fleet.as_scenario import launch_words, scenario_document, write_scenario
 from maestro_gym.real_backend.fleet.processes import (
     ServerNote,
@@ -58,7 +59,7 @@ class Launcher:
         """
         weights = next(model.weights for model in self.fleet.models if model.name == engine.model)
         if weights == "random":
-            weights = str((self.folder / "models" / engine.model).absolute())
+            weights = str((self.folder / "models" / file_name(engine.model)).absolute())
         env = dict(self.fleet.launch.env)
         if node.devices:
             env["CUDA_VISIBLE_DEVICES"] = node.devices
@@ -128,7 +129,7 @@ def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
     program = vllm_program(fleet.launch, tell)
     for model in fleet.models:
         if model.weights == "random":
-            write_tiny_model(folder / "models" / model.name, config.architectures[model.architecture])
+            write_tiny_model(folder / "models" / file_name(model.name), config.architectures[model.architecture])
     return Launcher(fleet, config, program, folder)
 
 

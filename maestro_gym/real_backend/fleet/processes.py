@@ -14,6 +14,7 @@ from pathlib import Path
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.file_names import file_name
 from maestro_gym.real_backend.vllm.keys import hide_keys
 
 STOP_S = 20.0
@@ -57,7 +58,7 @@ class ServerNote:
 
 def fleet_folder(fleet: LiveFleetConfig) -> Path:
     """Return the folder of the models, logs and notes of a fleet."""
-    return Path("runs") / "fleets" / fleet.name
+    return Path("runs") / "fleets" / file_name(fleet.name)
 
 
 def read_notes(folder: Path) -> dict[str, ServerNote]:
@@ -120,7 +121,7 @@ def start_server(
     Raises:
         MaestroError: The program cannot be started.
     """
-    log = folder / "logs" / f"{node}-{model}.log"
+    log = folder / "logs" / f"{file_name(node)}-{file_name(model)}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     usable = set(cores) & os.sched_getaffinity(0)
     try:

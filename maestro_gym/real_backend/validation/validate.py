@@ -22,6 +22,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.core.csv_cells import table_as_text
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare
@@ -360,4 +361,4 @@ def _write(found: Validation, folder: Path) -> None:
         "calibration": point_rows(found.calibration),
     }
     (folder / "validation.json").write_text(json.dumps(plain(document), indent=1) + "\n", encoding="utf-8")
-    pd.DataFrame(found.rows).to_csv(folder / "validation.csv", index=False)
+    table_as_text(pd.DataFrame(found.rows)).to_csv(folder / "validation.csv", index=False)
