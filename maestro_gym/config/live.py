@@ -210,7 +210,9 @@ def load_fleet(name_or_path: str) -> LiveFleetConfig:
     path = find_config("live", name_or_path, "--fleet")
     raw = read_yaml(path)
     raw.setdefault("name", path.stem)
-    raw["gpus"] = {name: _gpu(value, path) for name, value in (raw.get("gpus") or {}).items()}
+    gpus = raw.get("gpus") or {}
+    if isinstance(gpus, dict):
+        raw["gpus"] = {name: _gpu(value, path) for name, value in gpus.items()}
     return validated(LiveFleetConfig, raw, lambda _: str(path))
 
 

@@ -20,7 +20,7 @@ class Override(NamedTuple):
     """One override.
 
     Attributes:
-        text: As the user wrote it.
+        text: As the user wrote it, cut short, for messages.
         path: Its keys, outermost first.
         value: Parsed as YAML.
     """
@@ -43,12 +43,12 @@ def parse_override(text: str) -> Override:
         MaestroError: The text is no override.
     """
     path: list[str] = []
-    position = 0
+    position, shown = 0, shortened(text)
     while True:
         match = _PART.match(text, position)
         if match is None:
             raise MaestroError(
-                f"Override `{text}` cannot be read. Write a dotted key, an equals sign and a YAML value, "
+                f"Override `{shown}` cannot be read. Write a dotted key, an equals sign and a YAML value, "
                 "as in `limits.max_num_seqs=64`; a key that holds a dot stands in double quotes."
             )
         path.append(match.group(1) or match.group(2))
@@ -56,13 +56,13 @@ def parse_override(text: str) -> Override:
         if text[position : position + 1] == "=":
             break
         if text[position : position + 1] != ".":
-            raise MaestroError(f"Override `{text}` lacks an equals sign: write `{text}=VALUE`.")
+            raise MaestroError(f"Override `{shown}` lacks an equals sign: write `{shown}=VALUE`.")
         position += 1
     try:
         value = parse_yaml(text[position + 1 :])
     except (yaml.YAMLError, ValueError) as error:
-        raise MaestroError(f"Override `{_short(text)}`: the value is not valid YAML ({_first_line(error)}).") from None
-    return Override(text, tuple(path), value)
+        raise MaestroError(f"Override `{shown}`: the value is not valid YAML ({_first_line(error)}).") from None
+    return Override(shown, tuple(path), value)
 
 
 def assign(tree: dict[str, Any], override: Override) -> None:
@@ -90,7 +90,9 @@ def assign(tree: dict[str, Any], override: Override) -> None:
                 place = place[key]
         else:
             here = ".".join(override.path[:depth])
-            raise MaestroError(f"Override `{override.text}`: `{here}` is the value {place!r} and has no keys.")
+            raise MaestroError(
+                f"Override `{override.text}`: `{here}` is the value {shortened(repr(place))} and has no keys."
+            )
 
 
 def _assign_item(items: list[Any], key: str, override: Override, last: bool) -> Any:  # noqa: ANN401 (raw YAML)
@@ -109,5 +111,7 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """What a user wrote, as a message may repeat it: on one line, and not whole where it is long."""
+    text = " ".join(text.split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
