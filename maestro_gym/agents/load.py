@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def is_run_spec(spec: str) -> bool:
     """Whether a policy's name points to a run folder: an existing one, or a path that is no file of a rule or model."""
     if spec in TABLE or is_user_spec(spec) or numbers_file(spec) is not None:
         return False
-    return Path(spec).is_dir() or (not is_model_spec(spec) and ("/" in spec or "\\" in spec))
+    return os.path.isdir(spec) or (not is_model_spec(spec) and ("/" in spec or "\\" in spec))
 
 
 @dataclass(frozen=True)

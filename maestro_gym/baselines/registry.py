@@ -8,6 +8,7 @@ the other tiers around it, for the table of policies and for a rule from a user'
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from maestro_gym.baselines.shaped.file import POLICY_FILE, SUFFIXES, demand_knob
 from maestro_gym.baselines.shaped.numbers import FAMILY
 from maestro_gym.baselines.user_rules import beside, is_user_spec, load_user_rule
 from maestro_gym.config import config_names, hint
+from maestro_gym.config.base import shortened
 from maestro_gym.config.files import find_config
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.trust import demand_trust
@@ -289,7 +291,7 @@ def load_policy(
         return _of_numbers(path, spec, scenario)
     if spec not in TABLE:
         raise MaestroError(
-            f"no policy is called {spec!r}. {hint(spec, TABLE)} "
+            f"no policy is called {shortened(spec)!r}. {hint(spec, TABLE)} "
             f"A rule of your own is written as path/to/file.py:Name (see docs/baselines.md)."
         )
     return TABLE[spec].compiled(spec, scale, spec)
@@ -344,7 +346,7 @@ def numbers_file(spec: str) -> Path | None:
         return find_config("policies", spec, "the shipped policies") if spec in config_names("policies") else None
     if path.suffix in SUFFIXES:
         return path
-    return path / POLICY_FILE if (path / POLICY_FILE).is_file() else None
+    return path / POLICY_FILE if os.path.isfile(path / POLICY_FILE) else None
 
 
 def own_limits(spec: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def beside(spec: str, folder: Path) -> str:
         folder: The folder.
     """
     file, colon, name = spec.partition(":")
-    return f"{folder / file}{colon}{name}" if is_user_spec(spec) and (folder / file).is_file() else spec
+    return f"{folder / file}{colon}{name}" if is_user_spec(spec) and os.path.isfile(folder / file) else spec
 
 
 def _load_module(path: Path) -> ModuleType:
@@ -102,7 +103,7 @@ def load_user_object(spec: str) -> UserObject:
     """
     file, _, name = spec.partition(":")
     path = Path(file)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MaestroError(f"policy {spec!r}: there is no file {file}; write path/to/file.py:Name")
     if not is_worker():
         warnings.warn(f"running the code of {path}: use only rules that you trust", stacklevel=4)

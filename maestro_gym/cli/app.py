@@ -163,8 +163,7 @@ def compare(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with your own run in --out that was stopped: only the episodes that it lacks are run; its file "
-            "of finished episodes is a pickle.",
+            help="Go on with a run in --out that was stopped: only the episodes that it lacks are run.",
         ),
     ] = False,
     json_file: JsonFile = None,

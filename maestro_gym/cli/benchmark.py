@@ -95,8 +95,7 @@ def run(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with your own run in --out that was stopped: only what it lacks is run; its file of finished "
-            "episodes is a pickle.",
+            help="Go on with a run in --out that was stopped: only what it lacks is run.",
         ),
     ] = False,
     training_episodes: Annotated[

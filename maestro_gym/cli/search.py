@@ -48,9 +48,7 @@ def search(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(
-            "--resume", help="Your own run folder to go on with, exactly where it stopped; its checkpoint is a pickle."
-        ),
+        typer.Option("--resume", help="The run folder to go on with, exactly where it stopped."),
     ] = None,
     on: On = LOCAL,
     trust: Trust = False,

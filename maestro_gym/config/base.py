@@ -14,6 +14,16 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
+SHOWN = 200
+"""Letters of what a user wrote that a message repeats."""
+
+
+def shortened(text: str) -> str:
+    """What a user wrote, as a message may repeat it: on one line, and not whole where it is long."""
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: SHOWN + 1]).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """Return the valid name that looks most like a given one.
 
@@ -25,7 +35,7 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
         The nearest name, or None when nothing is near.
     """
     by_lower = {candidate.lower(): candidate for candidate in valid}
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name[:SHOWN].lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from maestro_gym.config.base import hint
+from maestro_gym.config.base import hint, shortened
 from maestro_gym.core.bounded_text import parse_yaml, read_bounded
 from maestro_gym.core.errors import MaestroError
 
@@ -60,14 +61,15 @@ def find_config(section: str, name: str, place: str, base: Path | None = None) -
     Raises:
         MaestroError: There is none.
     """
+    shown = shortened(name)
     if name.endswith((".yaml", ".yml")) or "/" in name:
         for path in ([base / name] if base is not None else []) + [Path(name)]:
-            if path.is_file():
+            if os.path.isfile(path):  # false, and no error, for a name that no system has
                 return path
-        raise MaestroError(f"{place}: the file `{name}` does not exist. Check the path; the current folder is read.")
+        raise MaestroError(f"{place}: the file `{shown}` does not exist. Check the path; the current folder is read.")
     path = config_dir() / section / f"{name}.yaml"
-    if not path.is_file():
-        raise MaestroError(f"{place}: there is no `{name}` in configs/{section}. {hint(name, config_names(section))}")
+    if not os.path.isfile(path):
+        raise MaestroError(f"{place}: there is no `{shown}` in configs/{section}. {hint(name, config_names(section))}")
     return path
 
 

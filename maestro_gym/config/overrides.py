@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from maestro_gym.config.base import shortened
 from maestro_gym.core.bounded_text import parse_yaml
 from maestro_gym.core.errors import MaestroError
-
-_SHOWN = 200
-"""Letters of an override that a message repeats."""
 
 _PART = re.compile(r'"([^"]+)"|([^."=\s]+)')
 
@@ -109,9 +107,3 @@ def _assign_item(items: list[Any], key: str, override: Override, last: bool) -> 
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-
-def shortened(text: str) -> str:
-    """What a user wrote, as a message may repeat it: on one line, and not whole where it is long."""
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

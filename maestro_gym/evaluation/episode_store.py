@@ -6,15 +6,14 @@ SQLite does the writing: an episode is in the file whole or not at all, also aft
 from __future__ import annotations
 
 import json
-import pickle
 import sqlite3
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.evaluation.kept_outcome import as_bytes, from_bytes
 from maestro_gym.evaluation.worker import JobOutcome
 
 STORE_FILE = "episodes.sqlite"
@@ -71,10 +70,22 @@ class EpisodeStore:
         self._refuse_other(json.loads(row[0]), facts)
 
     def read(self) -> dict[int, JobOutcome]:
-        """The episodes so far, by their place in the plan."""
-        # The folder is the user's own run: what a worker sent is kept as it was.
+        """The episodes so far, by their place in the plan.
+
+        Raises:
+            MaestroError: An episode is damaged, or another version wrote it.
+        """
         rows = self._file.execute("SELECT number, outcome FROM episodes")
-        return {number: pickle.loads(zlib.decompress(outcome)) for number, outcome in rows}
+        return {number: self._outcome(number, content) for number, content in rows}
+
+    def _outcome(self, number: int, content: bytes) -> JobOutcome:
+        try:
+            return from_bytes(content)
+        except ValueError as error:
+            raise MaestroError(
+                f"{self._folder / STORE_FILE}: episode {number} cannot be read ({error}): it is damaged, or another "
+                "version wrote it. Name another folder by --out."
+            ) from None
 
     def add(self, number: int, outcome: JobOutcome) -> None:
         """Write an episode; when this returns, it is on the disk.
@@ -86,9 +97,8 @@ class EpisodeStore:
         Raises:
             MaestroError: The disk does not take it.
         """
-        content = zlib.compress(pickle.dumps(outcome), level=1)
         try:
-            self._file.execute("INSERT OR REPLACE INTO episodes VALUES (?, ?)", (number, content))
+            self._file.execute("INSERT OR REPLACE INTO episodes VALUES (?, ?)", (number, as_bytes(outcome)))
         except sqlite3.Error as error:
             raise MaestroError(f"{self._folder / STORE_FILE}: cannot be written ({error}); make room.") from error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -113,7 +113,7 @@ def label_of(policy: Policy, spec: str, name: str) -> PolicyLabel:
         name: Its name in this comparison.
     """
     names = tuple(rule.name for rule in policy.rules)
-    learned = bool(getattr(policy, "learned", False)) or Path(spec).is_dir() or _MODEL.search(spec) is not None
+    learned = bool(getattr(policy, "learned", False)) or os.path.isdir(spec) or _MODEL.search(spec) is not None
     return PolicyLabel(name, names, policy.information, learned)
 
 

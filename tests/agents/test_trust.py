@@ -122,6 +122,13 @@ def test_a_record_from_elsewhere_runs_no_code(rule: Path, tmp_path: Path, whose:
     assert "record of" in _refused(rule, "benchmark", "check", str(path))
 
 
+def test_companions_that_no_system_has_are_told_in_one_paragraph(tmp_path: Path, scenario: Scenario) -> None:
+    for companions in ("n" * 5000, "a\x00b", "../" * 2000):
+        folder = _run_folder(tmp_path / "policy", scenario, companions)
+        with pytest.raises(MaestroError, match="no policy is called"):
+            load_any_policy(str(folder), scenario)
+
+
 def test_what_the_user_types_needs_no_further_word(rule: Path, scenario: Scenario) -> None:
     with pytest.warns(UserWarning, match=rule.name):
         assert load_any_policy(f"{rule}:RULE", scenario).global_rule.name.startswith("theirs")

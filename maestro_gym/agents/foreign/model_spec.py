@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_model_spec(spec: str) -> ModelSpec:
     if form is None:
         raise MaestroError(f"policy {spec!r}: a model's file ends in {', '.join(SUFFIXES)}.")
     path = Path(form["path"])
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MaestroError(f"policy {spec!r}: there is no file {path}. Give the path of a model that was saved.")
     tier = information = None
     for word in (form["words"] or "").split(":"):

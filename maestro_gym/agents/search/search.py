@@ -7,7 +7,6 @@ the folder offers what was best there. Nothing here looks at test episodes.
 
 from __future__ import annotations
 
-import pickle
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from stable_baselines3.common.logger import Logger
 from maestro_gym.agents.logs import open_logger
 from maestro_gym.agents.run_folder import note_run, write_config
 from maestro_gym.agents.search.evaluate import Evaluator, Trial
+from maestro_gym.agents.search.kept import STATE_FILE, Best, KeptSearch, digest_of, read_kept, tell_again, write_kept
 from maestro_gym.agents.search.objective import measures_of, worth
 from maestro_gym.agents.search.on_workers import RemoteEvaluator, Source, loaded
 from maestro_gym.agents.search.space import Space
@@ -34,8 +34,6 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.run_info import command_line, commit, versions
 from maestro_gym.evaluation.workers.workers import Workers
-
-STATE_FILE = "search.pkl"
 
 _SEEDS_APART = 1 << 20
 """Between the training seeds of two searches: no search is longer, so they share no episode."""
@@ -113,6 +111,8 @@ class Search:
         weights = np.array([place.weight for place in config.places])
         self._weights = weights / weights.sum()
         self._best: dict[str, Any] = {"worth": -np.inf}
+        self._told: list[list[float]] = []
+        self._asked: list[str] = []
         self._generation, self._episodes = 0, 0
         self._strategy = self._new_strategy()
         self._challenger = self.space.start
@@ -170,11 +170,14 @@ class Search:
         first = config.seed * _SEEDS_APART + self._generation * config.episodes
         seeds = range(first, first + config.episodes)
         points = self._strategy.ask()
+        digest = digest_of(points)
         rows = np.array([self.space.row(point) for point in points])
         theirs = self._reference(self._training_reference, "train", seeds)
         ours = self._candidates(self._training, rows, "train", seeds, lambda count: progress.update(done + count))
         values = [self._worth(outcome, theirs) for outcome in ours]
         self._strategy.tell(points, [-value for value in values])
+        self._told.append([float(value) for value in values])
+        self._asked.append(digest)
         self._episodes += (len(points) + 1) * len(theirs)
         self._generation += 1
         best = int(np.argmax(values))
@@ -283,34 +286,26 @@ class Search:
 
     def _save(self) -> None:
         """Write what an exact resume needs; a reader never sees half of it."""
-        kept = {
-            "names": self.space.names,
-            "strategy": self._strategy.pickle_dumps(),
-            "generation": self._generation,
-            "episodes": self._episodes,
-            "best": self._best,
-            "challenger": self._challenger,
-            "random": np.random.get_state(),  # noqa: NPY002 - what CMA-ES draws from
-        }
-        partial = self._folder / (STATE_FILE + ".part")
-        partial.write_bytes(pickle.dumps(kept))
-        partial.replace(self._folder / STATE_FILE)
+        best = Best(**self._best)
+        kept = KeptSearch(
+            names=list(self.space.names),
+            told=self._told,
+            asked=self._asked,
+            episodes=self._episodes,
+            best=best,
+            challenger=self._challenger.tolist(),
+        )
+        write_kept(self._folder / STATE_FILE, kept)
 
     def _restore(self) -> None:
         path = self._folder / STATE_FILE
         if not path.is_file():
             return
-        # The folder is the user's own search: a checkpoint of CMA-ES is a pickle.
-        kept = pickle.loads(path.read_bytes())
-        if kept["names"] != self.space.names:
-            raise MaestroError(
-                f"{self._folder}: its checkpoint searched {', '.join(kept['names'])}, and now it would be "
-                f"{', '.join(self.space.names)}. Go on with the settings and the rule that it was begun with."
-            )
-        self._strategy = pickle.loads(kept["strategy"])
-        self._generation, self._episodes = kept["generation"], kept["episodes"]
-        self._best, self._challenger = kept["best"], kept["challenger"]
-        np.random.set_state(kept["random"])  # noqa: NPY002
+        kept = read_kept(path, self.space.names)
+        tell_again(self._strategy, kept, path)
+        self._told, self._asked, self._generation = list(kept.told), list(kept.asked), len(kept.told)
+        self._episodes, self._challenger = kept.episodes, np.array(kept.challenger)
+        self._best = kept.best.model_dump()
 
 
 def new_search_folder(out: Path | None) -> Path:

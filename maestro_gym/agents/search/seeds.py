@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 
 from maestro_gym.agents.run_folder import write_config
-from maestro_gym.agents.search.search import STATE_FILE, SearchResult, new_search_folder, run_search
+from maestro_gym.agents.search.kept import STATE_FILE
+from maestro_gym.agents.search.search import SearchResult, new_search_folder, run_search
 from maestro_gym.baselines.shaped.file import POLICY_FILE
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -188,6 +189,6 @@ def load_benchmark(word: str) -> Benchmark:
         MaestroError: There is none, a key is unknown or a value bad.
     """
     path = Path(word) if word.endswith(_SUFFIXES) else suite_dir() / f"{word}.yaml"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MaestroError(f"there is no benchmark `{word}`. {hint(word, benchmark_names())}")
     return Benchmark(path.stem, word, path, validated(BenchmarkConfig, read_yaml(path), lambda _: str(path)))

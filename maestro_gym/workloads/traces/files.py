@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -125,7 +126,7 @@ def find_trace(path: str | Path) -> Path:
         MaestroError: There is no sample of that name.
     """
     path = Path(path)
-    if path.suffix or path.parent != Path() or path.exists():
+    if path.suffix or path.parent != Path() or os.path.exists(path):
         return path
     samples = {file.stem: file for file in sorted((config_dir() / "traces").iterdir())}
     if str(path) not in samples:
@@ -148,7 +149,7 @@ def open_table(path: Path) -> pd.DataFrame:
     Raises:
         MaestroError: The file cannot be read, or a column stands twice.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MaestroError(f"workload.trace: the file `{path}` does not exist. Check the path.")
     suffix = path.suffix.lower()
     try:
