@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from maestro_gym.config.base import hint
+from maestro_gym.config.base import hint, shortened
 from maestro_gym.config.contention import KneeConfig, contention_loads
 from maestro_gym.config.files import config_names, find_config, read_yaml
 from maestro_gym.config.fleet import FleetConfig
@@ -233,7 +233,9 @@ def _fetch(raw: dict[str, Any], section: str, folder: str, name: str, model: typ
     if own is not None and (not isinstance(own, dict) or name not in known):
         return
     if name not in known:
-        raise MaestroError(f"{place}: `{name}` is not in the catalogue configs/{folder}. {hint(name, known)}")
+        raise MaestroError(
+            f"{place}: `{shortened(name)}` is not in the catalogue configs/{folder}. {hint(name, known)}"
+        )
     file = find_config(folder, name, place)
     content = read_yaml(file)
     validated(model, content, lambda _: str(file))

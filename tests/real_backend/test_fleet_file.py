@@ -94,7 +94,7 @@ def test_the_fleet_without_a_model_is_refused() -> None:
         LiveFleetConfig.model_validate(load_fleet("local_cpu").model_dump(mode="json") | {"models": []})
 
 
-@pytest.mark.parametrize("name", ["../../../ESCAPED", "/tmp/ESCAPED", "..", "a\\..\\b"])
+@pytest.mark.parametrize("name", ["../../../ESCAPED", "/etc/ESCAPED", "..", "a\\..\\b"])
 def test_the_name_of_a_fleet_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     fleet = load_fleet(_written(tmp_path, lambda document: document.update(name=name)))
     folder = fleet_folder(fleet)
