@@ -13,7 +13,7 @@ from maestro_gym.config import config_dir
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHORTER = {"compare": ["--seeds", "10", "--jobs", "1", "horizon_s=30", "drain_s=60"]}
+SHORTER = {"compare": ["--seeds", "10", "--jobs", "1", "horizon_s=120", "drain_s=60"]}
 """What makes a command of the README cheap enough for a test."""
 
 
