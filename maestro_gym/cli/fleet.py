@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from maestro_gym.cli.console import output, show_table, write_json
-from maestro_gym.cli.options import JsonFile
+from maestro_gym.cli.options import JsonFile, Trust
 
 FleetName = Annotated[str, typer.Option("--fleet", "-f", help="A name in configs/live, or the path of a YAML file.")]
 
@@ -19,7 +19,7 @@ fleet_app = typer.Typer(
 
 
 @fleet_app.command("up")
-def fleet_up(fleet: FleetName = "local_cpu", json_file: JsonFile = None) -> None:
+def fleet_up(fleet: FleetName = "local_cpu", trust: Trust = False, json_file: JsonFile = None) -> None:
     """Start the servers of a fleet and wait until they answer.
 
     The first time, vLLM is installed into an environment of its own. The logs stay in runs/fleets/NAME/logs.
@@ -29,10 +29,12 @@ def fleet_up(fleet: FleetName = "local_cpu", json_file: JsonFile = None) -> None
     Example: maestro-gym fleet up --fleet my_fleet.yaml
     """
     from maestro_gym.config.live import load_fleet
+    from maestro_gym.real_backend.fleet.launch_trust import demand_launch_trust
     from maestro_gym.real_backend.fleet.local import bring_up
     from maestro_gym.real_backend.fleet.status import fleet_rows
 
     loaded = load_fleet(fleet)
+    demand_launch_trust(loaded, fleet, trust=trust)
     console = output()
     bring_up(loaded, lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True))
     rows = fleet_rows(loaded, probing=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from maestro_gym.cli.console import output, seed_numbers, show_table, split_word
 from maestro_gym.cli.fleet import FleetName, fleet_app
 from maestro_gym.cli.options import JsonFile, Trust
 from maestro_gym.core.errors import MaestroError
+
+if TYPE_CHECKING:
+    from maestro_gym.config.live import LiveFleetConfig
 
 DEFAULT_POLICIES = ("fcfs", "edf", "srtf", "maestro")
 """The policies that a validation runs unless told otherwise."""
@@ -62,6 +65,7 @@ def live(
     from maestro_gym.config.live import load_fleet
 
     loaded = load_fleet(fleet)
+    _demand_start(loaded, fleet, trust=trust)
     from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.baselines.registry import demand_trust_of
     from maestro_gym.episodes.scenario import Scenario
@@ -93,6 +97,14 @@ def live(
     show_table("servers", [_server_row(server) for server in facts["servers"]])
     output().print(f"\nResults: {settings.folder}", highlight=False, soft_wrap=True)
     write_json(json_file, {"command": "live", "folder": settings.folder, "rows": [row], "live": facts})
+
+
+def _demand_start(fleet: LiveFleetConfig, place: str, *, trust: bool) -> None:
+    """Refuse a run that would start something of a fleet file's author's, unless the user trusts it."""
+    from maestro_gym.real_backend.fleet.launch_trust import demand_launch_trust, starts_processes
+
+    if starts_processes(fleet):
+        demand_launch_trust(fleet, place, trust=trust)
 
 
 def _server_row(server: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +163,7 @@ def validate(
 
     # A wrong name is reported before the imports that take seconds.
     servers = load_fleet(fleet)
+    _demand_start(servers, fleet, trust=trust)
     from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.real_backend.validation.figures import draw_validation
     from maestro_gym.real_backend.validation.validate import Plan, verdict
@@ -260,6 +273,7 @@ def fine_tune(
     from maestro_gym.config.live import load_fleet
 
     loaded = load_fleet(fleet)
+    _demand_start(loaded, fleet, trust=trust)
     from maestro_gym.agents.fine_tune import fine_tune as learn_on
     from maestro_gym.agents.policy_file import CARD_FILE, read_card
     from maestro_gym.baselines.registry import demand_trust_of

@@ -31,7 +31,8 @@ Trust = Annotated[
     typer.Option(
         "--trust",
         help="Load what can run code of whoever wrote it: .zip of Stable-Baselines3, .pt of TorchScript, and Python "
-        "files that another file names, as companions, as the rule of its numbers or as the policy of a run.",
+        "files that another file names, as companions, as the rule of its numbers or as the policy of a run; and start "
+        "what a fleet file names in place of plain vLLM.",
     ),
 ]
 Jobs = Annotated[

@@ -105,7 +105,8 @@ def _words(folder: Path, draw: random.Random) -> list[str]:
     config = load_scenario("toy", SHORT).model_dump(mode="json")
     words = []
     for _ in range(draw.choice((1, 1, 2))):
-        path, place = [], config
+        path: list[str] = []
+        place: Any = config
         while isinstance(place, dict | list) and place and (not path or draw.random() < 0.9):
             key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
             path.append(f'"{key}"' if "." in str(key) else str(key))

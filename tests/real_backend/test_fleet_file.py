@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from maestro_gym.cli.app import app
 from maestro_gym.config import config_names
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.fleet.as_scenario import kv_pool_bytes, launch_words, scenario_document, write_scenario
+from maestro_gym.real_backend.fleet.launch_trust import demand_launch_trust
 from maestro_gym.real_backend.fleet.processes import fleet_folder
 
 FLEETS = [name for name in config_names("live") if not name.endswith(".gpu")]
@@ -106,3 +109,40 @@ def test_the_name_of_a_fleet_stays_in_its_folder(tmp_path: Path, name: str) -> N
 def test_a_name_is_one_line_of_plain_signs(tmp_path: Path, name: str) -> None:
     with pytest.raises(MaestroError, match="`name`"):
         load_fleet(_written(tmp_path, lambda document: document.update(name=name)))
+
+
+@pytest.mark.parametrize("name", FLEETS)
+def test_a_shipped_fleet_starts_plain_vllm(name: str) -> None:
+    demand_launch_trust(load_fleet(name), name, trust=False)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("launch", "command", ["sh", "-c", "touch ran"]),
+        ("launch", "venv", "theirs"),
+        ("launch", "package", "https://example.org/vllm.whl"),
+        ("launch", "env", {"LD_PRELOAD": "theirs.so"}),
+        ("launch", "env", {"PYTHONPATH": "theirs"}),
+        ("launch", "args", ["--trust-remote-code"]),
+        ("launch", "args", ["--middleware=theirs.Code"]),
+        ("launch", "args", ["--distributed-executor-backend", "theirs.Executor"]),
+        ("launch", "args", ["--block-size", "16", "--config", "theirs.yaml"]),
+        ("engine", "args", ["--worker-cls", "theirs.Worker"]),
+    ],
+)
+def test_what_is_not_plain_vllm_is_not_started_without_trust(
+    tmp_path: Path, section: str, key: str, value: object
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        engine = document["clusters"][0]["hosts"][0]["nodes"][0]["engines"][0]
+        (engine if section == "engine" else document["launch"])[key] = value
+        engine["residency"] = "process"
+
+    path = _written(tmp_path, change)
+    for words in (["fleet", "up"], ["live", "-p", "fcfs", "-o", str(tmp_path / "run")], ["validate"]):
+        result = CliRunner().invoke(app, [*words, "--fleet", path])
+        assert result.exit_code == 2, result.output
+        assert ("args of an engine: what" if section == "engine" else f"launch.{key}: what") in result.stderr
+        assert "--trust" in result.stderr
+    demand_launch_trust(load_fleet(path), path, trust=True)
