@@ -16,6 +16,7 @@ from maestro_gym.cli import benchmark, export, knee, live, machine, predict, sea
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.loading import runner_for
 from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Trust
+from maestro_gym.cli.stand_ins import write_what_can_be_written
 from maestro_gym.core.errors import MaestroError
 
 CLASSICS = (
@@ -315,6 +316,7 @@ search.register(app)
 
 def main() -> None:
     """Run the command line; the entry point of the ``maestro-gym`` script."""
+    write_what_can_be_written()
     app()
 
 
