@@ -10,7 +10,19 @@ import unicodedata
 HANDLER = "maestro-stand-ins"
 """Name of the error handler, as ``codecs`` knows it."""
 
-_GLYPHS = {"↑": "^", "↓": "v", "→": "->", "←": "<-", "±": "+-", "–": "-", "—": "-", "…": "...", "·": ".", "×": "x"}
+_GLYPHS = {
+    "\u2191": "^",
+    "\u2193": "v",
+    "\u2190": "<-",
+    "\u2192": "->",
+    "\u00b1": "+-",
+    "\u2013": "-",
+    "\u2014": "-",
+    "\u2026": "...",
+    "\u00b7": ".",
+    "\u00d7": "x",
+}
+"""Arrows, plus-minus, dashes, dots, times."""
 
 
 def stand_in(error: UnicodeError) -> tuple[str, int]:
