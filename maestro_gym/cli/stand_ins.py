@@ -1,4 +1,4 @@
-"""Characters that a terminal, a pipe or a log cannot write are written by plainer ones, so that no verb ends in them."""
+"""Characters that a terminal, a pipe or a log lacks are written by plainer ones, so that no verb ends in them."""
 
 from __future__ import annotations
 

@@ -236,9 +236,10 @@ def import_(
     Example: maestro-gym workload import sample_spans --out mine.csv
     """
     from maestro_gym.workloads import trace_table, write_table
-    from maestro_gym.workloads.traces.files import read_named
+    from maestro_gym.workloads.traces.files import import_trace
 
-    read, found = read_named(trace, format_name)
+    imported = import_trace(trace, format_name)
+    read, found = imported.trace, imported.format
     write_table(trace_table(read), out)
     rows = [
         {

@@ -9,12 +9,22 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.azure import DEADLINE_S, TTFT_LIMIT_S
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.traces.checks import numbers, place, text
-from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("arrival_s", "prompt_tokens", "output_tokens")
 
+FIELDS: Fields = {
+    "arrival_s": ("arrival_s",),
+    "model": ("model",),
+    "prompt_tokens": ("prompt_tokens",),
+    "output_tokens": ("output_tokens",),
+    "max_output_tokens": ("max_output_tokens",),
+    "sys_group": ("prefix_group",),
+    "sys_prefix_tokens": ("prefix_tokens",),
+}
 
-def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+
+def convert(frame: pd.DataFrame, source: str) -> Converted:
     """Turn every request into a workflow of one call.
 
     ``model`` (blank: the scenario says), ``prefix_group`` (blank: none), ``prefix_tokens`` (leading tokens of the
@@ -25,7 +35,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         source: The file.
 
     Returns:
-        A table of the workflow-trace format.
+        Calls in the workflow-trace format.
 
     Raises:
         MaestroError: A cell is bad, or a prefix longer than its prompt.
@@ -72,4 +82,4 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "sys_prefix_tokens": prefix,
         }
     )
-    return table.sort_values("arrival_s", kind="stable").reset_index(drop=True)
+    return Converted(table)
