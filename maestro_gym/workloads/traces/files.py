@@ -13,15 +13,21 @@ from maestro_gym.config import config_dir, hint
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers import (
     agentcgroup,
+    aiperf,
     azure,
     bailian,
     burstgpt,
     chatdev,
+    langfuse,
+    langsmith,
     lmcache,
     mooncake,
     otel,
     plain_requests,
     taubench,
+    tracelab,
+    vllm_bench,
+    weka,
     who_and_when,
 )
 from maestro_gym.workloads.traces.checks import Origin, require_columns
@@ -110,6 +116,14 @@ FORMATS: dict[str, TraceFormat] = {
     "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp, otel.FIELDS),
     "otel_sdk": TraceFormat(otel.SDK_COLUMNS, otel.convert_sdk, otel.FIELDS),
     "phoenix": TraceFormat(otel.PHOENIX_COLUMNS, otel.convert_phoenix, otel.FIELDS),
+    "langfuse": TraceFormat(langfuse.COLUMNS, langfuse.convert, langfuse.FIELDS),
+    "langfuse_blob": TraceFormat(langfuse.SNAKE_COLUMNS, langfuse.convert, langfuse.FIELDS),
+    "langfuse_traces": TraceFormat(langfuse.TRACE_COLUMNS, langfuse.convert_traces, langfuse.FIELDS),
+    "langsmith": TraceFormat(langsmith.COLUMNS, langsmith.convert, langsmith.FIELDS),
+    "weka": TraceFormat(weka.COLUMNS, weka.convert, weka.FIELDS, "callanjfox/kv-cache-tester"),
+    "tracelab": TraceFormat(tracelab.COLUMNS, tracelab.convert, tracelab.FIELDS, "uw-syfi/TraceLab"),
+    "vllm_bench": TraceFormat(vllm_bench.COLUMNS, vllm_bench.convert, vllm_bench.FIELDS),
+    "aiperf": TraceFormat(aiperf.COLUMNS, aiperf.convert, aiperf.FIELDS),
     "requests": TraceFormat(
         plain_requests.COLUMNS,
         plain_requests.convert,
