@@ -79,7 +79,7 @@ def test_a_broken_cell_is_named_with_file_row_column_and_fix(
         assert f"`{column}`" in message or any(word.startswith(("gen_ai", "`gen_ai")) for word in message.split())
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != "otel"])
+@pytest.mark.parametrize("name", [name for name, known in FILES.items() if known.counts and name != "otel"])
 def test_a_missing_column_is_named(name: str, tmp_path: Path) -> None:
     known = FILES[name]
     column = known.counts[-1]

@@ -133,6 +133,29 @@ FORMATS: dict[str, TraceFormat] = {
 }
 
 
+_NO_CALLS = (
+    (
+        ("total_input_tokens", "total_output_tokens", "request_throughput"),
+        "is the summary of a serving benchmark without its requests; run it again with --save-result --save-detailed "
+        "(SGLang: --output-details)",
+    ),
+    (
+        ("request_throughput", "request_latency", "input_config"),
+        "is AIPerf's summary; the requests are in profile_export.jsonl beside it",
+    ),
+    (
+        ("client_id", "window_start_s", "interarrival_dist"),
+        "holds ServeGen's windows of clients, no calls; fit arrivals to it (maestro-gym workload fit --kind arrivals)",
+    ),
+    (
+        ("checkpoint_model_version_id", "num_inference_steps"),
+        "holds requests for images, no calls of language models; their popularity can be fitted (maestro-gym workload "
+        "fit --kind popularity)",
+    ),
+)
+"""Columns of files that people try to import and that hold no calls, and where the calls are."""
+
+
 def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
     """Read and check a trace file; see ``import_trace``.
 
@@ -221,6 +244,9 @@ def _recognise(frame: pd.DataFrame, source: str) -> str:
     for name, known in FORMATS.items():
         if present.issuperset(known.columns) and not present & set(known.never):
             return name
+    for columns, instead in _NO_CALLS:
+        if present.issuperset(columns):
+            raise MaestroError(f"{source}: {instead}.")
     possible = [name for name, known in FORMATS.items() if not present & set(known.never)]
     nearest = max(possible, key=lambda name: len(present & set(FORMATS[name].columns)) / len(FORMATS[name].columns))
     if not present & set(FORMATS[nearest].columns):

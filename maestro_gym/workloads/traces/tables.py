@@ -29,7 +29,7 @@ _MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_WRAPPERS = ("data", "runs", "observations", "spans")
+_WRAPPERS = ("data", "runs", "spans")
 """Keys under which an API hands out its list of records."""
 
 
