@@ -28,7 +28,6 @@ FIELDS: Fields = {
     "prompt_tokens": ("input_sequence_length",),
     "output_tokens": ("output_sequence_length", "output_token_count", "reasoning_token_count"),
     "tool_gap_s": ("request_start_ns", "request_end_ns"),
-    "ctx_prefix_tokens": (),
 }
 RECORDER = Recorder(
     calls="in AIPerf's records a request has metrics and no error, outside of the warmup",

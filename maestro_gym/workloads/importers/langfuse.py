@@ -26,13 +26,11 @@ FIELDS: Fields = {
     "call_id": ("id",),
     "parent_ids": ("parentObservationId", "startTime", "endTime"),
     "arrival_s": ("startTime",),
-    "role": ("name",),
     "model": ("model", "providedModelName", "internalModelId"),
     "prompt_tokens": ("usageDetails", "usage", "promptTokens"),
     "output_tokens": ("usageDetails", "usage", "completionTokens"),
     "max_output_tokens": ("modelParameters",),
     "tool_gap_s": ("endTime",),
-    "tool_intent": (),
     "ctx_prefix_tokens": ("usageDetails",),
 }
 RECORDER = Recorder(

@@ -24,13 +24,12 @@ FIELDS: Fields = {
     "call_id": ("id",),
     "parent_ids": ("parent_run_id", "parent_run_ids", "dotted_order", "start_time", "end_time"),
     "arrival_s": ("start_time",),
-    "role": ("name", "extra"),
+    "role": ("extra",),
     "model": ("extra",),
     "prompt_tokens": ("prompt_tokens", "outputs"),
     "output_tokens": ("completion_tokens", "outputs"),
     "max_output_tokens": ("extra",),
     "tool_gap_s": ("end_time",),
-    "tool_intent": (),
     "ctx_prefix_tokens": ("prompt_token_details",),
 }
 RECORDER = Recorder(

@@ -29,14 +29,12 @@ FIELDS: Fields = {
     "call_id": ("spanId", "span_id"),
     "parent_ids": ("parentSpanId", "parent_id", "startTimeUnixNano", "endTimeUnixNano", "start_time", "end_time"),
     "arrival_s": ("startTimeUnixNano", "start_time"),
-    "application": ("name",),
     "role": dialects.AGENT,
     "model": dialects.MODEL,
     "prompt_tokens": dialects.INPUT,
     "output_tokens": dialects.OUTPUT,
     "max_output_tokens": (*dialects.LIMIT, "llm.invocation_parameters"),
     "tool_gap_s": ("endTimeUnixNano", "end_time"),
-    "tool_intent": (),
     "ctx_prefix_tokens": dialects.CACHE_READ,
 }
 RECORDER = Recorder(

@@ -70,7 +70,9 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
     for record in frame.to_dict("records"):
         spans += _Trace(record, source, told).spans()
     made = workflows_of(spans, source, RECORDER, idle_is_gap=True, clock_ns=_clock_ns(spans))
-    table = made.table.assign(**{"class": "batch", "deadline_s": DEADLINE_S, "ttft_limit_s": TTFT_LIMIT_S})
+    table = made.table.assign(
+        **{"application": "weka_agentic", "class": "batch", "deadline_s": DEADLINE_S, "ttft_limit_s": TTFT_LIMIT_S}
+    )
     notes = tuple(f"{words}: {count}" for words, count in told.items())
     alone = ("traces have no common clock: all arrive at 0",) if len(frame) > 1 else ()
     return made._replace(table=table, notes=(*made.notes, *notes, *alone))
