@@ -24,6 +24,7 @@ from maestro_gym.workloads.importers import (
     mooncake,
     otel,
     plain_requests,
+    servegen,
     taubench,
     tracelab,
     vllm_bench,
@@ -122,6 +123,9 @@ FORMATS: dict[str, TraceFormat] = {
     "langsmith": TraceFormat(langsmith.COLUMNS, langsmith.convert, langsmith.FIELDS),
     "weka": TraceFormat(weka.COLUMNS, weka.convert, weka.FIELDS, "callanjfox/kv-cache-tester"),
     "tracelab": TraceFormat(tracelab.COLUMNS, tracelab.convert, tracelab.FIELDS, "uw-syfi/TraceLab"),
+    "servegen": TraceFormat(
+        servegen.COLUMNS, servegen.convert, servegen.FIELDS, "alibaba/ServeGen (Xiang et al., arXiv 2505.09999)"
+    ),
     "vllm_bench": TraceFormat(vllm_bench.COLUMNS, vllm_bench.convert, vllm_bench.FIELDS),
     "aiperf": TraceFormat(aiperf.COLUMNS, aiperf.convert, aiperf.FIELDS),
     "requests": TraceFormat(
@@ -144,8 +148,8 @@ _NO_CALLS = (
         "is AIPerf's summary; the requests are in profile_export.jsonl beside it",
     ),
     (
-        ("client_id", "window_start_s", "interarrival_dist"),
-        "holds ServeGen's windows of clients, no calls; fit arrivals to it (maestro-gym workload fit --kind arrivals)",
+        ("client_id", "window_start_s", "input_tokens_p50"),
+        "holds ServeGen's lengths; import the file of arrivals beside it",
     ),
     (
         ("checkpoint_model_version_id", "num_inference_steps"),
