@@ -19,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from maestro_gym.workloads.traces.checks import shown  # noqa: E402
 from maestro_gym.workloads.traces.files import import_trace  # noqa: E402
 from maestro_gym.workloads.traces.format import ROW  # noqa: E402
 
@@ -155,7 +156,7 @@ def checked_row(name: str, path: Path) -> tuple[str, list[str]]:
         found = {field: table[field].iloc[at[0]] for field in check.values} if len(at) else {}
         tolerance = 1e-9
     wrong = [
-        f"{name}, {check.call}: {field} is {found.get(field)!r}, by hand {value!r}"
+        f"{name}, {check.call}: {field} is {shown(found.get(field))}, by hand {shown(value)}"
         for field, value in check.values.items()
         if not _agrees(found.get(field), value, tolerance)
     ]

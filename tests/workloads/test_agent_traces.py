@@ -116,6 +116,7 @@ def test_whole_seconds_of_a_clock_do_not_make_calls_overlap(tmp_path: Path) -> N
         ("t", None, "requests[0].t"),
         ("api_time", float("inf"), "requests[0].api_time"),
         ("hash_ids", 7, "requests[0].hash_ids"),
+        ("type", "x", "requests[0].type"),
         ("hash_ids", list(range(99)), "99 blocks of 64 tokens are more than the prompt of 640"),
     ],
 )

@@ -136,6 +136,11 @@ class _Trace:
             if request.get("type") == "subagent" or "requests" in request:
                 spans += self._subagent(request, above, at_s, 0.0 if before is None else _seconds_of(before), here)
                 continue
+            if request.get("type", "n") not in ("s", "n"):
+                raise MaestroError(
+                    f"{place(self.source, self.row, f'{here}.type')}: the value {shown(request['type'])} is no kind of "
+                    "request; those known are s (streamed), n (not streamed) and subagent."
+                )
             call, ids = self._call(request, above, at_s, here)
             if before is not None and self._is_echo(requests[i - 1], request, before, call):
                 self._tell("requests that were sent twice, streamed and not, are one call")
@@ -205,7 +210,7 @@ class _Trace:
     def _is_echo(self, before: Mapping[str, Any], after: Mapping[str, Any], one: Span, other: Span) -> bool:
         """Whether a request is the one before again, in the other of the two ways to send it."""
         return (
-            {before.get("type"), after.get("type")} == {"s", "n"}
+            (before.get("type"), after.get("type")) in (("s", "n"), ("n", "s"))
             and bool(after.get("hash_ids"))
             and (before.get("in"), before.get("hash_ids")) == (after.get("in"), after.get("hash_ids"))
             and (other.start_ns or 0) <= (one.end_ns or 0) + _COARSEST_NS
