@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.cli.console import dotted_overrides, output, refuse_beside, show_table, split_words, write_json
 from maestro_gym.cli.options import JsonFile
 from maestro_gym.core.errors import MaestroError
 
@@ -41,6 +41,7 @@ Format = Annotated[str, typer.Option("--format", help="The format of the trace f
 
 @app.command()
 def fit(
+    ctx: typer.Context,
     family: Annotated[str, typer.Option("--family", "-f", help="The name of what is fitted.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The YAML file to write.")],
     trace: Traces = None,
@@ -96,6 +97,10 @@ def fit(
     from maestro_gym.workloads.fitting.family_file import write_fitted
     from maestro_gym.workloads.fitting.fit import FitOptions
 
+    if kind != "family":
+        refuse_beside(
+            ctx, f"--kind {kind}", ("application", "size", "min_calls", "description", "source", "format_name")
+        )
     sizes = _pairs(size, "--size", ("small", "medium", "large"))
     console = output()
     if kind != "family":
@@ -184,6 +189,7 @@ def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dic
 
 @app.command()
 def describe(
+    ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML file, or a trace.")
     ],
@@ -206,7 +212,10 @@ def describe(
     Example: maestro-gym workload describe mine.yaml --trace sample_spans --out match.png
     """
     from maestro_gym.evaluation.workloads.describe import describe_workload, update_page
+    from maestro_gym.workloads.traces.tables import SUFFIXES, suffix_of
 
+    if suffix_of(Path(name)) in SUFFIXES:
+        refuse_beside(ctx, f"the trace {name}", ("trace", "docs"))
     found = describe_workload(name, trace or [], format_name)
     for title, rows in found.tables.items():
         if rows:

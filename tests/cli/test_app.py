@@ -180,6 +180,45 @@ def test_the_lines_that_the_knee_prints_are_the_knee_of_a_scenario(tmp_path: Pat
     assert knee.knee.measured_by == "maestro-gym knee --scenario toy --policy fcfs --seeds 0 " + " ".join(words[6:])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare", "--seeds="],
+        ["compare", "--seeds", ""],
+        ["compare", "-p", " "],
+        ["compare", "-p", ","],
+        ["serve-sim", "--trace", ""],
+        ["workload", "import", ""],
+        ["train", "--out", ""],
+        ["describe", ""],
+    ],
+)
+def test_an_option_that_is_given_and_empty_is_refused(words: list[str]) -> None:
+    result = _invoke(*words)
+    assert result.exit_code == 2
+    assert _is_one_red_paragraph(result)
+    assert "value" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["serve-sim", "--trace", "sample_requests", "--duration", "5"], "--duration"),
+        (["serve-sim", "--trace", "sample_requests", "--prompt", "5"], "--prompt"),
+        (
+            ["workload", "fit", "--kind", "arrivals", "-f", "x", "-o", "x.yaml", "-t", "y.csv", "--min-calls", "5"],
+            "--min-calls",
+        ),
+        (["workload", "describe", "mine.csv", "--trace", "y.csv"], "--trace"),
+    ],
+)
+def test_an_option_that_another_makes_useless_is_refused(words: list[str], option: str) -> None:
+    result = _invoke(*words)
+    assert result.exit_code == 2
+    assert _is_one_red_paragraph(result)
+    assert f"{option}: has no meaning beside" in result.stderr
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
 def test_no_verb_ends_in_a_character_that_standard_output_lacks(encoding: str, tmp_path: Path) -> None:
     words = ["compare", "-s", "toy", "-p", "fcfs,edf", "--seeds", "0,1", "horizon_s=5", "-j", "1"]
