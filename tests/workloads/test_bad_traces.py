@@ -174,7 +174,9 @@ def test_odd_cells_are_read_as_they_stand_or_refused_in_words(name: str, data: s
     known = FILES[name]
     rows: list[dict[str, Any]] = copy.deepcopy(known.rows)
     changed = data.draw(
-        st.lists(st.tuples(st.integers(0, 3), st.sampled_from(sorted(rows[0])), ODD), min_size=1, max_size=3)
+        st.lists(
+            st.tuples(st.integers(0, len(rows) - 1), st.sampled_from(sorted(rows[0])), ODD), min_size=1, max_size=3
+        )
     )
     for row, column, value in changed:
         rows[row][column] = value

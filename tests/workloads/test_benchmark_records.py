@@ -43,6 +43,7 @@ def test_without_start_times_the_rate_says_when(rate: object, times: list[float]
         ({"input_lens": [1, 2.5, 3]}, r"input_lens\[1\]: the value 2.5"),
         ({"errors": ["a", "b", "c"]}, "no request was answered"),
         ({"input_lens": 7}, "is no list"),
+        ({"output_lens": None}, "`output_lens`: is empty"),
     ],
 )
 def test_a_run_that_contradicts_itself_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:

@@ -120,3 +120,50 @@ def test_a_total_below_its_parts_is_refused_and_one_that_is_alone_fills_the_gap(
     rows[0]["attributes"]["gen_ai.usage.total_tokens"] = 130
     del rows[0]["attributes"]["gen_ai.usage.input_tokens"]
     assert read_trace(write_rows(rows, tmp_path / "spans.jsonl")).stages["prompt_tokens"].tolist() == [120]
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "change", "words"),
+    [
+        ("agentcgroup", 2, {"tools": "Bash"}, ["`tools`", "'Bash'", "n_tool_calls is 0"]),
+        ("agentcgroup", 2, {"tool_time_s": 3}, ["`tool_time_s`", "'3'", "n_tool_calls"]),
+        ("agentcgroup", 1, {"output_tokens_reliable": 2}, ["`output_tokens_reliable`", "neither 0 nor 1"]),
+        ("taubench", 2, {"tool_name": "get_user"}, ["`tool_name`", "tool_intent is 0"]),
+        ("taubench", 1, {"next_event": "tol"}, ["`next_event`", "'tol'", "tool, user, end"]),
+        ("who_and_when", 1, {"is_llm_call": 2}, ["`is_llm_call`", "neither 0 nor 1"]),
+        ("lmcache", 2, {"shared_prefix_tokens_est": 301}, ["`shared_prefix_tokens_est`", "'301'", "a part"]),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused(
+    name: str, row: int, change: dict[str, Any], words: list[str], tmp_path: Path
+) -> None:
+    rows = [dict(item) for item in FILES[name].rows]
+    rows[row - 1] |= change
+    message = _refused(rows, tmp_path / f"trace{FILES[name].suffix}")
+    for word in [f"row {row} ", *words]:
+        assert word in message
+
+
+@pytest.mark.parametrize(("unit", "name"), [(10**3, "microseconds"), (10**6, "milliseconds"), (10**9, "seconds")])
+def test_times_in_a_coarser_unit_than_nanoseconds_are_refused(unit: int, name: str, tmp_path: Path) -> None:
+    rows = [dict(item) for item in FILES["otel"].rows]
+    for row in rows:
+        row |= {end: str(int(row[end]) // unit) for end in ("startTimeUnixNano", "endTimeUnixNano")}
+    assert f"are {name} since 1970" in _refused(rows, tmp_path / "spans.jsonl")
+
+
+def test_timestamps_of_mooncake_with_fractions_are_doubted_aloud(tmp_path: Path) -> None:
+    rows = [dict(item) | {"timestamp": 0.5 * i} for i, item in enumerate(FILES["mooncake"].rows)]
+    read = import_trace(write_rows(rows, tmp_path / "trace.jsonl"))
+    assert any("if they are seconds" in note for note in read.converted.notes)
+
+
+@pytest.mark.parametrize("word", ["-1", "0", "5", "0001-01-01T00:00:00Z", "9999-12-31", "20231", "18:15:46"])
+@pytest.mark.parametrize(
+    ("name", "column"), [("azure", "TIMESTAMP"), ("langfuse", "endTime"), ("langsmith", "start_time")]
+)
+def test_a_number_that_could_be_a_year_is_no_date(word: str, name: str, column: str, tmp_path: Path) -> None:
+    rows = [dict(item) for item in FILES[name].rows]
+    rows[1][column] = word
+    message = _refused(rows, tmp_path / f"trace{FILES[name].suffix}")
+    assert f"row 2 (the header not counted), column `{column}`: the value '{word}' is no date and time" in message

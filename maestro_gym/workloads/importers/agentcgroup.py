@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from maestro_gym.workloads.importers.azure import seconds_of
 from maestro_gym.workloads.importers.chains import held_before, parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.importers.counts import at_least_one
-from maestro_gym.workloads.traces.checks import numbers, text
+from maestro_gym.workloads.importers.moments import seconds_of
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = (
@@ -72,7 +72,17 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
         prompt = prompt + numbers(frame, column, source, low=0, whole=True, blank=0.0)
     logged = numbers(frame, "output_tokens", source, low=0, whole=True)
     estimated = np.ceil(numbers(frame, "output_chars", source, low=0, whole=True) / CHARS_PER_TOKEN)
-    reliable = numbers(frame, "output_tokens_reliable", source, low=0, whole=True) == 1
+    flag = numbers(frame, "output_tokens_reliable", source, low=0, whole=True)
+    refuse_rows(frame, flag > 1, "output_tokens_reliable", source, "is neither 0 nor 1")
+    reliable = flag == 1
+    tool_calls = numbers(frame, "n_tool_calls", source, low=0, whole=True)
+    tool_time_s = numbers(frame, "tool_time_s", source, low=0, whole=False, blank=0.0)
+    refuse_rows(
+        frame, (tool_calls == 0) & (text(frame, "tools") != ""), "tools", source, "names tools, but n_tool_calls is 0"
+    )
+    refuse_rows(
+        frame, (tool_calls == 0) & (tool_time_s > 0), "tool_time_s", source, "is not 0, but n_tool_calls is; mend one"
+    )
     prompt, empty_prompts = at_least_one(prompt, "prompt")
     output, empty_outputs = at_least_one(np.where(reliable, logged, estimated), "output")
     guessed = int(np.count_nonzero(~reliable))
@@ -84,8 +94,8 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
         _index=numbers(frame, "call_index", source, low=0, whole=True).astype(np.int64),
         _prompt=prompt,
         _output=output,
-        _gap_s=numbers(frame, "tool_time_s", source, low=0, whole=False, blank=0.0),
-        _tool=(numbers(frame, "n_tool_calls", source, low=0, whole=True) > 0).astype(np.int64),
+        _gap_s=tool_time_s,
+        _tool=(tool_calls > 0).astype(np.int64),
     )
     frame = frame.sort_values(["_start_s", "session_id", "_index"], kind="stable").reset_index(drop=True)
     frame["_context"] = frame["session_id"] + "/" + text(frame, "agent")

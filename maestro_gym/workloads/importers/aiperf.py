@@ -13,6 +13,7 @@ import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.azure import DEADLINE_S, TTFT_LIMIT_S
+from maestro_gym.workloads.importers.moments import refuse_other_units
 from maestro_gym.workloads.importers.records import at, records, whole, words
 from maestro_gym.workloads.importers.spans import Recorder, Span, workflows_of
 from maestro_gym.workloads.traces.checks import MOST, place, shown
@@ -60,6 +61,7 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
             left += 1
             continue
         spans.append(_span(record, row, source))
+    refuse_other_units([span.start_ns or 0 for span in spans], f"{source}: `metadata.request_start_ns`")
     made = workflows_of(spans, source, RECORDER, idle_is_gap=True)
     notes = (f"{left} of {len(frame)} records are warmup, cancelled or failed; they are left out",) if left else ()
     table = made.table.assign(application="aiperf", role="user", deadline_s=DEADLINE_S, ttft_limit_s=TTFT_LIMIT_S)

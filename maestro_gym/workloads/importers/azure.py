@@ -5,13 +5,12 @@ Source: Azure/AzurePublicDataset (Patel et al., Splitwise, ISCA 2024).
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.importers.counts import at_least_one
-from maestro_gym.workloads.traces.checks import numbers, place, text
+from maestro_gym.workloads.importers.moments import seconds_of
+from maestro_gym.workloads.traces.checks import numbers
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -24,30 +23,6 @@ FIELDS: Fields = {
 
 # Not in the trace: a chat user's patience.
 DEADLINE_S, TTFT_LIMIT_S = 60.0, 5.0
-
-
-def seconds_of(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
-    """Read a column of dates and times as seconds after its earliest.
-
-    Args:
-        frame: The table, with ``ROW``.
-        column: The column.
-        source: The file.
-
-    Returns:
-        float64, shape (rows,).
-
-    Raises:
-        MaestroError: A cell is no date and time.
-    """
-    raw = text(frame, column)
-    stamps = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
-    wrong = np.flatnonzero(stamps.isna().to_numpy())
-    if len(wrong):
-        at = int(wrong[0])
-        where = place(source, int(frame[ROW].iloc[at]), column)
-        raise MaestroError(f"{where}: {raw.iloc[at]!r} is no date and time; write it like 2023-11-16 18:15:46.68.")
-    return (stamps - stamps.min()).dt.total_seconds().to_numpy(np.float64)
 
 
 def convert(frame: pd.DataFrame, source: str) -> Converted:

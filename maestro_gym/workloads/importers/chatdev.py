@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from maestro_gym.workloads.importers.azure import seconds_of
 from maestro_gym.workloads.importers.chains import parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
 from maestro_gym.workloads.importers.counts import at_least_one
+from maestro_gym.workloads.importers.moments import seconds_of
 from maestro_gym.workloads.traces.checks import numbers, text
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 

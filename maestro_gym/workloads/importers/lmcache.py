@@ -10,7 +10,7 @@ import pandas as pd
 
 from maestro_gym.workloads.importers.chains import parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, text
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = (
@@ -71,6 +71,13 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
         _app=text(frame, "app"),
         _role=text(frame, "role_inferred"),
         _stage=text(frame, "stage_inferred"),
+    )
+    refuse_rows(
+        frame,
+        (frame["_shared"] > frame["_prompt"]) & (frame["_prompt"] > 0),
+        "shared_prefix_tokens_est",
+        source,
+        "is more than input_tokens_est, of which it is a part",
     )
     frame = frame.sort_values(["_app", "session_id", "_index"], kind="stable").reset_index(drop=True)
     empty = bool((frame["_prompt"] == 0).any())

@@ -94,4 +94,8 @@ def requests_of_blocks(
     )
     unit = "seconds" if units_per_second == 1 else "milliseconds"
     taken = f"timestamp is in {unit}, a block of hash_ids has {block_tokens} tokens (which agrees with input_length)"
-    return Converted(table, (taken, *empty_prompts, *empty_outputs))
+    fractions = units_per_second > 1 and bool((numbers(frame, "timestamp", source, low=0, whole=False) % 1 > 0).any())
+    doubt = (
+        ("timestamps have fractions of a millisecond; if they are seconds, multiply them by 1000",) if fractions else ()
+    )
+    return Converted(table, (taken, *doubt, *empty_prompts, *empty_outputs))

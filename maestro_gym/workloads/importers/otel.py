@@ -15,7 +15,7 @@ import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers import dialects
-from maestro_gym.workloads.importers.moments import nanoseconds
+from maestro_gym.workloads.importers.moments import nanoseconds, refuse_other_units
 from maestro_gym.workloads.importers.spans import Recorder, Span, workflows_of
 from maestro_gym.workloads.traces.checks import MOST_TOKENS, place, shown
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
@@ -205,6 +205,7 @@ def _listed(value: object) -> list[Any]:
 def _converted(records: list[dict[str, Any]], source: str) -> Converted:
     spoken: Counter[str] = Counter()
     spans = [_span(record, source, spoken) for record in records]
+    refuse_other_units([span.start_ns for span in spans if span.start_ns], f"{source}: column `startTimeUnixNano`")
     if any((span.end_ns or 0) >= _SINCE_1970_NS for span in spans):
         for span in spans:
             span.start_ns, span.end_ns = span.start_ns or None, span.end_ns or None

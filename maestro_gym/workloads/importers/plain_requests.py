@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.azure import DEADLINE_S, TTFT_LIMIT_S
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, place, text
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("arrival_s", "prompt_tokens", "output_tokens")
@@ -58,9 +57,8 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
         ((prefix > 0) & (group == "").to_numpy(), "prefix_group", "is blank; say who shares these prefix_tokens"),
         ((prefix == 0) & (group != "").to_numpy(), "prefix_tokens", "is 0; say how much the prefix_group shares"),
     ):
-        found = np.flatnonzero(wrong)
-        if len(found):
-            raise MaestroError(f"{place(source, int(frame[ROW].iloc[found[0]]), column)}: {message}.")
+        if column in frame.columns:
+            refuse_rows(frame, wrong, column, source, message)
     table = pd.DataFrame(
         {
             ROW: frame[ROW],

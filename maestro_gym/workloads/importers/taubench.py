@@ -11,7 +11,7 @@ import pandas as pd
 from maestro_gym.state import BLOCK_TOKENS
 from maestro_gym.workloads.importers.chains import held_before, parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, text
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = (
@@ -38,6 +38,7 @@ FIELDS: Fields = {
 # Not in the log, which has no clock: a caller who waits; a look-up in a database; a customer who reads and writes.
 DEADLINE_S, TTFT_LIMIT_S = 300.0, 5.0
 TOOL_GAP_S, USER_GAP_S = 0.3, 8.0
+_EVENTS = ("tool", "user", "end", "")
 
 
 def convert(frame: pd.DataFrame, source: str) -> Converted:
@@ -59,6 +60,16 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
         _output=np.maximum(numbers(frame, "output_tokens_est", source, low=0, whole=True), 1),
         _tool=numbers(frame, "tool_intent", source, low=0, whole=True).astype(np.int64),
         _next=text(frame, "next_event"),
+    )
+    refuse_rows(
+        frame,
+        (frame["_tool"] == 0) & (text(frame, "tool_name") != ""),
+        "tool_name",
+        source,
+        "is named, but tool_intent is 0",
+    )
+    refuse_rows(
+        frame, ~frame["_next"].isin(_EVENTS), "next_event", source, f"is no event; write {', '.join(_EVENTS[:-1])}"
     )
     frame = frame.sort_values(["session_id", "_index"], kind="stable").reset_index(drop=True)
     first = frame.groupby("session_id", sort=False)["_prompt"].first()

@@ -52,6 +52,9 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
         )
     run: dict[str, Any] = frame.iloc[0].to_dict()
     lists = {name: _listed(run, name, source) for name in ("input_lens", "output_lens", "errors", "start_times")}
+    for name in COLUMNS[:2]:
+        if lists[name] is None:
+            raise MaestroError(f"{place(source, 1, name)}: is empty; export the run again with its details.")
     count = len(lists["input_lens"] or ())
     for name, values in lists.items():
         if values is not None and len(values) != count:

@@ -11,7 +11,7 @@ import pandas as pd
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.chains import held_before, parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, text
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("session_id", "subset", "step", "role", "stage", "is_llm_call", "history_tokens_est", "output_tokens_est")
@@ -48,12 +48,14 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
     Raises:
         MaestroError: No step is an LLM call.
     """
+    called = numbers(frame, "is_llm_call", source, low=0, whole=True)
+    refuse_rows(frame, called > 1, "is_llm_call", source, "is neither 0 nor 1")
     frame = frame.assign(
         session_id=text(frame, "session_id"),
         _index=numbers(frame, "step", source, low=0, whole=True).astype(np.int64),
         _prompt=np.maximum(numbers(frame, "history_tokens_est", source, low=0, whole=True), 1),
         _output=np.maximum(numbers(frame, "output_tokens_est", source, low=0, whole=True), 1),
-        _llm=numbers(frame, "is_llm_call", source, low=0, whole=True) == 1,
+        _llm=called == 1,
         _role=text(frame, "role"),
         _stage=text(frame, "stage"),
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from maestro_gym.config import nearest
 from maestro_gym.core.errors import MaestroError
@@ -106,6 +107,26 @@ def place(source: str, row: int, column: str) -> str:
         The beginning of an error message.
     """
     return f"{source}: row {row} (the header not counted), column `{column}`"
+
+
+def refuse_rows(frame: pd.DataFrame, wrong: ArrayLike, column: str, source: str, message: str) -> None:
+    """Refuse a table if some of its rows are wrong, by the first of them.
+
+    Args:
+        frame: The table, with ``ROW``.
+        wrong: bool, shape (rows,).
+        column: The column to name.
+        source: The file.
+        message: What is wrong with the value, and the fix.
+
+    Raises:
+        MaestroError: A row is wrong.
+    """
+    found = np.flatnonzero(np.asarray(wrong, bool))
+    if len(found):
+        at = int(found[0])
+        where = place(source, int(frame[ROW].iloc[at]), column)
+        raise MaestroError(f"{where}: the value {shown(text(frame, column).iloc[at])} {message}.")
 
 
 def require_columns(frame: pd.DataFrame, wanted: Iterable[str], source: str, what: str) -> None:
