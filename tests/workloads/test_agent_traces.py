@@ -104,6 +104,9 @@ def test_whole_seconds_of_a_clock_do_not_make_calls_overlap(tmp_path: Path) -> N
     rows = [request(0.0, 640, 9, 10, api_time=4.4), request(4.0, 700, 9, 10), request(5.0, 700, 9, 10)]
     # The second begins in the second in which the first ended; the third a second before the second ends.
     assert _parents(_weka(rows, tmp_path)) == {"[0]": set(), "[1]": {"[0]"}, "[2]": {"[1]"}}
+    # A sub-agent beside it, whose start is timed finer, changes nothing.
+    agent = {"t": 12.7, "type": "subagent", "duration_ms": 3600, "requests": [request(0.0, 100, 9, 1)]}
+    assert _parents(_weka([*rows, agent, request(16.0, 700, 9, 10)], tmp_path))["[1]"] == {"[0]"}
     rows[2]["t"] = 4.2
     assert _parents(_weka(rows, tmp_path))["[2]"] != {"[1]"}
 

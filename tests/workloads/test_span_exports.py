@@ -373,6 +373,7 @@ def test_times_of_langsmith_may_be_milliseconds(tmp_path: Path) -> None:
 
 
 def test_a_long_chain_of_spans_is_read_in_a_moment(tmp_path: Path) -> None:
-    rows = [call(f"c{i}", "", i, i + 0.5) for i in range(1500)]
+    rows = [row for i in range(2000) for row in (call(f"c{i}", "", i, i + 0.5), tool(f"t{i}", "", i + 0.5, i + 0.75))]
     trace = read_trace(write_rows(rows, tmp_path / "spans.jsonl"))
-    assert np.array_equal(trace.parents, np.arange(1499))
+    assert np.array_equal(trace.parents, np.arange(1999))
+    assert set(trace.hidden["tool_gap_s"]) == {0.25}

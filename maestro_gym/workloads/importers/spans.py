@@ -7,7 +7,8 @@ long tools took in between, and what prompts share.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -142,7 +143,8 @@ def workflows_of(
     traces: dict[str, list[Span]] = {}
     for span in spans:
         traces.setdefault(span.trace, []).append(span)
-    clock_ns = _resolution_ns(spans) if clock_ns is None else clock_ns
+    if clock_ns is None:
+        clock_ns = resolution_ns(time for span in spans for time in (span.start_ns, span.end_ns) if time is not None)
     told: dict[str, int] = {}
     chosen: list[tuple[list[Span], list[Span]]] = []
     for members in traces.values():
@@ -172,10 +174,19 @@ def _tell(told: dict[str, int], words: str, count: int = 1) -> None:
         told[words] = told.get(words, 0) + count
 
 
-def _resolution_ns(spans: Sequence[Span]) -> int:
-    common = math.gcd(*(time for span in spans for time in (span.start_ns, span.end_ns) if time is not None))
+def resolution_ns(times_ns: Iterable[int], coarsest_ns: int = COARSEST_CLOCK_NS) -> int:
+    """Tell the resolution of a clock from its times.
+
+    Args:
+        times_ns: Times [ns].
+        coarsest_ns: Beyond it times are taken to be round by chance.
+
+    Returns:
+        The largest power of ten [ns] that all times are multiples of; 0 if that is a nanosecond.
+    """
+    common = math.gcd(*times_ns)
     resolution = 1
-    while resolution < COARSEST_CLOCK_NS and common % (resolution * 10) == 0:
+    while resolution < coarsest_ns and common % (resolution * 10) == 0:
         resolution *= 10
     return resolution if resolution > 1 else 0
 
@@ -301,19 +312,21 @@ def _workflow(members: list[Span], calls: list[Span], clock_ns: int, idle_is_gap
     earlier: list[int] = []  # of every call, the calls that come before it, as bits
     parents: list[list[int]] = []
     for i, call in enumerate(calls):
-        found = [j for j in range(i) if _before(calls[j], call, clock_ns)]
-        parents.append(_latest(found, earlier))
-        earlier.append(sum(1 << j for j in found))
+        latest, all_before = _latest_before(call, calls[:i], earlier, clock_ns)
+        parents.append(latest)
+        earlier.append(all_before)
     root = min(members, key=lambda span: (len(span.above), span.branch_start_ns))
     start_ns = min(span.start_ns for span in members if span.start_ns is not None)
+    starts_ns = [call.start_ns or 0 for call in calls]
     used: dict[int, list[Span]] = {}
     for tool in sorted(tools, key=lambda span: span.branch_start_ns):
-        before = [j for j, call in enumerate(calls) if _before(call, tool, clock_ns)]
-        for j in _latest(before, earlier):
+        begun = bisect_right(starts_ns, tool.branch_start_ns + clock_ns)
+        for j in _latest_before(tool, calls[:begun], earlier, clock_ns)[0]:
             used.setdefault(j, []).append(tool)
     gaps_ns = (
         _idle_ns(calls, parents) if idle_is_gap else [_busy_ns(call, used.get(i, [])) for i, call in enumerate(calls)]
     )
+    offered = int(bool(tools) or any(call.asks for call in calls))
     contexts: dict[str, tuple[int, int]] = {}
     rows = []
     for i, call in enumerate(calls):
@@ -339,7 +352,7 @@ def _workflow(members: list[Span], calls: list[Span], clock_ns: int, idle_is_gap
                 "tool_gap_s": gaps_ns[i] / 1e9,
                 "tool_intent": int(bool(mine) or call.asks),
                 "tool": mine[0].tool if mine else "",
-                "tools_available": int(bool(tools) or any(other.asks for other in calls)),
+                "tools_available": offered,
                 "class": "interactive",
                 "deadline_s": DEADLINE_S,
                 "ttft_limit_s": TTFT_LIMIT_S,
@@ -350,14 +363,16 @@ def _workflow(members: list[Span], calls: list[Span], clock_ns: int, idle_is_gap
     return rows
 
 
-def _latest(found: list[int], earlier: list[int]) -> list[int]:
-    """Leave those calls that come before no other call found; both are in order of time."""
-    last, covered = [], 0
-    for j in reversed(found):
-        if not covered >> j & 1:
-            last.append(j)
-            covered |= earlier[j]
-    return last[::-1]
+def _latest_before(span: Span, calls: list[Span], earlier: list[int], clock_ns: int) -> tuple[list[int], int]:
+    """Find the calls that come before a span and before no other such call, and all that come before it, as bits."""
+    latest: list[int] = []
+    found = 0
+    for j in range(len(calls) - 1, -1, -1):
+        # What comes before a call that comes before the span needs no look.
+        if not found >> j & 1 and _before(calls[j], span, clock_ns):
+            latest.append(j)
+            found |= 1 << j | earlier[j]
+    return latest[::-1], found
 
 
 def _ended_ns(call: Span) -> int:
@@ -368,7 +383,8 @@ def _busy_ns(call: Span, tools: list[Span]) -> int:
     """Time from a call's end to the end of its last tool; a tool inside the call began after its answer."""
     inside = [tool for tool in tools if call in tool.above]
     ended_ns = min((tool.branch_start_ns for tool in inside), default=_ended_ns(call))
-    return max((tool.branch_end_ns - ended_ns for tool in tools), default=0)
+    # Within what the clock can tell a tool may end before the answer that asked for it.
+    return max(0, *(tool.branch_end_ns - ended_ns for tool in tools)) if tools else 0
 
 
 def _idle_ns(calls: list[Span], parents: list[list[int]]) -> list[int]:

@@ -17,7 +17,7 @@ import pandas as pd
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.blocks import common_blocks
 from maestro_gym.workloads.importers.records import whole, words
-from maestro_gym.workloads.importers.spans import Recorder, Span, workflows_of
+from maestro_gym.workloads.importers.spans import Recorder, Span, resolution_ns, workflows_of
 from maestro_gym.workloads.traces.checks import MOST, place, shown
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
@@ -69,22 +69,15 @@ def convert(frame: pd.DataFrame, source: str) -> Converted:
     told: dict[str, int] = {}
     for record in frame.to_dict("records"):
         spans += _Trace(record, source, told).spans()
-    made = workflows_of(spans, source, RECORDER, idle_is_gap=True, clock_ns=_clock_ns(spans))
+    # Often t is in whole seconds, while answers are timed finer.
+    clock_ns = resolution_ns((round(span.seen["t"] * 1e9) for span in spans if span.kind == "call"), _COARSEST_NS)
+    made = workflows_of(spans, source, RECORDER, idle_is_gap=True, clock_ns=clock_ns)
     table = made.table.assign(
         **{"application": "weka_agentic", "class": "batch", "deadline_s": DEADLINE_S, "ttft_limit_s": TTFT_LIMIT_S}
     )
     notes = tuple(f"{words}: {count}" for words, count in told.items())
     alone = ("traces have no common clock: all arrive at 0",) if len(frame) > 1 else ()
     return made._replace(table=table, notes=(*made.notes, *notes, *alone))
-
-
-def _clock_ns(spans: Sequence[Span]) -> int:
-    """Resolution of ``t``, which is often a whole second, while answers are timed finer."""
-    common = int(np.gcd.reduce([span.start_ns or 0 for span in spans if span.kind == "call"] or [1]))
-    resolution = 1
-    while resolution < _COARSEST_NS and common % (resolution * 10) == 0:
-        resolution *= 10
-    return resolution
 
 
 class _Trace:
