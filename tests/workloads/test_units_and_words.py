@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.workloads import read_trace
+from maestro_gym.workloads import Deployments, TraceWorkload, read_trace
 from maestro_gym.workloads.traces.files import import_trace
 from tests.workloads.foreign_files import FILES, call, write_rows
 
@@ -167,3 +167,13 @@ def test_a_number_that_could_be_a_year_is_no_date(word: str, name: str, column: 
     rows[1][column] = word
     message = _refused(rows, tmp_path / f"trace{FILES[name].suffix}")
     assert f"row 2 (the header not counted), column `{column}`: the value '{word}' is no date and time" in message
+
+
+def test_a_prompt_that_fits_no_context_is_named_by_the_files_own_column(
+    deployments: Deployments, tmp_path: Path
+) -> None:
+    rows = [dict(item) for item in FILES["azure"].rows]
+    rows[2]["ContextTokens"] = 40_000
+    path = write_rows(rows, tmp_path / "azure.csv")
+    with pytest.raises(MaestroError, match=r"row 3, column `ContextTokens`: 40000 prompt"):
+        TraceWorkload(path, deployments, model_map={"*": "by_popularity"})

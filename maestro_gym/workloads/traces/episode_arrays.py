@@ -40,7 +40,7 @@ def build_trace(frame: pd.DataFrame, origin: Origin) -> Trace:
     _check_order(table, origin)
     _check_cells(table, origin)
     order, parent_lists = _sort_calls(table, origin)
-    return _lay_out(table.iloc[order].reset_index(drop=True), parent_lists, source)
+    return _lay_out(table.iloc[order].reset_index(drop=True), parent_lists, origin)
 
 
 def _refuse_near_misses(frame: pd.DataFrame, source: str) -> None:
@@ -227,7 +227,7 @@ def _invocations(workflow_of: np.ndarray, roles: np.ndarray, parent_lists: list[
     return counts
 
 
-def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) -> Trace:
+def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], origin: Origin) -> Trace:
     workflow_of, workflow_names = _number_names(table, "workflow_id")
     num_stages, num_workflows = len(table), len(workflow_names)
     stages, hidden = np.zeros(num_stages, STAGE), np.zeros(num_stages, STAGE_HIDDEN)
@@ -260,7 +260,7 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
     workflows["tenant"], names["tenant"] = _number_names(first, "tenant")
     counts = np.array([len(parents) for parents in parent_lists], np.int64)
     return Trace(
-        source=source,
+        source=origin.source,
         workflows=workflows,
         stages=stages,
         hidden=hidden,
@@ -275,4 +275,5 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
         tool_names=names["tool"],
         num_sys_groups=num_sys_groups,
         num_ctx_groups=num_ctx_groups,
+        prompt_column=origin.name("prompt_tokens"),
     )

@@ -117,3 +117,4 @@ class Trace(NamedTuple):
     tool_names: tuple[str, ...]
     num_sys_groups: int
     num_ctx_groups: int
+    prompt_column: str = "prompt_tokens"  # what the file calls it
