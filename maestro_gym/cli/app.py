@@ -6,16 +6,25 @@ Heavy modules are imported inside the verbs, so that the help text appears at on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
 from maestro_gym.cli import benchmark, export, knee, live, machine, predict, search, show, workload
-from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.console import (
+    dotted_overrides,
+    output,
+    refuse_empty_words,
+    seed_numbers,
+    show_table,
+    split_words,
+    write_json,
+)
 from maestro_gym.cli.loading import runner_for
 from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Trust
+from maestro_gym.cli.stand_ins import write_what_can_be_written
 from maestro_gym.core.errors import MaestroError
 
 CLASSICS = (
@@ -34,15 +43,27 @@ CLASSICS = (
 """The policies that a comparison runs unless told otherwise: Maestro and the rivals that a reviewer asks for first."""
 
 
+def _tell(error: MaestroError) -> NoReturn:
+    """End with the one paragraph of a user's mistake."""
+    typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+    raise typer.Exit(2) from None
+
+
 class _Verbs(TyperGroup):
     """The group of verbs; a user's mistake becomes one paragraph and exit code 2, never a stack trace."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as below
+        try:
+            refuse_empty_words(args)
+        except MaestroError as error:
+            _tell(error)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - click's context, or the copy of it that typer brings
         try:
             return super().invoke(ctx)
         except MaestroError as error:
-            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(2) from None
+            _tell(error)
         except KeyboardInterrupt:
             typer.echo("stopped", err=True)
             raise typer.Exit(130) from None
@@ -315,6 +336,7 @@ search.register(app)
 
 def main() -> None:
     """Run the command line; the entry point of the ``maestro-gym`` script."""
+    write_what_can_be_written()
     app()
 
 
