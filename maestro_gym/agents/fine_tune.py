@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from maestro_gym.agents.callbacks import EpisodeTerms
 from maestro_gym.agents.logs import STEP_COLUMN, CsvLog, open_logger
-from maestro_gym.agents.policy_file import PolicyCard, load_network, read_card, save_policy
+from maestro_gym.agents.policy_file import CARD_FILE, PolicyCard, load_network, read_card, save_policy
 from maestro_gym.agents.run_folder import note_run
 from maestro_gym.agents.trainer import build_model
 from maestro_gym.config import TrainConfig
@@ -69,6 +69,8 @@ def fine_tune(
     """
     card, network = load_network(start)
     check_fit(card, env, start)
+    if (out / CARD_FILE).exists():
+        raise MaestroError(f"{out} already holds a policy; name another folder.")
     out.mkdir(parents=True, exist_ok=True)
     train = TrainConfig(
         tier=card.tier,  # pyright: ignore[reportArgumentType] - a card holds what a training wrote

@@ -289,7 +289,6 @@ def fine_tune(
         window=card.window,
         information="P" if card.predictions else "N",
     )
-    env = BatchVecEnv(LiveBatch(card.tier, options), seed)
     rows: list[dict[str, float]] = []
 
     def tell(row: dict[str, float]) -> None:
@@ -297,9 +296,10 @@ def fine_tune(
         console.print(f"{row['steps']:.0f} of {steps} decisions", style="dim", highlight=False)
 
     settings: dict[str, Any] = {"rollout_steps": rollout, "learning_rate": learning_rate, "seed": seed}
-    with run_folder(folder, overwrite=overwrite), closing(env):
+    with run_folder(folder, overwrite=overwrite):
         clear_earlier(folder)
-        learn_on(policy, env, folder, steps=steps, tell=tell, **settings)
+        with closing(BatchVecEnv(LiveBatch(card.tier, options), seed)) as env:
+            learn_on(policy, env, folder, steps=steps, tell=tell, **settings)
     show_table(f"learning on {loaded.name}", rows, "one row per rollout")
     console.print(f"\nPolicy: {folder}", highlight=False, soft_wrap=True)
     write_json(json_file, {"command": "fine-tune", "folder": folder, "rows": rows})
