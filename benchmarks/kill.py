@@ -39,6 +39,9 @@ PROGRAM = "import sys; from maestro_gym.cli import main; sys.argv[0] = 'maestro-
 SIGNALS = {"INT": signal.SIGINT, "TERM": signal.SIGTERM, "HUP": signal.SIGHUP, "KILL": signal.SIGKILL}
 DISK = "full disk"
 WAYS = (*SIGNALS, DISK)
+FIRST = 0.3
+"""The part of a run before which nothing is ended: until then it imports and reads compiled code."""
+
 GUARD_S = 600.0
 """Only against hanging."""
 
@@ -362,6 +365,7 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=5, help="moments of each way")
     parser.add_argument("--small", action="store_true", help="less of everything")
     asked = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in what a shell runs in the background
     ways = asked.ways.split(",")
     if DISK in ways and not os.environ.get(_IN_NAMESPACE):
         if in_namespace():
@@ -369,7 +373,7 @@ def main() -> None:
             os.execvp("unshare", ["unshare", "-Urm", sys.executable, *sys.argv])
         print(f"{DISK}: left out, this system gives no user namespaces", file=sys.stderr)
         ways.remove(DISK)
-    moments = [(number + 0.5) / asked.moments for number in range(asked.moments)]
+    moments = [FIRST + (1 - FIRST) * (number + 0.5) / asked.moments for number in range(asked.moments)]
     bad = 0
     with tempfile.TemporaryDirectory(prefix="maestro-kill-") as folder:
         for number, row in enumerate(table(asked.verbs.split(","), ways, moments, Path(folder), small=asked.small)):
