@@ -36,7 +36,7 @@ from tests.real_backend.stand_in import StandIn
 
 SEED = 14
 RATE_RPS = 60.0
-STAGES_A_WORKFLOW = 3.4
+STAGES_A_WORKFLOW = 2.9
 KILLS = 5
 PAGES = (
     None,
