@@ -54,13 +54,13 @@ def proxy(tmp_path: Path) -> Iterator[str]:
             running.wait(60)
 
 
-def _ask(proxy: str, method: str, path: str, key: str | None) -> int:
+def _ask(proxy: str, method: str, engine: str, route: str, key: str | None) -> int:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     deadline = time.monotonic() + 60
     with httpx.Client(verify=False, trust_env=False, headers=headers) as client:
         while True:
             try:
-                return client.request(method, f"{proxy}{path}").status_code
+                return client.request(method, f"{proxy}/{engine}{route}").status_code
             except httpx.ConnectError:
                 assert time.monotonic() < deadline, "nginx does not listen"
                 time.sleep(0.05)
@@ -69,22 +69,22 @@ def _ask(proxy: str, method: str, path: str, key: str | None) -> int:
 @nginx
 def test_nginx_takes_its_configuration_and_keeps_the_doors(proxy: str) -> None:
     expected = {
-        ("GET", "/chat/v1/models", None): 401,
-        ("GET", "/chat/v1/models", "guess"): 401,
-        ("GET", "/chat/v1/models", REQUEST): 200,
-        ("GET", "/tools/health", CONTROL): 200,
-        ("GET", "/chat/metrics", REQUEST): 200,
-        ("DELETE", "/chat/metrics", REQUEST): 403,
-        ("POST", "/chat/sleep?level=1", None): 403,
-        ("POST", "/chat/sleep?level=1", REQUEST): 403,
-        ("POST", "/chat/sleep?level=1", CONTROL): 200,
-        ("GET", "/chat/is_sleeping", CONTROL): 200,
-        ("POST", "/chat/wake_up", CONTROL): 200,
-        ("POST", "/chat/collective_rpc", CONTROL): 404,
-        ("GET", "/chat/../chat/docs", CONTROL): 404,
-        ("GET", "/chat//sleep", CONTROL): 405,  # nginx makes one slash of two, and the server takes POST only
-        ("GET", "/sleep", CONTROL): 404,
-        ("GET", "/assistant/health", REQUEST): 502,
+        ("GET", "chat", "/v1/models", None): 401,
+        ("GET", "chat", "/v1/models", "guess"): 401,
+        ("GET", "chat", "/v1/models", REQUEST): 200,
+        ("GET", "tools", "/health", CONTROL): 200,
+        ("GET", "chat", "/metrics", REQUEST): 200,
+        ("DELETE", "chat", "/metrics", REQUEST): 403,
+        ("POST", "chat", "/sleep?level=1", None): 403,
+        ("POST", "chat", "/sleep?level=1", REQUEST): 403,
+        ("POST", "chat", "/sleep?level=1", CONTROL): 200,
+        ("GET", "chat", "/is_sleeping", CONTROL): 200,
+        ("POST", "chat", "/wake_up", CONTROL): 200,
+        ("POST", "chat", "/collective_rpc", CONTROL): 404,
+        ("GET", "chat", "/../chat/docs", CONTROL): 404,
+        ("GET", "chat", "//sleep", CONTROL): 405,  # nginx makes one slash of two, and the server takes POST only
+        ("GET", "", "sleep", CONTROL): 404,
+        ("GET", "assistant", "/health", REQUEST): 502,
     }
     assert {asked: _ask(proxy, *asked) for asked in expected} == expected
 
@@ -93,7 +93,7 @@ def test_nginx_takes_its_configuration_and_keeps_the_doors(proxy: str) -> None:
 def test_tokens_come_through_the_proxy_one_by_one(proxy: str) -> None:
     body = {"model": "chat", "prompt": list(range(10, 26)), "max_tokens": 5, "stream": True}
     headers = {"Authorization": f"Bearer {REQUEST}"}
-    assert _ask(proxy, "GET", "/chat/health", REQUEST) == 200
+    assert _ask(proxy, "GET", "chat", "/health", REQUEST) == 200
     with (
         httpx.Client(verify=False, trust_env=False) as client,
         client.stream("POST", f"{proxy}/chat/v1/completions", json=body, headers=headers) as response,
