@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp, build_network
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import whole_file, write_whole
 
 WEIGHTS_FILE = "policy.pt"
 SAFE_WEIGHTS_FILE = "policy.safetensors"
@@ -79,12 +81,10 @@ def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    partial = folder / (WEIGHTS_FILE + ".part")
-    torch.save(weights, partial)
-    partial.replace(folder / WEIGHTS_FILE)
-    partial = folder / (CARD_FILE + ".part")
-    partial.write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / CARD_FILE)
+    content = io.BytesIO()  # to a full disk torch would answer with an error of its own kind
+    torch.save(weights, content)
+    write_whole(folder / WEIGHTS_FILE, content.getvalue())
+    write_whole(folder / CARD_FILE, json.dumps(asdict(card), indent=2) + "\n")
 
 
 def read_card(folder: Path) -> PolicyCard:
@@ -175,7 +175,8 @@ def save_safetensors(folder: Path) -> Path:
     _, network = load_network(folder)
     path = folder / SAFE_WEIGHTS_FILE
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    _safetensors(path).save_file(weights, path)
+    with whole_file(path) as part:
+        _safetensors(path).save_file(weights, part)
     return path
 
 

@@ -23,8 +23,9 @@ from maestro_gym.cli.console import (
     write_json,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Trust
+from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Overwrite, Trust
 from maestro_gym.cli.stand_ins import write_what_can_be_written
+from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
 
 CLASSICS = (
@@ -64,9 +65,17 @@ class _Verbs(TyperGroup):
             return super().invoke(ctx)
         except MaestroError as error:
             _tell(error)
-        except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            by = f" by {error.signal.name}" if isinstance(error, Stopped) else ""
+            typer.echo("; ".join([f"stopped{by}", *notes_of(error)]), err=True)
+            raise typer.Exit(exit_code(error)) from None
+        except OSError as error:
+            if not has_no_room(error):
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            words = "; ".join([f"{place}the disk is full ({error.strerror}). Make room", *notes_of(error)])
+            typer.secho(f"error: {words}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(2) from None
 
 
 app = typer.Typer(
@@ -188,6 +197,7 @@ def compare(
             "of finished episodes is a pickle.",
         ),
     ] = False,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on the same episodes, and write a table, results, plots and a report.
@@ -227,6 +237,7 @@ def compare(
         jobs=jobs,
         on=on,
         resume=resume,
+        overwrite=overwrite,
         reference=reference,
         split=split,
         own_limits=own_limits,
@@ -277,6 +288,7 @@ def train(
         int | None,
         typer.Option("--stop-at", min=1, help="End early, after this number of decisions; --resume goes on."),
     ] = None,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Train a policy for one tier; the other tiers follow its companions.
@@ -308,6 +320,7 @@ def train(
         seed=seed,
         out=out,
         resume=resume,
+        overwrite=overwrite,
         stop_at_steps=stop_at,
         console=console,
     )
@@ -337,6 +350,8 @@ search.register(app)
 def main() -> None:
     """Run the command line; the entry point of the ``maestro-gym`` script."""
     write_what_can_be_written()
+    outlive_pipes()
+    end_in_order()
     app()
 
 

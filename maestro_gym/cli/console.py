@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 
 if TYPE_CHECKING:
     import typer
@@ -65,7 +66,7 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_plain(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(_plain(document), indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise MaestroError(f"--json {path}: cannot write the file ({error.strerror}); name a writable path.") from error
 

@@ -22,8 +22,9 @@ class ClientConfig(StrictModel):
     connect_s: float = Field(default=5.0, gt=0, description="to open a connection [s]")
     first_token_s: float = Field(default=120.0, gt=0, description="longest wait for a request's first token [s]")
     stall_s: float = Field(default=15.0, gt=0, description="longest gap between two tokens [s]")
-    control_s: float = Field(default=10.0, gt=0, description="longest wait for /health, /metrics and the like [s]")
-    sleep_s: float = Field(default=120.0, gt=0, description="longest wait for sleep or wake [s]")
+    stream_s: float = Field(default=1800.0, gt=0, description="longest whole answer to a request [s]")
+    control_s: float = Field(default=10.0, gt=0, description="longest whole call of /health, /metrics and the like [s]")
+    sleep_s: float = Field(default=120.0, gt=0, description="longest sleep or wake, repetitions included [s]")
     retries: int = Field(default=3, ge=0, le=20, description="times that a refused or idempotent call is repeated")
     backoff_s: float = Field(default=0.2, gt=0, description="first pause before a repetition, doubled each time [s]")
     backoff_max_s: float = Field(default=5.0, gt=0, description="longest pause [s]")
@@ -31,7 +32,7 @@ class ClientConfig(StrictModel):
     breaker_open_s: float = Field(default=2.0, gt=0, description="until it is tried again [s]")
     scrape_s: float = Field(default=0.5, gt=0, description="period of /health and /metrics [s]")
     max_event_bytes: int = Field(default=2**20, gt=0, description="largest line of a stream, or JSON answer [bytes]")
-    max_metrics_bytes: int = Field(default=2**23, gt=0, description="largest answer of /metrics [bytes]")
+    max_metrics_bytes: int = Field(default=2**21, gt=0, description="largest answer of /metrics [bytes]")
 
 
 class LaunchConfig(StrictModel):

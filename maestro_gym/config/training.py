@@ -58,6 +58,9 @@ class TrainConfig(StrictModel):
         default="best", description="policy that the run folder offers: best reward on validation episodes, or the last"
     )
     checkpoint_every_steps: int = Field(default=200_000, gt=0, description="decisions between two checkpoints")
+    checkpoint_every_s: float = Field(
+        default=120.0, gt=0, description="time between two checkpoints, where decisions take longer [s]"
+    )
     seed: int = Field(default=0, ge=0, description="of network, sampling and episodes")
     torch_threads: int = Field(default=2, gt=0, description="threads of the learner")
     wandb: Literal["off", "offline", "online"] = Field(default="off", description="Weights & Biases logging")

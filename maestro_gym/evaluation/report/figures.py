@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from maestro_gym.core.colours import COLOURS, GREY
+from maestro_gym.core.whole_file import whole_file
 from maestro_gym.evaluation.comparison import Comparison, Setting
 from maestro_gym.evaluation.comparison_files import file_stem
 from maestro_gym.evaluation.report.display import SHOWN, Shown
@@ -101,7 +102,8 @@ def _interesting(comparison: Comparison, setting: Setting, traces: list[Trace], 
 
 
 def _save(fig: Figure, path: Path) -> None:
-    fig.savefig(path)
+    with whole_file(path) as part:
+        fig.savefig(part)
 
 
 def _attainment_by_load(comparison: Comparison, settings: list[Setting], path: Path) -> Plot:

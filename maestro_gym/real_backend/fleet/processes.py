@@ -13,6 +13,7 @@ from pathlib import Path
 
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 
 STOP_S = 20.0
 """The longest time that a server may take to end after SIGTERM before it is killed [s]."""
@@ -247,6 +248,4 @@ def _notes_path(folder: Path) -> Path:
 
 def _write(folder: Path, notes: dict[str, ServerNote]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = _notes_path(folder).with_suffix(".tmp")
-    fresh.write_text(json.dumps([asdict(note) for note in notes.values()], indent=1) + "\n", encoding="utf-8")
-    fresh.replace(_notes_path(folder))
+    write_whole(_notes_path(folder), json.dumps([asdict(note) for note in notes.values()], indent=1) + "\n")
