@@ -1,7 +1,7 @@
 """Requests a second a core, here and in Vidur, side by side: one node, Llama 3 8B, the same requests.
 
-    python3 -m venv /somewhere/vidur && /somewhere/vidur/bin/pip install vidur==0.0.26
-    python benchmarks/beside_vidur.py --vidur-python /somewhere/vidur/bin/python
+    python3 -m venv vidur-env && vidur-env/bin/pip install vidur==0.0.26
+    python benchmarks/beside_vidur.py --vidur-python vidur-env/bin/python
 
 Vidur's own time predictor is trained on tables that it downloads. Here a formula stands in its place, which costs less
 than its forests: what is compared are the event loops and schedulers, each with metrics as it keeps them and without

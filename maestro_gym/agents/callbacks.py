@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,30 +31,42 @@ class LearningProgress(BaseCallback):
 
 
 class Milestones(BaseCallback):
-    """Calls back at multiples of a number of steps, between two rollouts, and at the end.
+    """Calls back at multiples of a number of steps or after a time, between two rollouts, and at the end.
 
     Between rollouts the last update is done and nothing is half collected: the only moment at which a
     checkpoint is exact.
     """
 
-    def __init__(self, every_steps: int, action: Callable[[int], None], done_steps: int = 0) -> None:
+    def __init__(
+        self,
+        every_steps: int,
+        action: Callable[[int], None],
+        done_steps: int = 0,
+        *,
+        every_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Plan the milestones.
 
         Args:
             every_steps: Steps between two.
             action: Called with the steps so far.
             done_steps: Steps before a resume, whose milestones have been met.
+            every_s: Time between two, where steps take longer [s].
+            clock: Tells the time [s].
         """
         super().__init__()
         self._every_steps = every_steps
         self._action = action
         self._last = done_steps
+        self._every_s, self._clock, self._last_s = every_s, clock, clock()
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps // self._every_steps > self._last // self._every_steps:
+        late = self.num_timesteps > self._last and self._clock() - self._last_s >= self._every_s
+        if late or self.num_timesteps // self._every_steps > self._last // self._every_steps:
             self._act()
 
     def _on_training_end(self) -> None:
@@ -62,6 +76,7 @@ class Milestones(BaseCallback):
     def _act(self) -> None:
         self._last = self.num_timesteps
         self._action(self.num_timesteps)
+        self._last_s = self._clock()
 
 
 class EpisodeTerms(BaseCallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import zipfile
@@ -15,8 +16,13 @@ import torch
 from maestro_gym.agents.ppo import ContinuousTimePPO
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import sync, whole_file, write_whole
 
 FOLDER = "checkpoint"
+_PART, _OLD = f"{FOLDER}.part", f"{FOLDER}.old"
+_LAST = "state.json"
+"""Written last: a folder that has it is whole."""
+
 _ENV, _OBSERVATION, _STARTS = "env/", "observation/", "episode_starts"
 
 
@@ -35,7 +41,7 @@ class ResumableEnv(Protocol):
 def save_checkpoint(
     folder: Path, model: ContinuousTimePPO, env: ResumableEnv, average: torch.nn.Module, notes: Mapping[str, Any]
 ) -> None:
-    """Replace the run's checkpoint; the old one stays until the new one is complete.
+    """Replace the run's checkpoint; at every moment the old one or the new one is there, whole.
 
     Args:
         folder: The run folder.
@@ -43,32 +49,51 @@ def save_checkpoint(
         env: Its environment.
         average: Running mean of the network's weights.
         notes: What the trainer must remember, as JSON.
+
+    Raises:
+        OSError: The disk does not take it; the old checkpoint is still there.
     """
-    partial, final = folder / (FOLDER + ".part"), folder / FOLDER
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    part, final, old = (folder / name for name in (_PART, FOLDER, _OLD))
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     learner = {
         "policy": model.policy.state_dict(),
         "optimizer": model.policy.optimizer.state_dict(),
         "average": average.state_dict(),
         "torch_rng": torch.get_rng_state(),
     }
-    torch.save(learner, partial / "learner.pt")
+    # Both libraries write into memory: to a full disk they would answer with errors of their own kinds.
+    weights, library = io.BytesIO(), io.BytesIO()
+    torch.save(learner, weights)
+    model.save(library)
+    write_whole(part / "learner.pt", weights.getvalue())
+    write_whole(part / "stable_baselines3.zip", library.getvalue())
     observation = model._last_obs
     assert isinstance(observation, dict)
     arrays = {_ENV + name: value for name, value in env.get_state().items()}
     arrays |= {_OBSERVATION + name: value for name, value in observation.items()}
-    _write_arrays(partial / "env.npz", arrays | {_STARTS: np.asarray(model._last_episode_starts)})
+    with whole_file(part / "env.npz") as path:
+        _write_arrays(path, arrays | {_STARTS: np.asarray(model._last_episode_starts)})
     state = {
         "steps": model.num_timesteps,
         "updates": model._n_updates,
         "reward_scale": model.reward_scale.state(),
         "notes": dict(notes),
     }
-    (partial / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    model.save(partial / "stable_baselines3.zip")
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
+    write_whole(part / _LAST, json.dumps(state, indent=2) + "\n")
+    # A folder cannot take the place of another at one stroke: between the two renames `checkpoint_of` finds the part.
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    part.rename(final)
+    sync(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def checkpoint_of(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a run folder, wherever a kill has left it; None before the first."""
+    places = (folder / name for name in (FOLDER, _PART, _OLD))
+    return next((place for place in places if (place / _LAST).is_file()), None)
 
 
 def load_checkpoint(
@@ -88,11 +113,13 @@ def load_checkpoint(
     Raises:
         MaestroError: There is no checkpoint, or it does not fit the model.
     """
-    source = folder / FOLDER
-    if not (source / "state.json").is_file():
+    source = checkpoint_of(folder)
+    if source is None:
         raise MaestroError(f"{folder} holds no checkpoint to resume from. Start a new run, or give another folder.")
+    if source != folder / FOLDER:
+        source = source.rename(folder / FOLDER)  # the next one is written as a part, and may not write over this one
     try:
-        state = parse_json(read_bounded(source / "state.json"))
+        state = parse_json(read_bounded(source / _LAST))
         learner = torch.load(source / "learner.pt", map_location="cpu", weights_only=True)
         with np.load(source / "env.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

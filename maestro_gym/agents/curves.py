@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from maestro_gym.agents.logs import STEP_COLUMN
+from maestro_gym.core.whole_file import whole_file
 from maestro_gym.state import CLASS_NAMES
 
 _PANELS = (
@@ -45,7 +46,8 @@ def draw_curves(rows: Sequence[Mapping[str, Any]], path: Path, title: str, refer
     for axis in axes:
         axis.set_xlabel("decisions learned from")
         axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=120)
 
 
 def _draw(

@@ -123,6 +123,8 @@ def score_candidates(
 def _highest(logits: np.ndarray, legal: np.ndarray) -> int:
     best = -1
     for a in range(legal.shape[0]):
+        if legal[a] and np.isnan(logits[a]):
+            return -1  # no order holds among such: whatever were chosen, it would be by accident
         if legal[a] and (best < 0 or logits[a] > logits[best]):
             best = a
     return best
@@ -176,7 +178,7 @@ def best_candidate(
         logits: float32, shape (A,), written.
 
     Returns:
-        Row of ``candidates``, -1 when none is legal.
+        Row of ``candidates``, -1 when none is legal or a legal one has a logit that is no number.
     """
     if kind == SCORER:
         score_candidates(weights, layers, candidates, context, legal, scratch, logits)

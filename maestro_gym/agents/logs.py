@@ -13,6 +13,7 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 
 from maestro_gym.core.csv_cells import row_as_text
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import whole_file
 
 STEP_COLUMN = "steps"
 LOG_FILE = "progress.csv"
@@ -64,7 +65,7 @@ class CsvLog(KVWriter):
         """Nothing is held open."""
 
     def _rewrite(self) -> None:
-        with self._path.open("w", newline="", encoding="utf-8") as file:
+        with whole_file(self._path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(map(row_as_text, self._rows))

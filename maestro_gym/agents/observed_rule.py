@@ -19,6 +19,9 @@ from maestro_gym.state import Hidden, View
 Choice = Callable[[int, float, np.ndarray, np.ndarray, np.ndarray], int]
 """``(e, now_s, candidates, context, mask) -> row``, compiled; -1 for none. Arrays as of `observe`."""
 
+NO_ANSWER = -1
+"""No action has this code: it counts as an illegal answer, and the lowest legal action is taken."""
+
 
 def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
     """What identifies an observation: names, scales and order of its columns.
@@ -100,6 +103,6 @@ def observed_rule(layout: Layout, choose: Choice) -> RuleFunction:
     def decide(view: View, oracle: Hidden, e: int) -> int:
         candidates, context, mask, codes = write(view, oracle, e)
         best = choose(e, float(view.clock[e].now_s), candidates, context, mask)
-        return codes[best] if best >= 0 else 0
+        return codes[best] if best >= 0 else NO_ANSWER
 
     return compile_fresh(decide)

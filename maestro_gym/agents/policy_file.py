@@ -17,6 +17,7 @@ from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_card import FORMAT, PolicyCard
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import whole_file, write_whole
 
 WEIGHTS_FILE = "policy.pt"
 SAFE_WEIGHTS_FILE = "policy.safetensors"
@@ -33,20 +34,16 @@ def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    buffer = io.BytesIO()
-    torch.save(weights, buffer)
-    partial = folder / (WEIGHTS_FILE + ".part")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(folder / WEIGHTS_FILE)
-    _write_card(folder, replace(card, sha256={WEIGHTS_FILE: _sha256(buffer.getvalue())}))
+    content = io.BytesIO()  # to a full disk torch would answer with an error of its own kind
+    torch.save(weights, content)
+    write_whole(folder / WEIGHTS_FILE, content.getvalue())
+    _write_card(folder, replace(card, sha256={WEIGHTS_FILE: _sha256(content.getvalue())}))
 
 
 def _write_card(folder: Path, card: PolicyCard) -> None:
     content = asdict(card)
     content["sha256"][CARD_FILE] = _card_sha256(content)
-    partial = folder / (CARD_FILE + ".part")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / CARD_FILE)
+    write_whole(folder / CARD_FILE, json.dumps(content, indent=2) + "\n")
 
 
 def _sha256(content: bytes) -> str:
@@ -149,7 +146,8 @@ def save_safetensors(folder: Path) -> Path:
     card, network = load_network(folder)
     path = folder / SAFE_WEIGHTS_FILE
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    _safetensors(path).save_file(weights, path)
+    with whole_file(path) as part:
+        _safetensors(path).save_file(weights, part)
     _write_card(folder, replace(card, sha256={**card.sha256, path.name: _sha256(path.read_bytes())}))
     return path
 

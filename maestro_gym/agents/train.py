@@ -10,18 +10,20 @@ from typing import Any
 
 from rich.console import Console
 
+from maestro_gym.agents.checkpoint import checkpoint_of
 from maestro_gym.agents.load import learned_policy
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.observed_rule import encoder_fingerprint
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.agents.policy_file import read_card
-from maestro_gym.agents.run_folder import new_folder, note_run, resumed_config, write_config
+from maestro_gym.agents.run_folder import default_folder, has_ended, note_run, resumed_config, write_config
 from maestro_gym.agents.trainer import Trainer
 from maestro_gym.agents.training_env import TrainingVecEnv
 from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
 from maestro_gym.baselines.registry import demand_trust_of
 from maestro_gym.config import ScenarioConfig, config_names, load_scenario
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.core.threads import usable_cores
 from maestro_gym.envs import EnvOptions, RewardConfig
 from maestro_gym.episodes.scenario import Scenario
@@ -61,6 +63,7 @@ def run_train(
     seed: int | None = None,
     out: Path | None = None,
     resume: Path | None = None,
+    overwrite: bool = False,
     stop_at_steps: int | None = None,
     trust: bool = False,
     console: Console | None = None,
@@ -77,6 +80,7 @@ def run_train(
         seed: Of network, sampling and episodes; None takes the configuration's.
         out: Run folder; None makes one below ``runs/train``.
         resume: Run folder to go on with; its own configuration is used, changed by ``overrides`` only.
+        overwrite: Remove the run in ``out``, if there is one.
         stop_at_steps: End the session early, with a checkpoint to resume from.
         trust: Whether a Python file that the configuration names as companions may be run; a word of ``overrides`` is
             trust in itself.
@@ -90,17 +94,30 @@ def run_train(
         MaestroError: Something asked for does not exist, does not fit together or is not trusted.
     """
     console = console or Console()
-    begin = time.perf_counter()
     if resume is None:
         resolved = load_scenario(scenario, _train_overrides(config, tier, contention, seed, overrides))
+        folder = out or default_folder(resolved)
     else:
-        resolved = resumed_config(resume, list(overrides))
+        resolved, folder = resumed_config(resume, list(overrides)), resume
+    companions = resolved.train.companions
+    is_typed = any(text.startswith("train.companions=") for text in overrides)
+    named_in = None if is_typed else f"{resume or config or scenario}: train.companions"
+    demand_trust_of(companions, named_in, trust=trust)
+    go_on = f"maestro-gym train --resume {folder}"
+    with run_folder(folder, resume=resume is not None, overwrite=overwrite, go_on=go_on):
+        if overwrite:
+            clear_earlier(folder)
+        return _train_into(folder, resolved, resume is not None, stop_at_steps, console, progress)
+
+
+def _train_into(
+    folder: Path, resolved: ScenarioConfig, resume: bool, stop_at_steps: int | None, console: Console, progress: bool
+) -> TrainResult:
+    begin = time.perf_counter()
+    # What was killed before its first checkpoint begins anew; a run that has ended and lacks it is refused.
+    goes_on = resume and (checkpoint_of(folder) is not None or has_ended(folder))
+    write_config(folder, resolved)
     train = resolved.train
-    if not any(text.startswith("train.companions=") for text in overrides):
-        demand_trust_of(train.companions, f"{resume or config or scenario}: train.companions", trust=trust)
-    folder = resume or new_folder(out, resolved)
-    if resume is not None:
-        write_config(folder, resolved)
     console.print(
         f"training the {train.tier} tier on {resolved.name}, contention {resolved.contention}, seed {train.seed}: "
         f"{train.total_steps:,} decisions into {folder}",
@@ -109,7 +126,7 @@ def run_train(
     )
     trainer, reference = _compose(resolved, folder)
     note_run(folder, {"seed": train.seed, "state": "running"})
-    trainer.run(resume=resume is not None, stop_at_steps=stop_at_steps, progress=progress)
+    trainer.run(resume=goes_on, stop_at_steps=stop_at_steps, progress=progress)
     wall_s = time.perf_counter() - begin
     steps = trainer.model.num_timesteps
     rows = _summary(trainer, folder, reference, train.companions)

@@ -130,7 +130,9 @@ class Trainer:
         shown = WorkProgress("learning", "decisions", total, done=done) if progress else None
         evaluate = Milestones(train.eval_every_steps, lambda steps: self._evaluate(steps, shown), done)
         # After the evaluation of the same step, whose best score it must know.
-        checkpoint = Milestones(train.checkpoint_every_steps, lambda _: self.checkpoint(), done)
+        checkpoint = Milestones(
+            train.checkpoint_every_steps, lambda _: self.checkpoint(), done, every_s=train.checkpoint_every_s
+        )
         terms = EpisodeTerms(CsvLog(self._folder / "episodes.csv", done))
         callbacks = [terms, evaluate, checkpoint, *([LearningProgress(shown)] if shown else [])]
         if not done:

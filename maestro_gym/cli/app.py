@@ -6,16 +6,26 @@ Heavy modules are imported inside the verbs, so that the help text appears at on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
 from maestro_gym.cli import benchmark, export, knee, live, machine, predict, search, show, workload
-from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, split_words, write_json
+from maestro_gym.cli.console import (
+    dotted_overrides,
+    output,
+    refuse_empty_words,
+    seed_numbers,
+    show_table,
+    split_words,
+    write_json,
+)
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Trust
+from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Overwrite, Trust
+from maestro_gym.cli.stand_ins import write_what_can_be_written
+from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
 
 CLASSICS = (
@@ -34,18 +44,38 @@ CLASSICS = (
 """The policies that a comparison runs unless told otherwise: Maestro and the rivals that a reviewer asks for first."""
 
 
+def _tell(error: MaestroError) -> NoReturn:
+    """End with the one paragraph of a user's mistake."""
+    typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+    raise typer.Exit(2) from None
+
+
 class _Verbs(TyperGroup):
     """The group of verbs; a user's mistake becomes one paragraph and exit code 2, never a stack trace."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as below
+        try:
+            refuse_empty_words(args)
+        except MaestroError as error:
+            _tell(error)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - click's context, or the copy of it that typer brings
         try:
             return super().invoke(ctx)
         except MaestroError as error:
-            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            _tell(error)
+        except KeyboardInterrupt as error:
+            by = f" by {error.signal.name}" if isinstance(error, Stopped) else ""
+            typer.echo("; ".join([f"stopped{by}", *notes_of(error)]), err=True)
+            raise typer.Exit(exit_code(error)) from None
+        except OSError as error:
+            if not has_no_room(error):
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            words = "; ".join([f"{place}the disk is full ({error.strerror}). Make room", *notes_of(error)])
+            typer.secho(f"error: {words}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
-            raise typer.Exit(130) from None
 
 
 app = typer.Typer(
@@ -166,6 +196,7 @@ def compare(
             help="Go on with a run in --out that was stopped: only the episodes that it lacks are run.",
         ),
     ] = False,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on the same episodes, and write a table, results, plots and a report.
@@ -205,6 +236,7 @@ def compare(
         jobs=jobs,
         on=on,
         resume=resume,
+        overwrite=overwrite,
         reference=reference,
         split=split,
         own_limits=own_limits,
@@ -256,6 +288,7 @@ def train(
         typer.Option("--stop-at", min=1, help="End early, after this number of decisions; --resume goes on."),
     ] = None,
     trust: Trust = False,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Train a policy for one tier; the other tiers follow its companions.
@@ -287,6 +320,7 @@ def train(
         seed=seed,
         out=out,
         resume=resume,
+        overwrite=overwrite,
         stop_at_steps=stop_at,
         trust=trust,
         console=console,
@@ -316,6 +350,9 @@ search.register(app)
 
 def main() -> None:
     """Run the command line; the entry point of the ``maestro-gym`` script."""
+    write_what_can_be_written()
+    outlive_pipes()
+    end_in_order()
     app()
 
 

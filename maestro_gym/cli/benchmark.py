@@ -10,8 +10,9 @@ import typer
 
 from maestro_gym.cli.console import output, show_table, split_words, write_json
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Trust
+from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Overwrite, Trust
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 
 if TYPE_CHECKING:
     from maestro_gym.evaluation.suite.record import Record
@@ -98,6 +99,7 @@ def run(
             help="Go on with a run in --out that was stopped: only what it lacks is run.",
         ),
     ] = False,
+    overwrite: Overwrite = False,
     training_episodes: Annotated[
         int | None,
         typer.Option(
@@ -152,6 +154,7 @@ def run(
     stated = Training(episodes=training_episodes, decisions=training_decisions, wall_s=training_wall_s)
     folder = out or Path("runs") / "benchmark" / time.strftime("%Y%m%d-%H%M%S")
     settings: dict[str, Any] = {"runner": runner_for(specs, trust=trust) or Runner(), "stated": stated}
+    settings |= {"keep": keep, "resume": resume, "overwrite": overwrite}
     console = output()
     every = "all" in names
     rows: list[dict[str, Any]] = []
@@ -163,7 +166,7 @@ def run(
                 console.print(words, highlight=False)
                 continue
             place = frozen_place(benchmark, traces)
-            found = list(run_benchmark(place, specs, folder, keep=keep, resume=resume, workers=workers, **settings))
+            found = list(run_benchmark(place, specs, folder, workers=workers, **settings))
             own = [_row(name, record, file, kept=kept) for file, record, kept in found]
             show_table(f"{name}: {benchmark.config.description}", own, _caption([record for _, record, _ in found]))
             rows += own
@@ -253,7 +256,7 @@ def leaderboard(
     text = leaderboard_markdown(found, out.parent)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        write_whole(out, text)
     except OSError as error:
         raise MaestroError(f"--out {out}: cannot write the page ({error.strerror}); name a writable path.") from error
     output().print(f"{len(found)} records: {out}", highlight=False, soft_wrap=True)

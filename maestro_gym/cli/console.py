@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 
 if TYPE_CHECKING:
+    import typer
     from rich.console import Console
 
 PIPE_COLUMNS = 160
@@ -64,7 +66,7 @@ def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_plain(document), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(_plain(document), indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise MaestroError(f"--json {path}: cannot write the file ({error.strerror}); name a writable path.") from error
 
@@ -98,8 +100,51 @@ def split_words(words: Sequence[str] | None) -> list[str]:
 
     Returns:
         The single words, in their order.
+
+    Raises:
+        MaestroError: The option was given, and no word with it.
     """
-    return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
+    parts = [part.strip() for word in words or () for part in word.split(",") if part.strip()]
+    if words and not parts:
+        raise MaestroError(f"{', '.join(map(repr, words))}: an option is given without a value; {_NO_VALUE}.")
+    return parts
+
+
+_NO_VALUE = "write one, or leave the option out"
+
+
+def refuse_empty_words(words: Sequence[str]) -> None:
+    """Refuse options that are given and empty, as an unset variable of a shell makes them.
+
+    Args:
+        words: Of the command line.
+
+    Raises:
+        MaestroError: A word is empty, or ends with the equals sign of its option.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        if not word.strip():
+            where = f"{before}: " if before.startswith("-") else f"after {before!r}: " if before else ""
+            raise MaestroError(f"{where}the value is empty; {_NO_VALUE}.")
+        if word.startswith("--") and word.endswith("="):
+            raise MaestroError(f"{word.rstrip('=')}: the value is empty; {_NO_VALUE}.")
+
+
+def refuse_beside(ctx: typer.Context, option: str, names: Sequence[str]) -> None:
+    """Refuse options that would be ignored beside another.
+
+    Args:
+        ctx: Of the verb.
+        option: What makes them useless, as the user wrote it.
+        names: Parameters of the verb.
+
+    Raises:
+        MaestroError: One of them was given.
+    """
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise MaestroError(f"{parameter.opts[0]}: has no meaning beside {option}; leave one of the two out.")
 
 
 def seed_numbers(text: str | None) -> list[int] | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maestro_gym.cli.console import output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.fleet import FleetName, fleet_app
-from maestro_gym.cli.options import JsonFile, Trust
+from maestro_gym.cli.options import JsonFile, Overwrite, Trust
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 
 if TYPE_CHECKING:
     from maestro_gym.config.live import LiveFleetConfig
@@ -52,6 +56,7 @@ def live(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/live/TIME")
     ] = None,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run a policy on real servers, which serve the workflows that arrive; the metrics are those of a simulated run.
@@ -75,21 +80,29 @@ def live(
     from maestro_gym.real_backend.fleet.as_scenario import scenario_document, write_scenario
 
     load_policy = PolicyLoader(trust)
-    if resume is not None:
-        if policy is not None or shadow is not None or out is not None:
-            raise MaestroError("--resume goes on as the run began; leave out --policy, --shadow and --out.")
-        settings, spec = resumed(resume, loaded)
-        demand_trust_of(spec, f"{resume / EVENTS_FILE}: policy_spec", trust=trust)
-    else:
-        folder = out or Path("runs") / "live" / time.strftime("%Y%m%d-%H%M%S")
-        document = scenario_document(
-            loaded, {"family": workload, "load": load}, horizon_s=horizon, drain_s=max(60.0, 3 * horizon)
-        )
-        scenario = Scenario(write_scenario(document, folder / "scenario.yaml"))
-        other = None if shadow is None else load_policy(shadow, scenario)
-        settings, spec = RunSettings(loaded, scenario, folder, seed=seed, shadow=other), policy or "maestro"
-    result = run_live(settings, load_policy(spec, settings.scenario))
-    row = save_result(result, settings.folder)
+    if resume is not None and not (policy is None and shadow is None and out is None):
+        raise MaestroError("--resume goes on as the run began; leave out --policy, --shadow and --out.")
+    folder = resume or out or Path("runs") / "live" / time.strftime("%Y%m%d-%H%M%S")
+    go_on = f"maestro-gym live --fleet {fleet} --resume {folder}"
+    with run_folder(folder, resume=resume is not None, overwrite=overwrite, go_on=go_on):
+        if resume is not None:
+            settings, spec = resumed(resume, loaded)
+            demand_trust_of(spec, f"{resume / EVENTS_FILE}: policy_spec", trust=trust)
+            acting = load_policy(spec, settings.scenario)
+        else:
+            document = scenario_document(
+                loaded, {"family": workload, "load": load}, horizon_s=horizon, drain_s=max(60.0, 3 * horizon)
+            )
+            # Beside the folder: what it holds stays as it is until nothing can be refused any more.
+            with TemporaryDirectory() as beside:
+                scenario = Scenario(write_scenario(document, Path(beside) / "scenario.yaml"))
+            acting = load_policy(policy or "maestro", scenario)
+            other = None if shadow is None else load_policy(shadow, scenario)
+            clear_earlier(folder)
+            write_scenario(document, folder / "scenario.yaml")
+            settings = RunSettings(loaded, scenario, folder, seed=seed, shadow=other)
+        result = run_live(settings, acting)
+        row = save_result(result, settings.folder)
     shown = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment", "unfinished")
     about = f"{len(result.episode.workflows)} workflows, {len(result.episode.stages)} stages, {result.done}"
     show_table(f"{result.policy} on {loaded.name}", [{name: row[name] for name in shown}], about)
@@ -148,6 +161,7 @@ def validate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/validate/TIME")
     ] = None,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on real servers and in the simulator calibrated to them, and say how far apart the two are.
@@ -181,8 +195,11 @@ def validate(
         rounds=rounds,
         repeats=repeats,
     )
-    found = run_validation(plan, PolicyLoader(trust), lambda line: console.print(line, style="dim", highlight=False))
-    draw_validation(found, plan.folder / "plots")
+    with run_folder(plan.folder, overwrite=overwrite):
+        clear_earlier(plan.folder)
+        tell = partial(console.print, style="dim", highlight=False)
+        found = run_validation(plan, PolicyLoader(trust), tell)
+        draw_validation(found, plan.folder / "plots")
     show_table("live and simulated", found.rows, "noise: the difference between live rounds; times in seconds")
     sentences = verdict(found)
     for sentence in sentences:
@@ -261,6 +278,7 @@ def fine_tune(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/fine-tune/TIME")
     ] = None,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Let a trained policy go on learning on real servers, which must be up.
@@ -292,19 +310,17 @@ def fine_tune(
         window=card.window,
         information="P" if card.predictions else "N",
     )
-    env = BatchVecEnv(LiveBatch(card.tier, options), seed)
     rows: list[dict[str, float]] = []
 
     def tell(row: dict[str, float]) -> None:
         rows.append(row)
         console.print(f"{row['steps']:.0f} of {steps} decisions", style="dim", highlight=False)
 
-    try:
-        learn_on(
-            policy, env, folder, steps=steps, rollout_steps=rollout, learning_rate=learning_rate, seed=seed, tell=tell
-        )
-    finally:
-        env.close()
+    settings: dict[str, Any] = {"rollout_steps": rollout, "learning_rate": learning_rate, "seed": seed}
+    with run_folder(folder, overwrite=overwrite):
+        clear_earlier(folder)
+        with closing(BatchVecEnv(LiveBatch(card.tier, options), seed)) as env:
+            learn_on(policy, env, folder, steps=steps, tell=tell, **settings)
     show_table(f"learning on {loaded.name}", rows, "one row per rollout")
     console.print(f"\nPolicy: {folder}", highlight=False, soft_wrap=True)
     write_json(json_file, {"command": "fine-tune", "folder": folder, "rows": rows})

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.cli.console import dotted_overrides, output, refuse_beside, show_table, split_words, write_json
 from maestro_gym.cli.fleet import calibrate_fleet
 from maestro_gym.cli.options import JsonFile, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
 
 
 def serve_sim(
+    ctx: typer.Context,
     overrides: Overrides = None,
     model: Annotated[
         list[str] | None,
@@ -123,6 +124,8 @@ def serve_sim(
     from maestro_gym.serving.node_of_words import node_of_words
     from maestro_gym.serving.serve import latency_rows, node_facts, serve, throughput_rows
 
+    if trace is not None:
+        refuse_beside(ctx, "--trace", ("duration", "cv", "prompt", "output_law", "prefix", "prefix_groups"))
     names = split_words(model) or ["Llama-3.1-8B"]
     config = node_of_words(
         names,

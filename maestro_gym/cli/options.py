@@ -47,6 +47,10 @@ On = Annotated[
         "with the verb), or the address of a Ray cluster, such as ray://head:10001 (docs/scale_out.md).",
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Put this run in the place of an earlier one in --out, whose files are removed."),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, with the same names.")
 ]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maestro_gym.cli.console import dotted_overrides, output, show_table, write_json
-from maestro_gym.cli.options import JsonFile, Overrides, ScenarioName
+from maestro_gym.cli.options import JsonFile, Overrides, Overwrite, ScenarioName
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.run_folder import clear_earlier, run_folder
+
+if TYPE_CHECKING:
+    from maestro_gym.evaluation.predictions.study import Study
 
 app = typer.Typer(
     name="predict",
@@ -70,6 +77,20 @@ def evaluate(
     ablation: Annotated[
         bool, typer.Option("--ablation/--no-ablation", help="Also leave out each group of features in turn.")
     ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The run folder for the fits, and for study.json, which is what --json writes.",
+            show_default="runs/predict/TIME",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the study in --out that was stopped: its fits are not repeated."),
+    ] = False,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Compare the boosted predictor with its rivals on workflows from which none of them learned.
@@ -81,21 +102,33 @@ def evaluate(
     Example: maestro-gym predict evaluate --split time workload.trace=sample
     """
     from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.evaluation.predictions.fits_kept import FitsKept
     from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS
     from maestro_gym.evaluation.predictions.study import (
         PAPER,
         ablation_rows,
         difference_rows,
+        facts_of,
         make_trial,
         quality_rows,
         run_study,
     )
+    from maestro_gym.evaluation.run_info import resumed_command
 
+    if resume and out is None:
+        raise MaestroError("--resume: say by --out which folder holds the study that was stopped.")
     # The study fits predictors of its own; the scenario's would only cost time.
     words = [*dotted_overrides(overrides), "predictor.kind=constant"]
     trial = make_trial(Scenario.load(scenario, words), split, workflows)
     console = output()
-    study = run_study(trial, ablation=ablation)
+    folder = out or Path("runs") / "predict" / time.strftime("%Y%m%d-%H%M%S")
+    with run_folder(folder, resume=resume, overwrite=overwrite, go_on=resumed_command(folder)):
+        if overwrite:
+            clear_earlier(folder)
+        study = run_study(trial, ablation=ablation, kept=FitsKept(folder, facts_of(trial)))
+        document = _document(study, split)
+        write_json(folder / "study.json", document)
+    write_json(json_file, document)
     qualities, differences = quality_rows(study), difference_rows(study)
     left_out = ablation_rows(study) if ablation else []
     tested = int(trial.tested.sum())
@@ -108,20 +141,24 @@ def evaluate(
         show_table("without a part, minus with all", [_shown(row) for row in left_out])
     reported = ", ".join(f"{name} {value:g}" for name, value in PAPER.items())
     console.print(f"The Maestro paper reports, on a workload that is not public: {reported}.", highlight=False)
-    write_json(
-        json_file,
-        {
-            "command": "predict evaluate",
-            "split": split,
-            "trial": trial.title,
-            "calls": tested,
-            "paper": PAPER,
-            "metrics": [{"name": name} | metric._asdict() for name, metric in PREDICTION_METRICS.items()],
-            "predictors": [_numbers(row) for row in qualities],
-            "differences": [_numbers(row) for row in differences],
-            "ablation": [_numbers(row) for row in left_out],
-        },
-    )
+    console.print(f"\nResults: {folder}", highlight=False, soft_wrap=True)
+
+
+def _document(study: Study, split: str) -> dict[str, Any]:
+    from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS
+    from maestro_gym.evaluation.predictions.study import PAPER, ablation_rows, difference_rows, quality_rows
+
+    return {
+        "command": "predict evaluate",
+        "split": split,
+        "trial": study.trial.title,
+        "calls": int(study.trial.tested.sum()),
+        "paper": PAPER,
+        "metrics": [{"name": name} | metric._asdict() for name, metric in PREDICTION_METRICS.items()],
+        "predictors": [_numbers(row) for row in quality_rows(study)],
+        "differences": [_numbers(row) for row in difference_rows(study)],
+        "ablation": [_numbers(row) for row in ablation_rows(study)] if study.ablation else [],
+    }
 
 
 def _shown(row: dict[str, Any], columns: tuple[str, ...] | None = None) -> dict[str, str]:

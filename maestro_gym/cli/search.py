@@ -17,7 +17,7 @@ from maestro_gym.cli.console import (
     write_json,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Contention, JsonFile, On, Overrides, ScenarioName, Trust
+from maestro_gym.cli.options import LOCAL, Contention, JsonFile, On, Overrides, Overwrite, ScenarioName, Trust
 from maestro_gym.core.errors import MaestroError
 
 
@@ -50,6 +50,7 @@ def search(
         Path | None,
         typer.Option("--resume", help="The run folder to go on with, exactly where it stopped."),
     ] = None,
+    overwrite: Overwrite = False,
     on: On = LOCAL,
     trust: Trust = False,
     json_file: JsonFile = None,
@@ -100,9 +101,13 @@ def search(
     # On this machine threads share what processes would each make anew.
     with nullcontext() if on == LOCAL else open_workers(on) as workers:
         if chosen is not None:
-            results = run_seeds(settings, chosen, out=out, resume=resume, workers=workers, console=console)
+            results = run_seeds(
+                settings, chosen, out=out, resume=resume, overwrite=overwrite, workers=workers, console=console
+            )
         else:
-            results = [run_search(settings, out=out, resume=resume, workers=workers, console=console)]
+            results = [
+                run_search(settings, out=out, resume=resume, overwrite=overwrite, workers=workers, console=console)
+            ]
     best = max(results, key=lambda result: result.worth)
     rows = [
         {"measure": name, "kept": round(ours, 4), "reference": round(theirs, 4)}
@@ -147,6 +152,7 @@ def explain(
         Path | None,
         typer.Option("--out", "-o", help="The folder for the page and the picture.", show_default="runs/explain/TIME"),
     ] = None,
+    overwrite: Overwrite = False,
     json_file: JsonFile = None,
 ) -> None:
     """Say what a policy does otherwise than Maestro or another reference, and what comes of it.
@@ -177,6 +183,7 @@ def explain(
         reference=reference,
         split=split,
         out=out,
+        overwrite=overwrite,
         load=load_policy if runner is None else runner.load,
     )
     if found.worths:

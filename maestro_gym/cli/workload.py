@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from maestro_gym.cli.console import dotted_overrides, output, show_table, split_words, write_json
+from maestro_gym.cli.console import dotted_overrides, output, refuse_beside, show_table, split_words, write_json
 from maestro_gym.cli.options import JsonFile
 from maestro_gym.core.errors import MaestroError
 
@@ -41,6 +41,7 @@ Format = Annotated[str, typer.Option("--format", help="The format of the trace f
 
 @app.command()
 def fit(
+    ctx: typer.Context,
     family: Annotated[str, typer.Option("--family", "-f", help="The name of what is fitted.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The YAML file to write.")],
     trace: Traces = None,
@@ -96,6 +97,10 @@ def fit(
     from maestro_gym.workloads.fitting.family_file import write_fitted
     from maestro_gym.workloads.fitting.fit import FitOptions
 
+    if kind != "family":
+        refuse_beside(
+            ctx, f"--kind {kind}", ("application", "size", "min_calls", "description", "source", "format_name")
+        )
     sizes = _pairs(size, "--size", ("small", "medium", "large"))
     console = output()
     if kind != "family":
@@ -184,6 +189,7 @@ def _pairs(words: list[str] | None, option: str, values: tuple[str, ...]) -> dic
 
 @app.command()
 def describe(
+    ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(metavar="WORKLOAD", help="A family of configs/workloads, its YAML file, or a trace.")
     ],
@@ -206,7 +212,10 @@ def describe(
     Example: maestro-gym workload describe mine.yaml --trace sample_spans --out match.png
     """
     from maestro_gym.evaluation.workloads.describe import describe_workload, update_page
+    from maestro_gym.workloads.traces.tables import SUFFIXES, suffix_of
 
+    if suffix_of(Path(name)) in SUFFIXES:
+        refuse_beside(ctx, f"the trace {name}", ("trace", "docs"))
     found = describe_workload(name, trace or [], format_name)
     for title, rows in found.tables.items():
         if rows:
@@ -227,32 +236,67 @@ def describe(
 @app.command(name="import")
 def import_(
     trace: Annotated[Path, typer.Argument(metavar="FILE", help="A trace in any known format.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The CSV or Parquet file to write.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The CSV or Parquet file to write; with --explain it may be left out.",
+            show_default="none",
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show three calls as they were read, beside the file's cells, and what was assumed."
+        ),
+    ] = False,
     format_name: Format = "auto",
     json_file: JsonFile = None,
 ) -> None:
     """Turn a trace of any known format into the project's own format, with one row per call.
 
+    Example: maestro-gym workload import sample_spans --explain
+
     Example: maestro-gym workload import sample_spans --out mine.csv
     """
     from maestro_gym.workloads import trace_table, write_table
-    from maestro_gym.workloads.traces.files import read_named
+    from maestro_gym.workloads.traces import explain as explaining
+    from maestro_gym.workloads.traces.files import find_trace, import_trace
 
-    read, found = read_named(trace, format_name)
-    write_table(trace_table(read), out)
+    if out is None and not explain:
+        raise MaestroError("--out: name the file to write, such as mine.csv, or look first with --explain.")
+    if out is not None and out.exists() and find_trace(trace).exists() and out.samefile(find_trace(trace)):
+        raise MaestroError(f"--out {out}: is the trace itself, which would be overwritten; name another file.")
+    imported = import_trace(trace, format_name)
+    read = imported.trace
     rows = [
         {
             "file": trace.name,
-            "format": found,
+            "format": imported.format + (f" ({imported.converted.dialect})" if imported.converted.dialect else ""),
             "workflows": len(read.workflows),
             "calls": len(read.stages),
+            "prompt_tokens": int(read.stages["prompt_tokens"].sum()),
+            "output_tokens": int(read.hidden["output_tokens"].sum()),
+            "arrivals_s": f"0 to {float(read.workflows['arrival_s'][-1]):.6g}",
             "applications": ", ".join(read.application_names[:6]),
             "models": ", ".join(name or "(blank)" for name in read.model_names[:6]),
         }
     ]
+    document: dict[str, Any] = {"command": "workload import", "rows": rows, "notes": list(imported.converted.notes)}
+    console = output()
     show_table("imported", rows)
-    output().print(f"\nTrace: {out}", highlight=False, soft_wrap=True)
-    write_json(json_file, {"command": "workload import", "rows": rows})
+    if explain:
+        told = explaining.explain(imported)
+        show_table("as read: our value  <-  the file's cells", told.rows)
+        document |= {"explained": told.rows, "notes": told.assumed}
+    for note in document["notes"]:
+        console.print(f"- {note}.", highlight=False, markup=False)
+    if out is not None:
+        write_table(trace_table(read), out)
+        console.print(f"\nTrace: {out}", highlight=False, soft_wrap=True)
+    write_json(json_file, document)
 
 
 @app.command()

@@ -85,6 +85,18 @@ class ArchitectureConfig(StrictModel):
         """Weight bytes on each GPU of a tensor-parallel group of `tp`."""
         return self.weight_bytes / tp
 
+    def refuses_tp(self, tp: int) -> str:
+        """Say why no server shards this model over `tp` GPUs; blank if one does.
+
+        Query heads are dealt out evenly. KV heads are dealt out too, or each is copied to equally many GPUs (vLLM,
+        ``ModelConfig.verify_with_parallel_config``).
+        """
+        if self.heads % tp:
+            return f"{self.heads} attention heads cannot be divided by {tp}"
+        if self.kv_heads % tp and tp % self.kv_heads:
+            return f"{self.kv_heads} KV heads can be neither divided among {tp} GPUs nor copied evenly to them"
+        return ""
+
     def kv_bytes_per_token_per_gpu(self, tp: int) -> float:
         """KV bytes a token on each GPU; heads are replicated when there are fewer of them than GPUs."""
         return self.kv_bytes_per_token * max(1.0, self.kv_heads / tp) / self.kv_heads
@@ -227,6 +239,9 @@ class GpuConfig(StrictModel):
 class HostConfig(StrictModel):
     """One kind of machine, whose DRAM, NVMe, PCIe and NIC its nodes share."""
 
+    gpus: int | None = Field(
+        default=None, gt=0, le=64, description="GPUs in the machine; left out: as many as its nodes ask for"
+    )
     dram_gb: float = Field(
         gt=0, le=MOST_GB, description="DRAM for weights: page cache and copies of sleepers [GB, 1e9 bytes]"
     )

@@ -27,10 +27,15 @@ class ClientConfig(StrictModel):
         default=120.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest wait for a request's first token [s]"
     )
     stall_s: float = Field(default=15.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest gap between two tokens [s]")
-    control_s: float = Field(
-        default=10.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest wait for /health, /metrics and the like [s]"
+    stream_s: float = Field(
+        default=1800.0, ge=1e-3, le=24 * LONGEST_WAIT_S, description="longest whole answer to a request [s]"
     )
-    sleep_s: float = Field(default=120.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest wait for sleep or wake [s]")
+    control_s: float = Field(
+        default=10.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest whole call of /health, /metrics and the like [s]"
+    )
+    sleep_s: float = Field(
+        default=120.0, ge=1e-3, le=LONGEST_WAIT_S, description="longest sleep or wake, repetitions included [s]"
+    )
     retries: int = Field(default=3, ge=0, le=20, description="times that a refused or idempotent call is repeated")
     backoff_s: float = Field(
         default=0.2, ge=1e-3, le=LONGEST_WAIT_S, description="first pause before a repetition, doubled each time [s]"
@@ -44,7 +49,7 @@ class ClientConfig(StrictModel):
     max_event_bytes: int = Field(
         default=2**20, ge=1024, le=2**30, description="largest line of a stream, or JSON answer [bytes]"
     )
-    max_metrics_bytes: int = Field(default=2**23, ge=1024, le=2**30, description="largest answer of /metrics [bytes]")
+    max_metrics_bytes: int = Field(default=2**21, ge=1024, le=2**30, description="largest answer of /metrics [bytes]")
 
 
 class LaunchConfig(StrictModel):

@@ -284,15 +284,33 @@ def _origin(source: str, overrides: Sequence[Override]) -> Callable[[str], str]:
 
 
 def _check_fleet(config: ScenarioConfig, place: str) -> None:
-    """Raise when a deployment fits no node."""
+    """Raise when a host has too few GPUs, a deployment fits no node, or a node with room for it cannot shard it."""
+    for cluster in config.fleet.clusters:
+        for group in cluster.hosts:
+            gpus = config.hosts[group.host].gpus
+            if gpus is not None and group.nodes * group.tp > gpus:
+                raise MaestroError(
+                    f"{place}: cluster `{cluster.name}`: {group.nodes} nodes of tp {group.tp} take "
+                    f"{group.nodes * group.tp} GPUs, and the host `{group.host}` has {gpus}. Ask for fewer nodes or a "
+                    "lower tp, or take a larger host."
+                )
     for index, deployment in enumerate(config.models):
+        architecture = config.architectures[deployment.architecture]
+        for group in config.host_groups:
+            why = architecture.refuses_tp(group.tp)
+            if why and config.kv_room_tokens(deployment, group) > 0:
+                fit = [tp for tp in range(1, 65) if not architecture.refuses_tp(tp)]
+                raise MaestroError(
+                    f"{place}: models.{index}: no server runs `{deployment.name}` at tp {group.tp}: {why}. Take a tp "
+                    f"of {', '.join(map(str, fit))}."
+                )
         room_tokens, group = max(
             ((config.kv_room_tokens(deployment, group), group) for group in config.host_groups),
             key=lambda item: item[0],
         )
         if room_tokens >= _MIN_KV_TOKENS:
             continue
-        weight_gb = config.architectures[deployment.architecture].weight_bytes_per_gpu(group.tp) / 1e9
+        weight_gb = architecture.weight_bytes_per_gpu(group.tp) / 1e9
         pool_gb = config.node_pool_bytes(group) / 1e9
         parts = config.limits.partitions if config.limits.memory_mode == "partitioned" else 1
         share = f"{pool_gb:.1f} GB of HBM" + (f" in {parts} partitions" if parts > 1 else "")

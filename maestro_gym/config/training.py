@@ -83,6 +83,9 @@ class TrainConfig(StrictModel):
     checkpoint_every_steps: int = Field(
         default=200_000, gt=0, le=MOST_STEPS, description="decisions between two checkpoints"
     )
+    checkpoint_every_s: float = Field(
+        default=120.0, gt=0, le=LONGEST_S, description="time between two checkpoints, where decisions take longer [s]"
+    )
     seed: int = Field(default=0, ge=0, le=MOST_LEARNER_SEED, description="of network, sampling and episodes")
     torch_threads: int = Field(default=2, gt=0, le=1024, description="threads of the learner")
     wandb: Literal["off", "offline", "online"] = Field(default="off", description="Weights & Biases logging")

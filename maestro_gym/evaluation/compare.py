@@ -14,6 +14,7 @@ from rich.console import Console
 
 from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.episodes.metrics.row import IDENTITY, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
@@ -23,7 +24,7 @@ from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison
-from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
+from maestro_gym.evaluation.run_info import command_line, machine, now_utc, resumed_command, versions
 from maestro_gym.evaluation.sweep_facts import sweep_facts
 from maestro_gym.evaluation.worker import Job, JobOutcome, Runner, run_job, scenario_of
 from maestro_gym.evaluation.workers.choose import LOCAL, open_workers
@@ -45,6 +46,7 @@ def run_compare(
     jobs: int | None = None,
     on: str = LOCAL,
     resume: bool = False,
+    overwrite: bool = False,
     reference: str | None = None,
     split: str = "test",
     own_limits: bool = False,
@@ -65,6 +67,7 @@ def run_compare(
         jobs: Episodes at a time; None: one for every usable core.
         on: Where they run; see `open_workers`.
         resume: Go on with the run in ``out``, if there is one: only the episodes that it lacks are run.
+        overwrite: Remove the run in ``out``, if there is one.
         reference: Policy that differences refer to, by spec or name; None takes ``fcfs`` or else the first.
         split: Split of the episodes.
         own_limits: Give a policy that was searched together with limits of engines these limits, at the rate of
@@ -81,27 +84,29 @@ def run_compare(
     """
     console = console or Console()
     folder = out or Path("runs") / "compare" / time.strftime("%Y%m%d-%H%M%S")
-    with open_workers(on, jobs) as workers:
-        comparison = compare(
-            [scenario] if isinstance(scenario, str) else scenario,
-            policies,
-            predictors=predictors,
-            contentions=contentions,
-            seeds=seeds,
-            overrides=overrides,
-            workers=workers,
-            reference=reference,
-            split=split,
-            own_limits=own_limits,
-            runner=runner,
-            folder=folder,
-            resume=resume,
-        )
-    write_results(comparison, folder)
-    if json_path is not None:
-        write_document(comparison, json_path)
-    plots = draw_all(comparison, folder / "plots")
-    report = write_report(comparison, plots, folder / "report.html")
+    with run_folder(folder, resume=resume, overwrite=overwrite, go_on=resumed_command(folder)):
+        with open_workers(on, jobs) as workers:
+            comparison = compare(
+                [scenario] if isinstance(scenario, str) else scenario,
+                policies,
+                predictors=predictors,
+                contentions=contentions,
+                seeds=seeds,
+                overrides=overrides,
+                workers=workers,
+                reference=reference,
+                split=split,
+                own_limits=own_limits,
+                runner=runner,
+                folder=folder,
+                resume=resume,
+                overwrite=overwrite,
+            )
+        write_results(comparison, folder)
+        if json_path is not None:
+            write_document(comparison, json_path)
+        plots = draw_all(comparison, folder / "plots")
+        report = write_report(comparison, plots, folder / "report.html")
     print_comparison(comparison, console)
     console.print(f"\nResults: {folder}\nReport:  {report}", highlight=False, soft_wrap=True)
     return comparison, folder
@@ -123,6 +128,7 @@ def compare(
     runner: Runner | None = None,
     folder: Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> Comparison:
     """Run every policy on every setting and seed; the arguments are those of :func:`run_compare`.
 
@@ -168,6 +174,8 @@ def compare(
     with ExitStack() as closing:
         store = None
         if folder is not None:
+            if overwrite:
+                clear_earlier(folder)
             facts = sweep_facts(places, settings, entrants, chosen_seeds, split, runner)
             store = closing.enter_context(EpisodeStore(folder, facts, begun, resume=resume))
             begun = store.begun

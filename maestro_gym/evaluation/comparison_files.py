@@ -7,9 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from maestro_gym.core.csv_cells import table_as_text
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.file_names import file_name
+from maestro_gym.core.whole_file import whole_file, write_whole
 from maestro_gym.episodes.metrics.row import METRICS, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison
 from maestro_gym.evaluation.report.verdicts import verdicts
@@ -23,13 +26,22 @@ def write_results(comparison: Comparison, folder: Path) -> None:
         comparison: What was found.
         folder: An existing run folder.
     """
-    comparison.rows.to_parquet(folder / "results.parquet", index=False)
-    table_as_text(comparison.rows).to_csv(folder / "results.csv", index=False)
-    comparison.workflows.to_parquet(folder / "workflows.parquet", index=False)
+    write_table(comparison.rows, folder / "results.parquet")
+    write_table(comparison.rows, folder / "results.csv")
+    write_table(comparison.workflows, folder / "workflows.parquet")
     write_document(comparison, folder / "results.json")
     for setting in comparison.settings:
         path = folder / f"config-{file_name(setting.scenario)}-{file_name(setting.contention)}.yaml"
-        path.write_text(setting.config_yaml, encoding="utf-8")
+        write_whole(path, setting.config_yaml)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, whole or not at all, as Parquet or as CSV that a spreadsheet only shows: the suffix says which."""
+    with whole_file(path) as part:
+        if path.suffix == ".csv":
+            table_as_text(table).to_csv(part, index=False)
+        else:
+            table.to_parquet(part, index=False)
 
 
 def write_document(comparison: Comparison, path: Path) -> None:
@@ -44,7 +56,7 @@ def write_document(comparison: Comparison, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document(comparison), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(document(comparison), indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise MaestroError(f"{path}: cannot write the results ({error.strerror}); name a writable path.") from error
 

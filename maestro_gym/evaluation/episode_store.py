@@ -100,7 +100,9 @@ class EpisodeStore:
         try:
             self._file.execute("INSERT OR REPLACE INTO episodes VALUES (?, ?)", (number, as_bytes(outcome)))
         except sqlite3.Error as error:
-            raise MaestroError(f"{self._folder / STORE_FILE}: cannot be written ({error}); make room.") from error
+            raise MaestroError(
+                f"{self._folder / STORE_FILE}: cannot be written ({error}). Make room, and go on by adding --resume."
+            ) from error
 
     def __enter__(self) -> Self:
         """It is open already."""

@@ -66,6 +66,22 @@ def command_line() -> str:
     return shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
 
 
+def resumed_command(folder: Path) -> str:
+    """The command that goes on with what this process does in a folder, by its own words with ``--resume``.
+
+    Args:
+        folder: The run folder.
+    """
+    program, words = os.path.basename(sys.argv[0]), sys.argv[1:]
+    if not program.startswith("maestro-gym"):
+        return f"resume=True and the folder {folder}"
+    for option in ("--out", "-o"):
+        if option in words:
+            del words[words.index(option) : words.index(option) + 2]
+    kept = [word for word in words if word not in ("--resume", "--overwrite") and not word.startswith("--out=")]
+    return shlex.join([program, *kept, "--out", str(folder), "--resume"])
+
+
 def now_utc() -> str:
     """The moment, as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -14,6 +14,7 @@ from maestro_gym.config import GpuConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.fidelity.model_errors import errors_of
 from maestro_gym.fidelity.points import Batch
 from maestro_gym.fidelity.profile_sources import find_folders
@@ -111,7 +112,7 @@ def write_gpu(gpu: GpuConfig, path: Path, command: str) -> None:
     text = yaml.dump(gpu.model_dump(mode="json", exclude_none=True), Dumper=_Plain, sort_keys=False, width=110)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"# Written by `{command}`: `calibration` says how well.\n{text}", encoding="utf-8")
+        write_whole(path, f"# Written by `{command}`: `calibration` says how well.\n{text}")
     except OSError as error:
         raise MaestroError(f"--out {path}: cannot be written ({error.strerror}); name a writable file.") from None
 

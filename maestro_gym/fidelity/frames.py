@@ -79,6 +79,9 @@ def read_table(path: Path, numbers: Sequence[str], words: Sequence[str] = ()) ->
         frame: Any = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise MaestroError(f"{path}: cannot be read as CSV ({error}). Give a table with a header line.") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        # pandas takes what is too much at the head of a row for an index, which moves every column.
+        raise MaestroError(f"{path}: its rows have more fields than its header has names; name every column.")
     known = [str(column) for column in frame.columns]
     for column in (*numbers, *words):
         if column not in known:

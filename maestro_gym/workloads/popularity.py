@@ -16,7 +16,7 @@ from maestro_gym.config.bounds import Weight
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.machines.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.traces.checks import require_columns, text
-from maestro_gym.workloads.traces.files import open_table
+from maestro_gym.workloads.traces.tables import open_table
 
 COLUMN = "checkpoint_model_version_id"
 ORIGIN = "alibaba/clusterdata, cluster-trace-v2026-GenAI (Lin et al., SoCC 2025)"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from maestro_gym.agents.run_folder import new_folder
+from maestro_gym.agents.run_folder import default_folder
 from maestro_gym.cli.app import app
 from maestro_gym.config import load_scenario
 
@@ -59,6 +59,5 @@ def test_a_comparison_stays_in_its_folder_and_its_table_runs_nothing(scenario: P
 
 def test_a_training_stays_below_runs(scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = new_folder(None, load_scenario(str(scenario)))
+    folder = default_folder(load_scenario(str(scenario)))
     assert folder.parent == Path("runs/train")
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "theirs.yaml"}

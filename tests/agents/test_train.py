@@ -46,7 +46,7 @@ def test_options_win_over_the_settings_of_a_named_file(tmp_path: Path) -> None:
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
     card = PolicyCard("cluster", "scorer", 5, 3, 4, (8, 8))
     save_policy(tmp_path, card, card.build())
-    with pytest.raises(MaestroError, match="already holds a training run"):
+    with pytest.raises(MaestroError, match="holds an earlier run"):
         run_train("toy", out=tmp_path, progress=False)
 
 

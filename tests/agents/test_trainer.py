@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from maestro_gym.agents.callbacks import Milestones
 from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.agents.policy_file import load_network, read_card
 from maestro_gym.agents.trainer import Trainer
-from maestro_gym.config import TrainConfig
+from maestro_gym.config import TrainConfig, config_names, load_scenario
 from maestro_gym.core.errors import MaestroError
 from tests.agents.stand_in import CANDIDATES, CONTEXT, FEATURES, StandInVecEnv, share_of_best
 
@@ -92,6 +95,86 @@ def test_a_run_that_stops_and_resumes_ends_with_the_same_parameters(imitation_up
         assert torch.equal(value, expected[name]), name
     assert parted.model.reward_scale.state() == whole.model.reward_scale.state()
     assert _steps(tmp_path / "parted/progress.csv") == _steps(tmp_path / "whole/progress.csv")
+
+
+def _parameters(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.model.policy.state_dict().items()}
+
+
+def _assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+@pytest.mark.parametrize("left", ["checkpoint.part", "checkpoint.old", "both"])
+def test_a_checkpoint_is_found_wherever_a_kill_has_left_it(left: str, tmp_path: Path) -> None:
+    """Between the two renames the new one is a part and the old one is old; before them a part may be half written."""
+    whole = _trainer(tmp_path / "whole")
+    whole.run(progress=False)
+    folder = tmp_path / "parted"
+    _trainer(folder).run(progress=False, stop_at_steps=3 * UPDATE)
+    if left == "both":
+        shutil.copytree(folder / "checkpoint", folder / "checkpoint.old")
+        (folder / "checkpoint").rename(folder / "checkpoint.part")
+        (folder / "checkpoint.old" / "learner.pt").write_bytes(b"of an earlier moment")
+    else:
+        (folder / "checkpoint").rename(folder / left)
+    if left == "checkpoint.old":
+        (folder / "checkpoint.part").mkdir()
+        (folder / "checkpoint.part" / "learner.pt").write_bytes(b"half")
+    parted = _trainer(folder)
+    parted.run(progress=False, resume=True)
+    _assert_same(_parameters(parted), _parameters(whole))
+    assert [path.name for path in folder.glob("checkpoint*")] == ["checkpoint"]
+
+
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = _trainer(tmp_path)
+    trainer.run(progress=False, stop_at_steps=3 * UPDATE)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()}
+
+    def full(path: Path, content: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("maestro_gym.agents.checkpoint.write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        trainer.checkpoint()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()} == before
+
+
+def test_checkpoints_by_the_clock_change_nothing_of_what_is_learned(tmp_path: Path) -> None:
+    seldom = _trainer(tmp_path / "a", checkpoint_every_s=1e9)
+    seldom.run(progress=False)
+    often = _trainer(tmp_path / "b", checkpoint_every_s=1e-9)
+    often.run(progress=False)
+    _assert_same(_parameters(often), _parameters(seldom))
+    names = ("evaluations.csv", "episodes.csv")
+    assert [(tmp_path / "a" / name).read_text() for name in names] == [
+        (tmp_path / "b" / name).read_text() for name in names
+    ]
+
+
+def test_a_milestone_comes_after_its_steps_or_after_its_time() -> None:
+    now_s, met = [0.0], []
+    milestones = Milestones(1000, met.append, every_s=120.0, clock=lambda: now_s[0])
+    for steps, seconds in (
+        (0, 0.0),
+        (100, 60.0),
+        (200, 119.0),
+        (300, 121.0),
+        (400, 200.0),
+        (1000, 201.0),
+        (1100, 322.0),
+    ):
+        milestones.num_timesteps, now_s[0] = steps, seconds
+        milestones._on_rollout_start()
+    assert met == [300, 1000, 1100]
+
+
+def test_by_default_no_more_than_two_minutes_are_lost() -> None:
+    assert TrainConfig().checkpoint_every_s <= 120.0
+    for name in config_names("train"):
+        assert load_scenario("toy", [f"train={name}"]).train.checkpoint_every_s <= 120.0
 
 
 def _steps(path: Path) -> list[str]:

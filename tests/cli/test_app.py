@@ -1,6 +1,8 @@
 """The command line: help that teaches, and mistakes that cost one paragraph."""
 
+import codecs
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from maestro_gym.cli.app import app
 from maestro_gym.cli.console import seed_numbers, write_json
+from maestro_gym.cli.stand_ins import HANDLER, stand_in
 from maestro_gym.config import load_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,6 +178,68 @@ def test_the_lines_that_the_knee_prints_are_the_knee_of_a_scenario(tmp_path: Pat
     assert knee.knee.model_dump() == document["knee"]
     assert knee.load == pytest.approx(1.5 * document["knee_load"])
     assert knee.knee.measured_by == "maestro-gym knee --scenario toy --policy fcfs --seeds 0 " + " ".join(words[6:])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare", "--seeds="],
+        ["compare", "--seeds", ""],
+        ["compare", "-p", " "],
+        ["compare", "-p", ","],
+        ["serve-sim", "--trace", ""],
+        ["workload", "import", ""],
+        ["train", "--out", ""],
+        ["describe", ""],
+    ],
+)
+def test_an_option_that_is_given_and_empty_is_refused(words: list[str]) -> None:
+    result = _invoke(*words)
+    assert result.exit_code == 2
+    assert _is_one_red_paragraph(result)
+    assert "value" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["serve-sim", "--trace", "sample_requests", "--duration", "5"], "--duration"),
+        (["serve-sim", "--trace", "sample_requests", "--prompt", "5"], "--prompt"),
+        (
+            ["workload", "fit", "--kind", "arrivals", "-f", "x", "-o", "x.yaml", "-t", "y.csv", "--min-calls", "5"],
+            "--min-calls",
+        ),
+        (["workload", "describe", "mine.csv", "--trace", "y.csv"], "--trace"),
+    ],
+)
+def test_an_option_that_another_makes_useless_is_refused(words: list[str], option: str) -> None:
+    result = _invoke(*words)
+    assert result.exit_code == 2
+    assert _is_one_red_paragraph(result)
+    assert f"{option}: has no meaning beside" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_no_verb_ends_in_a_character_that_standard_output_lacks(encoding: str, tmp_path: Path) -> None:
+    words = ["compare", "-s", "toy", "-p", "fcfs,edf", "--seeds", "0,1", "horizon_s=5", "-j", "1"]
+    program = "import sys; from maestro_gym.cli import main; sys.argv[0] = 'maestro-gym'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words, "--out", str(tmp_path / "läuft")],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.decode(encoding)
+    assert "SLO" in told
+    assert " ^" in told
+    assert " v" in told
+    assert ("läuft" if encoding != "ascii" else "lauft") in told
+
+
+def test_stand_ins_are_ascii_for_every_character() -> None:
+    codecs.register_error(HANDLER, stand_in)
+    assert "a \u2191 \u00b11 \u2013 \u00e9 \u6f22 \U0001f600 \udcff".encode("ascii", HANDLER) == b"a ^ +-1 - e ? ? ?"
 
 
 def test_train_ends_with_a_table_and_a_folder_that_compare_takes(tmp_path: Path) -> None:

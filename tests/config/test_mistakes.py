@@ -34,6 +34,11 @@ MISTAKES = {
     "cv of a Poisson process": ("workload.arrivals.cv=2", ["workload.arrivals", "gamma"]),
     "context beyond the architecture": ("models.0.max_model_len=1000000", ["models.0.max_model_len", "131072"]),
     "matrix of the wrong size": ("fleet.latency_s=[[0]]", ["latency_s", "2 x 2"]),
+    "heads that tp does not divide": (
+        "fleet.clusters.0.hosts.0={host: gpu4-1152, nodes: 1, gpu: A100-80GB, tp: 3}",
+        ["models.0", "tp 3", "attention heads"],
+    ),
+    "more GPUs than the host has": ("fleet.clusters.0.hosts.0.tp=2", ["`east`", "8 GPUs", "`gpu4-1152` has 4"]),
     "minibatch beyond the rollout": ("train.rollout_steps=1", ["train", "batch_size"]),
 }
 

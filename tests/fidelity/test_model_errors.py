@@ -76,6 +76,14 @@ def test_a_missing_column_is_named_with_its_file(tmp_path: Path, catalogue: Cata
     assert LINEAR_COLUMN in str(caught.value)
 
 
+def test_rows_longer_than_their_header_are_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+    path = write_vidur(tmp_path, layer_frame(catalogue))
+    head, _, rows = path.read_text().partition("\n")
+    path.write_text(head + "\n" + rows.replace("\n", ",7\n"))
+    with pytest.raises(MaestroError, match="more fields than its header"):
+        measure(tmp_path, catalogue)
+
+
 def test_a_model_without_a_second_norm_keeps_its_linear_layers(tmp_path: Path, catalogue: Catalogue) -> None:
     frame = layer_frame(catalogue).drop(columns=["time_stats.post_attention_layernorm.median"])
     write_vidur(tmp_path, frame)

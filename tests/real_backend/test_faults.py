@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from maestro_gym.real_backend.control.controller import Controller
 from tests.real_backend.conftest import fleet_of, impatient
+from tests.real_backend.contract import HANG_S
 from tests.real_backend.fault_plans import PROOFS, FaultPlan
 from tests.real_backend.runs import assert_nothing_lost, controller_of, during, in_the_midst, log_of, run, until
 from tests.real_backend.stand_in import StandIn
@@ -184,6 +186,30 @@ def test_a_wall_clock_that_was_set_between_two_controllers_moves_no_time_back(
     assert_nothing_lost(second)
     times = [event["time_s"] for event in log_of(second)]
     assert times == sorted(times)
+
+
+def test_a_wall_clock_that_is_set_back_in_the_midst_of_a_run_moves_no_time_back(
+    two_servers: list[StandIn], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller = controller_of(fleet_of(two_servers), tmp_path)
+    wall = time.time
+
+    async def trouble() -> None:
+        with refusing(*two_servers):
+            for hours in (1, 24, 240):
+                monkeypatch.setattr(time, "time", lambda hours=hours: wall() - 3600.0 * hours)
+                scraped = [server.scraped_s for server in controller.servers]
+                await until(lambda earlier=scraped: _all_above([s.scraped_s for s in controller.servers], earlier))
+
+    during(controller, trouble)
+    assert_nothing_lost(controller)
+    times = [event["time_s"] for event in log_of(controller)]
+    assert times == sorted(times)
+    assert times[-1] < HANG_S
+
+
+def _all_above(now: list[float], earlier: list[float]) -> bool:
+    return all(one > other for one, other in zip(now, earlier, strict=True))
 
 
 def killed(controller: Controller) -> Controller:

@@ -1,6 +1,7 @@
 """The verbs for real servers, over stand-ins."""
 
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from maestro_gym.cli.app import app
 from maestro_gym.config import GpuConfig
 from maestro_gym.config.files import read_yaml
+from maestro_gym.core.run_folder import run_folder
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import SHORT
 from tests.real_backend.stand_in import StandIn
@@ -76,6 +78,39 @@ def test_a_live_run_leaves_results_and_can_be_resumed(fleet_file: Path, tmp_path
     assert len(finished) == len(set(finished)) == row["stages"]
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_live_run_is_neither_written_over_nor_resumed_as_another(fleet_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ("live", "--fleet", fleet_file, "-w", SHORT, "--load", 0.3)
+    assert _invoke(*words, "--horizon", 1, "--out", folder).exit_code == 0
+    before = _contents(folder)
+    refused = _invoke(*words, "--horizon", 2, "--out", folder)
+    assert refused.exit_code == 2
+    assert "holds an earlier run (events.jsonl" in refused.stderr
+    assert f"live --fleet {fleet_file} --resume {folder}" in refused.stderr
+    assert _contents(folder) == before, "nothing is written before the check"
+    with run_folder(folder, resume=True):
+        owned = _invoke("live", "--fleet", fleet_file, "--resume", folder)
+    assert owned.exit_code == 2
+    assert f"is being written by process {os.getpid()} on" in owned.stderr
+    mistaken = _invoke(*words, "--horizon", 2, "-p", "nobody", "--out", folder, "--overwrite")
+    assert mistaken.exit_code == 2
+    assert _contents(folder) == before, "a mistake costs no earlier run"
+    other = yaml.safe_load((folder / "scenario.yaml").read_text(encoding="utf-8")) | {"horizon_s": 2.0}
+    (folder / "scenario.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    before = _contents(folder)
+    strange = _invoke("live", "--fleet", fleet_file, "--resume", folder)
+    assert strange.exit_code == 2
+    assert "was begun under another scenario" in strange.stderr
+    assert _contents(folder) == before
+    again = _invoke(*words, "--horizon", 2, "--out", folder, "--overwrite")
+    assert again.exit_code == 0, again.output
+    assert _contents(folder)["events.jsonl"] != before["events.jsonl"]
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_a_validation_leaves_numbers_and_plots_and_a_verdict(fleet_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "validation"
@@ -92,4 +127,4 @@ def test_a_validation_leaves_numbers_and_plots_and_a_verdict(fleet_file: Path, t
         assert (folder / name / "results.parquet").is_file()
     again = _invoke("validate", *words, "-p", "fcfs,maestro", "--out", folder)
     assert again.exit_code == 2
-    assert "is there already" in again.stderr
+    assert "holds an earlier run" in again.stderr

@@ -69,6 +69,18 @@ def test_a_stock_pool_is_taken_block_by_block_so_that_none_is_paused_while_there
     assert mean_s[1] > 1.1 * mean_s[0]
 
 
+@pytest.mark.parametrize("lines", ["5,1000,101\n", "5,1000,101\n105,1000,101\n"])
+def test_a_trace_of_one_or_two_requests_is_replayed_whole(tmp_path: Path, lines: str) -> None:
+    three = trace(
+        tmp_path, "arrival_s,prompt_tokens,output_tokens\n" + "".join(f"{t},1000,101\n" for t in (5, 105, 205))
+    )
+    expected = row(latency_rows(served(["Llama-3.1-8B"], three, horizon_s=300.0).result), quantity="e2e_s")
+    few = trace(tmp_path, "arrival_s,prompt_tokens,output_tokens\n" + lines)
+    rows = latency_rows(served(["Llama-3.1-8B"], few, horizon_s=300.0).result)
+    assert row(rows, quantity="e2e_s")["calls"] == lines.count("\n")
+    assert row(rows, quantity="e2e_s")["mean"] == pytest.approx(expected["mean"], rel=1e-9)
+
+
 def test_rows_of_models_add_up_to_the_row_of_all_and_nothing_is_lost() -> None:
     laws = {
         "prompt_tokens": {"median": 600, "sigma": 0.8, "low": 16, "high": 6000},
@@ -154,6 +166,9 @@ def test_what_the_command_prints_it_writes_as_json(tmp_path: Path) -> None:
         (["--rate", "0.0001", "--duration", "1"], "no workflow arrives"),
         (["--rate", "2", "--policy", "fcsf"], "fcfs"),
         (["--trace", "nowhere.csv"], "nowhere.csv"),
+        (["--rate", "2", "--tp", "3"], "32 attention heads cannot be divided by 3"),
+        (["--rate", "2", "--tp", "5"], "Take a tp of 1, 2, 4, 8, 16, 32"),
+        (["--rate", "2", "--tp", "64", "--host", "gpu8-1152"], "the host `node` has 8"),
     ],
 )
 def test_a_mistake_is_told_in_one_paragraph(words: list[str], told: str) -> None:

@@ -22,7 +22,6 @@ from tests.workloads.foreign_files import FILES, call, span, tool, write_rows
 # format: row (1 = first), column, bad value, words of the message
 CELLS: list[tuple[str, int, str, object, tuple[str, ...]]] = [
     ("azure", 2, "TIMESTAMP", "yesterday", ("no date and time", "write it like")),
-    ("azure", 3, "TIMESTAMP", "2023-11-16 18:15:40", ("sort",)),
     ("azure", 1, "ContextTokens", "-3", ("below 0",)),
     ("azure", 4, "GeneratedTokens", "2.5", ("whole number",)),
     ("mooncake", 2, "hash_ids", "0,1", ("list of whole numbers",)),
@@ -42,7 +41,6 @@ CELLS: list[tuple[str, int, str, object, tuple[str, ...]]] = [
     ("who_and_when", 3, "history_tokens_est", "1.5", ("round",)),
     ("who_and_when", 1, "is_llm_call", "", ("whole number",)),
     ("burstgpt", 1, "Total tokens", "999", ("not the sum",)),
-    ("burstgpt", 4, "Timestamp", "1", ("sort",)),
     ("burstgpt", 3, "Response tokens", "many", ("'many'",)),
     ("otel", 2, "startTimeUnixNano", "soon", ("nanoseconds",)),
     ("otel", 4, "endTimeUnixNano", "1", ("ends before it starts",)),
@@ -77,11 +75,11 @@ def test_a_broken_cell_is_named_with_file_row_column_and_fix(
         assert word in message
     # A foreign column may be called otherwise in the trace that it becomes.
     if "twice" not in message and "circle" not in message and "neither 0 nor 1" not in message:
-        assert f"row {row} " in message or "sort" in message
-        assert f"`{column}`" in message or "sort" in message
+        assert f"row {row} " in message
+        assert f"`{column}`" in message or any(word.startswith(("gen_ai", "`gen_ai")) for word in message.split())
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != "otel"])
+@pytest.mark.parametrize("name", [name for name, known in FILES.items() if known.counts and name != "otel"])
 def test_a_missing_column_is_named(name: str, tmp_path: Path) -> None:
     known = FILES[name]
     column = known.counts[-1]
@@ -176,7 +174,9 @@ def test_odd_cells_are_read_as_they_stand_or_refused_in_words(name: str, data: s
     known = FILES[name]
     rows: list[dict[str, Any]] = copy.deepcopy(known.rows)
     changed = data.draw(
-        st.lists(st.tuples(st.integers(0, 3), st.sampled_from(sorted(rows[0])), ODD), min_size=1, max_size=3)
+        st.lists(
+            st.tuples(st.integers(0, len(rows) - 1), st.sampled_from(sorted(rows[0])), ODD), min_size=1, max_size=3
+        )
     )
     for row, column, value in changed:
         rows[row][column] = value
@@ -253,13 +253,21 @@ def test_any_tree_of_spans_makes_a_workflow_without_circles(
         given = {"input_tokens": 10, "output_tokens": 5} if operation == "chat" else {}
         rows.append(span(f"s{i}", above, start_s, start_s + length_s, operation=operation, **given))
     path = write_rows(rows, tmp_path / "tree.jsonl")
-    calls = [part for part in parts if part[0] == "chat"]
+    calls = {i for i, part in enumerate(parts) if part[0] == "chat"}
     if not calls:
         with pytest.raises(MaestroError, match="no span is a model call"):
             read_trace(path)
         return
     trace = read_trace(path)
-    assert len(trace.stages) == len(calls)
+    # A chat right around a chat is the same call; behind a tool or an agent it is another.
+    outer = set()
+    for i in calls:
+        above = parts[i][1]
+        while 0 <= above < i and parts[above][0] == "other":
+            i, above = above, parts[above][1]
+        if 0 <= above < i and above in calls:
+            outer.add(above)
+    assert len(trace.stages) == len(calls - outer)
     assert np.all(trace.hidden["tool_gap_s"] >= 0)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import Deployments, TraceWorkload, episode_key, read_trace
+from maestro_gym.workloads.traces.files import import_trace
 from tests.workloads.foreign_files import FILES, write_rows
 
 AZURE = "azure_llm_2023/AzureLLMInferenceTrace_conv.csv"
@@ -150,11 +151,21 @@ def test_a_bad_cell_of_a_foreign_file_is_named_by_its_own_column(tmp_path: Path)
         read_trace(path)
 
 
-def test_unsorted_requests_are_refused(tmp_path: Path) -> None:
+def test_requests_out_of_order_are_sorted_and_said_to_be(tmp_path: Path) -> None:
     path = tmp_path / "azure.csv"
-    path.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,4,4\n2023-11-16 18:15:45,5,6\n")
-    with pytest.raises(MaestroError, match=r"row 2 .*sort"):
-        read_trace(path)
+    path.write_text(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:02+00:00,100,10\n"
+        "2024-05-10 00:00:00.009930+00:00,200,20\n2024-05-10 00:00:01.5+00:00,300,0\n"
+    )
+    read = import_trace(path)
+    assert read.trace.rows.tolist() == [2, 3, 1]
+    assert read.trace.workflows["arrival_s"].tolist() == pytest.approx([0, 1.49007, 1.99007])
+    assert any("sorted by arrival" in note for note in read.converted.notes)
+    assert any("no output tokens" in note for note in read.converted.notes)
+    moon = [{"timestamp": t, "input_length": 600, "output_length": 5, "hash_ids": [0, t]} for t in (2000, 0, 1000)]
+    trace = read_trace(write_rows(moon, tmp_path / "moon.jsonl"))
+    assert trace.rows.tolist() == [2, 3, 1]
+    assert trace.stages["ctx_prefix_tokens"].tolist() == [0, 512, 512]
 
 
 def test_bad_block_ids_are_named_by_row(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.workloads.traces.files import find_trace, read_named
+from maestro_gym.workloads.traces.files import find_trace, import_trace
 
 
 @pytest.mark.parametrize(
@@ -12,8 +12,8 @@ from maestro_gym.workloads.traces.files import find_trace, read_named
     [("sample", "workflow", 69, 197), ("sample_requests", "requests", 184, 184), ("sample_spans", "otel", 6, 27)],
 )
 def test_a_sample_is_found_by_its_bare_name(name: str, expected_format: str, workflows: int, calls: int) -> None:
-    trace, found = read_named(name)
-    assert (found, len(trace.workflows), len(trace.stages)) == (expected_format, workflows, calls)
+    read = import_trace(name)
+    assert (read.format, len(read.trace.workflows), len(read.trace.stages)) == (expected_format, workflows, calls)
 
 
 def test_the_sample_needs_no_other_setting_to_be_replayed() -> None:

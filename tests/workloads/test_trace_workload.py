@@ -176,11 +176,18 @@ def test_drop_leaves_whole_workflows_out_and_counts_them(trace_file: Path, narro
     assert set(workload.trace.workflows["num_stages"]) == {1, 2}
 
 
-def test_a_trace_too_small_to_split_is_refused(calls: pd.DataFrame, deployments: Deployments, tmp_path: Path) -> None:
+def test_a_trace_too_small_to_split_is_refused_where_it_is_split(
+    calls: pd.DataFrame, deployments: Deployments, service: np.ndarray, tmp_path: Path
+) -> None:
     path = tmp_path / "two.csv"
     calls[calls["workflow_id"].isin(["w1", "w2"])].to_csv(path, index=False)
+    workload = TraceWorkload(path, deployments)
     with pytest.raises(MaestroError, match="at least 3"):
-        TraceWorkload(path, deployments)
+        workload.block("train")
+    with pytest.raises(MaestroError, match="at least 3"):
+        workload.episode(1, 1.0, 10.0, service)
+    # Replayed whole it needs no splits.
+    assert len(workload.whole(service).stages) == 6
 
 
 def test_arrivals_at_one_instant_cannot_be_stretched(

@@ -119,5 +119,10 @@ def best_legal(scores: np.ndarray, mask: np.ndarray) -> int:
     Args:
         scores: Logits or values, float32, shape (A,).
         mask: Legal candidates, bool, shape (A,).
+
+    Raises:
+        ValueError: A legal candidate has a score that is no number.
     """
+    if np.isnan(scores[mask]).any():
+        raise ValueError("the model scores a legal candidate with NaN")
     return int(np.argmax(np.where(mask, scores, -np.inf)))

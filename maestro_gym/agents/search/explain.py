@@ -9,6 +9,7 @@ from pathlib import Path
 from maestro_gym.agents.search.number_worth import number_worths
 from maestro_gym.baselines import load_policy
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.explain.explanation import Explanation, explanation_of
 from maestro_gym.evaluation.explain.page import write_page
@@ -26,6 +27,7 @@ def run_explain(
     reference: str = "maestro",
     split: str = "validation",
     out: Path | None = None,
+    overwrite: bool = False,
     load: Callable[[str, Scenario], Policy] = load_policy,
 ) -> tuple[Explanation, Path]:
     """Explain a policy, and leave a folder with a page and a picture.
@@ -37,6 +39,7 @@ def run_explain(
         reference: What names the policy that it is held against.
         split: Split of the episodes.
         out: The folder; None makes one below ``runs/explain``.
+        overwrite: Put it in the place of what an earlier run has left in ``out``.
         load: How specs become policies.
 
     Returns:
@@ -53,15 +56,10 @@ def run_explain(
     policy, other = load(spec, scenario), load(reference, scenario)
     names = (policy.name, other.name) if policy.name != other.name else (spec, reference)
     folder = out or Path("runs") / "explain" / time.strftime("%Y%m%d-%H%M%S")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MaestroError(f"The folder {folder} cannot be made ({error.strerror}); name another.") from None
-    worths = number_worths(policy, scenario, seeds, split)
-    found = explanation_of(scenario, policy, other, split=split, seeds=seeds, names=names, worths=worths)
-    try:
+    with run_folder(folder, overwrite=overwrite):
+        worths = number_worths(policy, scenario, seeds, split)
+        found = explanation_of(scenario, policy, other, split=split, seeds=seeds, names=names, worths=worths)
+        clear_earlier(folder)
         draw_explanation(found, folder / PICTURE_FILE)
         write_page(found, folder / PICTURE_FILE, folder / PAGE_FILE)
-    except OSError as error:
-        raise MaestroError(f"The folder {folder} cannot be written ({error.strerror}); name another.") from None
     return found, folder

@@ -30,6 +30,7 @@ from maestro_gym.baselines.shaped.file import POLICY_FILE, write_numbers
 from maestro_gym.baselines.user_rules import beside, is_user_spec
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.run_info import command_line, commit, versions
@@ -308,23 +309,9 @@ class Search:
         self._best = kept.best.model_dump()
 
 
-def new_search_folder(out: Path | None) -> Path:
-    """Make the folder of a new search, or of several.
-
-    Args:
-        out: Where the user wants it; None makes one below ``runs/search``.
-
-    Raises:
-        MaestroError: It already holds a search, or cannot be made.
-    """
-    folder = out or Path("runs") / "search" / time.strftime("%Y%m%d-%H%M%S")
-    if (folder / STATE_FILE).exists():
-        raise MaestroError(f"{folder} already holds a search. Go on with it by --resume {folder}, or name another.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MaestroError(f"The folder {folder} cannot be made ({error.strerror}); name another.") from None
-    return folder
+def search_folder(out: Path | None) -> Path:
+    """The folder of a new search, or of several: where the user wants it, or a new one below ``runs/search``."""
+    return out or Path("runs") / "search" / time.strftime("%Y%m%d-%H%M%S")
 
 
 def run_search(
@@ -332,6 +319,7 @@ def run_search(
     *,
     out: Path | None = None,
     resume: Path | None = None,
+    overwrite: bool = False,
     workers: Workers | None = None,
     console: Console | None = None,
 ) -> SearchResult:
@@ -342,6 +330,7 @@ def run_search(
             of their rule.
         out: Its folder; None makes one below ``runs/search``.
         resume: The folder of a search to go on with; ``config`` must be its own, but for the number of generations.
+        overwrite: Remove the search in ``out``, if there is one.
         workers: Who runs the episodes; None: threads of this process. Results are the same.
         console: Where words go; None prints on standard output.
 
@@ -350,18 +339,17 @@ def run_search(
         KeyboardInterrupt: Interrupted; the last whole generation is in the folder.
     """
     console = console or Console()
-    folder = resume or new_search_folder(out)
-    config = _with_own_rule(config, folder)
-    write_config(folder, config)
-    note_run(folder, {"seed": config.seed, "state": "running"})
-    try:
+    folder = resume or search_folder(out)
+    go_on = f"maestro-gym search --resume {folder}"
+    with run_folder(folder, resume=resume is not None, overwrite=overwrite, go_on=go_on):
+        if overwrite:
+            clear_earlier(folder)
+        config = _with_own_rule(config, folder)
+        write_config(folder, config)
+        note_run(folder, {"seed": config.seed, "state": "running"})
         result = Search(config, folder, workers).run(console)
-    except KeyboardInterrupt:
-        if (folder / STATE_FILE).is_file():
-            console.print(f"go on with: maestro-gym search --resume {folder}", highlight=False, soft_wrap=True)
-        raise
-    facts = {"episodes": result.episodes, "session_s": result.wall_s, "validation": result.validation}
-    note_run(folder, {"seed": config.seed, "state": "finished"} | facts)
+        facts = {"episodes": result.episodes, "session_s": result.wall_s, "validation": result.validation}
+        note_run(folder, {"seed": config.seed, "state": "finished"} | facts)
     return result
 
 

@@ -11,10 +11,11 @@ from rich.console import Console
 
 from maestro_gym.agents.run_folder import write_config
 from maestro_gym.agents.search.kept import STATE_FILE
-from maestro_gym.agents.search.search import SearchResult, new_search_folder, run_search
+from maestro_gym.agents.search.search import SearchResult, run_search, search_folder
 from maestro_gym.baselines.shaped.file import POLICY_FILE
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.evaluation.workers.workers import Workers
 
 _PREFIX = "seed-"
@@ -31,6 +32,7 @@ def run_seeds(
     *,
     out: Path | None = None,
     resume: Path | None = None,
+    overwrite: bool = False,
     workers: Workers | None = None,
     console: Console | None = None,
 ) -> list[SearchResult]:
@@ -41,6 +43,7 @@ def run_seeds(
         seeds: Their seeds.
         out: The folder around them; None makes one below ``runs/search``.
         resume: Such a folder to go on with: what is finished is read, what is begun goes on, the others begin.
+        overwrite: Remove the searches in ``out``, if there are any.
         workers: Who runs the episodes; None: threads of this process.
         console: Where words go; None prints on standard output.
 
@@ -53,19 +56,19 @@ def run_seeds(
     if len(set(seeds)) != len(seeds):
         raise MaestroError(f"--seeds: {', '.join(map(str, seeds))} repeat; name each seed once.")
     console = console or Console()
-    folder = resume or new_search_folder(out)
-    if resume is None and is_of_seeds(folder):
-        raise MaestroError(f"{folder} already holds searches. Go on with them by --resume {folder}, or name another.")
-    write_config(folder, config)
-    results = []
-    for number, seed in enumerate(seeds, 1):
-        own = folder / f"{_PREFIX}{seed}"
-        console.print(f"seed {seed}, {number} of {len(seeds)}: {own}", highlight=False, soft_wrap=True)
-        begun = (own / STATE_FILE).is_file()
-        its = config.model_copy(update={"seed": seed})
-        where = {"out": None if begun else own, "resume": own if begun else None}
-        results.append(run_search(its, **where, workers=workers, console=console))
-    _offer(max(results, key=lambda result: result.worth), folder)
+    folder = resume or search_folder(out)
+    go_on = f"maestro-gym search --resume {folder} --seeds {','.join(map(str, seeds))}"
+    with run_folder(folder, resume=resume is not None, overwrite=overwrite, go_on=go_on):
+        if overwrite:
+            clear_earlier(folder)
+        write_config(folder, config)
+        results = []
+        for number, seed in enumerate(seeds, 1):
+            own = folder / f"{_PREFIX}{seed}"
+            console.print(f"seed {seed}, {number} of {len(seeds)}: {own}", highlight=False, soft_wrap=True)
+            its = config.model_copy(update={"seed": seed})
+            results.append(run_search(its, resume=own, workers=workers, console=console))
+        _offer(max(results, key=lambda result: result.worth), folder)
     return results
 
 

@@ -21,6 +21,7 @@ from maestro_gym.config.bounds import Free, FreeInt
 from maestro_gym.config.files import read_yaml
 from maestro_gym.config.messages import validated
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.scheduling.numbers import Family
 
 FORMAT = 1
@@ -80,9 +81,7 @@ def write_numbers(
     content = {"family": family.name, "format": FORMAT, "about": dict(about), "numbers": kept}
     if knobs:
         content["knobs"] = dict(knobs)
-    partial = path.with_suffix(".part")
-    partial.write_text(yaml.safe_dump(content, sort_keys=False, width=120), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, yaml.safe_dump(content, sort_keys=False, width=120))
 
 
 def values_of(family: Family, given: Mapping[str, float], where: str) -> tuple[float, ...]:

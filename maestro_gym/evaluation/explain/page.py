@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.evaluation.explain.explanation import Explanation
 from maestro_gym.evaluation.explain.sentences import paragraphs, seed_words
 from maestro_gym.evaluation.explain.tables import (
@@ -40,7 +41,7 @@ def write_page(found: Explanation, picture: Path, path: Path) -> None:
         picture: The PNG file, in the same folder.
         path: Markdown file to write.
     """
-    path.write_text(markdown(found, picture.name), encoding="utf-8")
+    write_whole(path, markdown(found, picture.name))
 
 
 def markdown(found: Explanation, picture: str) -> str:

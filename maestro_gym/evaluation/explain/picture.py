@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from maestro_gym.core.colours import COLOURS, GREY
+from maestro_gym.core.whole_file import whole_file
 from maestro_gym.evaluation.explain.explanation import Explanation
 from maestro_gym.evaluation.explain.tables import PERCENT
 from maestro_gym.evaluation.explain.workflows import Fate
@@ -50,7 +51,8 @@ def draw_explanation(found: Explanation, path: Path) -> None:
             f"{len(found.seeds)} {found.split} episodes"
         )
         fig.suptitle(title, fontsize=12, x=0.01, ha="left", weight="bold")
-        fig.savefig(path)
+        with whole_file(path) as part:
+            fig.savefig(part)
 
 
 def _sides(interval: Interval, scale: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.evaluation.predictions.fits_kept import FitsKept
 from maestro_gym.evaluation.predictions.quality import PREDICTION_METRICS, Quality, quality_of
 from maestro_gym.evaluation.predictions.rivals import RIVALS, Predict, without
 from maestro_gym.evaluation.progress import WorkProgress
@@ -125,12 +127,21 @@ def _by_workflow(whole: Episode, service: np.ndarray) -> Trial:
     return Trial(f"{len(folds)} folds of {count} workflows, each tried once", whole, service, folds)
 
 
-def run_study(trial: Trial, *, ablation: bool = True) -> Study:
+def facts_of(trial: Trial) -> dict[str, str]:
+    """What the guesses of a trial depend on, by name."""
+    tested = hashlib.sha256(b"".join(fold.tested.tobytes() for fold in trial.folds)).hexdigest()
+    histories = [fold.history.digest() for fold in trial.folds]
+    calls = samples_of(trial.episode, trial.service).digest()
+    return {"trial": trial.title, "calls": calls, "histories": " ".join(histories), "calls tried": tested}
+
+
+def run_study(trial: Trial, *, ablation: bool = True, kept: FitsKept | None = None) -> Study:
     """Try all rivals, and the first of them without each group of features.
 
     Args:
         trial: From ``make_trial``.
         ablation: Whether to leave groups out too; it fits once more for each.
+        kept: Takes the guesses of every fit, and gives those that it has; None keeps none.
 
     Returns:
         The study.
@@ -142,9 +153,14 @@ def run_study(trial: Trial, *, ablation: bool = True) -> Study:
     def measure(name: str, fit: Callable[[Samples], Predict]) -> Quality:
         nonlocal done
         guesses = np.full((len(Guess._fields), len(features)), np.nan)
-        for fold in trial.folds:
+        for number, fold in enumerate(trial.folds):
             shown.update(done, note=f"{name}, {len(fold.history):,} calls")
-            guesses[:, fold.tested] = fit(fold.history)(features[fold.tested])
+            found = None if kept is None else kept.read(name, number)
+            if found is None:
+                found = np.array(fit(fold.history)(features[fold.tested]))
+                if kept is not None:
+                    kept.write(name, number, found)
+            guesses[:, fold.tested] = found
             done += 1
             shown.update(done)
         return quality_of(record(trial.episode, trial.service, Guess(*guesses)), trial.tested)

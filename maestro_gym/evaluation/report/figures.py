@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from maestro_gym.core.colours import COLOURS, GREY
 from maestro_gym.core.file_names import file_name
+from maestro_gym.core.whole_file import whole_file
 from maestro_gym.evaluation.comparison import Comparison, Setting
 from maestro_gym.evaluation.report.display import SHOWN, Shown
 from maestro_gym.evaluation.report.episode_trace import Trace
@@ -101,7 +102,8 @@ def _interesting(comparison: Comparison, setting: Setting, traces: list[Trace], 
 
 
 def _save(fig: Figure, path: Path) -> None:
-    fig.savefig(path)
+    with whole_file(path) as part:
+        fig.savefig(part)
 
 
 def _attainment_by_load(comparison: Comparison, settings: list[Setting], path: Path) -> Plot:

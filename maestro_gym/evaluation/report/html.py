@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.episodes.metrics.row import METRICS
 from maestro_gym.evaluation.comparison import Cell, Comparison, Setting
 from maestro_gym.evaluation.report.display import HEADLINE, Shown, bounds, number
@@ -45,7 +46,7 @@ def write_report(comparison: Comparison, plots: Sequence[Plot], path: Path) -> P
         metrics=list(METRICS.values()),
         plots=[(plot, base64.b64encode(plot.path.read_bytes()).decode("ascii")) for plot in plots],
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     return path
 
 

@@ -65,6 +65,8 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     parts["workload"].pop("trace", None)
     parts["workload"].pop("knee", None)  # what labels of contention mean; the rate is frozen beside the parts
     parts["workload"]["arrivals"].pop("trace", None)
+    for host in parts["hosts"].values():
+        host.pop("gpus", None)  # a bound that every scenario has kept before an episode begins
     hashes = {name: digest(part) for name, part in parts.items()}
     return hashes | {name: digest(read_yaml(file)) for name, file in _yaml_files(config)} | _trace_hashes(config)
 

@@ -13,6 +13,7 @@ from maestro_gym.config import StrictModel, validated
 from maestro_gym.config.bounds import Amount, Free, Seed
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.evaluation.suite.definition import BenchmarkConfig
 from maestro_gym.evaluation.suite.identity import PolicyIdentity, Training
 
@@ -115,11 +116,9 @@ def write_record(path: Path, record: Record) -> None:
         MaestroError: It cannot be written.
     """
     text = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
-    partial = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(_FLAT_LIST.sub(_on_one_line, text) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, _FLAT_LIST.sub(_on_one_line, text) + "\n")
     except OSError as error:
         raise MaestroError(f"{path}: cannot write the record ({error.strerror}); name a writable folder.") from error
 

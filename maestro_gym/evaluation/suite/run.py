@@ -12,10 +12,11 @@ import numpy as np
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.file_names import file_name
+from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.episodes.metrics.row import metric_columns
 from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.episode_store import STORE_FILE
-from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
+from maestro_gym.evaluation.run_info import command_line, machine, now_utc, resumed_command, versions
 from maestro_gym.evaluation.statistics import Interval, mean_intervals, paired_differences
 from maestro_gym.evaluation.suite.definition import Benchmark
 from maestro_gym.evaluation.suite.fingerprint import changed_parts, file_sha256, scenario_parts, source_hashes
@@ -222,6 +223,7 @@ def run_benchmark(
     runner: Runner,
     keep: bool = False,
     resume: bool = False,
+    overwrite: bool = False,
     stated: Training | None = None,
     workers: Workers | None = None,
 ) -> Iterator[tuple[Path, Record, bool]]:
@@ -234,6 +236,7 @@ def run_benchmark(
         runner: How policies are loaded and run.
         keep: Leave records that still stand as they are (see `stands`).
         resume: Go on with a run that was stopped: its records are kept as by ``keep``, and so are its episodes.
+        overwrite: Remove the records of these policies in ``folder``, if there are any.
         stated: What the policies had cost, where their own files do not tell.
         workers: Who runs the episodes; None: a process for every usable core.
 
@@ -248,6 +251,26 @@ def run_benchmark(
     for file, count in Counter(files.values()).items():
         if count > 1:
             raise MaestroError(f"{count} policies would write {file}: run policies of one name apart, with --out.")
+    left = (STORE_FILE, *(file.name for file in files.values()))
+    with run_folder(own, resume=keep or resume, overwrite=overwrite, go_on=resumed_command(folder), left=left):
+        if overwrite:
+            clear_earlier(own, left)
+        yield from _run_into(place, wanted, identities, files, runner, keep, resume, stated, workers)
+
+
+def _run_into(
+    place: Place,
+    wanted: list[str],
+    identities: dict[str, PolicyIdentity],
+    files: dict[str, Path],
+    runner: Runner,
+    keep: bool,
+    resume: bool,
+    stated: Training | None,
+    workers: Workers | None,
+) -> Iterator[tuple[Path, Record, bool]]:
+    config = place.benchmark.config
+    own = files[config.reference].parent
     kept: dict[str, Record] = {}
     if keep or resume:
         found = {spec: read_record(file) for spec, file in files.items() if file.is_file()}

@@ -21,7 +21,8 @@ from maestro_gym.evaluation.workloads.match import (
 )
 from maestro_gym.workloads import FamilySpec, MachineFamilySpec, Trace, load_family
 from maestro_gym.workloads.fitting.calls import OTHER
-from maestro_gym.workloads.fitting.families import SUFFIXES, ReadTrace, read_traces
+from maestro_gym.workloads.fitting.families import ReadTrace, read_traces
+from maestro_gym.workloads.traces.tables import SUFFIXES, suffix_of
 
 _ALL = "all"
 
@@ -59,7 +60,7 @@ def describe_workload(name: str, traces: Sequence[Path], format_name: str = "aut
     Raises:
         MaestroError: A file is bad, or the traces have none of the family's applications.
     """
-    if Path(name).suffix.lower() in SUFFIXES:
+    if suffix_of(Path(name)) in SUFFIXES:
         return _trace_alone(read_traces([Path(name)], format_name)[0])
     spec = load_family(name)
     label = Path(name).stem

@@ -20,7 +20,7 @@ from maestro_gym.real_backend.control.context import LiveContext
 from maestro_gym.real_backend.control.decide import Agent, Answer
 from maestro_gym.real_backend.control.engines import Engines
 from maestro_gym.real_backend.control.event_log import EVENTS_FILE, EventLog, read_events
-from maestro_gym.real_backend.control.opening import catch_up, meet_all, take_pool
+from maestro_gym.real_backend.control.opening import catch_up, check_same_scenario, meet_all, scenario_sha256, take_pool
 from maestro_gym.real_backend.control.requests import Traffic
 from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.real_backend.control.sources import check_policy, field_sources
@@ -129,6 +129,9 @@ class Controller:
     async def _open(self) -> LiveContext:
         settings = self.settings
         fleet, scenario = settings.fleet, settings.scenario
+        history = list(read_events(self._log_path)) if settings.resume else []
+        if history:
+            check_same_scenario(history[0], scenario, self._log_path)
         for row, node in enumerate(fleet.nodes):
             for engine in node.engines:
                 model = fleet.model_names.index(engine.model)
@@ -143,7 +146,6 @@ class Controller:
         for policy in (self.policy, settings.shadow):
             if policy is not None:
                 check_policy(policy, sources, scenario)
-        history = list(read_events(self._log_path)) if settings.resume else []
         run_id = str(history[0]["run_id"]) if history else uuid.uuid4().hex[:10]
         self.fleet_state = FleetState(
             fleet,
@@ -179,6 +181,7 @@ class Controller:
             "policy": self.policy.name,
             "policy_spec": self.policy.spec,
             "scenario": settings.scenario.config.name,
+            "scenario_sha256": scenario_sha256(settings.scenario),
             "split": settings.split,
             "seed": settings.seed,
             "index": settings.index,

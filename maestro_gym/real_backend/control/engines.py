@@ -94,7 +94,7 @@ class Engines:
         if server.engine.residency == "process" and self._launcher is not None:
             place = self._run.settings.fleet.nodes[server.node]
             note = await asyncio.to_thread(self._launcher.start, place, server.engine)
-            await asyncio.to_thread(self._launcher.wait_ready, note)
+            await self._launcher.wait_ready(note)
             server.client.breaker.succeeded()
         else:
             await server.client.wake()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.real_backend.control import moves
 from maestro_gym.real_backend.control.state import FleetState
 from maestro_gym.real_backend.vllm.capabilities import probe
@@ -73,6 +76,30 @@ def take_pool(fleet_state: FleetState, server: Server) -> None:
         raise MaestroError(
             f"{server.words} has room for {tokens:.0f} KV tokens, a stage of the workload may need {need}. Give the "
             "engine more memory, or shorten the workload (workload.overlong, max_model_len)."
+        )
+
+
+def scenario_sha256(scenario: Scenario) -> str:
+    """The hash of all that a scenario says, as the header of an event log keeps it."""
+    return hashlib.sha256(dump_config(scenario.config).encode()).hexdigest()
+
+
+def check_same_scenario(header: Mapping[str, Any], scenario: Scenario, path: Path) -> None:
+    """Refuse to go on with a run under another scenario than its own.
+
+    Args:
+        header: The first event of its log.
+        scenario: The scenario that it would go on with.
+        path: The path of the log, for messages.
+
+    Raises:
+        MaestroError: The scenario is another, or the log does not say which one it was.
+    """
+    if header.get("scenario_sha256") != scenario_sha256(scenario):
+        known = "was begun under another scenario" if "scenario_sha256" in header else "does not say its scenario"
+        raise MaestroError(
+            f"{path}: this run {known} than scenario.yaml beside it and this version's configs make now. Put back the "
+            "scenario.yaml and the version that it was begun with, or start a new run."
         )
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.core.csv_cells import table_as_text
 from maestro_gym.core.file_names import file_name
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import result_of
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.evaluation.comparison_files import plain
+from maestro_gym.evaluation.comparison_files import plain, write_table
 from maestro_gym.evaluation.report.episode_trace import workflow_table
 from maestro_gym.real_backend.control.controller import Controller
 from maestro_gym.real_backend.control.event_log import EVENTS_FILE, read_events
@@ -47,7 +47,7 @@ def run_live(settings: RunSettings, policy: Policy) -> EpisodeResult:
     controller.fleet_state.core.counters["invalid_actions"][0] += end_episode(policy)
     result = _result(controller, time.perf_counter() - begin)
     facts = live_facts(controller)
-    (settings.folder / "live.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_whole(settings.folder / "live.json", json.dumps(facts, indent=1) + "\n")
     return result
 
 
@@ -139,9 +139,9 @@ def save_result(result: EpisodeResult, folder: Path) -> dict[str, Any]:
         The metrics by name.
     """
     row = result_row(result)
-    table_as_text(pd.DataFrame([row])).to_csv(folder / "results.csv", index=False)
-    (folder / "results.json").write_text(json.dumps(plain(row), indent=1) + "\n", encoding="utf-8")
-    workflow_table(result).to_parquet(folder / "workflows.parquet", index=False)
+    write_table(pd.DataFrame([row]), folder / "results.csv")
+    write_whole(folder / "results.json", json.dumps(plain(row), indent=1) + "\n")
+    write_table(workflow_table(result), folder / "workflows.parquet")
     return row
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from maestro_gym.config import ScenarioConfig, load_scenario
 from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.state import BLOCK_TOKENS
 
 DEFAULT_WORKLOAD: dict[str, Any] = {"family": "live", "load": 0.8}
@@ -83,7 +84,7 @@ def write_scenario(document: Mapping[str, Any], path: Path) -> ScenarioConfig:
         MaestroError: The fleet does not make a scenario: a name is not in the catalogue, or a model does not fit.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_whole(path, yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True))
     return load_scenario(str(path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from maestro_gym.real_backend.fleet.vllm_venv import vllm_program
 
 Tell = Callable[[str], None]
 _POLL_S = 0.25
+_ANSWER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Launcher:
             cores=node.cores,
         )
 
-    def wait_ready(self, note: ServerNote, tell: Tell | None = None) -> ServerNote:
+    async def wait_ready(self, note: ServerNote, tell: Tell | None = None) -> ServerNote:
         """Wait until a server answers.
 
         Args:
@@ -88,7 +90,7 @@ class Launcher:
         """
         begin = time.monotonic()
         said = begin
-        while not _healthy(note.url):
+        while not await _healthy(note.url):
             now = time.monotonic()
             if not note.alive:
                 forget_note(self.folder, note.url)
@@ -104,7 +106,7 @@ class Launcher:
             if tell is not None and now - said > 10.0:
                 said = now
                 tell(f"{note.node}: {note.model} is starting, {now - begin:.0f} s")
-            time.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)
         if note.ready_after_s is None:
             note = replace(note, ready_after_s=time.time() - note.started_unix_s)
             write_note(self.folder, note)
@@ -163,7 +165,7 @@ def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
                     tell(f"{node.name}: {engine.model} runs already, pid {note.pid}")
                     running.append(note)
                     continue
-                if _healthy(engine.url):
+                if asyncio.run(_healthy(engine.url)):
                     raise MaestroError(
                         f"{engine.url} is answered by a server that this fleet did not start. Stop it, give the engine "
                         "another port, or write `launch: false`."
@@ -171,7 +173,7 @@ def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
                 note = launcher.start(node, engine)
                 tell(f"{node.name}: starting {engine.model} at {engine.url}, pid {note.pid}, log {note.log}")
                 started.append(note)
-        ready = [launcher.wait_ready(note, tell) for note in [*running, *started]]
+        ready = [asyncio.run(launcher.wait_ready(note, tell)) for note in [*running, *started]]
     except BaseException:
         for note in started:
             stop_server(launcher.folder, note)
@@ -202,8 +204,13 @@ def bring_down(fleet: LiveFleetConfig, tell: Tell) -> int:
     return count
 
 
-def _healthy(url: str) -> bool:
+async def _healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", timeout=2.0, trust_env=False).status_code == 200
-    except httpx.HTTPError:
+        async with (
+            asyncio.timeout(_ANSWER_S),
+            httpx.AsyncClient(trust_env=False) as client,
+            client.stream("GET", f"{url}/health") as response,
+        ):
+            return response.status_code == 200
+    except (httpx.HTTPError, TimeoutError):
         return False

@@ -15,6 +15,7 @@ from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.file_names import file_name
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.real_backend.vllm.keys import hide_keys
 
 STOP_S = 20.0
@@ -250,6 +251,4 @@ def _notes_path(folder: Path) -> Path:
 
 def _write(folder: Path, notes: dict[str, ServerNote]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = _notes_path(folder).with_suffix(".tmp")
-    fresh.write_text(json.dumps([asdict(note) for note in notes.values()], indent=1) + "\n", encoding="utf-8")
-    fresh.replace(_notes_path(folder))
+    write_whole(_notes_path(folder), json.dumps([asdict(note) for note in notes.values()], indent=1) + "\n")

@@ -16,6 +16,7 @@ PROGRAM_VARIABLE = "MAESTRO_VLLM"
 
 # The resolver adds CUDA builds of these to a CPU torch, and `import transformers` fails with them; text needs none.
 _UNWANTED = ("torchvision", "torchaudio", "torchcodec", "triton")
+_LONGEST_S = 3600.0
 _PURELIB = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
 
 
@@ -84,7 +85,13 @@ def _name_cpu_build(python: Path, package: str) -> None:
 
 
 def _run(words: Sequence[str], place: Path) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
+    except subprocess.TimeoutExpired:
+        raise MaestroError(
+            f"{place}: `{' '.join(words[:6])}` took more than {_LONGEST_S / 60:.0f} minutes. Install vLLM by hand, and "
+            f"name its program in {PROGRAM_VARIABLE}."
+        ) from None
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or ["no output"]
         raise MaestroError(

@@ -19,6 +19,7 @@ from maestro_gym.config import ArchitectureConfig, GpuConfig, ScenarioConfig, du
 from maestro_gym.config.catalogue import Machine
 from maestro_gym.config.hardware import Calibration, Fitted
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from maestro_gym.real_backend.validation.measure_servers import Measured, Point, served_lengths
 from maestro_gym.serving.node_scenario import DRAIN_S
@@ -155,7 +156,7 @@ def write_hardware(fitted: CalibratedGpu, path: Path) -> None:
     head = "# Written by `maestro-gym calibrate --fleet`: constants fitted to live servers, see `calibration`.\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(head + dump_config(fitted.gpu), encoding="utf-8")
+        write_whole(path, head + dump_config(fitted.gpu))
     except OSError as error:
         raise MaestroError(f"--out {path}: cannot be written ({error.strerror}); name a writable path.") from error
 

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from maestro_gym.core.colours import COLOURS, GREY
+from maestro_gym.core.whole_file import whole_file
 from maestro_gym.evaluation.report.palette import STYLE, figure, look
 from maestro_gym.real_backend.validation.calibrate_fleet import CalibratedGpu
 from maestro_gym.real_backend.validation.validate import Validation, policy_means
@@ -116,5 +117,6 @@ def _fit(fitted: CalibratedGpu, folder: Path) -> Path:
 
 
 def _save(canvas: Figure, path: Path) -> Path:
-    canvas.savefig(path)
+    with whole_file(path) as part:
+        canvas.savefig(part)
     return path

@@ -22,12 +22,12 @@ from scipy.stats import kendalltau, spearmanr
 
 from maestro_gym.config import ScenarioConfig
 from maestro_gym.config.live import LiveFleetConfig
-from maestro_gym.core.csv_cells import table_as_text
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.comparison import Comparison
-from maestro_gym.evaluation.comparison_files import plain, write_results
+from maestro_gym.evaluation.comparison_files import plain, write_results, write_table
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, versions
 from maestro_gym.evaluation.worker import Runner
 from maestro_gym.real_backend.control.run import LiveRunner
@@ -112,8 +112,6 @@ def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: T
         raise MaestroError("A validation needs two policies or more, for their order, and two rounds, for the noise.")
     started = time.monotonic()
     folder, fleet = plan.folder, plan.fleet
-    if (folder / "scenario.yaml").exists():
-        raise MaestroError(f"{folder}: a validation is there already; name another folder with --out.")
     bare = write_scenario(scenario_document(fleet, plan.workload | {"load": plan.load}), folder / "uncalibrated.yaml")
     tell("measuring the servers")
     measured = [measure_fleet(fleet, bare, plan.repeats, lambda _: None)]
@@ -360,5 +358,5 @@ def _write(found: Validation, folder: Path) -> None:
         "rows": found.rows,
         "calibration": point_rows(found.calibration),
     }
-    (folder / "validation.json").write_text(json.dumps(plain(document), indent=1) + "\n", encoding="utf-8")
-    table_as_text(pd.DataFrame(found.rows)).to_csv(folder / "validation.csv", index=False)
+    write_whole(folder / "validation.json", json.dumps(plain(document), indent=1) + "\n")
+    write_table(pd.DataFrame(found.rows), folder / "validation.csv")

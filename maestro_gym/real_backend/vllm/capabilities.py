@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field, fields
 
-from maestro_gym.core.bounded_text import parse_json
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.completion import Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
+from maestro_gym.real_backend.vllm.wire import ServerInfo
 
 PROBE_PROMPT = tuple(range(10, 26))
 
@@ -145,12 +145,7 @@ async def _probe_metrics(client: NodeClient, found: Capabilities) -> None:
     found.block_tokens, found.kv_tokens = gauges.block_tokens, gauges.kv_tokens
 
 
-def _priority(info: bytes | None) -> bool | None:
-    """Say whether the server's configuration, which it gives only in development mode, schedules by priority."""
-    if info is None:
-        return None
-    try:
-        policy = parse_json(info)["vllm_config"]["scheduler_config"]["policy"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return policy == "priority"
+def _priority(info: ServerInfo) -> bool | None:
+    """Say whether the server schedules by priority; None where it does not tell."""
+    policy = info.vllm_config.scheduler_config.policy if info.vllm_config is not None else ""
+    return policy == "priority" if policy else None

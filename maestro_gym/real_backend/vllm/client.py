@@ -13,7 +13,7 @@ from maestro_gym.real_backend.vllm.completion import Answer, Request
 from maestro_gym.real_backend.vllm.connection import Connection, error_of_status
 from maestro_gym.real_backend.vllm.metrics_page import EngineGauges, read_metrics
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
-from maestro_gym.real_backend.vllm.wire import Chunk, ModelList, Sleeping, Success, Version, read_wire
+from maestro_gym.real_backend.vllm.wire import Chunk, ModelList, ServerInfo, Sleeping, Success, Version, read_wire
 
 OnProgress = Callable[[Answer], None]
 
@@ -95,27 +95,36 @@ class NodeClient:
         timeout = httpx.Timeout(self.settings.control_s, connect=self.settings.connect_s, read=None)
         ended = False
         call = self._connection.open("POST", "/v1/completions", json=body, headers=headers, timeout=timeout)
-        async with call as response:
-            events = self._connection.events(response)
-            while True:
-                patience_s = self.settings.stall_s if answer.output_tokens else self.settings.first_token_s
-                try:
-                    # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an event.
-                    async with asyncio.timeout(patience_s):
-                        event = await anext(events)
-                except StopAsyncIteration:
-                    break
-                except TimeoutError:
-                    raise NodeError(Fault.STALLED, f"nothing came for {patience_s:g} s") from None
-                if event == b"[DONE]":
-                    ended = True
-                    break
-                chunk = read_wire(Chunk, event, "stream")
-                if chunk.error is not None:
-                    raise error_of_status(chunk.error.code or 500, chunk.error.message)
-                if answer.add(chunk) and on_progress is not None:
-                    on_progress(answer)
+        clock = asyncio.get_running_loop().time
+        end_s = clock() + self.settings.stream_s
+        # Only tokens buy time: headers, comments and empty events may come as often as they like.
+        # Not wait_for: before Python 3.12 it can swallow a cancellation that meets an event.
+        try:
+            async with (
+                asyncio.timeout_at(min(end_s, clock() + self.settings.first_token_s)) as patience,
+                call as response,
+            ):
+                async for event in self._connection.events(response):
+                    if event == b"[DONE]":
+                        ended = True
+                        break
+                    chunk = read_wire(Chunk, event, "stream")
+                    if chunk.error is not None:
+                        raise error_of_status(chunk.error.code or 500, chunk.error.message)
+                    if answer.add(chunk):
+                        answer.check_length(request)
+                        patience.reschedule(min(end_s, clock() + self.settings.stall_s))
+                        if on_progress is not None:
+                            on_progress(answer)
+        except TimeoutError:
+            raise NodeError(Fault.STALLED, self._impatience(answer, clock() >= end_s)) from None
         answer.check_complete(request, ended)
+
+    def _impatience(self, answer: Answer, is_long: bool) -> str:
+        if is_long:
+            return f"not whole after {self.settings.stream_s:g} s"
+        patience_s = self.settings.stall_s if answer.output_tokens else self.settings.first_token_s
+        return f"no token came for {patience_s:g} s"
 
     # --- observation ---------------------------------------------------------------------------
 
@@ -137,7 +146,7 @@ class NodeClient:
 
     async def probe_route(self, path: str) -> None:
         """GET a route with the control key and drop the answer; a refusal raises `NodeError` with its status."""
-        await self._connection.call("GET", path, control=True, limit=2**23)
+        await self._connection.call("GET", path, control=True)
 
     async def has_route(self, path: str) -> bool:
         """Say whether a route that changes nothing is served to this controller."""
@@ -149,13 +158,14 @@ class NodeClient:
             raise
         return True
 
-    async def server_info(self) -> bytes | None:
-        """Ask for the configuration of the server as JSON text; None where the server does not give it."""
+    async def server_info(self) -> ServerInfo:
+        """Ask for the configuration of the server; what it does not give, or gives in another form, stays unknown."""
         try:
-            return await self._connection.call("GET", "/server_info?config_format=json", control=True, limit=2**23)
+            body = await self._connection.call("GET", "/server_info?config_format=json", control=True)
+            return read_wire(ServerInfo, body, "/server_info")
         except NodeError as error:
-            if error.fault == Fault.REFUSED:
-                return None
+            if error.fault in (Fault.REFUSED, Fault.MALFORMED):
+                return ServerInfo()
             raise
 
     # --- control -------------------------------------------------------------------------------

@@ -95,6 +95,20 @@ class Answer:
         self.token_s.append(now_s)
         return True
 
+    def check_length(self, request: Request) -> None:
+        """Check that no more has come than was asked for: a stream without an end would have none.
+
+        Args:
+            request: What was asked for.
+
+        Raises:
+            NodeError: There are more tokens.
+        """
+        if self.output_tokens > request.output_tokens:
+            raise NodeError(
+                Fault.MALFORMED, f"{self.output_tokens} tokens came, {request.output_tokens} were asked for"
+            )
+
     def check_complete(self, request: Request, ended: bool) -> None:
         """Check that a stream that is over brought all that was asked for.
 

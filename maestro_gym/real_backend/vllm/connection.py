@@ -68,6 +68,7 @@ class Connection:
         path: str,
         *,
         limit: int | None = None,
+        within_s: float | None = None,
         control: bool = False,
         **options: Any,  # noqa: ANN401 - httpx's
     ) -> bytes:
@@ -77,6 +78,7 @@ class Connection:
             method: The HTTP method.
             path: The path, with its query.
             limit: The largest body that is accepted [bytes]; None takes that of a stream's event.
+            within_s: The longest time for all of it [s]; None takes that of control calls.
             control: Whether to send the control key in place of the key for requests.
             options: Further arguments of httpx.
 
@@ -84,11 +86,15 @@ class Connection:
             The body.
 
         Raises:
-            NodeError: The call failed, or the body is too large.
+            NodeError: The call failed, took too long, or the body is too large.
         """
         headers = self._control_headers if control else {}
-        async with self.open(method, path, headers=headers, **options) as response:
-            return await _bounded(response, limit or self.settings.max_event_bytes)
+        within_s = within_s or self.settings.control_s
+        try:
+            async with asyncio.timeout(within_s), self.open(method, path, headers=headers, **options) as response:
+                return await _bounded(response, limit or self.settings.max_event_bytes)
+        except TimeoutError:
+            raise NodeError(Fault.STALLED, f"{path.partition('?')[0]} took more than {within_s:g} s") from None
 
     async def call_repeated(self, method: str, path: str, timeout_s: float) -> bytes:
         """Make a control call that may be repeated until it succeeds.
@@ -96,7 +102,7 @@ class Connection:
         Args:
             method: The HTTP method.
             path: The path, with its query.
-            timeout_s: The time limit of each attempt.
+            timeout_s: The time limit of all attempts together.
 
         Returns:
             The body of the answer.
@@ -106,9 +112,13 @@ class Connection:
         """
 
         async def attempt() -> bytes:
-            return await self.call(method, path, control=True, timeout=httpx.Timeout(timeout_s))
+            return await self.call(method, path, control=True, within_s=timeout_s, timeout=httpx.Timeout(timeout_s))
 
-        return await self.retrying(attempt, lambda: True)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.retrying(attempt, lambda: True)
+        except TimeoutError:
+            raise NodeError(Fault.STALLED, f"{path.partition('?')[0]} took more than {timeout_s:g} s") from None
 
     async def retrying(self, attempt: Callable[[], Awaitable[T]], untouched: Callable[[], bool]) -> T:
         """Repeat a call while that is safe, after pauses that grow exponentially and carry jitter.
@@ -181,11 +191,15 @@ class Connection:
         Raises:
             NodeError: A line is too long, or is not an event.
         """
-        pending = b""
+        pending = bytearray()
         async for piece in response.aiter_raw():
-            pending += piece
-            *lines, pending = pending.split(b"\n")
-            if len(pending) > self.settings.max_event_bytes:
+            begun, end, _ = piece.rpartition(b"\n")
+            lines = (bytes(pending) + begun).split(b"\n") if end else []
+            if end:
+                pending = bytearray(piece[len(begun) + 1 :])
+            else:
+                pending += piece
+            if max(len(pending), *map(len, lines), 0) > self.settings.max_event_bytes:
                 raise NodeError(Fault.MALFORMED, f"stream: a line above {self.settings.max_event_bytes} bytes")
             for line in lines:
                 line = line.strip()
@@ -212,12 +226,12 @@ def error_of_status(status: int, said: str) -> NodeError:
 
 
 async def _bounded(response: httpx.Response, limit: int) -> bytes:
-    body = b""
+    body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
         if len(body) > limit:
             raise NodeError(Fault.MALFORMED, f"an answer above {limit} bytes")
-    return body
+    return bytes(body)
 
 
 async def _refusal(response: httpx.Response) -> NodeError:

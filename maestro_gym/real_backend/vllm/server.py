@@ -83,6 +83,8 @@ class Server:
         if self.can.metrics:
             try:
                 self.gauges = await self.client.gauges()
+                if self.gauges.kv_usage is None:
+                    raise NodeError(Fault.MALFORMED, "/metrics: kv_cache_usage_perc is there no more")
                 self.scraped_s = time.monotonic()
                 self.metrics_lost = False
             except NodeError as error:

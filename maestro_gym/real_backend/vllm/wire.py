@@ -102,6 +102,24 @@ class Sleeping(_Wire):
     is_sleeping: bool
 
 
+class SchedulerInfo(_Wire):
+    """The part of the configuration that is read."""
+
+    policy: str = Field(default="", max_length=64)
+
+
+class EngineInfo(_Wire):
+    """The configuration of the engine."""
+
+    scheduler_config: SchedulerInfo = SchedulerInfo()
+
+
+class ServerInfo(_Wire):
+    """The answer of ``/server_info``, which vLLM gives in its development mode only."""
+
+    vllm_config: EngineInfo | None = None
+
+
 class Success(_Wire):
     """The answer of ``/reset_prefix_cache``."""
 

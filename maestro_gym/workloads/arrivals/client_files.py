@@ -21,8 +21,8 @@ from maestro_gym.config.bounds import Weight
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.machines.machine_spec import FittedSpec, FittedTraceSpec
 from maestro_gym.workloads.traces.checks import numbers, place, require_columns, text
-from maestro_gym.workloads.traces.files import open_table
 from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.traces.tables import open_table
 
 COLUMNS = ("client_id", "window_start_s", "rate_req_per_s", "cv", "interarrival_dist")
 ORIGIN = "alibaba/ServeGen (Xiang et al., arXiv 2505.09999)"

@@ -11,10 +11,9 @@ from typing import NamedTuple
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.fitting.fit import FitOptions, fit_machines
 from maestro_gym.workloads.machines.machine_spec import FittedSpec, FittedTraceSpec, MachineFamilySpec, MachineSpec
-from maestro_gym.workloads.traces.files import FORMATS, find_trace, read_named
+from maestro_gym.workloads.traces.files import FORMATS, find_trace, import_trace
 from maestro_gym.workloads.traces.format import Trace
-
-SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson")
+from maestro_gym.workloads.traces.tables import SUFFIXES, suffix_of
 
 
 class ReadTrace(NamedTuple):
@@ -40,7 +39,7 @@ def trace_paths(given: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in given:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            inside = sorted(file for file in path.iterdir() if suffix_of(file) in SUFFIXES)
             if not inside:
                 raise MaestroError(f"--trace {path}: the folder holds no {', '.join(SUFFIXES)} file.")
             found += inside
@@ -68,8 +67,8 @@ def read_traces(given: Sequence[Path], format_name: str = "auto") -> list[ReadTr
     """
     traces = []
     for path in trace_paths(given):
-        trace, name = read_named(path, format_name)
-        traces.append(ReadTrace(path, name, trace))
+        read = import_trace(path, format_name)
+        traces.append(ReadTrace(path, read.format, read.trace))
     return traces
 
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 
 
 def write_fitted(spec: BaseModel, path: Path) -> None:
@@ -27,7 +28,7 @@ def write_fitted(spec: BaseModel, path: Path) -> None:
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=118, default_flow_style=None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("# Written by the command below; run it again rather than edit.\n" + text, encoding="utf-8")
+        write_whole(path, "# Written by the command below; run it again rather than edit.\n" + text)
     except OSError as error:
         raise MaestroError(f"--out {path}: cannot write the file ({error.strerror}); name a writable path.") from None
 

@@ -5,45 +5,27 @@ Source: Azure/AzurePublicDataset (Patel et al., Splitwise, ISCA 2024).
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, place, text
-from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.importers.counts import at_least_one
+from maestro_gym.workloads.importers.moments import seconds_of
+from maestro_gym.workloads.traces.checks import numbers
+from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+
+FIELDS: Fields = {
+    "arrival_s": ("TIMESTAMP",),
+    "prompt_tokens": ("ContextTokens",),
+    "output_tokens": ("GeneratedTokens",),
+}
 
 # Not in the trace: a chat user's patience.
 DEADLINE_S, TTFT_LIMIT_S = 60.0, 5.0
 
 
-def seconds_of(frame: pd.DataFrame, column: str, source: str) -> np.ndarray:
-    """Read a column of dates and times as seconds after its earliest.
-
-    Args:
-        frame: The table, with ``ROW``.
-        column: The column.
-        source: The file.
-
-    Returns:
-        float64, shape (rows,).
-
-    Raises:
-        MaestroError: A cell is no date and time.
-    """
-    raw = text(frame, column)
-    stamps = pd.to_datetime(raw, errors="coerce", format="ISO8601", utc=True)
-    wrong = np.flatnonzero(stamps.isna().to_numpy())
-    if len(wrong):
-        at = int(wrong[0])
-        where = place(source, int(frame[ROW].iloc[at]), column)
-        raise MaestroError(f"{where}: {raw.iloc[at]!r} is no date and time; write it like 2023-11-16 18:15:46.68.")
-    return (stamps - stamps.min()).dt.total_seconds().to_numpy(np.float64)
-
-
-def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+def convert(frame: pd.DataFrame, source: str) -> Converted:
     """Turn every request into a workflow of one call.
 
     Args:
@@ -51,12 +33,12 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         source: The file.
 
     Returns:
-        A table of the workflow-trace format; ``model`` is blank.
+        Calls in the workflow-trace format; ``model`` is blank.
     """
-    output = numbers(frame, "GeneratedTokens", source, low=0, whole=True)
-    prompt = numbers(frame, "ContextTokens", source, low=0, whole=True)
+    output, empty_outputs = at_least_one(numbers(frame, "GeneratedTokens", source, low=0, whole=True), "output")
+    prompt, empty_prompts = at_least_one(numbers(frame, "ContextTokens", source, low=0, whole=True), "prompt")
     arrival_s = seconds_of(frame, "TIMESTAMP", source)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             ROW: frame[ROW],
             "workflow_id": frame[ROW].astype(str),
@@ -66,8 +48,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "application": "azure_conversation",
             "role": "assistant",
             "model": "",
-            "prompt_tokens": np.maximum(prompt, 1),
-            "output_tokens": np.maximum(output, 1),
+            "prompt_tokens": prompt,
+            "output_tokens": output,
             "max_output_tokens": client_limit(output),
             "tool_gap_s": 0.0,
             "class": "interactive",
@@ -75,3 +57,4 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "ttft_limit_s": TTFT_LIMIT_S,
         }
     )
+    return Converted(table, (*empty_prompts, *empty_outputs))

@@ -11,16 +11,25 @@ import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.constants import client_limit
+from maestro_gym.workloads.importers.counts import at_least_one
 from maestro_gym.workloads.traces.checks import numbers, place, text
-from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("Timestamp", "Model", "Request tokens", "Response tokens", "Total tokens", "Log Type")
+
+FIELDS: Fields = {
+    "arrival_s": ("Timestamp",),
+    "application": ("Log Type",),
+    "model": ("Model",),
+    "prompt_tokens": ("Request tokens",),
+    "output_tokens": ("Response tokens",),
+}
 
 # Not in the trace: a chat user's patience.
 DEADLINE_S, TTFT_LIMIT_S = 60.0, 5.0
 
 
-def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+def convert(frame: pd.DataFrame, source: str) -> Converted:
     """Turn every request into a workflow of one call; the log type names the application.
 
     Requests with an empty response are the failures that the authors speak of: they are left out.
@@ -30,7 +39,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         source: The file.
 
     Returns:
-        A table of the workflow-trace format.
+        Calls in the workflow-trace format.
 
     Raises:
         MaestroError: The tokens of a row do not add up, or no request has a response.
@@ -50,6 +59,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     answered = counted["Response tokens"] > 0
     if not answered.any():
         raise MaestroError(f"{source}: no request has response tokens; nothing was served that could be replayed.")
+    prompt, empty_prompts = at_least_one(counted["Request tokens"], "prompt")
     kind = text(frame, "Log Type").str.lower().str.replace(r"[^a-z0-9]+", "_", regex=True).str.strip("_")
     table = pd.DataFrame(
         {
@@ -61,7 +71,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "application": "burstgpt" + np.where(kind != "", "_" + kind, ""),
             "role": "assistant",
             "model": text(frame, "Model"),
-            "prompt_tokens": np.maximum(counted["Request tokens"], 1),
+            "prompt_tokens": prompt,
             "output_tokens": counted["Response tokens"],
             "max_output_tokens": client_limit(counted["Response tokens"]),
             "tool_gap_s": 0.0,
@@ -70,4 +80,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "ttft_limit_s": TTFT_LIMIT_S,
         }
     )
-    return table.iloc[np.flatnonzero(answered)].reset_index(drop=True)
+    failed = int(np.count_nonzero(~answered))
+    notes = (
+        (f"{failed} of {len(frame)} requests have no response tokens: failures, which are left out",) if failed else ()
+    )
+    return Converted(table.iloc[np.flatnonzero(answered)].reset_index(drop=True), (*empty_prompts, *notes))

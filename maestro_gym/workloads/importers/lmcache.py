@@ -10,8 +10,8 @@ import pandas as pd
 
 from maestro_gym.workloads.importers.chains import parents_in_line
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, text
-from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
+from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = (
     "app",
@@ -26,12 +26,25 @@ COLUMNS = (
     "shared_prefix_tokens_est",
 )
 
+FIELDS: Fields = {
+    "workflow_id": ("session_id",),
+    "call_id": ("call_index",),
+    "parent_ids": ("call_index",),
+    "application": ("app",),
+    "role": ("role_inferred", "stage_inferred"),
+    "prompt_tokens": ("input_tokens_est",),
+    "output_tokens": ("output_tokens_est",),
+    "tool_gap_s": ("t_log_s",),
+    "tool_intent": ("tool_intent",),
+    "ctx_prefix_tokens": ("shared_prefix_tokens_est",),
+}
+
 # Not in the log: unattended tasks; sessions took minutes. A session's day and hour were not kept: they begin together.
 DEADLINE_S, TTFT_LIMIT_S = 900.0, 60.0
 _FAST = 0.1
 
 
-def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+def convert(frame: pd.DataFrame, source: str) -> Converted:
     """Turn every session into a chain of calls.
 
     There is one time stamp a call, so that the time to the next stamp holds the answer and what came
@@ -45,7 +58,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         source: The file.
 
     Returns:
-        A table of the workflow-trace format.
+        Calls in the workflow-trace format.
     """
     frame = frame.assign(
         session_id=text(frame, "session_id"),
@@ -59,7 +72,15 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         _role=text(frame, "role_inferred"),
         _stage=text(frame, "stage_inferred"),
     )
+    refuse_rows(
+        frame,
+        (frame["_shared"] > frame["_prompt"]) & (frame["_prompt"] > 0),
+        "shared_prefix_tokens_est",
+        source,
+        "is more than input_tokens_est, of which it is a part",
+    )
     frame = frame.sort_values(["_app", "session_id", "_index"], kind="stable").reset_index(drop=True)
+    empty = bool((frame["_prompt"] == 0).any())
     known = frame["_prompt"].where(frame["_prompt"] > 0)
     frame["_prompt"] = known.fillna(known.groupby(frame["_app"]).transform("median")).fillna(1).round()
     after_s = -frame.groupby("session_id", sort=False)["_time_s"].diff(-1)
@@ -68,7 +89,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     role = frame["_role"] + np.where(frame["_stage"] != "", "/" + frame["_stage"], "")
     context = frame["session_id"] + "/" + role
     repeated = context.duplicated().to_numpy()
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             ROW: frame[ROW],
             "workflow_id": frame["session_id"],
@@ -90,4 +111,12 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "ctx_group": context,
             "ctx_prefix_tokens": np.where(repeated, np.minimum(frame["_shared"], frame["_prompt"]), 0),
         }
+    )
+    return Converted(
+        table,
+        (
+            "tokens are estimates of the log: characters / 4",
+            "the log has one time stamp a call: a gap is the time to the next less the answer at a fast pace",
+            *(("inputs that the log left empty have their application's median",) if empty else ()),
+        ),
     )

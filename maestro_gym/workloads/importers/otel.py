@@ -1,150 +1,222 @@
-"""OpenTelemetry spans of agents, as JSON lines: one span a line, or the collector's file exporter.
+"""OpenTelemetry spans of agents, as JSON: one span a line, the collector's file exporter, or an SDK's own form.
 
-Conventions: OpenTelemetry semantic conventions for generative AI (gen_ai.*, v1.41; status: development) and
-OTLP/JSON (traceId, spanId, parentSpanId, startTimeUnixNano, endTimeUnixNano). Attributes may be a plain mapping or
-OTLP's list of key and value.
+Source: OTLP/JSON (opentelemetry-proto and proto3's JSON mapping: empty lists and zeros may be left out, names may be
+in camel case or with underscores); ``ReadableSpan.to_json`` of OpenTelemetry's Python SDK; ``get_spans_dataframe`` of
+Arize Phoenix. What attributes mean is said in ``dialects.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import MOST, place
-from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.importers import dialects
+from maestro_gym.workloads.importers.moments import nanoseconds, refuse_other_units
+from maestro_gym.workloads.importers.spans import Recorder, Span, workflows_of
+from maestro_gym.workloads.traces.checks import MOST_TOKENS, place, shown
+from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("traceId", "spanId", "startTimeUnixNano", "endTimeUnixNano", "attributes")
 OTLP_COLUMNS = ("resourceSpans",)
+SDK_COLUMNS = ("context", "parent_id", "start_time", "end_time", "attributes")
+PHOENIX_COLUMNS = ("context.trace_id", "context.span_id", "parent_id", "start_time", "end_time")
+FIELDS: Fields = {
+    "workflow_id": ("traceId", "trace_id"),
+    "call_id": ("spanId", "span_id"),
+    "parent_ids": ("parentSpanId", "parent_id", "startTimeUnixNano", "endTimeUnixNano", "start_time", "end_time"),
+    "arrival_s": ("startTimeUnixNano", "start_time"),
+    "role": dialects.AGENT,
+    "model": dialects.MODEL,
+    "prompt_tokens": dialects.INPUT,
+    "output_tokens": dialects.OUTPUT,
+    "max_output_tokens": (*dialects.LIMIT, "llm.invocation_parameters"),
+    "tool_gap_s": ("endTimeUnixNano", "end_time"),
+    "ctx_prefix_tokens": dialects.CACHE_READ,
+}
+RECORDER = Recorder(
+    calls=dialects.CALLS,
+    prompt="gen_ai.usage.input_tokens (OpenInference: llm.token_count.prompt)",
+    output="gen_ai.usage.output_tokens (OpenInference: llm.token_count.completion)",
+    span="spanId",
+    parent="parentSpanId",
+    start="startTimeUnixNano",
+)
 
-# Not in the spans: somebody who waits for an agent.
-DEADLINE_S, TTFT_LIMIT_S = 300.0, 10.0
-
-_CALLS = {"chat", "text_completion", "generate_content"}
-# The names before and after version 1.27 of the conventions.
-_INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
-_OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
-_FAILED = (2, "2", "STATUS_CODE_ERROR", "ERROR")
-
-
-@dataclass(eq=False)
-class _Span:
-    row: int
-    trace: str
-    span: str
-    parent: str
-    name: str
-    start_ns: int
-    end_ns: int
-    attributes: dict[str, Any]
-    failed: bool
-    above: list[_Span] = field(default_factory=list)  # ancestors, the root first, the span itself last
-    # With all spans below it, which may outlast it.
-    branch_start_ns: int = 0
-    branch_end_ns: int = 0
-
-    @property
-    def operation(self) -> str:
-        return str(self.attributes.get("gen_ai.operation.name", ""))
-
-    @property
-    def agent(self) -> str:
-        names = [span.attributes.get("gen_ai.agent.name") for span in reversed(self.above)]
-        return next((str(name) for name in names if name), "agent")
+_SPELLINGS = {
+    "resource_spans": "resourceSpans",
+    "scope_spans": "scopeSpans",
+    "instrumentation_library_spans": "scopeSpans",
+    "instrumentationLibrarySpans": "scopeSpans",
+    "trace_id": "traceId",
+    "span_id": "spanId",
+    "parent_span_id": "parentSpanId",
+    "start_time_unix_nano": "startTimeUnixNano",
+    "end_time_unix_nano": "endTimeUnixNano",
+}
+_FAILED = ("2", "STATUS_CODE_ERROR", "ERROR")
+# Below it times count from some origin of the recorder's own, for which 0 is a time like another.
+_SINCE_1970_NS = 10**17
 
 
-def convert_otlp(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Take the spans out of the lines of the collector's file exporter, then ``convert`` them.
+def in_camel_case(frame: pd.DataFrame) -> pd.DataFrame:
+    """Spell the columns of OTLP as its JSON mapping prefers; other tables stay as they are.
 
     Args:
-        frame: The table, with ``ROW``; its column ``resourceSpans`` holds what OTLP/JSON says.
-        source: The file.
+        frame: Any table.
 
     Returns:
-        A table of the workflow-trace format.
-
-    Raises:
-        MaestroError: As ``convert``.
+        The table.
     """
-    spans = []
-    for line, row in zip(frame["resourceSpans"], frame[ROW], strict=True):
-        try:
-            spans += [
-                dict(span) | {ROW: row}
-                for resource in line
-                for scope in resource["scopeSpans"]
-                for span in scope["spans"]
-            ]
-        except (TypeError, KeyError, ValueError):
-            raise MaestroError(
-                f"{place(source, int(row), 'resourceSpans')}: is not resourceSpans > scopeSpans > spans as OTLP/JSON "
-                "has them; export the traces again, or write one span a line."
-            ) from None
-    if not spans:
-        raise MaestroError(f"{source}: its lines hold no span; a trace needs at least one.")
-    return convert(pd.DataFrame(spans), source)
+    ours = {"resource_spans", "start_time_unix_nano"} & set(frame.columns)
+    return frame.rename(columns=_SPELLINGS) if ours else frame
 
 
-def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Turn every trace into a workflow, its model calls into calls, its tool spans into gaps.
-
-    One call comes before another if, below the span that both lie in, the branch of the first ended before
-    the branch of the second began; its parents are the latest of those. Branches that overlap run side
-    by side. The gap after a call ends with the last ``execute_tool`` span that comes before its children and
-    holds no call itself. An agent's prompt that did not shrink is taken to extend what its last call held; where
-    the spans give ``gen_ai.usage.cache_read.input_tokens``, that is what is shared. Failed calls
-    without token counts are left out.
+def convert(frame: pd.DataFrame, source: str) -> Converted:
+    """Turn spans, one a row, into workflows; see ``spans.workflows_of``.
 
     Args:
         frame: The table, with ``ROW``.
         source: The file.
 
     Returns:
-        A table of the workflow-trace format.
+        Calls in the workflow-trace format.
+    """
+    return _converted(list(_records(frame)), source)
+
+
+def convert_otlp(frame: pd.DataFrame, source: str) -> Converted:
+    """Take the spans out of the lines of the collector's file exporter, then as ``convert``.
+
+    Args:
+        frame: The table, with ``ROW``; its column ``resourceSpans`` holds what OTLP/JSON says. Rows without it, such as
+            metrics and logs, hold no spans.
+        source: The file.
+
+    Returns:
+        Calls in the workflow-trace format.
 
     Raises:
-        MaestroError: A span lacks what is needed, or there is no model call.
+        MaestroError: As ``convert``, or a line holds something else.
     """
-    spans = [_span(record, source) for record in frame.to_dict("records")]
-    traces: dict[str, list[_Span]] = {}
-    for span in spans:
-        traces.setdefault(span.trace, []).append(span)
-    rows: list[dict[str, Any]] = []
-    for members in traces.values():
-        _link(members, source)
-        rows += _workflow(members, source)
-    if not rows:
-        raise MaestroError(
-            f"{source}: no span is a model call; those have `gen_ai.operation.name` {' or '.join(sorted(_CALLS))}."
-        )
-    table = pd.DataFrame(rows)
-    origin_ns = min(int(value) for value in table["_arrival_ns"])
-    table["arrival_s"] = [(int(value) - origin_ns) / 1e9 for value in table["_arrival_ns"]]
-    limit = client_limit(table["output_tokens"].to_numpy(np.float64))
-    table["max_output_tokens"] = table["max_output_tokens"].fillna(limit)
-    return (
-        table.drop(columns="_arrival_ns")
-        .sort_values(["arrival_s", "workflow_id"], kind="stable")
-        .reset_index(drop=True)
-    )
-
-
-def _span(record: Mapping[str, Any], source: str) -> _Span:
-    row = int(record[ROW])
-    times = []
-    for column in ("startTimeUnixNano", "endTimeUnixNano"):
-        value = record.get(column)
-        if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
+    spans = []
+    for line, row in zip(frame["resourceSpans"], frame[ROW], strict=True):
+        try:
+            spans += [
+                _spelled(span) | {ROW: int(row)}
+                for resource in _listed(line)
+                for scope in _listed(_spelled(resource).get("scopeSpans"))
+                for span in _listed(_spelled(scope).get("spans"))
+            ]
+        except (TypeError, ValueError):
             raise MaestroError(
-                f"{place(source, row, column)}: the value {value!r} is no time; give whole nanoseconds since 1970."
-            )
-        times.append(int(value))
-    if times[1] < times[0]:
+                f"{place(source, int(row), 'resourceSpans')}: is not resourceSpans > scopeSpans > spans as OTLP/JSON "
+                "has them; export the traces again, or write one span a line."
+            ) from None
+    if not spans:
+        raise MaestroError(f"{source}: its lines hold no span; a trace needs at least one.")
+    return _converted(spans, source)
+
+
+def convert_sdk(frame: pd.DataFrame, source: str) -> Converted:
+    """Turn spans as an SDK prints them into workflows.
+
+    Args:
+        frame: The table, with ``ROW``; ids stand in ``context``, times are dates.
+        source: The file.
+
+    Returns:
+        Calls in the workflow-trace format.
+    """
+    spans = []
+    for record in _records(frame):
+        context = record.get("context")
+        context = context if isinstance(context, Mapping) else {}
+        spans.append(_dated(record, context.get("trace_id"), context.get("span_id"), source))
+    return _converted(spans, source)
+
+
+def convert_phoenix(frame: pd.DataFrame, source: str) -> Converted:
+    """Turn spans as Phoenix exports them, a column for every attribute, into workflows.
+
+    Args:
+        frame: The table, with ``ROW``.
+        source: The file.
+
+    Returns:
+        Calls in the workflow-trace format.
+    """
+    spans = []
+    for record in _records(frame):
+        attributes = {
+            name.removeprefix("attributes."): value
+            for name, value in record.items()
+            if name.startswith("attributes.") and value != ""
+        }
+        if record.get("span_kind"):
+            attributes.setdefault("openinference.span.kind", record["span_kind"])
+        whole = record | {"attributes": attributes, "status": {"code": record.get("status_code")}}
+        spans.append(_dated(whole, record["context.trace_id"], record["context.span_id"], source))
+    return _converted(spans, source)
+
+
+def _records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows as mappings, without the cells that hold nothing."""
+    for record in frame.to_dict("records"):
+        yield {
+            str(name): value
+            for name, value in record.items()
+            if value is not None and not (isinstance(value, float) and value != value)
+        }
+
+
+def _dated(record: Mapping[str, Any], trace: object, span: object, source: str) -> dict[str, Any]:
+    """Spell a span whose times are dates as OTLP does."""
+    row = int(record[ROW])
+    times = {
+        name: nanoseconds(record[column], place(source, row, column))
+        for name, column in (("startTimeUnixNano", "start_time"), ("endTimeUnixNano", "end_time"))
+        if record.get(column) not in (None, "")
+    }
+    status = record.get("status")
+    code = status.get("status_code", status.get("code")) if isinstance(status, Mapping) else status
+    ids = {"traceId": trace, "spanId": span, "parentSpanId": record.get("parent_id")}
+    return {**record, **times, **ids, "status": {"code": code}}
+
+
+def _spelled(record: object) -> dict[str, Any]:
+    if not isinstance(record, Mapping):
+        raise TypeError
+    return {_SPELLINGS.get(str(name), str(name)): value for name, value in record.items()}
+
+
+def _listed(value: object) -> list[Any]:
+    """A repeated field: absent means empty."""
+    if value is None or (isinstance(value, float) and value != value):
+        return []
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _converted(records: list[dict[str, Any]], source: str) -> Converted:
+    spoken: Counter[str] = Counter()
+    spans = [_span(record, source, spoken) for record in records]
+    refuse_other_units([span.start_ns for span in spans if span.start_ns], f"{source}: column `startTimeUnixNano`")
+    if any((span.end_ns or 0) >= _SINCE_1970_NS for span in spans):
+        for span in spans:
+            span.start_ns, span.end_ns = span.start_ns or None, span.end_ns or None
+    dialect = spoken.most_common(1)[0][0] if spoken else ""
+    return workflows_of(spans, source, RECORDER)._replace(dialect=dialect)
+
+
+def _span(record: Mapping[str, Any], source: str, spoken: Counter[str]) -> Span:
+    row = int(record[ROW])
+    start_ns, end_ns = (_time_ns(record, column, source) for column in ("startTimeUnixNano", "endTimeUnixNano"))
+    if 0 < end_ns < start_ns:
         raise MaestroError(
             f"{place(source, row, 'endTimeUnixNano')}: the span ends before it starts; mend the exporter's clock."
         )
@@ -152,25 +224,77 @@ def _span(record: Mapping[str, Any], source: str) -> _Span:
     for column in ("traceId", "spanId"):
         value = record.get(column)
         if not isinstance(value, str) or not value.strip():
-            raise MaestroError(f"{place(source, row, column)}: the value {value!r} is no id; give its text.")
-        names.append(value)
-    parent = record.get("parentSpanId")
-    if parent is None or (isinstance(parent, float) and np.isnan(parent)):
-        parent = ""
+            raise MaestroError(f"{place(source, row, column)}: the value {shown(value)} is no id; give its text.")
+        names.append(value.strip())
+    parent = record.get("parentSpanId") or ""
     if not isinstance(parent, str):
-        raise MaestroError(f"{place(source, row, 'parentSpanId')}: the value {parent!r} is no id; give its text.")
+        raise MaestroError(f"{place(source, row, 'parentSpanId')}: the value {shown(parent)} is no id; give its text.")
     status = record.get("status")
-    return _Span(
+    attributes = dialects.flat(_attributes(record.get("attributes"), row, source))
+    kind, dialect = dialects.kind_of(attributes)
+    name = str(record.get("name") or "")
+    span = Span(
         row=row,
         trace=names[0],
         span=names[1],
         parent=parent.strip(),
-        name=str(record.get("name") or ""),
-        start_ns=times[0],
-        end_ns=times[1],
-        attributes=_attributes(record.get("attributes"), row, source),
-        failed=isinstance(status, Mapping) and status.get("code") in _FAILED,
+        name=name,
+        start_ns=start_ns,
+        end_ns=max(start_ns, end_ns),
+        failed=isinstance(status, Mapping) and str(status.get("code")) in _FAILED,
+        agent=str(dialects.first(attributes, dialects.AGENT)[1] or ""),
     )
+    if kind == "agent":
+        span.agent = span.agent or str(attributes.get("traceloop.entity.name") or name)
+    elif kind == "tool":
+        span.kind, span.tool = "tool", str(dialects.first(attributes, dialects.TOOL)[1] or name)
+    elif kind == "call":
+        spoken[dialect] += 1
+        _count_tokens(span, attributes, source)
+        span.seen = {**{key: value for key, value in record.items() if key != "attributes"}, **attributes}
+    return span
+
+
+def _count_tokens(span: Span, attributes: Mapping[str, Any], source: str) -> None:
+    """Read what a call says of its tokens, and hold it against their total."""
+    span.kind = "call"
+    span.model = str(dialects.first(attributes, dialects.MODEL)[1] or "")
+    span.limit = _count(span, *dialects.limit_of(attributes), source)
+    span.prompt, span.output, total, read, written = (
+        _count(span, *dialects.first(attributes, names), source)
+        for names in (dialects.INPUT, dialects.OUTPUT, dialects.TOTAL, dialects.CACHE_READ, dialects.CACHE_WRITE)
+    )
+    span.shared, span.apart = read, (read or 0) + (written or 0)
+    if total is None:
+        return
+    if span.prompt is None and span.output is not None and total >= span.output:
+        span.prompt = total - span.output
+    elif span.output is None and span.prompt is not None and total >= span.prompt:
+        span.output = total - span.prompt
+    elif span.prompt is not None and span.output is not None and total < span.prompt + span.output:
+        name = dialects.first(attributes, dialects.TOTAL)[0]
+        raise MaestroError(
+            f"{place(source, span.row, 'attributes')}: {name} is {total}, less than the {span.prompt} tokens of the "
+            f"prompt and the {span.output} of the output; mend one of the three."
+        )
+
+
+def _time_ns(record: Mapping[str, Any], column: str, source: str) -> int:
+    """Read whole nanoseconds; proto3 leaves a zero out, and may write large numbers as text or with an exponent."""
+    value = record.get(column, 0)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | str)
+        or not str(value).isdecimal()
+        or len(str(value)) > 19
+    ):
+        raise MaestroError(
+            f"{place(source, int(record[ROW]), column)}: the value {shown(value)} is no time; give whole nanoseconds "
+            "since 1970."
+        )
+    return int(value)
 
 
 def _attributes(given: object, row: int, source: str) -> dict[str, Any]:
@@ -178,8 +302,12 @@ def _attributes(given: object, row: int, source: str) -> dict[str, Any]:
         return dict(given)
     try:
         if isinstance(given, list):
-            return {item["key"]: next(iter(item["value"].values())) for item in given if item["value"]}
-        if given is None or (isinstance(given, float) and np.isnan(given)):
+            return {
+                item["key"]: next(iter(item["value"].values()))
+                for item in given
+                if isinstance(item.get("value"), dict) and item["value"]
+            }
+        if given is None:
             return {}
     except (TypeError, KeyError, AttributeError):
         pass
@@ -188,118 +316,13 @@ def _attributes(given: object, row: int, source: str) -> dict[str, Any]:
     )
 
 
-def _link(members: list[_Span], source: str) -> None:
-    """Give every span its ancestors."""
-    by_id: dict[str, _Span] = {}
-    for span in members:
-        if span.span in by_id:
-            raise MaestroError(
-                f"{place(source, span.row, 'spanId')}: {span.span!r} stands twice in its trace; take one out."
-            )
-        by_id[span.span] = span
-    for span in members:
-        chain, at, seen = [span], span, {span.span}
-        # A parent that was not exported makes its child a root.
-        while at.parent and at.parent in by_id:
-            at = by_id[at.parent]
-            if at.span in seen:
-                raise MaestroError(f"{place(source, span.row, 'parentSpanId')}: the spans are parents in a circle.")
-            seen.add(at.span)
-            chain.append(at)
-        span.above = chain[::-1]
-        span.branch_start_ns, span.branch_end_ns = span.start_ns, span.end_ns
-    for span in members:
-        for above in span.above:
-            above.branch_start_ns = min(above.branch_start_ns, span.start_ns)
-            above.branch_end_ns = max(above.branch_end_ns, span.end_ns)
-
-
-def _before(one: _Span, other: _Span) -> bool:
-    """Whether a span's branch ended before another's began, below the span that both lie in."""
-    for a, b in zip(one.above, other.above, strict=False):
-        if a is not b:
-            return a.branch_end_ns <= b.branch_start_ns
-    return False
-
-
-def _workflow(members: list[_Span], source: str) -> list[dict[str, Any]]:
-    calls = [span for span in members if span.operation in _CALLS]
-    calls = [span for span in calls if not (span.failed and _count(span, _OUTPUT, source) is None)]
-    calls.sort(key=lambda span: (span.start_ns, span.end_ns, span.row))
-    if not calls:
-        return []
-    bearing = {id(above) for call in calls for above in call.above}
-    tools = [span for span in members if span.operation == "execute_tool" and id(span) not in bearing]
-    earlier = [[j for j in range(i) if _before(calls[j], call)] for i, call in enumerate(calls)]
-    root = min(members, key=lambda span: (len(span.above), span.start_ns))
-    start_ns = min(span.start_ns for span in members)
-    used: dict[int, list[_Span]] = {}
-    for tool in sorted(tools, key=lambda span: span.start_ns):
-        before = [j for j, call in enumerate(calls) if _before(call, tool)]
-        for j in _latest(before, earlier):
-            used.setdefault(j, []).append(tool)
-    contexts: dict[str, tuple[float, float]] = {}
-    rows = []
-    for i, call in enumerate(calls):
-        prompt, output = (_required(call, names, source) for names in (_INPUT, _OUTPUT))
-        prompt, output = max(prompt, 1), max(output, 1)
-        asked, held = contexts.get(call.agent, (0.0, 0.0))
-        cached = _count(call, ("gen_ai.usage.cache_read.input_tokens",), source)
-        shared = cached if cached is not None else held if asked <= prompt else 0.0
-        contexts[call.agent] = (prompt, prompt + output)
-        mine = used.get(i, [])
-        rows.append(
-            {
-                ROW: call.row,
-                "workflow_id": call.trace,
-                "call_id": call.span,
-                "parent_ids": "|".join(calls[j].span for j in _latest(earlier[i], earlier)),
-                "_arrival_ns": start_ns,
-                "application": root.agent if root.agent != "agent" else root.name or "agent",
-                "role": call.agent,
-                "model": str(call.attributes.get("gen_ai.request.model", "")),
-                "prompt_tokens": prompt,
-                "output_tokens": output,
-                "max_output_tokens": _count(call, ("gen_ai.request.max_tokens",), source),
-                "tool_gap_s": max((tool.end_ns - call.end_ns for tool in mine), default=0) / 1e9,
-                "tool_intent": int(bool(mine)),
-                "tool": str(mine[0].attributes.get("gen_ai.tool.name", "")) if mine else "",
-                "tools_available": int(bool(tools)),
-                "class": "interactive",
-                "deadline_s": DEADLINE_S,
-                "ttft_limit_s": TTFT_LIMIT_S,
-                "ctx_group": f"{call.trace}/{call.agent}",
-                "ctx_prefix_tokens": min(shared, prompt),
-            }
-        )
-    return rows
-
-
-def _latest(found: list[int], earlier: list[list[int]]) -> list[int]:
-    """Leave those calls that come before no other call found."""
-    covered = {k for j in found for k in earlier[j]}
-    return [j for j in found if j not in covered]
-
-
-def _count(span: _Span, names: tuple[str, ...], source: str) -> int | None:
-    for name in names:
-        value = span.attributes.get(name)
-        if value is None:
-            continue
-        text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-        if isinstance(value, bool) or not text.isdecimal() or int(text) > MOST:
-            raise MaestroError(
-                f"{place(source, span.row, 'attributes')}: {name} is {value!r}; give a whole number of tokens."
-            )
-        return int(text)
-    return None
-
-
-def _required(span: _Span, names: tuple[str, ...], source: str) -> int:
-    value = _count(span, names, source)
+def _count(span: Span, name: str, value: object, source: str) -> int | None:
     if value is None:
+        return None
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    text = text.removesuffix(".0")
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) > MOST_TOKENS:
         raise MaestroError(
-            f"{place(source, span.row, 'attributes')}: the call has no {names[0]}; let the agent record token "
-            "usage, or take the span out."
+            f"{place(source, span.row, 'attributes')}: {name} is {shown(value)}; give a whole number of tokens."
         )
-    return value
+    return int(text)

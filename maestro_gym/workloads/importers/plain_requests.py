@@ -5,16 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers.azure import DEADLINE_S, TTFT_LIMIT_S
 from maestro_gym.workloads.importers.constants import client_limit
-from maestro_gym.workloads.traces.checks import numbers, place, text
-from maestro_gym.workloads.traces.format import ROW
+from maestro_gym.workloads.traces.checks import numbers, refuse_rows, text
+from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("arrival_s", "prompt_tokens", "output_tokens")
 
+FIELDS: Fields = {
+    "arrival_s": ("arrival_s",),
+    "model": ("model",),
+    "prompt_tokens": ("prompt_tokens",),
+    "output_tokens": ("output_tokens",),
+    "max_output_tokens": ("max_output_tokens",),
+    "sys_group": ("prefix_group",),
+    "sys_prefix_tokens": ("prefix_tokens",),
+}
 
-def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+
+def convert(frame: pd.DataFrame, source: str) -> Converted:
     """Turn every request into a workflow of one call.
 
     ``model`` (blank: the scenario says), ``prefix_group`` (blank: none), ``prefix_tokens`` (leading tokens of the
@@ -25,7 +34,7 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         source: The file.
 
     Returns:
-        A table of the workflow-trace format.
+        Calls in the workflow-trace format.
 
     Raises:
         MaestroError: A cell is bad, or a prefix longer than its prompt.
@@ -48,9 +57,8 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         ((prefix > 0) & (group == "").to_numpy(), "prefix_group", "is blank; say who shares these prefix_tokens"),
         ((prefix == 0) & (group != "").to_numpy(), "prefix_tokens", "is 0; say how much the prefix_group shares"),
     ):
-        found = np.flatnonzero(wrong)
-        if len(found):
-            raise MaestroError(f"{place(source, int(frame[ROW].iloc[found[0]]), column)}: {message}.")
+        if column in frame.columns:
+            refuse_rows(frame, wrong, column, source, message)
     table = pd.DataFrame(
         {
             ROW: frame[ROW],
@@ -72,4 +80,4 @@ def convert(frame: pd.DataFrame, source: str) -> pd.DataFrame:
             "sys_prefix_tokens": prefix,
         }
     )
-    return table.sort_values("arrival_s", kind="stable").reset_index(drop=True)
+    return Converted(table)

@@ -10,16 +10,16 @@ import pandas as pd
 from maestro_gym.config import nearest
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.state import CLASS_NAMES, STAGE, STAGE_HIDDEN, WORKFLOW
-from maestro_gym.workloads.traces.checks import numbers, place, require_columns, text
-from maestro_gym.workloads.traces.format import COLUMNS, ROW, Trace
+from maestro_gym.workloads.traces.checks import Origin, parsed, require_columns, text
+from maestro_gym.workloads.traces.format import COLUMNS, ROW, SEEN, Trace
 
 
-def build_trace(frame: pd.DataFrame, source: str) -> Trace:
+def build_trace(frame: pd.DataFrame, origin: Origin) -> Trace:
     """Check a table of calls and lay it out as arrays.
 
     Args:
         frame: The table, in the workflow-trace format, with ``ROW``.
-        source: The file, for messages.
+        origin: The file that it comes from, for messages.
 
     Returns:
         The trace.
@@ -27,17 +27,20 @@ def build_trace(frame: pd.DataFrame, source: str) -> Trace:
     Raises:
         MaestroError: The table breaks a rule of the format.
     """
+    source = origin.source
     require_columns(frame, [name for name, column in COLUMNS.items() if column.required], source, "workflow-trace")
     _refuse_near_misses(frame, source)
     if len(frame) == 0:
         raise MaestroError(f"{source}: holds no calls; a trace needs at least one row after its header.")
-    table = pd.DataFrame({name: _column(frame, name, source) for name in COLUMNS}, index=range(len(frame)))
-    table[ROW] = frame[ROW].to_numpy()
-    _check_ids(table, source)
-    _check_order(table, source)
-    _check_cells(table, source)
-    order, parent_lists = _sort_calls(table, source)
-    return _lay_out(table.iloc[order].reset_index(drop=True), parent_lists, source)
+    table = pd.DataFrame({name: _column(frame, name, origin) for name in COLUMNS}, index=range(len(frame)))
+    for name in (ROW, SEEN):
+        if name in frame.columns:
+            table[name] = frame[name].to_numpy()
+    _check_ids(table, origin)
+    _check_order(table, origin)
+    _check_cells(table, origin)
+    order, parent_lists = _sort_calls(table, origin)
+    return _lay_out(table.iloc[order].reset_index(drop=True), parent_lists, origin)
 
 
 def _refuse_near_misses(frame: pd.DataFrame, source: str) -> None:
@@ -51,53 +54,59 @@ def _refuse_near_misses(frame: pd.DataFrame, source: str) -> None:
             raise MaestroError(f"{source}: the column `{name}` looks like `{guess}`; rename it, or take it out.")
 
 
-def _column(frame: pd.DataFrame, name: str, source: str) -> np.ndarray:
+def _column(frame: pd.DataFrame, name: str, origin: Origin) -> np.ndarray:
     column = COLUMNS[name]
     if name not in frame.columns:
         return np.full(len(frame), column.default)
     if column.kind == "text":
         return text(frame, name).to_numpy(dtype=object)
-    values = numbers(frame, name, source, low=column.low, whole=column.kind in ("tokens", "flag"))
+    values, mistake = parsed(frame, name, low=column.low, whole=column.kind in ("tokens", "flag"))
+    if mistake is not None:
+        raise origin.refuse(frame, mistake.at, name, mistake.message)
     if column.kind == "positive" and np.any(values <= 0):
         at = int(np.flatnonzero(values <= 0)[0])
-        raise MaestroError(f"{place(source, int(frame[ROW].iloc[at]), name)}: the value 0 is not allowed; give more.")
+        raise origin.refuse(frame, at, name, "is not allowed; give more than 0")
     return values
 
 
-def _first_error(table: pd.DataFrame, wrong: np.ndarray, column: str, source: str, message: str) -> None:
+def _first_error(table: pd.DataFrame, wrong: np.ndarray, column: str, origin: Origin, message: str) -> None:
     found = np.flatnonzero(wrong)
     if len(found):
-        at = int(found[0])
-        value = table[column].iloc[at]
-        raise MaestroError(f"{place(source, int(table[ROW].iloc[at]), column)}: the value {value!r} {message}.")
+        raise origin.refuse(table, int(found[0]), column, message)
 
 
-def _check_ids(table: pd.DataFrame, source: str) -> None:
+def _check_ids(table: pd.DataFrame, origin: Origin) -> None:
     for column in ("workflow_id", "call_id", "application", "role"):
-        _first_error(table, (table[column] == "").to_numpy(), column, source, "is blank; give a name")
+        _first_error(table, (table[column] == "").to_numpy(), column, origin, "is blank; give a name")
     _first_error(
         table,
         table["call_id"].str.contains("|", regex=False).to_numpy(),
         "call_id",
-        source,
+        origin,
         "contains `|`, which separates parents; take it out",
     )
     _first_error(
         table,
         table.duplicated(["workflow_id", "call_id"]).to_numpy(),
         "call_id",
-        source,
+        origin,
         "stands twice in its workflow; give every call an id of its own",
     )
 
 
-def _check_order(table: pd.DataFrame, source: str) -> None:
+def _check_order(table: pd.DataFrame, origin: Origin) -> None:
     falls = np.diff(table["arrival_s"].to_numpy(np.float64), prepend=-np.inf) < 0
-    _first_error(table, falls, "arrival_s", source, "is earlier than in the row before; sort the rows by arrival_s")
+    _first_error(
+        table,
+        falls,
+        "arrival_s",
+        origin,
+        f"is earlier than in the row before; sort the rows by {origin.name('arrival_s')}",
+    )
     starts = (table["workflow_id"] != table["workflow_id"].shift()).to_numpy()
     again = starts & table["workflow_id"].where(starts).duplicated().to_numpy()
     _first_error(
-        table, again, "workflow_id", source, "was left and comes again; put the rows of a workflow side by side"
+        table, again, "workflow_id", origin, "was left and comes again; put the rows of a workflow side by side"
     )
     first = table.groupby("workflow_id", sort=False)[[n for n, c in COLUMNS.items() if c.per_workflow]].transform(
         "first"
@@ -105,29 +114,45 @@ def _check_order(table: pd.DataFrame, source: str) -> None:
     for column in first.columns:
         differs = (table[column] != first[column]).to_numpy()
         _first_error(
-            table, differs, column, source, "differs from the workflow's first row; all its calls must agree on it"
+            table, differs, column, origin, "differs from the workflow's first row; all its calls must agree on it"
         )
 
 
-def _check_cells(table: pd.DataFrame, source: str) -> None:
+def _check_cells(table: pd.DataFrame, origin: Origin) -> None:
     known = table["class"].isin(CLASS_NAMES).to_numpy()
-    _first_error(table, ~known, "class", source, f"is no class; write {' or '.join(CLASS_NAMES)}")
-    _first_error(table, (table["tool_intent"] > 1).to_numpy(), "tool_intent", source, "is neither 0 nor 1")
+    _first_error(table, ~known, "class", origin, f"is no class; write {' or '.join(CLASS_NAMES)}")
+    _first_error(table, (table["tool_intent"] > 1).to_numpy(), "tool_intent", origin, "is neither 0 nor 1")
     idle = ((table["tool_intent"] == 0) & (table["tool"] != "")).to_numpy()
-    _first_error(table, idle, "tool", source, "names a tool, but tool_intent is 0; write 1 there or leave this blank")
+    _first_error(
+        table,
+        idle,
+        "tool",
+        origin,
+        f"names a tool, but {origin.name('tool_intent')} is 0; write 1 there or leave this blank",
+    )
     over = (table["output_tokens"] > table["max_output_tokens"]).to_numpy()
-    _first_error(table, over, "output_tokens", source, "is above max_output_tokens, which is a hard limit; raise that")
+    _first_error(
+        table,
+        over,
+        "output_tokens",
+        origin,
+        f"is above {origin.name('max_output_tokens')}, which is a hard limit; raise that",
+    )
     for kind in ("sys", "ctx"):
         tokens = table[f"{kind}_prefix_tokens"]
         column = f"{kind}_prefix_tokens"
         _first_error(
-            table, (tokens > table["prompt_tokens"]).to_numpy(), column, source, "is above prompt_tokens; it is a part"
+            table,
+            (tokens > table["prompt_tokens"]).to_numpy(),
+            column,
+            origin,
+            f"is above {origin.name('prompt_tokens')}; it is a part",
         )
         lonely = ((table[f"{kind}_group"] == "") & (tokens > 0)).to_numpy()
-        _first_error(table, lonely, column, source, f"needs a {kind}_group to share with; name one or write 0")
+        _first_error(table, lonely, column, origin, f"needs a {kind}_group to share with; name one or write 0")
 
 
-def _sort_calls(table: pd.DataFrame, source: str) -> tuple[list[int], list[list[int]]]:
+def _sort_calls(table: pd.DataFrame, origin: Origin) -> tuple[list[int], list[list[int]]]:
     """Put parents before children; return the order of rows and, in it, parents as places in the workflow."""
     workflows = table["workflow_id"].to_numpy()
     call_ids = table["call_id"].to_numpy()
@@ -142,10 +167,12 @@ def _sort_calls(table: pd.DataFrame, source: str) -> tuple[list[int], list[list[
             names = [name.strip() for name in parent_texts[i].split("|")] if parent_texts[i] else []
             for name in names:
                 if name not in row_of:
-                    where = place(source, int(table[ROW].iloc[i]), "parent_ids")
-                    raise MaestroError(
-                        f"{where}: the parent {name!r} is no call of workflow {workflows[i]!r}; "
-                        "name a call_id of the same workflow, or leave the cell blank."
+                    raise origin.refuse(
+                        table,
+                        i,
+                        "parent_ids",
+                        f"names {name!r}, which is no call of workflow {workflows[i]!r}; name a call of the same "
+                        "workflow, or leave the cell blank",
                     )
             parents[i] = sorted({row_of[name] for name in names})
         done: dict[int, int] = {}
@@ -160,10 +187,12 @@ def _sort_calls(table: pd.DataFrame, source: str) -> tuple[list[int], list[list[
                 else:
                     left.append(i)
             if len(left) == len(waiting):
-                where = place(source, int(table[ROW].iloc[left[0]]), "parent_ids")
-                raise MaestroError(
-                    f"{where}: the calls {', '.join(repr(call_ids[i]) for i in left[:5])} of workflow "
-                    f"{workflows[first]!r} wait for each other in a circle; take one of these parents out."
+                raise origin.refuse(
+                    table,
+                    left[0],
+                    "parent_ids",
+                    f"makes the calls {', '.join(repr(call_ids[i]) for i in left[:5])} of workflow "
+                    f"{workflows[first]!r} wait for each other in a circle; take one of these parents out",
                 )
             waiting = left
     return order, parent_lists
@@ -198,7 +227,7 @@ def _invocations(workflow_of: np.ndarray, roles: np.ndarray, parent_lists: list[
     return counts
 
 
-def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) -> Trace:
+def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], origin: Origin) -> Trace:
     workflow_of, workflow_names = _number_names(table, "workflow_id")
     num_stages, num_workflows = len(table), len(workflow_names)
     stages, hidden = np.zeros(num_stages, STAGE), np.zeros(num_stages, STAGE_HIDDEN)
@@ -231,7 +260,7 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
     workflows["tenant"], names["tenant"] = _number_names(first, "tenant")
     counts = np.array([len(parents) for parents in parent_lists], np.int64)
     return Trace(
-        source=source,
+        source=origin.source,
         workflows=workflows,
         stages=stages,
         hidden=hidden,
@@ -246,4 +275,5 @@ def _lay_out(table: pd.DataFrame, parent_lists: list[list[int]], source: str) ->
         tool_names=names["tool"],
         num_sys_groups=num_sys_groups,
         num_ctx_groups=num_ctx_groups,
+        prompt_column=origin.name("prompt_tokens"),
     )

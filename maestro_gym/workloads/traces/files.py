@@ -1,32 +1,41 @@
-"""Opens trace files: CSV, Parquet and JSON lines, and finds out which format one has."""
+"""Reads trace files: finds out which format one has, and has its importer turn it into calls."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from maestro_gym.config import config_dir, hint
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers import (
     agentcgroup,
+    aiperf,
     azure,
+    bailian,
     burstgpt,
     chatdev,
+    langfuse,
+    langsmith,
     lmcache,
     mooncake,
     otel,
     plain_requests,
+    servegen,
     taubench,
+    tracelab,
+    vllm_bench,
+    weka,
     who_and_when,
 )
-from maestro_gym.workloads.traces.checks import require_columns
+from maestro_gym.workloads.traces.checks import Origin, require_columns
 from maestro_gym.workloads.traces.episode_arrays import build_trace
-from maestro_gym.workloads.traces.format import COLUMNS, ROW, Trace
+from maestro_gym.workloads.traces.format import COLUMNS, Converted, Fields, Trace
+from maestro_gym.workloads.traces.tables import open_table
 
 
 class TraceFormat(NamedTuple):
@@ -35,46 +44,128 @@ class TraceFormat(NamedTuple):
     Attributes:
         columns: Columns that a file must have, by which it is recognised.
         convert: Turns its table into one of the workflow-trace format.
-        never: Columns that it does not have, and a format that includes its columns does.
+        fields: Which of its columns becomes which of that format.
         origin: Where such files come from.
+        never: Columns that it does not have, and a format that includes its columns does.
     """
 
     columns: tuple[str, ...]
-    convert: Callable[[pd.DataFrame, str], pd.DataFrame]
+    convert: Callable[[pd.DataFrame, str], Converted]
+    fields: Fields
     origin: str = ""
     never: tuple[str, ...] = ()
 
 
-def _keep(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+class Imported(NamedTuple):
+    """A file that was read.
+
+    Attributes:
+        trace: Its calls, checked.
+        format: A name of ``FORMATS``.
+        converted: The calls as a table, and what the importer had to say.
+        origin: The file's own table and the names of its columns.
+    """
+
+    trace: Trace
+    format: str
+    converted: Converted
+    origin: Origin
+
+
+def _keep(frame: pd.DataFrame, source: str) -> Converted:
     del source
-    return frame
+    return Converted(frame)
 
 
 FORMATS: dict[str, TraceFormat] = {
-    "workflow": TraceFormat(tuple(name for name, column in COLUMNS.items() if column.required), _keep),
-    "azure": TraceFormat(azure.COLUMNS, azure.convert, "Azure/AzurePublicDataset (Patel et al., ISCA 2024)"),
-    "mooncake": TraceFormat(mooncake.COLUMNS, mooncake.convert, "kvcache-ai/Mooncake (Qin et al., FAST 2025)"),
-    "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert, "OpenBMB/ChatDev (Qian et al., ACL 2024)"),
-    "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert, "eunomia-bpf/agentcgroup"),
-    "lmcache": TraceFormat(lmcache.COLUMNS, lmcache.convert, "LMCache/lmcache-agent-trace"),
-    "taubench": TraceFormat(taubench.COLUMNS, taubench.convert, "sierra-research/tau-bench (Yao et al., 2024)"),
-    "who_and_when": TraceFormat(
-        who_and_when.COLUMNS, who_and_when.convert, "ag2ai/Agents_Failure_Attribution (Zhang et al., ICML 2025)"
+    "workflow": TraceFormat(
+        tuple(name for name, column in COLUMNS.items() if column.required),
+        _keep,
+        {name: (name,) for name in COLUMNS},
     ),
-    "burstgpt": TraceFormat(burstgpt.COLUMNS, burstgpt.convert, "HPMLL/BurstGPT (Wang et al., arXiv 2401.17644)"),
-    "otel": TraceFormat(otel.COLUMNS, otel.convert),
-    "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp),
+    "azure": TraceFormat(
+        azure.COLUMNS, azure.convert, azure.FIELDS, "Azure/AzurePublicDataset (Patel et al., ISCA 2024)"
+    ),
+    "mooncake": TraceFormat(
+        mooncake.COLUMNS,
+        mooncake.convert,
+        mooncake.FIELDS,
+        "kvcache-ai/Mooncake (Qin et al., FAST 2025)",
+        never=("chat_id", "parent_chat_id", "turn"),
+    ),
+    "bailian": TraceFormat(
+        bailian.COLUMNS,
+        bailian.convert,
+        bailian.FIELDS,
+        "alibaba-edu/qwen-bailian-usagetraces-anon (Wang et al., ATC 2025)",
+    ),
+    "chatdev": TraceFormat(chatdev.COLUMNS, chatdev.convert, chatdev.FIELDS, "OpenBMB/ChatDev (Qian et al., ACL 2024)"),
+    "agentcgroup": TraceFormat(agentcgroup.COLUMNS, agentcgroup.convert, agentcgroup.FIELDS, "eunomia-bpf/agentcgroup"),
+    "lmcache": TraceFormat(lmcache.COLUMNS, lmcache.convert, lmcache.FIELDS, "LMCache/lmcache-agent-trace"),
+    "taubench": TraceFormat(
+        taubench.COLUMNS, taubench.convert, taubench.FIELDS, "sierra-research/tau-bench (Yao et al., 2024)"
+    ),
+    "who_and_when": TraceFormat(
+        who_and_when.COLUMNS,
+        who_and_when.convert,
+        who_and_when.FIELDS,
+        "ag2ai/Agents_Failure_Attribution (Zhang et al., ICML 2025)",
+    ),
+    "burstgpt": TraceFormat(
+        burstgpt.COLUMNS, burstgpt.convert, burstgpt.FIELDS, "HPMLL/BurstGPT (Wang et al., arXiv 2401.17644)"
+    ),
+    "otel": TraceFormat(otel.COLUMNS, otel.convert, otel.FIELDS),
+    "otlp": TraceFormat(otel.OTLP_COLUMNS, otel.convert_otlp, otel.FIELDS),
+    "otel_sdk": TraceFormat(otel.SDK_COLUMNS, otel.convert_sdk, otel.FIELDS),
+    "phoenix": TraceFormat(otel.PHOENIX_COLUMNS, otel.convert_phoenix, otel.FIELDS),
+    "langfuse": TraceFormat(langfuse.COLUMNS, langfuse.convert, langfuse.FIELDS),
+    "langfuse_blob": TraceFormat(langfuse.SNAKE_COLUMNS, langfuse.convert, langfuse.FIELDS),
+    "langfuse_traces": TraceFormat(langfuse.TRACE_COLUMNS, langfuse.convert_traces, langfuse.FIELDS),
+    "langsmith": TraceFormat(langsmith.COLUMNS, langsmith.convert, langsmith.FIELDS),
+    "weka": TraceFormat(weka.COLUMNS, weka.convert, weka.FIELDS, "callanjfox/kv-cache-tester"),
+    "tracelab": TraceFormat(tracelab.COLUMNS, tracelab.convert, tracelab.FIELDS, "uw-syfi/TraceLab"),
+    "servegen": TraceFormat(
+        servegen.COLUMNS, servegen.convert, servegen.FIELDS, "alibaba/ServeGen (Xiang et al., arXiv 2505.09999)"
+    ),
+    "vllm_bench": TraceFormat(vllm_bench.COLUMNS, vllm_bench.convert, vllm_bench.FIELDS),
+    "aiperf": TraceFormat(aiperf.COLUMNS, aiperf.convert, aiperf.FIELDS),
     "requests": TraceFormat(
-        plain_requests.COLUMNS, plain_requests.convert, never=("workflow_id", "call_id", "parent_ids")
+        plain_requests.COLUMNS,
+        plain_requests.convert,
+        plain_requests.FIELDS,
+        never=("workflow_id", "call_id", "parent_ids"),
     ),
 }
 
 
+_NO_CALLS = (
+    (
+        ("total_input_tokens", "total_output_tokens", "request_throughput"),
+        "is the summary of a serving benchmark without its requests; run it again with --save-result --save-detailed "
+        "(SGLang: --output-details)",
+    ),
+    (
+        ("request_throughput", "request_latency", "input_config"),
+        "is AIPerf's summary; the requests are in profile_export.jsonl beside it",
+    ),
+    (
+        ("client_id", "window_start_s", "input_tokens_p50"),
+        "holds ServeGen's lengths; import the file of arrivals beside it",
+    ),
+    (
+        ("checkpoint_model_version_id", "num_inference_steps"),
+        "holds requests for images, no calls of language models; their popularity can be fitted (maestro-gym workload "
+        "fit --kind popularity)",
+    ),
+)
+"""Columns of files that people try to import and that hold no calls, and where the calls are."""
+
+
 def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
-    """Read and check a trace file; see ``read_named``.
+    """Read and check a trace file; see ``import_trace``.
 
     Args:
-        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file, or a sample's bare name.
+        path: A file that ends in one of ``SUFFIXES`` (text may be gzipped), or a sample's bare name.
         format_name: A name of ``FORMATS``, or auto: recognised by the columns.
 
     Returns:
@@ -83,24 +174,24 @@ def read_trace(path: str | Path, format_name: str = "auto") -> Trace:
     Raises:
         MaestroError: The file cannot be read or breaks a rule of its format.
     """
-    return read_named(path, format_name)[0]
+    return import_trace(path, format_name).trace
 
 
-def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]:
-    """Read and check a trace file, and say which format it has.
+def import_trace(path: str | Path, format_name: str = "auto") -> Imported:
+    """Read and check a trace file, and keep what was seen in it.
 
     Args:
-        path: A CSV (.csv), Parquet (.parquet, .pq) or JSON-lines (.jsonl) file, or a sample's bare name.
+        path: A file that ends in one of ``SUFFIXES`` (text may be gzipped), or a sample's bare name.
         format_name: A name of ``FORMATS``, or auto: recognised by the columns.
 
     Returns:
-        The trace, and a name of ``FORMATS``.
+        The trace, its format, and how it was read.
 
     Raises:
         MaestroError: The file cannot be read or breaks a rule of its format.
     """
     path = find_trace(path)
-    frame = open_table(path)
+    frame = otel.in_camel_case(open_table(path))
     source = str(path)
     if format_name == "auto":
         format_name = _recognise(frame, source)
@@ -110,7 +201,22 @@ def read_named(path: str | Path, format_name: str = "auto") -> tuple[Trace, str]
     require_columns(frame, chosen.columns, source, format_name)
     if len(frame) == 0:
         raise MaestroError(f"{source}: holds no calls; a trace needs at least one row after its header.")
-    return build_trace(chosen.convert(frame, source), source), format_name
+    converted = chosen.convert(frame, source)
+    if format_name != "workflow":
+        converted = _in_order_of_arrival(converted)
+    origin = Origin(source, frame, chosen.fields)
+    return Imported(build_trace(converted.table, origin), format_name, converted, origin)
+
+
+def _in_order_of_arrival(converted: Converted) -> Converted:
+    """Sort workflows by their arrival: other formats do not promise an order."""
+    table = converted.table
+    if np.all(np.diff(table["arrival_s"].to_numpy(np.float64)) >= 0):
+        return converted
+    table = table.sort_values("arrival_s", kind="stable").reset_index(drop=True)
+    return converted._replace(
+        table=table, notes=(*converted.notes, "the file is not in order of time; calls were sorted by arrival")
+    )
 
 
 def find_trace(path: str | Path) -> Path:
@@ -132,77 +238,9 @@ def find_trace(path: str | Path) -> Path:
     if str(path) not in samples:
         raise MaestroError(
             f"workload.trace: there is no `{path}` in configs/traces. {hint(str(path), list(samples))} "
-            "A file of your own is named with its ending: .csv, .parquet or .jsonl."
+            "A file of your own is named with its ending: .csv, .parquet, .jsonl or .json."
         )
     return samples[str(path)]
-
-
-def open_table(path: Path) -> pd.DataFrame:
-    """Open a table.
-
-    Args:
-        path: A CSV (as text), Parquet or JSON-lines file.
-
-    Returns:
-        The table, with ``ROW``.
-
-    Raises:
-        MaestroError: The file cannot be read, or a column stands twice.
-    """
-    if not os.path.isfile(path):
-        raise MaestroError(f"workload.trace: the file `{path}` does not exist. Check the path.")
-    suffix = path.suffix.lower()
-    try:
-        if suffix in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-        elif suffix in (".jsonl", ".ndjson"):
-            frame = _read_json_lines(path)
-        elif suffix in (".csv", ".txt"):
-            # As text, so that a message can quote the cell as it stands in the file.
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, skipinitialspace=True)
-        else:
-            raise MaestroError(f"{path}: `{suffix}` is no trace; give a .csv, .parquet or .jsonl file.")
-    except (ValueError, OSError, OverflowError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise MaestroError(
-            f"{path}: cannot be read as a {suffix} table ({reason}). Mend or export the file again."
-        ) from None
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise MaestroError(f"{path}: the column `{twice}` stands twice; take one of the two out.")
-    frame.columns = [str(column) for column in frame.columns]
-    frame = frame.reset_index(drop=True)
-    frame[ROW] = range(1, len(frame) + 1)
-    return frame
-
-
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    """Read one object a line; pandas' own reader would turn a `timestamp` into a date."""
-    records = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line, object_pairs_hook=_without_doubles)
-            except json.JSONDecodeError as error:
-                raise MaestroError(f"{path}: line {number} is no JSON ({error.msg}); mend it.") from None
-            except (KeyError, RecursionError) as error:
-                reason = f"the key {error} stands twice in one object" if isinstance(error, KeyError) else "too deep"
-                raise MaestroError(f"{path}: line {number} cannot be used ({reason}); mend it.") from None
-            if not isinstance(record, dict):
-                raise MaestroError(f"{path}: line {number} is no JSON object; write one object a line.")
-            records.append(record)
-    return pd.DataFrame(records)
-
-
-def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Build an object; of two values for one key json itself would drop the first in silence."""
-    built = dict(pairs)
-    if len(built) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise KeyError(next(name for name in names if names.count(name) > 1))
-    return built
 
 
 def _recognise(frame: pd.DataFrame, source: str) -> str:
@@ -211,6 +249,9 @@ def _recognise(frame: pd.DataFrame, source: str) -> str:
     for name, known in FORMATS.items():
         if present.issuperset(known.columns) and not present & set(known.never):
             return name
+    for columns, instead in _NO_CALLS:
+        if present.issuperset(columns):
+            raise MaestroError(f"{source}: {instead}.")
     possible = [name for name, known in FORMATS.items() if not present & set(known.never)]
     nearest = max(possible, key=lambda name: len(present & set(FORMATS[name].columns)) / len(FORMATS[name].columns))
     if not present & set(FORMATS[nearest].columns):

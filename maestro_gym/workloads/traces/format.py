@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 ColumnKind = Literal["text", "tokens", "seconds", "flag", "positive"]
 
@@ -71,6 +73,27 @@ ROW = "_row"
 """Column of a table of calls that holds the row of the file a call came from, 1 = first after the header."""
 
 
+SEEN = "_seen"
+"""Column of a table of calls that holds what a call was read from, by the file's own names; absent: its row."""
+
+Fields = Mapping[str, tuple[str, ...]]
+"""Column of this format -> the columns of a file that it was read from; those that are not in it were chosen."""
+
+
+class Converted(NamedTuple):
+    """What an importer made of a file.
+
+    Attributes:
+        table: One row a call, in this format, with ``ROW`` and perhaps ``SEEN``.
+        notes: What was assumed, estimated or left out: sentences without a full stop.
+        dialect: Which of several conventions a file of its format follows; blank: there is one.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    dialect: str = ""
+
+
 class Trace(NamedTuple):
     """A checked trace as arrays. W workflows, S stages, stages of a workflow contiguous, parents first.
 
@@ -94,3 +117,4 @@ class Trace(NamedTuple):
     tool_names: tuple[str, ...]
     num_sys_groups: int
     num_ctx_groups: int
+    prompt_column: str = "prompt_tokens"  # what the file calls it

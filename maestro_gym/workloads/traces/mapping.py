@@ -96,7 +96,7 @@ def fit_lengths(trace: Trace, deployments: Deployments, overlong: str) -> tuple[
         at = int(over[0])
         name = deployments.names[int(stages["model"][at])]
         raise MaestroError(
-            f"{trace.source}: row {int(trace.rows[at])}, column `prompt_tokens` (or what the format calls it): "
+            f"{trace.source}: row {int(trace.rows[at])}, column `{trace.prompt_column}`: "
             f"{int(stages['prompt_tokens'][at])} prompt and {int(hidden['output_tokens'][at])} output tokens are "
             f"above the max_model_len {int(limit[at])} of `{name}`; so are {len(over)} of {len(stages)} calls. Map "
             "them to a deployment with a longer context, or set workload.overlong=clip (shorter prompts) or "

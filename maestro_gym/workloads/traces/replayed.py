@@ -78,11 +78,6 @@ class TraceWorkload:
             trace.workflows[column] *= time_scale
         trace.hidden["tool_gap_s"] *= time_scale
         trace.workflows["ingress_cluster"] = trace.workflows["tenant"] % num_clusters
-        if len(trace.workflows) < len(SPLITS):
-            raise MaestroError(
-                f"{trace.source}: has {len(trace.workflows)} workflows; training, validation and test need one "
-                "each, so give at least 3."
-            )
         self.name = Path(path).stem
         self.notes: tuple[str, ...] = ()
         if self.overlong_count:
@@ -104,8 +99,16 @@ class TraceWorkload:
 
         Returns:
             Workflow ids of ``trace``; the three ranges are disjoint, none is empty.
+
+        Raises:
+            MaestroError: There are too few workflows. A trace that is replayed whole needs no splits.
         """
         count = len(self.trace.workflows)
+        if count < len(SPLITS):
+            raise MaestroError(
+                f"{self.trace.source}: has {count} workflows; training, validation and test need one each, so give "
+                "at least 3."
+            )
         train = min(max(int(count * SPLIT_SHARES[0]), 1), count - 2)
         validation = min(max(int(count * SPLIT_SHARES[1]), 1), count - train - 1)
         bounds = (0, train, train + validation, count)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import whole_file
 from maestro_gym.state import CLASS_NAMES, Episode
 from maestro_gym.workloads.traces.format import COLUMNS, Trace
 from maestro_gym.workloads.workload import Workload
@@ -121,11 +122,12 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     try:
-        if path.suffix == ".csv":
-            table.to_csv(path, index=False)
-        elif path.suffix == ".parquet":
-            table.to_parquet(path, index=False)
-        else:
+        if path.suffix not in (".csv", ".parquet"):
             raise MaestroError(f"{path}: a trace is written as .csv or .parquet; choose one of the two.")
+        with whole_file(path) as part:
+            if path.suffix == ".csv":
+                table.to_csv(part, index=False)
+            else:
+                table.to_parquet(part, index=False)
     except OSError as error:
         raise MaestroError(f"{path}: cannot be written ({error.strerror or error}).") from None

@@ -74,9 +74,17 @@ class Small:
         text = f"family: shaped\nformat: 1\nabout: {{episodes: 7}}\nnumbers: {{remaining: {remaining}}}\n"
         Path(self.policy).write_text(text, encoding="utf-8")
 
-    def run(self, *specs: str, keep: bool = False, resume: bool = False, runner: Runner | None = None) -> Ran:
+    def run(
+        self,
+        *specs: str,
+        keep: bool = False,
+        resume: bool = False,
+        overwrite: bool = False,
+        runner: Runner | None = None,
+    ) -> Ran:
         forget()
         place, folder, how = frozen_place(load_benchmark(self.word)), self.folder / "records", runner or Runner()
+        ways = {"keep": keep, "resume": resume, "overwrite": overwrite}
         with open_workers(jobs=1) as workers:
-            found = list(run_benchmark(place, specs, folder, runner=how, keep=keep, resume=resume, workers=workers))
+            found = list(run_benchmark(place, specs, folder, runner=how, workers=workers, **ways))
         return {record.policy.name: (file, record, kept) for file, record, kept in found}

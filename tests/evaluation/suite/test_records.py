@@ -75,7 +75,9 @@ def test_a_run_that_was_stopped_goes_on_and_leaves_the_same_numbers(small: Small
     found = small.run(small.policy, resume=True, runner=Runner(run=stopped))
     assert asked[5:] == [SEEDS[-1]] * 2, "what was finished is not run again"
     assert sorted(path.name for path in (small.folder / "records" / "small").iterdir()) == ["fcfs.json", "mine.json"]
-    whole = small.run(small.policy)
+    with pytest.raises(MaestroError, match=r"holds an earlier run \(fcfs.json, mine.json\)"):
+        small.run(small.policy)
+    whole = small.run(small.policy, overwrite=True)
     for name, (_, record, _) in found.items():
         assert record.results.metrics == whole[name][1].results.metrics
 
