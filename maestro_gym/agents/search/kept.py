@@ -20,6 +20,7 @@ from maestro_gym.config import StrictModel, validated
 from maestro_gym.config.bounds import Free
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_file import write_whole
 
 STATE_FILE = "search.json"
 
@@ -78,9 +79,7 @@ def read_kept(path: Path, names: Sequence[str]) -> KeptSearch:
 
 def write_kept(path: Path, kept: KeptSearch) -> None:
     """Write a checkpoint; a reader never sees half of it."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(kept.model_dump()) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(kept.model_dump()) + "\n")
 
 
 def tell_again(strategy: cma.CMAEvolutionStrategy, kept: KeptSearch, place: Path) -> None:
