@@ -55,11 +55,11 @@ def run_folder(
     """
     if resume and overwrite:
         raise MaestroError("--resume goes on with the run in the folder, --overwrite removes it; give one of them.")
-    fresh = resume or overwrite
-    if not (fresh or (folder / OWNER_FILE).exists()):
+    may_hold_one = resume or overwrite
+    if not (may_hold_one or (folder / OWNER_FILE).exists()):
         _refuse_earlier(folder, left, go_on)
     with _tidy(folder), _owned(folder):
-        if not fresh:
+        if not may_hold_one:
             _refuse_earlier(folder, left, go_on)
         with go_on_by(go_on) if go_on else nullcontext():
             yield folder

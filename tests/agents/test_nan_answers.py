@@ -26,11 +26,13 @@ def _overflowing(tier: str, network: str, candidates: int) -> tuple[PolicyCard, 
     card = PolicyCard(tier, network, features, context, candidates, (16, 16), encoder=encoder, scenario="toy")
     made = build_network(network, candidates, features, context, card.hidden_sizes)
     with torch.no_grad():
-        for name, parameter in made.named_parameters():
-            parameter.fill_(3e38)
-            if parameter.ndim == 2 and "value" not in name:
-                parameter[:, ::2] = -3e38
-                parameter[::2] *= -1.0
+        for layer in (module for module in made.modules() if isinstance(module, torch.nn.Linear)):
+            layer.weight.zero_()
+            if layer.bias is not None:
+                layer.bias.fill_(3e38)
+            if layer.out_features != card.hidden_sizes[0]:
+                layer.weight.fill_(3e38)
+                layer.weight[:, ::2] = -3e38
     return card, made
 
 

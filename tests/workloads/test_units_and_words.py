@@ -59,6 +59,7 @@ def test_a_last_block_may_have_an_id_or_none(tmp_path: Path) -> None:
         ("chatdev", 4, {"call_index": 0}, ["`call_index`", "'0'", "twice"]),
         ("taubench", 2, {"tool_intent": 7}, ["`tool_intent`", "neither 0 nor 1"]),
         ("tracelab", 2, {"arrival_time": 50}, ["`arrival_time`", "'50'", "agree"]),
+        ("tracelab", 2, {"arrival_time": 5000}, ["`arrival_time`", "'5000'", "agree"]),
         ("tracelab", 4, {"session_id": ""}, ["`session_id`", "blank"]),
         (
             "agentcgroup",

@@ -23,6 +23,10 @@ _SOURCES = ("episodes", "baselines")
 """Packages whose sources, and those of all that they import, make up the simulator and the named policies."""
 
 
+_LATER_SWITCHES = ("schedule_ahead",)
+"""Limits that came after the first benchmarks were frozen, and leave everything as it was while they are off."""
+
+
 def digest(content: Any) -> str:  # noqa: ANN401 - any JSON document
     """Hash what JSON can hold, whatever the order of its keys.
 
@@ -65,6 +69,9 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     parts["workload"].pop("trace", None)
     parts["workload"].pop("knee", None)  # what labels of contention mean; the rate is frozen beside the parts
     parts["workload"]["arrivals"].pop("trace", None)
+    for switch in _LATER_SWITCHES:
+        if not parts["limits"][switch]:
+            del parts["limits"][switch]
     for host in parts["hosts"].values():
         host.pop("gpus", None)  # a bound that every scenario has kept before an episode begins
     hashes = {name: digest(part) for name, part in parts.items()}

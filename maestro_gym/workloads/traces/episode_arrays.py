@@ -95,27 +95,21 @@ def _check_ids(table: pd.DataFrame, origin: Origin) -> None:
 
 
 def _check_order(table: pd.DataFrame, origin: Origin) -> None:
-    falls = np.diff(table["arrival_s"].to_numpy(np.float64), prepend=-np.inf) < 0
-    _first_error(
-        table,
-        falls,
-        "arrival_s",
-        origin,
-        f"is earlier than in the row before; sort the rows by {origin.name('arrival_s')}",
-    )
     starts = (table["workflow_id"] != table["workflow_id"].shift()).to_numpy()
     again = starts & table["workflow_id"].where(starts).duplicated().to_numpy()
     _first_error(
         table, again, "workflow_id", origin, "was left and comes again; put the rows of a workflow side by side"
     )
-    first = table.groupby("workflow_id", sort=False)[[n for n, c in COLUMNS.items() if c.per_workflow]].transform(
-        "first"
-    )
+    shared = [name for name, column in COLUMNS.items() if column.per_workflow]
+    first = table.groupby("workflow_id", sort=False)[shared].transform("first")
     for column in first.columns:
         differs = (table[column] != first[column]).to_numpy()
         _first_error(
             table, differs, column, origin, "differs from the workflow's first row; all its calls must agree on it"
         )
+    falls = np.diff(table["arrival_s"].to_numpy(np.float64), prepend=-np.inf) < 0
+    sort = f"sort the rows by {origin.name('arrival_s')}"
+    _first_error(table, falls, "arrival_s", origin, f"is earlier than in the row before; {sort}")
 
 
 def _check_cells(table: pd.DataFrame, origin: Origin) -> None:

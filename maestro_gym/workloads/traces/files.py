@@ -211,9 +211,10 @@ def import_trace(path: str | Path, format_name: str = "auto") -> Imported:
 def _in_order_of_arrival(converted: Converted) -> Converted:
     """Sort workflows by their arrival: other formats do not promise an order."""
     table = converted.table
-    if np.all(np.diff(table["arrival_s"].to_numpy(np.float64)) >= 0):
+    arrival_s = table.groupby("workflow_id", sort=False)["arrival_s"].transform("first").to_numpy(np.float64)
+    if np.all(np.diff(arrival_s) >= 0):
         return converted
-    table = table.sort_values("arrival_s", kind="stable").reset_index(drop=True)
+    table = table.iloc[np.argsort(arrival_s, kind="stable")].reset_index(drop=True)
     return converted._replace(
         table=table, notes=(*converted.notes, "the file is not in order of time; calls were sorted by arrival")
     )
