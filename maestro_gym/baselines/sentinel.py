@@ -180,7 +180,7 @@ def asker(rule: Rule, simulation: Simulation) -> Callable[[Hidden], int]:
     boxed = box(view, VIEW)
 
     def answer(hidden: Hidden) -> int:
-        view.blocks["order"] = 0
+        view.block_notes["order"] = 0
         action = int(rule.function(boxed, box(hidden, HIDDEN), 0))
         view.memory[:], view.model_memory[:] = notes
         return action

@@ -28,7 +28,7 @@ _ROUNDING: Final = 1e-9
 @njit
 def forget(view: View, e: int, stage: int) -> None:
     """What was noted of the block of a ready stage is a bound no longer."""
-    view.blocks[e, view.ready_block[e, stage]].order = 0
+    view.blocks[e, view.ready_block[e, stage]].version += 1
 
 
 @njit
@@ -65,8 +65,9 @@ def first_promising(
     """
     while stage >= 0:
         block = int(view.ready_block[e, stage])
-        at = view.blocks[e, block]
-        if int(at.order) != order or float(at.until_s) < now_s(view, e):
+        at, noted = view.blocks[e, block], view.block_notes[e, block]
+        known = int(noted.order) == order and int(noted.version) == int(at.version)
+        if not known or float(noted.until_s) < now_s(view, e):
             _note(view, oracle, e, block, band, key, until, slope, order)
         if _may_be_sooner(view, e, block, slope, best_band, best_key):
             if stage != int(at.first):
@@ -82,11 +83,11 @@ def first_promising(
 @njit
 def _may_be_sooner(view: View, e: int, block: int, slope: float, best_band: int, best_key: float) -> bool:
     """Whether the bound of a block lies before the best so far."""
-    at = view.blocks[e, block]
+    noted = view.block_notes[e, block]
     added = slope * now_s(view, e)
-    bound = float(at.least_key) + added
+    bound = float(noted.least_key) + added
     margin = _ROUNDING * (1.0 + abs(added) + abs(best_key))
-    return is_sooner(int(at.least_band), bound - margin, best_band, best_key)
+    return is_sooner(int(noted.least_band), bound - margin, best_band, best_key)
 
 
 @njit
@@ -111,7 +112,9 @@ def _note(
             least_band, least_key = its_band, its_key
         until_s = min(until_s, until(view, e, stage))
         stage = int(view.ready_next[e, stage])
-    at.least_band = least_band
-    at.least_key = least_key - slope * now_s(view, e)
-    at.until_s = until_s
-    at.order = order
+    noted = view.block_notes[e, block]
+    noted.least_band = least_band
+    noted.least_key = least_key - slope * now_s(view, e)
+    noted.until_s = until_s
+    noted.version = at.version
+    noted.order = order

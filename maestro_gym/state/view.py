@@ -140,16 +140,22 @@ MODEL_VIEW = record(
     Field("soonest_s", "f8", "s", "least time to start it where it is not SLEEPING, as its weights lie now", ESTIMATE),
 )
 
-# At most ``scheduling.blocks.MEMBERS`` stages that follow one another, and what an order noted of them.
+# At most ``scheduling.blocks.MEMBERS`` stages that follow one another.
 BLOCK = record(
-    Field("least_key", "f8", "key", "of those in the least band, when it was noted, less what time has added", BOOKS),
-    Field("until_s", "f8", "s", "how long that is a bound", BOOKS),
-    Field("order", "i8", "id", "of the order that noted it, 0 = nothing is noted", BOOKS),
-    Field("least_band", "i4", "band", "of its stages, when it was noted", BOOKS),
+    Field("version", "i8", "changes", "after which what was noted of it is no bound any more", BOOKS),
     Field("first", "i4", "id", "its first stage", BOOKS),
     Field("members", "i4", "stages", "in it", BOOKS),
     Field("previous", "i4", "id", "the block before of the same model, -1 = none", BOOKS, blank=-1),
     Field("next", "i4", "id", "the block after, -1 = none", BOOKS, blank=-1),
+)
+
+# What an order has noted of a block: notes of the policy, like its memory.
+BLOCK_NOTE = record(
+    Field("least_key", "f8", "key", "of those in the least band, less what time has added", BOOKS),
+    Field("until_s", "f8", "s", "how long that is a bound", BOOKS),
+    Field("version", "i8", "changes", "of the block when it was noted", BOOKS),
+    Field("order", "i8", "id", "of the order that noted it, 0 = nothing is noted", BOOKS),
+    Field("least_band", "i8", "band", "of its stages", BOOKS),
 )
 
 HOST_MODEL = record(
@@ -213,6 +219,7 @@ class View(NamedTuple):
     ready_last: Annotated[np.ndarray, plain("EM", "i4", "id", "its last one, -1 = none", source=BOOKS, blank=-1)]
     ready_block: Annotated[np.ndarray, plain("ES", "i4", "id", "block of a ready stage", source=BOOKS)]
     blocks: Annotated[np.ndarray, of("ES", BLOCK)]
+    block_notes: Annotated[np.ndarray, of("ES", BLOCK_NOTE)]
     members: Annotated[np.ndarray, plain("ECZ", "i8", "set", "nodes of a cluster", source=BOOKS)]
     roomy: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose queue has a free place", source=BOOKS)]
     warm: Annotated[np.ndarray, plain("EMZ", "i8", "set", "nodes where a model is RUNNING or loading", source=BOOKS)]

@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_the_checkpoint_that_was_there(tmp_path: Path, monkey
 
 
 def test_checkpoints_by_the_clock_change_nothing_of_what_is_learned(tmp_path: Path) -> None:
-    seldom = _trainer(tmp_path / "a", checkpoint_every_s=1e9)
+    seldom = _trainer(tmp_path / "a", checkpoint_every_s=1e8)
     seldom.run(progress=False)
     often = _trainer(tmp_path / "b", checkpoint_every_s=1e-9)
     often.run(progress=False)

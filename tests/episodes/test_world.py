@@ -26,11 +26,12 @@ def test_nodes_belong_to_their_hosts_and_clusters() -> None:
 
 
 def test_a_mixed_fleet_has_a_row_of_tables_for_each_kind_of_node() -> None:
-    overrides = ["fleet.clusters.west.hosts.0.tp=2", "models.0.architecture=Llama-3-70B"]
+    west = "fleet.clusters.west.hosts.0"
+    overrides = [f"{west}.tp=2", f"{west}.nodes=2", "models.0.architecture=Llama-3-70B"]
     config = load_scenario("quick", overrides)
     world = build_world(config)
     assert world_names(config).hardware == ("A100-80GB x1", "A100-80GB x2")
-    assert list(world.nodes["hardware"]) == [0] * 4 + [1] * 4
+    assert list(world.nodes["hardware"]) == [0] * 4 + [1] * 2
     assert world.perf.shape == world.step_s.shape[:2] == world.sample_s.shape[:2]
     assert np.allclose(world.perf["weight_bytes"][0], 2 * world.perf["weight_bytes"][1])
     assert list(world.hosts["gpus_per_node"]) == [1, 2]
