@@ -51,7 +51,7 @@ def test_every_policy_decides_as_by_plain_scans(
         "predictor.kind=noisy",
     ]
     scenario = Scenario.load("toy", overrides)
-    episode = scenario.episode("test", seed, 0)
+    episode = scenario.episode("test", seed, 0, may_be_empty=True)
     runs = [play(scenario, episode, policy, seed, plain=plain) for plain in (False, True)]
     assert digest(runs[0]) == digest(runs[1])
 
