@@ -67,10 +67,11 @@ def first_promising(
         block = int(view.ready_block[e, stage])
         at, noted = view.blocks[e, block], view.block_notes[e, block]
         known = int(noted.order) == order and int(noted.version) == int(at.version)
-        if not known or float(noted.until_s) < now_s(view, e):
+        is_new = not known or float(noted.until_s) < now_s(view, e)
+        if is_new:
             _note(view, oracle, e, block, band, key, until, slope, order)
         if _may_be_sooner(view, e, block, slope, best_band, best_key):
-            if stage != int(at.first):
+            if is_new or stage != int(at.first):
                 return stage
             # The bound may be old: stages have left, and most keys rise faster than by the slope.
             _note(view, oracle, e, block, band, key, until, slope, order)
