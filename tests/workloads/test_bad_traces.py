@@ -51,6 +51,13 @@ CELLS: list[tuple[str, int, str, object, tuple[str, ...]]] = [
     ("otel", 2, "attributes", "chat", ("no mapping",)),
     ("otel", 2, "attributes", {"gen_ai.operation.name": "chat"}, ("gen_ai.usage.input_tokens", "token")),
     ("otel", 2, "attributes", {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": -4}, ("-4", "tokens")),
+    (
+        "otel",
+        2,
+        "attributes",
+        {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "9" * 5000},
+        ("999", "tokens"),
+    ),
 ]
 
 

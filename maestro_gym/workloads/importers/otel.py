@@ -16,8 +16,9 @@ import pandas as pd
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.importers import dialects
 from maestro_gym.workloads.importers.moments import nanoseconds, refuse_other_units
+from maestro_gym.workloads.importers.records import counts_tokens
 from maestro_gym.workloads.importers.spans import Recorder, Span, workflows_of
-from maestro_gym.workloads.traces.checks import MOST_TOKENS, place, shown
+from maestro_gym.workloads.traces.checks import place, shown
 from maestro_gym.workloads.traces.format import ROW, Converted, Fields
 
 COLUMNS = ("traceId", "spanId", "startTimeUnixNano", "endTimeUnixNano", "attributes")
@@ -321,7 +322,7 @@ def _count(span: Span, name: str, value: object, source: str) -> int | None:
         return None
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     text = text.removesuffix(".0")
-    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) > MOST_TOKENS:
+    if isinstance(value, bool) or not counts_tokens(text):
         raise MaestroError(
             f"{place(source, span.row, 'attributes')}: {name} is {shown(value)}; give a whole number of tokens."
         )

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from maestro_gym.config.bounds import MOST_TOKENS
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.workloads.traces.checks import MOST_TOKENS, place, shown
+from maestro_gym.workloads.traces.checks import place, shown
 
 
 def records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -93,14 +94,14 @@ def whole(value: object, where: str) -> int:
         MaestroError: It is no such number.
     """
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-    if (
-        isinstance(value, bool)
-        or not (text.isascii() and text.isdecimal())
-        or len(text) > 18
-        or int(text) > MOST_TOKENS
-    ):
+    if isinstance(value, bool) or not counts_tokens(text):
         raise MaestroError(f"{where}: the value {shown(value)} is no whole number of tokens; mend it.")
     return int(text)
+
+
+def counts_tokens(text: str) -> bool:
+    """Whether a text is a whole number of tokens that can be meant, however long the text is."""
+    return text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) <= MOST_TOKENS
 
 
 def words(value: object) -> str:
