@@ -44,9 +44,9 @@ CLASSICS = (
 """The policies that a comparison runs unless told otherwise: Maestro and the rivals that a reviewer asks for first."""
 
 
-def _tell(error: MaestroError) -> NoReturn:
-    """End with the one paragraph of a user's mistake."""
-    typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+def _tell(paragraph: object) -> NoReturn:
+    """End with the one paragraph of what is wrong."""
+    typer.secho(f"error: {paragraph}", fg=typer.colors.RED, err=True)
     raise typer.Exit(2) from None
 
 
@@ -73,9 +73,7 @@ class _Verbs(TyperGroup):
             if not has_no_room(error):
                 raise
             place = f"{error.filename}: " if error.filename else ""
-            words = "; ".join([f"{place}the disk is full ({error.strerror}). Make room", *notes_of(error)])
-            typer.secho(f"error: {words}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(2) from None
+            _tell("; ".join([f"{place}the disk is full ({error.strerror}). Make room", *notes_of(error)]))
 
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from scipy.optimize import least_squares, nnls
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig
 from maestro_gym.fidelity.frames import Table, read_table
-from maestro_gym.performance.operators import ACTIVATION_BYTES, allreduce_s
+from maestro_gym.performance.operators import ACTIVATION_BYTES, active_experts, allreduce_s
 from maestro_gym.performance.step_tables import StepTables
 from maestro_gym.state import PERF
 
@@ -107,8 +107,8 @@ def _kernels(
 def _experts_s(path: Path, architecture: ArchitectureConfig, tokens: np.ndarray) -> np.ndarray:
     """Seconds of the experts of one layer by tokens, when these choose experts evenly and independently.
 
-    The profile has times by tokens and by experts that are active, on one GPU (``ep`` 1). Of E experts, k a token, n
-    tokens make E*(1 - (1 - k/E)^n) active; between the measured numbers times are interpolated.
+    The profile has times by tokens and by experts that are active, on one GPU (``ep`` 1); between the measured numbers
+    times are interpolated.
     """
     if not path.is_file():
         raise NotModelledError(f"{path.name} is missing, which holds the experts' times")
@@ -117,7 +117,7 @@ def _experts_s(path: Path, architecture: ArchitectureConfig, tokens: np.ndarray)
     sizes, active, microseconds = table.where(ep == 1).floats("tokens", "activated_experts", "time_us")
     if not len(sizes):
         raise NotModelledError(f"{path.name}: no times with all experts on one GPU (ep 1)")
-    expected = architecture.experts * (1.0 - (1.0 - architecture.experts_per_token / architecture.experts) ** tokens)
+    expected = active_experts(architecture, tokens)
     measured = np.unique(sizes)
     by_size = []
     for size in measured:

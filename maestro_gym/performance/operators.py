@@ -83,9 +83,8 @@ def experts_s(
 ) -> np.ndarray:
     """Time of one layer's router and experts.
 
-    n tokens that each choose k of E experts evenly touch E*(1-(1-k/E)^n) of them in expectation; those are read,
-    and k of them are multiplied a token. Kernels differ in their efficiencies and in their constant: launches, and
-    where the kernel includes them the routing and sorting of tokens.
+    The experts that are active are read, and k of them are multiplied a token. Kernels differ in their efficiencies and
+    in their constant: launches, and where the kernel includes them the routing and sorting of tokens.
 
     Args:
         architecture: What runs; has experts.
@@ -98,15 +97,27 @@ def experts_s(
         Seconds, same shape.
     """
     coefficients = gpu.step.experts.of(kernel)
-    share = architecture.experts_per_token / architecture.experts
-    touched = architecture.experts * (1.0 - (1.0 - share) ** tokens)
-    read = (touched * architecture.ffn_parameters + architecture.router_parameters) / tp
+    read = (active_experts(architecture, tokens) * architecture.ffn_parameters + architecture.router_parameters) / tp
     multiplied = tokens * (
         architecture.experts_per_token * architecture.ffn_parameters + architecture.router_parameters
     )
     memory_s = WEIGHT_BYTES_PER_PARAMETER * read / (gpu.hbm_bytes_per_s * coefficients.bandwidth_efficiency)
     compute_s = 2.0 * multiplied / tp / (gpu.peak_flops_per_s * coefficients.flops_efficiency)
     return coefficients.const_s + _smooth_max(memory_s, compute_s, coefficients.roofline_exponent)
+
+
+def active_experts(architecture: ArchitectureConfig, tokens: np.ndarray) -> np.ndarray:
+    """Experts of a layer that some token chooses: of E, chosen k a token evenly, E*(1-(1-k/E)^n) in expectation.
+
+    Args:
+        architecture: What runs; has experts.
+        tokens: float64, any shape; n.
+
+    Returns:
+        Experts, same shape.
+    """
+    share = architecture.experts_per_token / architecture.experts
+    return architecture.experts * (1.0 - (1.0 - share) ** tokens)
 
 
 def elementwise_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from maestro_gym.config.bounds import MOST_TOKENS
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads import read_trace, trace_table, write_table
-from maestro_gym.workloads.traces.checks import MOST_TOKENS
 from maestro_gym.workloads.traces.explain import explain
 from maestro_gym.workloads.traces.files import Imported, import_trace
 from tests.workloads.foreign_files import FILES, Foreign

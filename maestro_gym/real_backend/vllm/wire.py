@@ -6,11 +6,11 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from maestro_gym.config.bounds import MOST_TOKENS
 from maestro_gym.real_backend.vllm.keys import hide_keys
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
 
-_MOST_TOKENS = 2**24
-Count = Annotated[int, Field(ge=0, le=_MOST_TOKENS)]
+Count = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
@@ -81,7 +81,7 @@ class ModelCard(_Wire):
     """One served model."""
 
     id: Said = Field(max_length=512)
-    max_model_len: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
+    max_model_len: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
 
 
 class ModelList(_Wire):

@@ -11,14 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from maestro_gym.config import nearest
+from maestro_gym.config.bounds import MOST_TOKENS
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.workloads.traces.format import ROW, SEEN, Fields
 
 MOST = 1e12
 """Above this a number is taken for a mistake of units."""
-
-MOST_TOKENS = 2**24
-"""Above this a number of tokens is: no engine takes a longer context, and sums over calls stay far from int64."""
 
 
 class Origin(NamedTuple):
