@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.whole_file import write_whole
+from maestro_gym.core.whole_number import whole_number
 
 if TYPE_CHECKING:
     import typer
@@ -161,12 +162,18 @@ def seed_numbers(text: str | None) -> list[int] | None:
     """
     if text is None:
         return None
+    from maestro_gym.config.bounds import MOST_SEEDS
+
     seeds: list[int] = []
     for part in split_words([text]):
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        begin = whole_number(first)
+        end = whole_number(last) if dash else begin
+        if begin is None or end is None:
             raise MaestroError(f"--seeds {text}: {part!r} is no seed. Write numbers and ranges, such as 0,1,2 or 0-9.")
-        seeds += range(int(first), int(last or first) + 1)
+        if len(seeds) + end - begin >= MOST_SEEDS:
+            raise MaestroError(f"--seeds {text}: these are more than {MOST_SEEDS:,} seeds; give fewer.")
+        seeds += range(begin, end + 1)
     return seeds
 
 

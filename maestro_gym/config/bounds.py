@@ -37,6 +37,9 @@ MOST_LOAD = 1000.0
 MOST_SEED = 2**53
 """Largest seed of an episode: an integer that JSON keeps."""
 
+MOST_SEEDS = 100_000
+"""Most seeds of an evaluation."""
+
 MOST_LEARNER_SEED = 2**31 - 1
 """Largest seed of a training or a search: what learning libraries take."""
 

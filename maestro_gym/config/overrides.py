@@ -10,6 +10,7 @@ import yaml
 from maestro_gym.config.base import shortened
 from maestro_gym.core.bounded_text import parse_yaml
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_number import whole_number
 
 _PART = re.compile(r'"([^"]+)"|([^."=\s]+)')
 
@@ -95,8 +96,8 @@ def assign(tree: dict[str, Any], override: Override) -> None:
 
 def _assign_item(items: list[Any], key: str, override: Override, last: bool) -> Any:  # noqa: ANN401 (raw YAML)
     named = [index for index, item in enumerate(items) if isinstance(item, dict) and item.get("name") == key]
-    index = named[0] if named else int(key) if key.isdigit() else len(items)
-    if index >= len(items):
+    index = named[0] if named else whole_number(key)
+    if index is None or index >= len(items):
         raise MaestroError(
             f"Override `{override.text}`: `{key}` is neither a name nor an index (0 to {len(items) - 1}) of the list."
         )

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel, hint
-from maestro_gym.config.bounds import LONGEST_S, MOST_TOKENS, Name, Seed
+from maestro_gym.config.bounds import LONGEST_S, MOST_SEEDS, MOST_TOKENS, Name, Seed
 from maestro_gym.config.contention import contention_loads
 from maestro_gym.config.fleet import FleetConfig, HostGroupConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
@@ -56,7 +56,7 @@ class ScenarioConfig(StrictModel):
         default=600.0, ge=0, le=LONGEST_S, description="longest drain after the horizon, evaluation [s]"
     )
     seeds: list[Seed] = Field(
-        default=[0, 1, 2, 3, 4], min_length=1, max_length=100_000, description="seeds of an evaluation"
+        default=[0, 1, 2, 3, 4], min_length=1, max_length=MOST_SEEDS, description="seeds of an evaluation"
     )
     train: TrainConfig = Field(default_factory=TrainConfig, description="a name of configs/train, or written out")
     architectures: dict[str, ArchitectureConfig] = Field(default={}, description="filled from configs/models")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_number import whole_number
 
 VARIABLE = "MAESTRO_NUM_THREADS"
 """Environment variable that sets the number of threads."""
@@ -35,9 +36,10 @@ def thread_count() -> int:
     asked = os.environ.get(VARIABLE, "")
     if not asked:
         return usable_cores()
-    if not asked.isdecimal() or int(asked) < 1:
+    count = whole_number(asked)
+    if not count:
         raise MaestroError(f"{VARIABLE}={asked!r} is no number of threads; set a positive integer, or leave it out.")
-    return int(asked)
+    return count
 
 
 def set_thread_count(count: int | None) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from maestro_gym.config.bounds import MOST_TOKENS
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.whole_number import whole_number
 from maestro_gym.workloads.traces.checks import place, shown
 
 
@@ -101,7 +102,8 @@ def whole(value: object, where: str) -> int:
 
 def counts_tokens(text: str) -> bool:
     """Whether a text is a whole number of tokens that can be meant, however long the text is."""
-    return text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) <= MOST_TOKENS
+    number = whole_number(text)
+    return number is not None and number <= MOST_TOKENS
 
 
 def words(value: object) -> str:
