@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from maestro_gym.baselines.left_out import LEFT_OUT
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, TABLE, load_policy
 from maestro_gym.scheduling.rules import Declared
 
@@ -37,11 +38,9 @@ oblivious routings (random, round-robin, jsq) do not bind late.
 - **Work conservation.** A stage that no node can take does not hold up those behind it.
 - **Fitness scale.** The percentiles of F2 are frozen in `configs/baselines/fitness.yaml`, measured on validation
   episodes by `python -m maestro_gym.baselines.maestro.measure quick paper`.
+"""
 
-What these decisions cannot express is left out: token-level switching (Aegaeon), live migration (Llumnix), SM
-shares (MuxServe), eviction of running requests for others (QLM).
-
-## A rule of your own
+_OWN = """## A rule of your own
 
 One Python file, with the same declaration as the rules above. It is completed as the rivals of the table are:
 `--policy my_rule.py:RULE` puts plain companions around it, `--policy my_rule.py:RULE+maestro` Maestro's rules.
@@ -105,6 +104,14 @@ def _parts(title: str, parts: Mapping[str, Declared]) -> str:
     return f"## {title}\n\n" + _table(("name", "class", "what it does", "source", "modelling choice"), rows)
 
 
+def _left_out() -> str:
+    rows = ([row.system, row.mechanism, row.reason, row.instead] for row in LEFT_OUT)
+    head = ("system", "mechanism", "why no rule says it", "what stands here")
+    return "## Not applicable\n\nWhat these decisions cannot express is left out, and not imitated.\n\n" + _table(
+        head, rows
+    )
+
+
 def baselines_markdown() -> str:
     """The whole page."""
     policies = []
@@ -123,5 +130,7 @@ def baselines_markdown() -> str:
             _parts("Node rules", NODE_RULES),
             _parts("Reclaim rules", RECLAIM_RULES),
             _CHOICES,
+            _left_out(),
+            _OWN,
         )
     )
