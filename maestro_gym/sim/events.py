@@ -35,6 +35,9 @@ def integrate(state: State, e: int, time_s: float) -> None:
     counters.kv_used_byte_s += env.kv_shared_bytes * elapsed_s
     counters.kv_virtual_byte_s += env.kv_virtual_bytes * elapsed_s
     counters.weights_byte_s += env.weights_bytes * elapsed_s
+    if elapsed_s > TIE_S:  # what lasts no time is no peak
+        counters.kv_reserved_peak_bytes = max(counters.kv_reserved_peak_bytes, env.kv_reserved_bytes)
+        counters.kv_virtual_peak_bytes = max(counters.kv_virtual_peak_bytes, env.kv_virtual_bytes)
     env.integrated_s = time_s
     state.visible.clock[e].now_s = time_s
 

@@ -99,6 +99,8 @@ COUNTERS = record(
     Field("kv_virtual_byte_s", "f8", "byte s", "integral of granted address space"),
     Field("weights_byte_s", "f8", "byte s", "integral of weights, margins and sleepers' residue in HBM"),
     Field("busy_s", "f8", "s", "engines' time in steps without the slowdown by neighbours, summed"),
+    Field("kv_reserved_peak_bytes", "f8", "bytes", "most that was reserved at a time"),
+    Field("kv_virtual_peak_bytes", "f8", "bytes", "most address space that was granted at a time"),
 )
 
 SAMPLE = record(

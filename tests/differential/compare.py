@@ -40,6 +40,8 @@ COUNTERS = (
     "kv_virtual_byte_s",
     "weights_byte_s",
     "busy_s",
+    "kv_reserved_peak_bytes",
+    "kv_virtual_peak_bytes",
 )
 
 

@@ -17,7 +17,10 @@ def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
     service["prefill_base_s"], service["decode_s_per_token"] = 0.1, 0.05
     params = np.zeros(1, state.PARAMS)
     params["horizon_s"], params["drain_cap_s"] = horizon_s, cap_s
-    return SimpleNamespace(nodes=nodes, service=service, params=params)
+    models, perf = np.zeros(2, state.MODEL_SPEC), np.zeros((1, 2), state.PERF)
+    models["arch"], models["max_model_len"] = (0, 1), (10_000, 40_000)
+    perf["kv_bytes_per_token"] = 1e6, 2e6
+    return SimpleNamespace(nodes=nodes, service=service, params=params, models=models, perf=perf)
 
 
 def episode() -> state.Episode:
@@ -31,10 +34,14 @@ def episode() -> state.Episode:
     workflows["first_stage"], workflows["num_stages"] = (0, 2, 3), (2, 1, 2)
     stages = np.zeros(5, state.STAGE)
     stages["workflow"], stages["model"] = (0, 0, 1, 2, 2), (0, 1, 0, 1, 1)
+    stages["prompt_tokens"] = 95, 9998, 89, 50, 60
     hidden = np.zeros(5, state.STAGE_HIDDEN)
     hidden["output_tokens"] = 5, 2, 11, 20, 20
     hidden["remaining_s"] = 4.5, 2.0, 2.0, 49.0, 20.0
-    return state.Episode(workflows, stages, hidden, np.zeros(5, state.PREDICTION), np.array([1, 4]))
+    predictions = np.zeros(5, state.PREDICTION)
+    predictions["output_q50_tokens"] = 8, 2, 1, 30, 40
+    predictions["remaining_s_q50"] = 4.5, 1.0, 4.0, 147.0, 9.0  # at the first stages: true, doubled, tripled
+    return state.Episode(workflows, stages, hidden, predictions, np.array([1, 4]))
 
 
 def stage_views() -> np.ndarray:
@@ -57,6 +64,7 @@ def counters() -> np.void:
     record = np.zeros(1, state.COUNTERS)
     record["kv_reserved_byte_s"], record["kv_used_byte_s"], record["kv_virtual_byte_s"] = 400 * GB, 300 * GB, 1000 * GB
     record["weights_byte_s"], record["busy_s"] = 2200 * GB, 50.0
+    record["kv_reserved_peak_bytes"], record["kv_virtual_peak_bytes"] = 30 * GB, 90 * GB
     record["prompt_tokens"], record["cached_tokens"] = 1000, 250
     record["cold_starts"], record["wakes"], record["sleeps"], record["demotions"] = 3, 2, 1, 4
     record["preemptions"], record["boundary_preemptions"], record["oom_events"] = 1, 5, 6

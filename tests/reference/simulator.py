@@ -154,6 +154,10 @@ def _pass_time(state: State, time_s: float) -> None:
     state.count("kv_reserved_byte_s", elapsed_s * sum(node.reserved_bytes for node in nodes))
     state.count("kv_virtual_byte_s", elapsed_s * sum(node.virtual_bytes for node in nodes))
     state.count("weights_byte_s", elapsed_s * sum(node.weights_bytes for node in nodes))
+    if elapsed_s > TIE_S:
+        for name, held in (("reserved", "reserved_bytes"), ("virtual", "virtual_bytes")):
+            most = f"kv_{name}_peak_bytes"
+            state.counters[most] = max(state.counters.get(most, 0.0), sum(getattr(node, held) for node in nodes))
     present = [
         job.weight for job, done in zip(state.jobs[: state.arrived], state.finished_s, strict=False) if done == math.inf
     ]

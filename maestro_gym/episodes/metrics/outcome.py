@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maestro_gym.episodes.metrics.blocking import blocked_s
-from maestro_gym.state import STAGE_FINISHED, STAGE_READY
+from maestro_gym.state import STAGE_FINISHED, STAGE_READY, STAGE_RUNNING
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
+    from maestro_gym.state import World
 
-_WORKFLOW_ARRAYS = ("workflow_cls", "tenant", "arrival_s", "deadline_s", "workflow_finished_s", "nominal_s")
+_WORKFLOW_ARRAYS = (
+    "workflow_cls",
+    "tenant",
+    "arrival_s",
+    "deadline_s",
+    "workflow_finished_s",
+    "nominal_s",
+    "predicted_s",
+)
 _STAGE_ARRAYS = (
     "stage_cls",
     "ttft_limit_s",
@@ -25,6 +34,11 @@ _STAGE_ARRAYS = (
     "stage_finished_s",
     "generated_tokens",
     "blocked_s",
+    "stay_s",
+    "kv_bytes_per_token",
+    "context_tokens",
+    "context_limit_tokens",
+    "output_error_tokens",
 )
 
 
@@ -45,6 +59,7 @@ class Outcome:
         deadline_s: float, shape (W,), absolute.
         workflow_finished_s: float, shape (W,), inf = unfinished.
         nominal_s: float, shape (W,): service and gaps on the workflow's longest path, alone on an idle fleet.
+        predicted_s: float, shape (W,): what was predicted of the same when the workflow arrived, at its first stage.
         stage_workflow: int, shape (S,), place of the stage's workflow among the W.
         stage_cls: int, shape (S,), class of the stage's workflow.
         ttft_limit_s: float, shape (S,), limit of the stage's application.
@@ -57,6 +72,12 @@ class Outcome:
         stage_finished_s: float, shape (S,), inf = unfinished.
         generated_tokens: int, shape (S,), output tokens so far.
         blocked_s: float, shape (S,): see :func:`maestro_gym.episodes.metrics.blocking.blocked_s`.
+        stay_s: float, shape (S,): time from the last admission to the last token, or to the end of the run; 0 for
+            stages that hold no place.
+        kv_bytes_per_token: float, shape (S,): of the stage's model on each GPU of its node; 0 where it has none.
+        context_tokens: int, shape (S,): prompt and output tokens so far.
+        context_limit_tokens: int, shape (S,): longest context of the stage's model.
+        output_error_tokens: float, shape (S,): predicted median less true length of the answer.
         counters: The episode's COUNTERS record, by name.
         hbm_bytes: Usable HBM of the fleet, all nodes.
         num_nodes: Nodes of the fleet.
@@ -71,6 +92,7 @@ class Outcome:
     deadline_s: np.ndarray
     workflow_finished_s: np.ndarray
     nominal_s: np.ndarray
+    predicted_s: np.ndarray
     stage_workflow: np.ndarray
     stage_cls: np.ndarray
     ttft_limit_s: np.ndarray
@@ -82,6 +104,11 @@ class Outcome:
     stage_finished_s: np.ndarray
     generated_tokens: np.ndarray
     blocked_s: np.ndarray
+    stay_s: np.ndarray
+    kv_bytes_per_token: np.ndarray
+    context_tokens: np.ndarray
+    context_limit_tokens: np.ndarray
+    output_error_tokens: np.ndarray
     hbm_bytes: float
     num_nodes: int
     counters: dict[str, float] = field(default_factory=dict)
@@ -177,6 +204,10 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
     waited = ready & np.isfinite(seen["queued_s"]) & (seen["node"] >= 0)
     nominal_s = np.zeros(len(workflows))
     np.maximum.at(nominal_s, owner, episode.hidden["remaining_s"])
+    predicted_s = np.zeros(len(workflows))
+    if len(stages):
+        predicted_s = episode.predictions["remaining_s_q50"][workflows["first_stage"]]
+    generated_tokens = np.where(ready, seen["generated_tokens"], 0)
     counters = result.counters
     return Outcome(
         end_s=end_s,
@@ -188,6 +219,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         deadline_s=workflows["deadline_s"],
         workflow_finished_s=result.workflows["finished_s"][: len(workflows)],
         nominal_s=nominal_s,
+        predicted_s=predicted_s,
         stage_workflow=owner,
         stage_cls=workflows["cls"][owner],
         ttft_limit_s=workflows["ttft_limit_s"][owner],
@@ -197,7 +229,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         first_admitted_s=first_admitted_s,
         first_token_s=first_token_s,
         stage_finished_s=np.where(ready, seen["finished_s"], np.inf),
-        generated_tokens=np.where(ready, seen["generated_tokens"], 0),
+        generated_tokens=generated_tokens,
         blocked_s=blocked_s(
             node=np.where(waited, seen["node"], -1),
             queued_s=seen["queued_s"],
@@ -207,7 +239,26 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         )
         if blocking
         else np.zeros(len(stages)),
+        stay_s=_stay_s(seen, end_s),
+        kv_bytes_per_token=_kv_bytes_per_token(result.world, seen["node"], stages["model"]),
+        context_tokens=stages["prompt_tokens"] + generated_tokens,
+        context_limit_tokens=result.world.models["max_model_len"][stages["model"]],
+        output_error_tokens=episode.predictions["output_q50_tokens"] - episode.hidden["output_tokens"],
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
         counters={name: float(counters[name]) for name in counters.dtype.names or ()},
     )
+
+
+def _stay_s(seen: np.ndarray, end_s: float) -> np.ndarray:
+    """Time that each stage held its last place in a batch; a stage that was paused and waits holds none."""
+    held = (seen["phase"] >= STAGE_RUNNING) & np.isfinite(seen["admitted_s"])
+    stay_s = np.minimum(np.where(held, seen["finished_s"], 0.0), end_s) - np.where(held, seen["admitted_s"], 0.0)
+    return np.where(held, np.maximum(stay_s, 0.0), 0.0)
+
+
+def _kv_bytes_per_token(world: World, node: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """KV bytes of a token of each stage on each GPU of its node, 0 for stages without one."""
+    placed = node >= 0
+    hardware = world.nodes["hardware"][np.where(placed, node, 0)]
+    return np.where(placed, world.perf["kv_bytes_per_token"][hardware, world.models["arch"][model]], 0.0)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from maestro_gym.episodes.metrics import workflows as workflow_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import stages as stage_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import fleet as fleet_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import reservation as reservation_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import prediction as prediction_metrics  # noqa: F401
 
 # isort: on
 from maestro_gym.episodes.metrics.define import METRICS, Metric, metric_of

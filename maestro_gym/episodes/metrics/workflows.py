@@ -77,6 +77,15 @@ define(
     per_class=True,
 )
 define(
+    "goodput_tokens_per_s",
+    unit="tokens/s",
+    better="higher",
+    formula="output tokens of workflows with finished_s <= deadline_s / horizon_s",
+    description="The same in tokens: output of workflows that miss their deadline counts for nothing.",
+    compute=lambda o: share(o.generated_tokens[o.deadline_met[o.stage_workflow]].sum(), o.horizon_s),
+    per_class=True,
+)
+define(
     "unfinished",
     unit="workflows",
     better="lower",
