@@ -10,16 +10,17 @@ from maestro_gym.agents.foreign.model_spec import is_model_spec
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.agents.policy_file import CARD_FILE, load_network
+from maestro_gym.baselines.parts import EARLY, split_binding
 from maestro_gym.baselines.registry import (
     TABLE,
     demand_trust_of,
     load_policy,
     numbers_file,
-    split_around,
     user_policy,
     with_rule,
 )
 from maestro_gym.baselines.user_rules import is_user_spec, load_user_object, rule_from
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
 
@@ -83,11 +84,16 @@ def load_any_policy(
 
 
 def _from_python(spec: str, scenario: Scenario) -> Policy:
-    place, _, around = spec.partition("+")
+    place, _, around = split_binding(spec)[0].partition("+")
     found = load_user_object(place)
     if not found.is_agent:
-        _, companions = split_around(spec)
-        return user_policy(rule_from(found), companions, scenario, spec)
+        return user_policy(rule_from(found), scenario, spec)
+    if place != spec and not around:
+        raise MaestroError(
+            f"policy {spec!r}: {found.name} is an agent, which decides itself what to bind. Name the companions whose "
+            f"form this is, as in {place}+maestro@{EARLY}, or leave @{EARLY} out."
+        )
+    around = spec.partition("+")[2]
     # Imported here: these bring the compiled observation along, which a rule does not need.
     from maestro_gym.agents.foreign.as_policy import agent_policy
     from maestro_gym.agents.foreign.python_file import agent_from

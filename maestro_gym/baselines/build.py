@@ -121,6 +121,7 @@ def global_rule(order: Order, placement: Routing) -> Rule:
         source=order.source,
         choice=order.choice,
         function=rule,
+        numbers=order.numbers or placement.numbers,
     )
 
 
@@ -198,4 +199,5 @@ def _rule(declared: Routing | NodeRule | ReclaimRule, tier: str, function: RuleF
         source=declared.source,
         choice=declared.choice,
         function=function,
+        numbers=declared.numbers,
     )

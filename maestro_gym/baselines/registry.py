@@ -1,22 +1,32 @@
 """Every policy by name, and how one rule is completed to a policy.
 
-A rule is a file of ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``; this module finds it there. `complete` puts
-the other tiers around it, for the table of policies and for a rule from a user's file alike: ``plain`` companions
-(FCFS, warm join-shortest-queue, vLLM's own admission) or those of ``maestro``.
+`complete` puts the other tiers around a rule, for the table of policies and for a rule from a user's file alike, with
+what ``parts.py`` holds. ``NAME@early`` is any policy bound at readiness; it is made when it is asked for.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Protocol
 
-from maestro_gym.baselines import cluster, node, orders, reclaim
-from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.baselines.maestro.percentiles import scale_for
+from maestro_gym.baselines.parts import (
+    AROUND,
+    COMPANIONS,
+    EARLY,
+    NODE_RULES,
+    ORDERS,
+    RECLAIM_RULES,
+    ROUTINGS,
+    Around,
+    Parts,
+    bound_early,
+    complete_parts,
+    name_of,
+    split_binding,
+)
 from maestro_gym.baselines.shaped.file import POLICY_FILE, SUFFIXES, demand_knobs, read_numbers, values_of
 from maestro_gym.baselines.shaped.numbers import FAMILY
 from maestro_gym.baselines.user_rules import beside, is_user_spec, load_user_rule
@@ -28,12 +38,7 @@ from maestro_gym.core.trust import demand_trust
 from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.numbers import Family
 from maestro_gym.scheduling.policy import Policy, Rule
-from maestro_gym.scheduling.rules import Declared, NodeRule, Order, ReclaimRule, Routing
-
-Around = Literal["plain", "maestro"]
-"""Whose rules stand around a rule: plain ones, or Maestro's."""
-
-AROUND: tuple[Around, ...] = get_args(Around)
+from maestro_gym.scheduling.rules import Declared
 
 
 class _Config(Protocol):
@@ -50,137 +55,39 @@ class HasConfig(Protocol):
         ...
 
 
-DeclaredT = TypeVar("DeclaredT", bound=Declared)
-
-
-def _found(package: object, kind: type[DeclaredT]) -> dict[str, DeclaredT]:
-    """The rules of a folder by name: every module in it that holds a ``RULE``."""
-    rules: dict[str, DeclaredT] = {}
-    path, prefix = package.__path__, f"{package.__name__}."  # pyright: ignore[reportAttributeAccessIssue]
-    for module in pkgutil.iter_modules(path, prefix):
-        rule = getattr(importlib.import_module(module.name), "RULE", None)
-        if rule is None:
-            continue
-        if not isinstance(rule, kind) or rule.name in rules:
-            raise ValueError(f"{module.name}: RULE must be a {kind.__name__} with a name of its own")
-        rules[rule.name] = rule
-    return rules
-
-
-ORDERS = _found(orders, Order)
-ROUTINGS = _found(cluster, Routing)
-NODE_RULES = _found(node, NodeRule)
-RECLAIM_RULES = _found(reclaim, ReclaimRule)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a policy is made of, declared and not yet compiled.
-
-    Attributes:
-        order: Order of the ready stages, global tier.
-        placement: Whose best node chooses the cluster, global tier.
-        routing: Choice of node, cluster tier.
-        node: Admission, reservation and residency, node tier.
-        reclaim: What gives way when memory is short.
-        description: What the policy is compared for.
-        numbers: What its rules read from ``view.numbers``.
-        family: What these numbers are.
-    """
-
-    order: Order
-    placement: Routing
-    routing: Routing
-    node: NodeRule
-    reclaim: ReclaimRule
-    description: str
-    numbers: tuple[float, ...] = ()
-    family: Family | None = None
-
-    def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
-        """The policy under a name; its functions compile when they are first called."""
-        return Policy(
-            name=name,
-            description=self.description,
-            global_rule=global_rule(self.order, self.placement),
-            cluster_rule=cluster_rule(self.routing),
-            node_rule=node_rule(self.node),
-            reclaim_rule=reclaim_rule(self.reclaim),
-            spec=spec,
-            numbers=self.numbers,
-            family=self.family,
-            scale=scale,
-        )
-
-
-_COMPANIONS: dict[Around, Parts] = {
-    "plain": Parts(
-        order=ORDERS["fcfs"],
-        placement=ROUTINGS["warm-jsq"],
-        routing=ROUTINGS["warm-jsq"],
-        node=NODE_RULES["vllm"],
-        reclaim=RECLAIM_RULES["vllm"],
-        description="plain companions",
-    ),
-    "maestro": Parts(
-        order=ORDERS["maestro"],
-        placement=ROUTINGS["maestro"],
-        routing=ROUTINGS["maestro"],
-        node=NODE_RULES["maestro"],
-        reclaim=RECLAIM_RULES["least-harm"],
-        description="Maestro complete",
-    ),
-}
-
-
-def complete_parts(rule: Declared, around: Around) -> Parts:
-    """Put the rules of the other tiers around a declared rule.
-
-    A routing brings the choice of cluster that goes with it, a node rule the reclaim rule that belongs to it.
-    """
-    parts = _COMPANIONS[around]
-    if isinstance(rule, Order):
-        words, parts = ("global", "Maestro below"), replace(parts, order=rule)
-    elif isinstance(rule, Routing):
-        words, parts = ("cluster", "Maestro around it"), replace(parts, placement=rule, routing=rule)
-    elif isinstance(rule, NodeRule):
-        words, parts = ("node", "Maestro above"), replace(parts, node=rule)
-        if rule.reclaim:
-            parts = replace(parts, reclaim=RECLAIM_RULES[rule.reclaim])
-    elif isinstance(rule, ReclaimRule):
-        words, parts = ("reclaim", "Maestro above"), replace(parts, reclaim=rule)
-    else:
-        raise TypeError(f"{type(rule).__name__} is no rule that can be completed")
-    tail = f", {words[1]}" if around == "maestro" else ""
-    return replace(parts, description=f"{words[0]} rival: {rule.name}{tail}")
-
-
-def complete(rule: Declared | Rule, around: Around, *, scale: FitnessScale | None = None, spec: str = "") -> Policy:
+def complete(
+    rule: Declared | Rule,
+    around: Around,
+    *,
+    early: bool = False,
+    scale: FitnessScale | None = None,
+    spec: str = "",
+) -> Policy:
     """Complete one rule to a policy, as the table of policies does it for every rival.
 
     Args:
         rule: A declaration, or a rule that decides from nothing (`scheduling.policy.Rule`).
         around: ``plain`` or ``maestro`` companions.
+        early: Whether stages are bound at readiness (`parts.bound_early`).
         scale: The scenario's percentiles of Maestro's fitness; None takes the default.
         spec: What ``load_policy`` was asked for.
 
     Returns:
-        The policy, called as the rule, with ``+maestro`` where these are its companions.
+        The policy, called as the rule, with ``+maestro`` where these are its companions and ``@early`` where it is.
     """
     scale = scale or FitnessScale()
     name = rule.name if around == "plain" else f"{rule.name}+{around}"
+    parts = COMPANIONS[around] if isinstance(rule, Rule) else complete_parts(rule, around)
+    if early:
+        name, parts = f"{name}@{EARLY}", bound_early(parts)
+    policy = parts.compiled(name, scale, spec)
     if isinstance(rule, Rule):
-        policy = with_rule(_COMPANIONS[around].compiled(name, scale, spec), rule, name, spec)
-    else:
-        policy = complete_parts(rule, around).compiled(name, scale, spec)
-    if not rule.numbers:
-        return policy
-    family = Family(spec or name, rule.numbers)
-    return replace(policy, numbers=family.in_view(family.defaults()), family=family)
+        return with_rule(policy, rule, name, spec)
+    return replace(policy, family=Family(spec or name, rule.numbers)) if rule.numbers else policy
 
 
 def _table() -> dict[str, Parts]:
-    plain, maestro = _COMPANIONS["plain"], _COMPANIONS["maestro"]
+    plain, maestro = COMPANIONS["plain"], COMPANIONS["maestro"]
     class_fcfs, warm_jsq, raw = ORDERS["class-fcfs"], ROUTINGS["warm-jsq"], ROUTINGS["maestro-raw"]
     table = {
         "maestro": maestro,
@@ -212,9 +119,7 @@ def _table() -> dict[str, Parts]:
     for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES):
         for rule in rules.values():
             if rule.rival:
-                name = getattr(rule, "table_name", "") or rule.name
-                table[name] = complete_parts(rule, "plain")
-                table[f"{name}+maestro"] = complete_parts(rule, "maestro")
+                table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}
     shaped = Parts(
         ORDERS["shaped"],
         ROUTINGS["shaped"],
@@ -259,8 +164,12 @@ def policy_names() -> tuple[str, ...]:
 
 
 def with_rule(policy: Policy, rule: Rule, name: str, spec: str) -> Policy:
-    """The same policy with one rule exchanged for another of its tier."""
-    return replace(policy, **{f"{rule.tier}_rule": rule}, name=name, spec=spec, description=rule.description)
+    """The same policy with one rule exchanged for another of its tier; the rule's numbers are at their defaults."""
+    policy = replace(policy, **{f"{rule.tier}_rule": rule}, name=name, spec=spec, description=rule.description)
+    if not rule.numbers:
+        return policy
+    family = Family(spec or name, rule.numbers)
+    return replace(policy, numbers=family.in_view(family.defaults()), family=family)
 
 
 def load_policy(
@@ -270,7 +179,8 @@ def load_policy(
 
     Args:
         spec: A name of the table, or ``path/to/file.py:Name`` of a rule of the user's own, which is completed with
-            plain companions; ``path/to/file.py:Name+maestro`` puts Maestro's rules around it.
+            plain companions; ``path/to/file.py:Name+maestro`` puts Maestro's rules around it. ``@early`` behind any of
+            them binds stages at readiness.
         scenario: Chooses the frozen percentiles of Maestro's fitness; None takes the default scale.
         named_in: The file and field that names the policy; None: the user's own word, which is trust in a Python file.
         trust: Whether a Python file that a file names may be run.
@@ -282,19 +192,20 @@ def load_policy(
         MaestroError: When there is no such policy, file or rule, or a file names code that is not trusted.
     """
     demand_trust_of(spec, named_in, trust=trust)
-    if is_user_spec(spec):
-        rule_spec, around = split_around(spec)
-        return user_policy(load_user_rule(rule_spec), around, scenario, spec)
+    base, early = split_binding(spec)
+    if is_user_spec(base):
+        rule_spec, _ = split_around(base)
+        return user_policy(load_user_rule(rule_spec), scenario, spec)
     scale = scale_for(scenario.config.name if scenario is not None else None)
     path = numbers_file(spec)
     if path is not None:
         return _of_numbers(path, spec, scenario)
-    if spec not in TABLE:
+    if base not in TABLE:
         raise MaestroError(
-            f"no policy is called {shortened(spec)!r}. {hint(spec, TABLE)} "
+            f"no policy is called {shortened(base)!r}. {hint(base, TABLE)} "
             f"A rule of your own is written as path/to/file.py:Name (see docs/baselines.md)."
         )
-    return TABLE[spec].compiled(spec, scale, spec)
+    return (bound_early(TABLE[base]) if early else TABLE[base]).compiled(spec, scale, spec)
 
 
 def demand_trust_of(spec: str, named_in: str | Path | None, *, trust: bool) -> None:
@@ -319,9 +230,12 @@ def _of_numbers(path: Path, spec: str, scenario: HasConfig | None) -> Policy:
     """The policy of a file of numbers: that of its family, with these; a family in Python is trusted by now."""
     file = read_numbers(path)
     family_spec = beside(file.family, path.parent)
-    if family_spec not in TABLE and not is_user_spec(family_spec):
-        raise MaestroError(f"{path}: family: no family is called `{file.family}`; it is shaped, or file.py:RULE.")
-    policy = load_policy(family_spec, scenario)
+    if split_binding(family_spec)[0] not in TABLE and not is_user_spec(family_spec):
+        raise MaestroError(
+            f"{path}: family: no family is called `{file.family}`; it is shaped, a rival with numbers, or file.py:RULE."
+        )
+    asked_early, is_early = split_binding(spec)[1], split_binding(family_spec)[1]
+    policy = load_policy(f"{family_spec}@{EARLY}" if asked_early and not is_early else family_spec, scenario)
     if policy.family is None:
         raise MaestroError(
             f"{path}: family: {file.family} has no numbers. A rule declares its own by numbers=(Number(...), ...), see "
@@ -330,9 +244,10 @@ def _of_numbers(path: Path, spec: str, scenario: HasConfig | None) -> Policy:
     if scenario is not None and file.knobs:
         demand_knobs(file, scenario.config, spec)
     values = values_of(policy.family, file.numbers, str(path))
+    name = Path(split_binding(spec)[0]).stem
     return replace(
         policy,
-        name=Path(spec).stem,
+        name=f"{name}@{EARLY}" if asked_early else name,
         spec=spec,
         description=f"numbers of {path}",
         numbers=policy.family.in_view(values),
@@ -341,6 +256,7 @@ def _of_numbers(path: Path, spec: str, scenario: HasConfig | None) -> Policy:
 
 def numbers_file(spec: str) -> Path | None:
     """The file of numbers that a policy's name points to: itself, a shipped one, or that of a search's folder."""
+    spec, _ = split_binding(spec)
     path = Path(spec)
     if spec in TABLE:
         return find_config("policies", spec, "the shipped policies") if spec in config_names("policies") else None
@@ -355,10 +271,11 @@ def own_limits(spec: str) -> tuple[str, ...]:
     return read_numbers(path).overrides if path is not None else ()
 
 
-def user_policy(rule: Declared | Rule, around: Around, scenario: HasConfig | None, spec: str) -> Policy:
-    """Complete a user's rule for a scenario; arguments as of `complete` and `load_policy`."""
+def user_policy(rule: Declared | Rule, scenario: HasConfig | None, spec: str) -> Policy:
+    """Complete a user's rule for a scenario, as its spec says; the scenario as of `load_policy`."""
     scale = scale_for(scenario.config.name if scenario is not None else None)
-    return complete(rule, around, scale=scale, spec=spec)
+    base, early = split_binding(spec)
+    return complete(rule, split_around(base)[1], early=early, scale=scale, spec=spec)
 
 
 def split_around(spec: str) -> tuple[str, Around]:

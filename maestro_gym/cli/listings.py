@@ -157,6 +157,7 @@ def check_rows(spec: str, *, trust: bool = False) -> list[Row]:
         MaestroError: There is no such policy, or an agent fails when it is asked.
     """
     from maestro_gym.agents.load import load_any_policy
+    from maestro_gym.baselines.parts import split_binding
     from maestro_gym.baselines.registry import TABLE, load_policy
     from maestro_gym.baselines.sentinel import SCENARIO, examine_rules
     from maestro_gym.episodes.scenario import Scenario
@@ -164,7 +165,11 @@ def check_rows(spec: str, *, trust: bool = False) -> list[Row]:
 
     scenario = Scenario.load(*SCENARIO)
     policy = load_any_policy(spec, scenario, trust=trust)
-    known = set() if spec in TABLE else {rule.name for name in ("fcfs", "maestro") for rule in load_policy(name).rules}
+    known = (
+        set()
+        if split_binding(spec)[0] in TABLE
+        else {rule.name for name in ("fcfs", "maestro") for rule in load_policy(name).rules}
+    )
     findings = examine_rules(policy, [rule for rule in policy.rules if rule.name not in known], scenario)
     end_episode(policy)
     return [

@@ -28,6 +28,8 @@ def policies(
     A policy of class N reads the past and the present, one of class P predictions too, one of class O the true future.
     The exit code of a check is 1 when a rule heeds what its class may not know.
 
+    NAME@early, such as edf@early, is any of them with its stages bound to nodes as soon as they are ready.
+
     Example: maestro-gym policies --json policies.json
 
     Example: maestro-gym policies --check my_rule.py:RULE
@@ -42,7 +44,12 @@ def policies(
             raise typer.Exit(1)
         return
     rows = policy_rows()
-    show_table("policies", rows, "N: past and present, P: predictions too, O: the true future")
+    show_table(
+        "policies",
+        rows,
+        "N: past and present, P: predictions too, O: the true future. NAME@early is any of them bound at readiness, "
+        "without the gates of late binding.",
+    )
     write_json(json_file, {"command": "policies", "rows": rows})
 
 

@@ -42,6 +42,27 @@ def stage_service_s(view: View, e: int, stage: int) -> float:
 
 
 @njit
+def slack_s(view: View, e: int, stage: int) -> float:
+    """Time by which a workflow would meet its deadline, served at once and alone: deadline - now - T_rem [s]."""
+    record = view.stages[e, stage]
+    return view.workflows[e, record.workflow].deadline_s - view.clock[e].now_s - record.remaining_s_q50
+
+
+@njit
+def remaining_output_tokens(view: View, e: int, stage: int) -> float:
+    """Predicted output of a call and of all that will follow it in its workflow."""
+    record = view.stages[e, stage]
+    return record.output_q50_tokens + record.remaining_output_tokens
+
+
+@njit
+def remaining_tokens(view: View, e: int, stage: int) -> float:
+    """Predicted prompts and outputs of a call and of all that will follow it in its workflow."""
+    record = view.stages[e, stage]
+    return float(record.prompt_tokens) + record.remaining_input_tokens + remaining_output_tokens(view, e, stage)
+
+
+@njit
 def ready_time_s(view: View, e: int, node: int, model: int) -> float:
     """T_ready of Maestro: seconds until the model can serve on the node; 0 when it is RUNNING."""
     slot = view.slot_of[e, node, model]

@@ -11,7 +11,9 @@ from maestro_gym.baselines import build
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.fitness_scale import FitnessScale
+from maestro_gym.scheduling.numbers import FIRST_OWN
 from maestro_gym.scheduling.policy import Rule
+from maestro_gym.scheduling.rules import Declared
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.state import (
     CPU,
@@ -190,6 +192,12 @@ class Hand:
         row.queued_work_s = work_s
         row.kv_reserved_bytes = row.kv_used_bytes = reserved_gb * GB
 
+    def given(self, rule: Declared) -> None:
+        """The policy has the numbers of a rule, at their defaults."""
+        self.view.numbers[0, FIRST_OWN:NUMBERS] = 0.0
+        for place, number in enumerate(rule.numbers, FIRST_OWN):
+            self.view.numbers[0, place] = number.default
+
     def offer(self, kind: int, slot: int, *, stage: int = -1, freed_gb: float = 1.0, harm_s: float = 0.0) -> None:
         """Append a candidate of a reclaim."""
         row = self.view.reclaim[0, self.view.reclaim_len[0]]
@@ -208,6 +216,14 @@ def ask(rule: Rule, hand: Hand) -> int:
 def order_key(name: str, hand: Hand, stage: int) -> float:
     """Key of a stage in an order."""
     return float(ORDERS[name].key(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0, stage))
+
+
+def order_of(name: str, hand: Hand, *stages: int) -> list[int]:
+    """Stages as an order sorts them, with the defaults of its numbers: by band, by key, by their place in the list."""
+    order = ORDERS[name]
+    hand.given(order)
+    view = box(hand.view, VIEW)
+    return sorted(stages, key=lambda stage: (order.band(view, 0, stage), order_key(name, hand, stage)))
 
 
 def global_rule(name: str) -> Rule:

@@ -15,6 +15,7 @@ from maestro_gym.baselines.shaped.numbers import FAMILY
 from maestro_gym.core.boxed import box
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.blocks import MEMBERS
+from maestro_gym.scheduling.numbers import Family
 from maestro_gym.scheduling.policy import Policy
 from maestro_gym.scheduling.tiers import ALL_TIERS, NO_TIER
 from maestro_gym.sim.batch import Simulation
@@ -59,7 +60,9 @@ def _wild(seed: int) -> Policy:
 
 @pytest.mark.parametrize("name", [name for name in PACED if name != "shaped"])
 def test_no_key_changes_by_less_than_the_slope_while_its_workflow_rests(name: str) -> None:
-    _assert_paced(name, load_policy("maestro", _crowd()[0]))
+    policy, numbers = load_policy("maestro", _crowd()[0]), ORDERS[name].numbers
+    given = Family(name, numbers)
+    _assert_paced(name, replace(policy, numbers=given.in_view(given.defaults())) if numbers else policy)
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])

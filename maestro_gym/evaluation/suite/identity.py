@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from maestro_gym.baselines.parts import split_binding
 from maestro_gym.baselines.registry import TABLE, numbers_file
 from maestro_gym.config import StrictModel, config_names, find_config, read_yaml, validated
 from maestro_gym.core.bounded_text import parse_json, read_bounded
@@ -20,7 +21,7 @@ _POLICY_FILES = "policy.*"
 """What a run folder of ``search`` or ``train`` calls the files of its policy."""
 
 _CARD_FILE = "policy.json"
-_TAIL = re.compile(r"[:+][^:+/\\]*$")
+_TAIL = re.compile(r"[:+@][^:+@/\\]*$")
 
 
 class PolicyIdentity(StrictModel):
@@ -86,6 +87,7 @@ def training_of(spec: str, stated: Training | None = None) -> Training:
 
 
 def _told(spec: str) -> Training:
+    spec, _ = split_binding(spec)
     if spec in TABLE and spec not in config_names("policies"):
         return Training(episodes=0, decisions=0, wall_s=0)
     numbers = find_config("policies", spec, "policy") if spec in TABLE else numbers_file(spec)
@@ -108,8 +110,8 @@ def _read(field: str, content: object, key: str, place: str) -> Training:
 
 
 def _files_of(spec: str) -> list[Path]:
-    """The files behind a spec, whose path may be followed by words: ``file.py:Name+maestro``."""
-    if spec in TABLE:
+    """The files behind a spec, whose path may be followed by words: ``file.py:Name+maestro@early``."""
+    if split_binding(spec)[0] in TABLE:
         return []
     while not Path(spec).exists() and _TAIL.search(spec):
         spec = _TAIL.sub("", spec)
