@@ -27,6 +27,7 @@ class PolicyLabel:
         information: "N" past and present, "P" predictions, "O" oracle.
         learned: Whether it was trained.
         predictor: What informs it; None: the scenario's own predictor.
+        training: What trainings that differ by their seed alone have in common; None: no training run.
     """
 
     name: str
@@ -34,6 +35,7 @@ class PolicyLabel:
     information: str
     learned: bool
     predictor: str | None = None
+    training: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from maestro_gym.core.file_names import file_name
 from maestro_gym.core.whole_file import whole_file, write_whole
 from maestro_gym.episodes.metrics.row import METRICS, metric_columns
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison
+from maestro_gym.evaluation.report.told_apart import power_rows, training_rows
 from maestro_gym.evaluation.report.verdicts import verdicts
 from maestro_gym.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval
 
@@ -70,7 +71,9 @@ def document(comparison: Comparison) -> dict[str, Any]:
     Returns:
         ``run`` (command, versions, seeds), ``metrics`` (unit, direction, formula), ``settings``, ``policies``,
         ``summary`` (a setting and policy each, with mean, interval and paired difference of every metric),
-        ``verdicts`` (sentences) and ``rows`` (an episode each).
+        ``verdicts`` (sentences), ``power`` (what the seeds can tell, a policy and metric each), ``trainings``
+        (interquartile mean, profile and probability of improvement, a training of several seeds each) and ``rows``
+        (an episode each).
     """
     summary = []
     for setting in comparison.settings:
@@ -123,6 +126,8 @@ def document(comparison: Comparison) -> dict[str, Any]:
             ],
             "summary": summary,
             "verdicts": verdicts(comparison),
+            "power": power_rows(comparison),
+            "trainings": training_rows(comparison),
             "rows": comparison.rows.to_dict(orient="records"),
         }
     )

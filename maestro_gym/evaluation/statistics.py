@@ -76,6 +76,36 @@ def paired_differences(values: np.ndarray, reference: np.ndarray, *, rng_seed: i
     return mean_intervals(np.asarray(values, dtype=float) - np.asarray(reference, dtype=float), rng_seed=rng_seed)
 
 
+def relative_change(values: np.ndarray, reference: np.ndarray, *, rng_seed: int = 0) -> Interval:
+    """Change of a mean relative to that of a reference on the same seeds, mean(values) / mean(reference) - 1.
+
+    Seeds are resampled in pairs; the level is widened for few seeds as in `mean_intervals`.
+
+    Args:
+        values: float, shape (seeds,); nan = not measured, left out with its pair.
+        reference: The reference's values, same shape and same seeds.
+        rng_seed: Seed of the resampling.
+
+    Returns:
+        The change, such as -0.3 for 30 % less; nan where nothing is known or the reference is 0.
+    """
+    own, its = np.asarray(values, dtype=float), np.asarray(reference, dtype=float)
+    known = np.isfinite(own) & np.isfinite(its)
+    own, its = own[known], its[known]
+    nan = float("nan")
+    if not len(own) or its.mean() == 0.0:
+        return Interval(nan, nan, nan, len(own))
+    estimate = float(own.mean() / its.mean() - 1.0)
+    if len(own) < 2:
+        return Interval(estimate, nan, nan, len(own))
+    chosen = np.random.default_rng(rng_seed).integers(len(own), size=(RESAMPLES, len(own)))
+    base = its[chosen].mean(axis=1)
+    found = own[chosen].mean(axis=1)[base != 0.0] / base[base != 0.0] - 1.0
+    tail = 50 * (1 - expanded_level(len(own)))
+    low, high = np.percentile(found, (tail, 100 - tail))
+    return Interval(estimate, float(low), float(high), len(own))
+
+
 def iqm_interval(scores: np.ndarray, *, rng_seed: int = 0) -> Interval:
     """Interquartile mean over training seeds and tasks, with a stratified bootstrap interval.
 

@@ -14,6 +14,7 @@ import pandas as pd
 from maestro_gym.episodes.metrics.row import result_row
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, PolicyLabel
 from maestro_gym.evaluation.report.episode_trace import Trace, trace_of, workflow_table
+from maestro_gym.evaluation.training_runs import training_of
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
@@ -114,7 +115,7 @@ def label_of(policy: Policy, spec: str, name: str) -> PolicyLabel:
     """
     names = tuple(rule.name for rule in policy.rules)
     learned = bool(getattr(policy, "learned", False)) or os.path.isdir(spec) or _MODEL.search(spec) is not None
-    return PolicyLabel(name, names, policy.information, learned)
+    return PolicyLabel(name, names, policy.information, learned, training=training_of(spec))
 
 
 def run_job(job: Job) -> JobOutcome:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maestro_gym.evaluation.statistics import expanded_level, iqm_interval, mean_intervals, paired_differences
+from maestro_gym.evaluation.statistics import (
+    expanded_level,
+    iqm_interval,
+    mean_intervals,
+    paired_differences,
+    relative_change,
+)
 
 
 def test_the_same_values_give_the_same_interval() -> None:
@@ -65,3 +71,24 @@ def test_iqm_resamples_runs_within_each_task() -> None:
     scores = np.tile([0.0, 100.0, 200.0, 300.0], (5, 1))
     interval = iqm_interval(scores)
     assert interval.low == interval.high == pytest.approx(stats.trim_mean(scores.ravel(), 0.25))
+
+
+def test_a_relative_change_is_that_of_the_means_and_resamples_pairs() -> None:
+    reference = np.array([1.0, 10.0, 100.0, 1000.0])
+    change = relative_change(0.5 * reference, reference)
+    assert (change.estimate, change.low, change.high) == pytest.approx((-0.5, -0.5, -0.5))
+
+
+def test_a_relative_change_covers_the_truth_about_95_times_in_100() -> None:
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(300):
+        reference = rng.normal(10.0, 2.0, size=8)
+        change = relative_change(0.4 * reference + rng.normal(0.0, 0.5, size=8), reference)
+        covered.append(change.low <= -0.6 <= change.high)
+    assert 0.9 < np.mean(covered) < 0.99
+
+
+def test_a_relative_change_to_nothing_is_unknown() -> None:
+    assert np.isnan(relative_change(np.array([1.0, 2.0]), np.zeros(2)).estimate)
+    assert np.isnan(relative_change(np.array([1.0]), np.array([2.0])).low)

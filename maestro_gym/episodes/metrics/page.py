@@ -23,6 +23,15 @@ The same code measures a simulated and a live run.
 - **Intervals** are 95 % bootstrap intervals of the mean over seeds (10,000 resamples, percentile method, widened for
   few seeds). **Differences** to the reference policy are paired: both policies meet the same seeds, and so the same
   arrivals, lengths and gaps. With fewer than five seeds an interval is little more than the range of the values.
+- **What the seeds can tell.** Under a table it is said where an interval is too wide to tell 2 points of SLO
+  attainment, or a twentieth of the mean completion time, from no difference, and how many seeds would do: those of a
+  paired t-test at 5 % that misses such a difference in one case of five, with the spread that the seeds so far have.
+  `power` in `results.json` has the numbers for every policy, with the least difference that the seeds do tell and the
+  share of seeds on which the policy is better.
+- **Training seeds.** Folders of trainings that differ by their seed alone are taken together: interquartile mean,
+  performance profile and probability of improvement on the reference, with bootstrap intervals that resample runs
+  within each setting (Agarwal et al., NeurIPS 2021). They stand under the table, as a figure, and in `trainings` of
+  `results.json`.
 
 | metric | unit | better | per class | formula |
 | --- | --- | --- | --- | --- |

@@ -19,6 +19,8 @@ from maestro_gym.evaluation.report.display import SHOWN, Shown
 from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.report.gantt import draw_gantt
 from maestro_gym.evaluation.report.palette import STYLE, figure, legend_below, look
+from maestro_gym.evaluation.report.profiles import CAPTION, draw_profiles
+from maestro_gym.evaluation.report.told_apart import training_summaries
 from maestro_gym.state import CLASS_NAMES
 
 MAX_GANTTS = 4
@@ -82,6 +84,10 @@ def _draw(comparison: Comparison, folder: Path) -> list[Plot]:
                 "model awake, hatching one that loads, a thin dark line one asleep, white not resident."
             )
             plots.append(Plot(path, f"{trace.policy} on {hardest.title}, seed {trace.seed}", caption))
+    if summaries := training_summaries(comparison):
+        path = folder / "training-profiles.png"
+        _save(draw_profiles(summaries), path)
+        plots.append(Plot(path, "Seeds of one training: performance profiles", CAPTION))
     return plots
 
 

@@ -6,16 +6,17 @@ import math
 
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
 from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, number
+from maestro_gym.evaluation.report.told_apart import JUDGED, too_few_seeds, training_lines
 from maestro_gym.evaluation.statistics import FEW_SEEDS
-
-JUDGED = ("slo_attainment", "completion_mean_s")
-"""Metrics that decide whether a policy wins or loses."""
 
 _MOST_NAMED = 4
 
 
 def verdicts(comparison: Comparison) -> list[str]:
-    """Sentences about every setting: the leaders, each learned policy against all heuristics, the workload's notes.
+    """Sentences about every setting, then about trainings of which several seeds take part.
+
+    Of a setting: the leaders, each learned policy against all heuristics, what the seeds cannot tell, the workload's
+    notes.
 
     Args:
         comparison: What was found.
@@ -27,7 +28,9 @@ def verdicts(comparison: Comparison) -> list[str]:
             if policy.learned:
                 lines += [_learned(comparison, setting, policy, SHOWN[column]) for column in JUDGED]
         lines += [_illegal(comparison, setting, policy) for policy in comparison.policies]
+        lines += [too_few_seeds(comparison, setting, SHOWN[column]) for column in JUDGED]
         lines += setting.notes
+    lines += training_lines(comparison)
     lines = [line for line in lines if line]
     if len(comparison.seeds) < FEW_SEEDS:
         lines.append(
