@@ -34,14 +34,68 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "a stage runs on one node from its prompt to its last token",
     ),
     LeftOut(
+        "AIBrix",
+        "`vtc-basic`, `slo*`",
+        "they count tokens or queue for each client at the gateway: an order of the global queue, not a routing",
+    ),
+    LeftOut(
+        "JITServe",
+        "just enough bandwidth for each request, a new composition of the batch every few steps",
+        "bandwidth is a share of an engine's steps; a stage keeps its place in the batch once it is admitted",
+        "the required rate, as an order",
+    ),
+    LeftOut(
+        "KVFlow",
+        "prefetch of the next agents from host memory",
+        "nothing is promoted for a stage that is not there, and cached KV has no tier on the host",
+        "`kvflow`, its eviction",
+    ),
+    LeftOut(
         "Llumnix",
         "live migration",
         "no decision moves a running stage with its KV",
         "`llumnix`, its dispatch",
     ),
     LeftOut(
-        "MuxServe", "shares of SMs for co-located models", "how engines share a GPU is physics (`limits.gpu_sharing`)"
+        "MuxServe",
+        "shares of SMs for co-located models, placement by a search over rates",
+        "how engines share a GPU is physics (`limits.gpu_sharing`); the placement at the start is the scenario's",
+        "`muxserve`, its KV quotas",
     ),
-    LeftOut("QLM", "eviction of running requests for others", "a running stage is paused only where memory is short"),
+    LeftOut(
+        "NVIDIA Dynamo",
+        "softmax over costs at a temperature",
+        "its default temperature is 0, which is the least cost",
+        "`dynamo`",
+    ),
+    LeftOut(
+        "QLM",
+        "eviction of running requests for others; one program over all queues",
+        "a running stage is paused only where memory is short; a decision places one stage",
+        "`qlm-queues`, its waiting time with swaps",
+    ),
+    LeftOut(
+        "SCORPIO",
+        "the TPOT guard: admission by virtual batch size, credits for steps",
+        "workloads have no limit on time per output token, and no decision enters an engine's steps",
+        "`scorpio`, its TTFT guard",
+    ),
+    LeftOut(
+        "ThunderAgent",
+        "decay of the KV of paused programs",
+        "a paused stage keeps no KV; cached prefixes go by themselves, oldest first",
+        "`thunderagent`, its shortest first",
+    ),
+    LeftOut(
+        "Tokencake",
+        "offload of KV to the host during tool calls, a pool reserved for critical agents",
+        "cached KV has no tier on the host, and the pool of a node is not divided by agent",
+    ),
+    LeftOut(
+        "Torpor",
+        "swaps over fast links between the GPUs of a server, pipelined with execution",
+        "weights come from the host, and an engine serves once they are all there",
+        "`torpor` and `torpor-evict`",
+    ),
 )
 """By system."""

@@ -181,7 +181,11 @@ _TAKES = {
 }
 """What the functions of a declaration take, by field."""
 
-_CANDIDATE_TAKES = {"rank": ("view", "e", "candidate", "growth"), "cost": ("view", "e", "candidate")}
+_CANDIDATE_TAKES = {
+    "rank": ("view", "e", "candidate", "growth"),
+    "cost": ("view", "e", "candidate"),
+    "oracle_cost": ("view", "oracle", "e", "candidate"),
+}
 
 _TYPES = {
     "key": KEY_TYPE,
@@ -193,7 +197,7 @@ _TYPES = {
 }
 """Their compiled types."""
 
-_CANDIDATE_TYPES = {"rank": RANK_TYPE, "cost": CANDIDATE_COST_TYPE}
+_CANDIDATE_TYPES = {"rank": RANK_TYPE, "cost": CANDIDATE_COST_TYPE, "oracle_cost": KEY_TYPE}
 
 
 def _check_functions(rule: Declared, name: str, path: Path) -> None:

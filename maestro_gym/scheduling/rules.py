@@ -38,7 +38,7 @@ UNTIL_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
 as_key, as_band, as_cost = first_class(KEY_TYPE), first_class(BAND_TYPE), first_class(COST_TYPE)
 as_until = first_class(UNTIL_TYPE)
-as_rank, as_candidate_cost = first_class(RANK_TYPE), first_class(CANDIDATE_COST_TYPE)
+as_rank = first_class(RANK_TYPE)
 
 Gate = Literal["open", "late", "held", "home"]
 OPEN: Gate = "open"
@@ -144,10 +144,12 @@ class ReclaimRule(Declared):
     Attributes:
         rank: ``(view, e, candidate, growth) -> int``; ``growth`` says that a running stage could not grow.
         cost: ``(view, e, candidate) -> float``.
+        oracle_cost: In place of ``cost``, ``(view, oracle, e, candidate) -> float`` of a rule of class O.
     """
 
     rank: Callable[..., int]
-    cost: Callable[..., float]
+    cost: Callable[..., float] | None = None
+    oracle_cost: Callable[..., float] | None = None
 
 
 @njit

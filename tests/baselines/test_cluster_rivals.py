@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.baselines.hand import Hand, ask, cluster_rule
+from maestro_gym.state import DISK, ENGINE_ASLEEP, ENGINE_LOADING
+from tests.baselines.hand import NOW_S, Hand, ask, cluster_rule
 
 
 def _node(hand: Hand, name: str) -> int:
@@ -75,3 +77,119 @@ def test_prefix_cache_follows_the_longest_match_that_is_not_much_busier_than_the
         _run(hand, node, 0, requests[node])
         _cache(hand, node, hits[node])
     assert _node(hand, "prefix-cache") == chosen
+
+
+def _admit(hand: Hand, node: int, *stages: int, admitted_s: float = NOW_S - 10.0) -> None:
+    """Let the engine of the stages' model run them; their first tokens came a second after their admission."""
+    model = int(hand.view.stages[0, stages[0]].model)
+    slot = int(hand.view.slot_of[0, node, model])
+    hand.view.batch[0, node, slot, : len(stages)] = stages
+    for stage in stages:
+        row = hand.view.stages[0, stage]
+        row.admitted_s, row.first_token_s, row.queued_s = admitted_s, admitted_s + 1.0, admitted_s - 1.0
+    _run(hand, node, model, len(stages))
+
+
+def test_throughput_weighs_a_prompt_token_twice_and_takes_the_engine_that_works_off_least() -> None:
+    hand = _warm_nodes(2)
+    prefills, decodes = hand.stage(prompt=3000), hand.stage(prompt=1000)
+    _admit(hand, 0, prefills)
+    _admit(hand, 1, decodes)
+    hand.view.stages[0, decodes].generated_tokens = 3900  # (2 * 1000 + 3900) / 10 s against 2 * 3000 / 10 s
+    assert _node(hand, "throughput") == 1
+    hand.view.stages[0, decodes].generated_tokens = 4100
+    assert _node(hand, "throughput") == 0
+
+
+def test_a_rate_is_taken_over_the_time_since_admission() -> None:
+    hand = _warm_nodes(2)
+    _admit(hand, 0, hand.stage(prompt=3000), admitted_s=NOW_S - 30.0)  # 200 a second
+    _admit(hand, 1, hand.stage(prompt=2000), admitted_s=NOW_S - 10.0)  # 400 a second
+    assert _node(hand, "throughput") == 0
+
+
+def test_least_latency_adds_the_queue_the_prefill_and_the_decode_of_an_engine() -> None:
+    hand = _warm_nodes(2)
+    hand.world.step_s[:] = 0.01  # 100 tokens: 1 s on either node
+    slow, fast = hand.stage(prompt=1000), hand.stage(prompt=1000)
+    _admit(hand, 0, slow)  # 1 s of queue, 1 ms a prompt token: 2 s for the prompt of 2000
+    _admit(hand, 1, fast)
+    hand.view.stages[0, fast].queued_s -= 1.5  # 2.5 s of queue
+    assert _node(hand, "least-latency") == 0
+    hand.view.stages[0, slow].first_token_s += 1.0  # 2 ms a prompt token: 4 s
+    assert _node(hand, "least-latency") == 1
+
+
+def test_least_latency_counts_what_a_fuller_batch_does_to_the_decode() -> None:
+    hand = _warm_nodes(2)
+    hand.world.step_s[0, 0, :] = np.arange(64) * 0.01
+    for node, count in ((0, 2), (1, 1)):
+        _admit(hand, node, *(hand.stage(prompt=1000) for _ in range(count)))
+    assert _node(hand, "least-latency") == 1
+
+
+def test_qlm_counts_the_output_tokens_ahead_and_the_swaps_ahead() -> None:
+    hand = _warm_nodes(2)
+    # 10 ms a token and 16 sequences at once: 1600 tokens are 1 s.
+    hand.queue(0, hand.stage(output=3200.0))
+    hand.queue(1, hand.stage(output=1600.0), hand.stage(output=800.0))
+    hand.route(0)
+    assert _node(hand, "qlm-queues") == 1
+    # A model that waits there must be started first: 22 s, against 2 s of tokens.
+    hand.queue(1, hand.stage(model=1, output=1.0))
+    hand.route(0)
+    assert _node(hand, "qlm-queues") == 0
+
+
+def test_qlm_takes_a_cold_node_when_the_queue_outlasts_the_start() -> None:
+    hand = Hand()
+    stage = hand.stage()
+    hand.engine(0, 0)
+    hand.queue(0, hand.stage(output=1600.0 * 21.0))
+    hand.route(stage)
+    assert _node(hand, "qlm-queues") == 0
+    hand.queue(0, hand.stage(output=1600.0 * 23.0))
+    hand.route(stage)
+    assert _node(hand, "qlm-queues") == 1
+
+
+def test_kairos_sends_where_the_peak_of_predicted_kv_stays_lowest() -> None:
+    hand = _warm_nodes(2)
+    hand.view.stages[0, 0].output_q50_tokens = 1000.0
+    # Larger now and gone in 1 s (0.1 s of decode left), against smaller and there for 100 s more.
+    ends, stays = hand.stage(prompt=3000, output=1000.0), hand.stage(prompt=2500, output=10_000.0)
+    _admit(hand, 0, ends, admitted_s=NOW_S - 10.2)
+    _admit(hand, 1, stays, admitted_s=NOW_S - 10.2)
+    assert int(hand.view.stages[0, ends].prompt_tokens) > int(hand.view.stages[0, stays].prompt_tokens)
+    assert _node(hand, "kairos-dispatch") == 0
+    hand.view.stages[0, ends].output_q50_tokens = 10_000.0
+    assert _node(hand, "kairos-dispatch") == 1
+
+
+def test_torpor_goes_by_residency_first_and_then_by_stages_and_loads() -> None:
+    hand = Hand(nodes_per_cluster=4)
+    hand.route(hand.stage())
+    hand.view.host_models[0, 0, 0].tier = DISK
+    assert _node(hand, "torpor") == 1  # CPU before disk
+    hand.engine(3, 0, ENGINE_ASLEEP)
+    assert _node(hand, "torpor") == 3
+    hand.engine(2, 0)
+    hand.load(2, running=6)
+    assert _node(hand, "torpor") == 2
+    hand.engine(1, 0)
+    hand.load(1, running=5)
+    assert _node(hand, "torpor") == 1
+    hand.engine(1, 1, ENGINE_LOADING)
+    hand.engine(1, 2, ENGINE_LOADING)
+    assert _node(hand, "torpor") == 2
+
+
+@pytest.mark.parametrize("name", ["least-request", "throughput", "least-latency", "prefix-cache", "kairos-dispatch"])
+def test_a_rival_takes_a_warm_node_before_a_cold_one_and_no_full_one(name: str) -> None:
+    hand = Hand()
+    hand.route(hand.stage())
+    hand.engine(1, 0)
+    _admit(hand, 1, hand.stage())
+    assert _node(hand, name) == 1
+    hand.view.nodes[0, 1].inbound = 8
+    assert _node(hand, name) == 0
