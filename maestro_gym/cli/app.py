@@ -23,7 +23,7 @@ from maestro_gym.cli.console import (
     write_json,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Overwrite, Trust
+from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Overwrite, Perfetto, Trust
 from maestro_gym.cli.stand_ins import write_what_can_be_written
 from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
@@ -195,11 +195,13 @@ def compare(
         ),
     ] = False,
     overwrite: Overwrite = False,
+    perfetto: Perfetto = None,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on the same episodes, and write a table, results, plots and a report.
 
-    Differences to the reference are paired, because every policy meets the same arrivals, lengths and gaps.
+    Differences to the reference are paired, because every policy meets the same arrivals, lengths and gaps. --perfetto
+    writes the episode of the first seed; with several policies or settings a file each, named after them.
 
     Example: maestro-gym compare -c high
 
@@ -210,6 +212,8 @@ def compare(
     Example: maestro-gym compare -p model.zip,my_policy.py:Agent,maestro --trust
 
     Example: maestro-gym compare -p fcfs,maestro workload.trace=sample
+
+    Example: maestro-gym compare -p maestro --seeds 0 --perfetto maestro.json.gz
 
     Example: maestro-gym compare -p maestro,edf --predictors oracle,boosted,role_median,constant
 
@@ -231,6 +235,7 @@ def compare(
         overrides=dotted_overrides(overrides),
         out=out,
         json_path=json_file,
+        perfetto=perfetto,
         jobs=jobs,
         on=on,
         resume=resume,

@@ -14,7 +14,7 @@ import typer
 
 from maestro_gym.cli.console import output, seed_numbers, show_table, split_words, write_json
 from maestro_gym.cli.fleet import FleetName, fleet_app
-from maestro_gym.cli.options import JsonFile, Overwrite, Trust
+from maestro_gym.cli.options import JsonFile, Overwrite, Perfetto, Trust
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.run_folder import clear_earlier, run_folder
 
@@ -57,6 +57,7 @@ def live(
         Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/live/TIME")
     ] = None,
     overwrite: Overwrite = False,
+    perfetto: Perfetto = None,
     json_file: JsonFile = None,
 ) -> None:
     """Run a policy on real servers, which serve the workflows that arrive; the metrics are those of a simulated run.
@@ -74,6 +75,8 @@ def live(
     from maestro_gym.agents.load import PolicyLoader
     from maestro_gym.baselines.registry import demand_trust_of
     from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.evaluation.report.chrome_trace import write_chrome_traces
+    from maestro_gym.evaluation.report.episode_trace import trace_of
     from maestro_gym.real_backend.control.event_log import EVENTS_FILE
     from maestro_gym.real_backend.control.run import resumed, run_live, save_result
     from maestro_gym.real_backend.control.settings import RunSettings
@@ -103,6 +106,8 @@ def live(
             settings = RunSettings(loaded, scenario, folder, seed=seed, shadow=other)
         result = run_live(settings, acting)
         row = save_result(result, settings.folder)
+        if perfetto is not None:
+            write_chrome_traces([trace_of(result)], perfetto)
     shown = ("completion_mean_s", "completion_p95_s", "ttft_mean_s", "tpot_mean_s", "slo_attainment", "unfinished")
     about = f"{len(result.episode.workflows)} workflows, {len(result.episode.stages)} stages, {result.done}"
     show_table(f"{result.policy} on {loaded.name}", [{name: row[name] for name in shown}], about)
@@ -225,12 +230,14 @@ def replay(
         ),
     ] = None,
     trust: Trust = False,
+    perfetto: Perfetto = None,
     json_file: JsonFile = None,
 ) -> None:
     """Simulate the workflows of a live run: decided anew by its policy, and placed as its log says.
 
     The first column shows what happened on the servers, and the second what happens when the policy decides anew in the
     simulator. The third column takes the order and the nodes from the log, so that only the speed can differ.
+    --perfetto writes what the log says of the servers, of a run that did not finish, too.
 
     Example: maestro-gym replay runs/validate/MY_RUN/live-1-maestro-test-0
     """
@@ -239,13 +246,17 @@ def replay(
     loaded = load_fleet(fleet)
     from maestro_gym.agents.load import load_any_policy
     from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.evaluation.report.chrome_trace import write_chrome_traces
     from maestro_gym.real_backend.control.event_log import EVENTS_FILE, read_events
+    from maestro_gym.real_backend.validation.logged_trace import trace_of_log
     from maestro_gym.real_backend.validation.replay_run import replay as simulate_again
     from maestro_gym.real_backend.validation.replay_run import scenario_of_run
 
     header = next(read_events(folder / EVENTS_FILE))
     path = scenario or scenario_of_run(folder)
     loaded_scenario = Scenario.load(str(path))
+    if perfetto is not None:
+        write_chrome_traces([trace_of_log(folder, loaded, loaded_scenario)], perfetto)
     named_in = f"{folder / EVENTS_FILE}: policy_spec"
     policy = load_any_policy(header["policy_spec"], loaded_scenario, named_in=named_in, trust=trust)
     rows, _ = simulate_again(folder, loaded, loaded_scenario, policy)

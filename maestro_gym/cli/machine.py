@@ -9,7 +9,7 @@ import typer
 
 from maestro_gym.cli.console import dotted_overrides, output, refuse_beside, show_table, split_words, write_json
 from maestro_gym.cli.fleet import calibrate_fleet
-from maestro_gym.cli.options import JsonFile, Overrides, Trust
+from maestro_gym.cli.options import JsonFile, Overrides, Perfetto, Trust
 from maestro_gym.core.errors import MaestroError
 
 
@@ -108,6 +108,7 @@ def serve_sim(
     policy: Annotated[str, typer.Option("--policy", "-p", help="A name of `maestro-gym policies`.")] = "fcfs",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the drawn requests.")] = 0,
     trust: Trust = False,
+    perfetto: Perfetto = None,
     json_file: JsonFile = None,
 ) -> None:
     """Serve models on one simulated node, and print latencies, throughput and memory.
@@ -121,6 +122,8 @@ def serve_sim(
 
     Example: maestro-gym serve-sim -m Llama-3.1-8B --gpu A100-80GB --trace sample_requests
     """
+    from maestro_gym.evaluation.report.chrome_trace import write_chrome_traces
+    from maestro_gym.evaluation.report.episode_trace import trace_of
     from maestro_gym.serving.node_of_words import node_of_words
     from maestro_gym.serving.serve import latency_rows, node_facts, serve, throughput_rows
 
@@ -152,6 +155,8 @@ def serve_sim(
         overrides=dotted_overrides(overrides),
     )
     served = serve(config, policy, seed, trust=trust)
+    if perfetto is not None:
+        write_chrome_traces([trace_of(served.result)], perfetto)
     latency, throughput, facts = latency_rows(served.result), throughput_rows(served.result), node_facts(served)
     show_table("latency, in seconds", latency, "ttft: first token; itl: a call's mean gap; e2e: last token")
     show_table("throughput", throughput)

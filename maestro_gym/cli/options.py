@@ -51,6 +51,15 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Put this run in the place of an earlier one in --out, whose files are removed."),
 ]
+Perfetto = Annotated[
+    Path | None,
+    typer.Option(
+        "--perfetto",
+        metavar="FILE",
+        help="Also write the episode in Chrome's trace event format, which ui.perfetto.dev opens: nodes, engines, "
+        "stages, loads, KV memory and queues by time. A name that ends in .gz is compressed.",
+    ),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, with the same names.")
 ]

@@ -27,12 +27,14 @@ class EpisodeResult:
         workflows: WORKFLOW_VIEW, shape (num_workflows,).
         counters: COUNTERS, one record.
         samples: SAMPLE, shape (num_samples,).
+        node_samples: NODE_SAMPLE, shape (D, N), of the first D moments of ``samples``.
         residency_log: RESIDENCY_EVENT, shape (num_events,).
         end_s: Simulated time at the end.
         done: Why it ended.
         world: The fleet.
         model_names: Deployments, by id.
         node_names: By id.
+        role_names: By ``stages.role`` of the episode.
         wall_s: Seconds of real time that the run took.
     """
 
@@ -47,10 +49,12 @@ class EpisodeResult:
     workflows: np.ndarray
     counters: np.void
     samples: np.ndarray
+    node_samples: np.ndarray
     residency_log: np.ndarray
     end_s: float
     done: str
     world: World
     model_names: tuple[str, ...]
     node_names: tuple[str, ...]
+    role_names: tuple[str, ...]
     wall_s: float

@@ -103,12 +103,14 @@ def result_of(
         workflows=np.array(view.workflows[e, : len(episode.workflows)]),
         counters=core.counters[e].copy(),
         samples=np.array(core.samples[e, : core.env[e]["samples"]]),
+        node_samples=np.array(core.node_samples[e, : core.env[e]["samples"]]),
         residency_log=np.array(core.residency_log[e, : core.residency_len[e]]),
         end_s=float(view.clock[e]["now_s"]),
         done=DONE_NAMES[core.env[e]["done"]],
         world=scenario.world,
         model_names=tuple(scenario.model_names),
         node_names=tuple(scenario.node_names),
+        role_names=tuple(scenario.workload.role_names),
         wall_s=wall_s,
     )
 

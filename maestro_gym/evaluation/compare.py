@@ -21,6 +21,7 @@ from maestro_gym.evaluation.comparison_files import write_document, write_result
 from maestro_gym.evaluation.entrants import Entrant, enter
 from maestro_gym.evaluation.episode_store import EpisodeStore
 from maestro_gym.evaluation.progress import WorkProgress
+from maestro_gym.evaluation.report.chrome_trace import write_chrome_traces
 from maestro_gym.evaluation.report.figures import draw_all
 from maestro_gym.evaluation.report.html import write_report
 from maestro_gym.evaluation.report.table import print_comparison
@@ -43,6 +44,7 @@ def run_compare(
     overrides: Sequence[str] = (),
     out: Path | None = None,
     json_path: Path | None = None,
+    perfetto: Path | None = None,
     jobs: int | None = None,
     on: str = LOCAL,
     resume: bool = False,
@@ -64,6 +66,7 @@ def run_compare(
         overrides: ``dotted.place=value``, applied to every scenario, after the contention.
         out: Run folder; None makes ``runs/compare/<time>``.
         json_path: Another place for ``results.json``.
+        perfetto: File for the episode of the first seed in Chrome's trace event format; see `write_chrome_traces`.
         jobs: Episodes at a time; None: one for every usable core.
         on: Where they run; see `open_workers`.
         resume: Go on with the run in ``out``, if there is one: only the episodes that it lacks are run.
@@ -105,10 +108,13 @@ def run_compare(
         write_results(comparison, folder)
         if json_path is not None:
             write_document(comparison, json_path)
+        shown = [] if perfetto is None else write_chrome_traces(comparison.traces, perfetto)
         plots = draw_all(comparison, folder / "plots")
         report = write_report(comparison, plots, folder / "report.html")
     print_comparison(comparison, console)
     console.print(f"\nResults: {folder}\nReport:  {report}", highlight=False, soft_wrap=True)
+    for path in shown:
+        console.print(f"Trace:   {path}", highlight=False, soft_wrap=True)
     return comparison, folder
 
 

@@ -27,6 +27,9 @@ EVENT_BUDGET = 200_000
 """Events between two decisions after which an episode ends with a reason, instead of hanging."""
 
 RESIDENCY_LOG = 4096
+NODE_SAMPLE_CELLS = 2**20
+"""Most cells of the time series of single nodes, 20 MB: a fleet of thousands keeps its first rows."""
+
 _POLICY_PURPOSE = 901
 
 
@@ -115,6 +118,7 @@ class Simulation:
             "X": PREFIX_ENTRIES,
             "R": 3 * slots,
             "T": self._num_samples,
+            "D": min(self._num_samples, NODE_SAMPLE_CELLS // max(1, len(world.nodes))),
             "L": self._num_log,
         }
         return State(allocate(View, sizes, world=world), allocate(Hidden, sizes), allocate(Core, sizes))

@@ -191,7 +191,8 @@ def _take_sample(state: State, e: int) -> None:
     view = state.visible
     if env.samples >= state.core.samples.shape[1]:
         return
-    row = state.core.samples[e, env.samples]
+    at = env.samples
+    row = state.core.samples[e, at]
     env.samples += 1
     row.time_s = view.clock[e].now_s
     row.kv_reserved_bytes = env.kv_reserved_bytes
@@ -204,9 +205,18 @@ def _take_sample(state: State, e: int) -> None:
         row.kv_pool_bytes += record.kv_pool_bytes
         row.queued += record.queue_len + record.inbound
         row.running += record.running
+        used = 0.0
         for slot in range(view.engines.shape[2]):
             if view.engines[e, node, slot].status == ENGINE_AWAKE:
-                row.kv_used_bytes += mapped_bytes(state, e, node, slot)
+                used += mapped_bytes(state, e, node, slot)
+        row.kv_used_bytes += used
+        if at < state.core.node_samples.shape[1]:
+            own = state.core.node_samples[e, at, node]
+            own.kv_used_bytes = used
+            own.kv_reserved_bytes = record.kv_reserved_bytes
+            own.kv_pool_bytes = record.kv_pool_bytes
+            own.queued = record.queue_len + record.inbound
+            own.running = record.running
 
 
 @njit

@@ -116,6 +116,14 @@ SAMPLE = record(
     Field("workflows", "i8", "workflows", "in the system"),
 )
 
+NODE_SAMPLE = record(
+    Field("kv_used_bytes", "f4", "bytes", "of the node, mapped"),
+    Field("kv_reserved_bytes", "f4", "bytes", "of the node"),
+    Field("kv_pool_bytes", "f4", "bytes", "of the node"),
+    Field("queued", "i4", "stages", "in its queue and on the way to it"),
+    Field("running", "i4", "stages", "admitted"),
+)
+
 # One promotion or demotion, for the Gantt view and the logs.
 RESIDENCY_EVENT = record(
     Field("time_s", "f8", "s", "of the change"),
@@ -129,7 +137,8 @@ RESIDENCY_EVENT = record(
 class Core(NamedTuple):
     """The simulator's own accounts.
 
-    Axes as in `View`; T rows of the time series, L of the residency log, F residencies outside the GPUs.
+    Axes as in `View`; T rows of the time series, D of them that single nodes have, L of the residency log,
+    F residencies outside the GPUs.
     """
 
     env: Annotated[np.ndarray, of("E", ENV_CORE)]
@@ -150,6 +159,7 @@ class Core(NamedTuple):
     begun_previous: Annotated[np.ndarray, plain("ES", "i4", "id", "the same, backwards", blank=-1)]
     counters: Annotated[np.ndarray, of("E", COUNTERS)]
     samples: Annotated[np.ndarray, of("ET", SAMPLE)]
+    node_samples: Annotated[np.ndarray, of("EDN", NODE_SAMPLE)]  # of the same moments
     residency_log: Annotated[np.ndarray, of("EL", RESIDENCY_EVENT)]
     residency_len: Annotated[np.ndarray, plain("E", "i8", "rows", "of the residency log written")]
 

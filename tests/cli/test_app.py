@@ -124,9 +124,14 @@ def test_json_holds_null_for_numbers_that_json_lacks(tmp_path: Path) -> None:
 
 def test_compare_ends_with_a_table_a_report_and_the_same_numbers_as_json(tmp_path: Path) -> None:
     words = ["-s", "toy", "-p", "fcfs,maestro", "--seeds", "0,1", "--jobs", "1"]
-    result = _invoke("compare", *words, "--out", str(tmp_path / "run"), "--json", str(tmp_path / "rows.json"))
+    files = ["--json", str(tmp_path / "rows.json"), "--perfetto", str(tmp_path / "trace.json")]
+    result = _invoke("compare", *words, "--out", str(tmp_path / "run"), *files)
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "run" / "report.html") in result.output
+    for name in ("fcfs", "maestro"):
+        path = next(tmp_path.glob(f"trace-toy-*-{name}.json"))
+        assert str(path) in result.output
+        assert json.loads(path.read_text(encoding="utf-8"))["otherData"]["policy"] == name
     for name in ("report.html", "results.csv", "results.parquet"):
         assert (tmp_path / "run" / name).stat().st_size > 0
     document = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))

@@ -38,6 +38,7 @@ def episode() -> state.Episode:
     hidden = np.zeros(5, state.STAGE_HIDDEN)
     hidden["output_tokens"] = 5, 2, 11, 20, 20
     hidden["remaining_s"] = 4.5, 2.0, 2.0, 49.0, 20.0
+    hidden["num_children"], hidden["child_start"] = (1, 0, 0, 1, 0), (0, 1, 1, 1, 2)
     predictions = np.zeros(5, state.PREDICTION)
     predictions["output_q50_tokens"] = 8, 2, 1, 30, 40
     predictions["remaining_s_q50"] = 4.5, 1.0, 4.0, 147.0, 9.0  # at the first stages: true, doubled, tripled
@@ -79,6 +80,15 @@ def samples() -> np.ndarray:
     return table
 
 
+def node_samples() -> np.ndarray:
+    """Two nodes at the moments of the samples, which share the fleet's KV memory as 2 to 1."""
+    table, fleet = np.zeros((4, 2), state.NODE_SAMPLE), samples()
+    for name in ("kv_reserved_bytes", "kv_used_bytes", "kv_pool_bytes"):
+        table[name] = fleet[name][:, None] * (2 / 3, 1 / 3)
+    table["running"], table["queued"] = ((0, 0), (0, 1), (0, 1), (0, 0)), ((0, 0), (1, 0), (0, 0), (0, 0))
+    return table
+
+
 def residency() -> np.ndarray:
     log = np.zeros(3, state.RESIDENCY_EVENT)
     log["time_s"], log["node"], log["model"] = (0.0, 20.0, 60.0), (1, 1, 0), (1, 0, 0)
@@ -105,11 +115,13 @@ def make_result(policy: str = "fcfs", seed: int = 0, contention: str = "high", d
         workflows=workflows,
         counters=counters(),
         samples=samples(),
+        node_samples=node_samples(),
         residency_log=residency(),
         end_s=100.0,
         done="time limit",
         world=world(),
         model_names=["coder-8b", "planner-14b"],
         node_names=["east/0", "east/1"],
+        role_names=["planner", "writer"],
         wall_s=0.25,
     )

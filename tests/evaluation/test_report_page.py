@@ -13,8 +13,9 @@ from maestro_gym.episodes.metrics.row import METRICS, result_row
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
 from maestro_gym.evaluation.report.episode_trace import trace_of, workflow_table
 from maestro_gym.evaluation.report.figures import draw_all
-from maestro_gym.evaluation.report.gantt import draw_gantt, residency_spans
+from maestro_gym.evaluation.report.gantt import draw_gantt
 from maestro_gym.evaluation.report.html import write_report
+from maestro_gym.evaluation.report.residency import residency_spans
 from tests.evaluation.by_hand import make_result
 
 
@@ -75,9 +76,13 @@ def test_residency_spans_follow_the_log_and_what_came_before_it() -> None:
     )
     assert len(log) == 5
     trace = trace_of(result)
-    assert residency_spans(trace, 0, 1) == [(10.0, 40.0, "loading"), (40.0, 60.0, "awake"), (60.0, 80.0, "asleep")]
-    assert residency_spans(trace, 1, 0) == [(0.0, 30.0, "awake"), (30.0, 100.0, "asleep")]
-    assert residency_spans(trace, 0, 0) == [(0.0, 100.0, "awake")], "it ran there and never moved"
+    assert residency_spans(trace, 0, 1) == [
+        (10.0, 40.0, "loading", "cpu"),
+        (40.0, 60.0, "awake", ""),
+        (60.0, 80.0, "asleep", ""),
+    ]
+    assert residency_spans(trace, 1, 0) == [(0.0, 30.0, "awake", ""), (30.0, 100.0, "asleep", "")]
+    assert residency_spans(trace, 0, 0) == [(0.0, 100.0, "awake", "")], "it ran there and never moved"
 
 
 def test_a_schedule_without_a_single_stage_can_be_drawn() -> None:

@@ -11,10 +11,13 @@ from maestro_gym.cli.app import app
 from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.evaluation.report.chrome_trace import chrome_trace
 from maestro_gym.real_backend.control.event_log import read_events
 from maestro_gym.real_backend.control.run import LiveRunner
+from maestro_gym.real_backend.validation.logged_trace import trace_of_log
 from maestro_gym.real_backend.validation.replay_run import logged_times, replay, scenario_of_run
 from maestro_gym.scheduling.policy import Policy
+from tests.evaluation.trace_event_rules import violations
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import short_scenario
 from tests.real_backend.stand_in import StandIn
@@ -57,3 +60,38 @@ def test_what_cannot_be_replayed_is_said(two_servers: list[StandIn], tmp_path: P
         scenario_of_run(folder)
     result = CliRunner().invoke(app, ["replay", str(tmp_path / "nowhere")])
     assert result.exit_code != 0
+
+
+def test_an_event_log_is_a_trace_of_what_the_servers_did(two_servers: list[StandIn], tmp_path: Path) -> None:
+    fleet, scenario, _, folder = live_run(two_servers, tmp_path, horizon_s=1.5)
+    log = folder / "events.jsonl"
+    trace = trace_of_log(folder, fleet, scenario)
+    finishes = [event for event in read_events(log) if event["event"] == "finish"]
+    assert len(trace.ran) == len(trace.stages) == len(finishes) > 0
+    for event in finishes:
+        stage = trace.stages[event["stage"]]
+        assert (stage["finished_s"], stage["generated_tokens"]) == (event["time_s"], event["tokens"])
+        assert stage["node"] == event["times"]["node"]
+    assert np.isfinite(trace.workflows["finished_s"]).all()
+    assert violations(chrome_trace(trace)) == []
+
+    cut = [line for line in log.read_text().splitlines() if f'"stage": {finishes[-1]["stage"]},' not in line]
+    server = f"{fleet.nodes[0].name}/{fleet.nodes[0].engines[0].model}"
+    cut += [
+        f'{{"event": "{kind}", "time_s": {time_s}, "server": "{server}"}}'
+        for kind, time_s in (("demote", 90.0), ("demoted", 90.5), ("promote", 91.0), ("promoted", 92.0), ("end", 95.0))
+    ]
+    log.write_text("\n".join(cut) + "\n")
+    document = chrome_trace(trace_of_log(folder, fleet, scenario))
+    assert violations(document) == []
+    slices = [event for event in document["traceEvents"] if event["ph"] == "X"]
+    assert sum(event["cat"] == "stage" for event in slices) == len(finishes) - 1
+    spans = [(e["name"], e["ts"] / 1e6) for e in slices if e["cat"] == "residency" and e["pid"] == 10 and e["ts"] > 8e7]
+    assert spans[-1] == ("awake", 92.0)
+    assert spans[-2][1] == 91.0
+    assert spans[-2][0] in ("wake", "load from cpu")
+    assert sum(not e["args"]["finished"] for e in document["traceEvents"] if e["ph"] == "b") == 1
+
+    log.write_text(log.read_text().replace(f'"server": "{server}"', '"server": "nobody/nothing"'))
+    with pytest.raises(MaestroError, match="name the run's fleet"):
+        trace_of_log(folder, fleet, scenario)

@@ -1,5 +1,6 @@
 """The verbs for real servers, over stand-ins."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from maestro_gym.cli.app import app
 from maestro_gym.config import GpuConfig
 from maestro_gym.config.files import read_yaml
 from maestro_gym.core.run_folder import run_folder
+from tests.evaluation.trace_event_rules import violations
 from tests.real_backend.conftest import fleet_of
 from tests.real_backend.runs import SHORT
 from tests.real_backend.stand_in import StandIn
@@ -63,8 +65,10 @@ def test_calibrate_takes_one_source_of_measurements(fleet_file: Path) -> None:
 def test_a_live_run_leaves_results_and_can_be_resumed(fleet_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = ("live", "--fleet", fleet_file, "-w", SHORT, "--load", 0.3, "--horizon", 2)
-    result = _invoke(*words, "-p", "edf", "--shadow", "fcfs", "--out", folder)
+    traced = tmp_path / "trace.json"
+    result = _invoke(*words, "-p", "edf", "--shadow", "fcfs", "--out", folder, "--perfetto", traced)
     assert result.exit_code == 0, result.output
+    assert violations(json.loads(traced.read_text())) == []
     row = json.loads((folder / "results.json").read_text())
     assert row["unfinished"] == 0
     assert row["policy"] == "edf"
@@ -76,6 +80,11 @@ def test_a_live_run_leaves_results_and_can_be_resumed(fleet_file: Path, tmp_path
     assert again.exit_code == 0, again.output
     finished = [json.loads(line)["stage"] for line in log.read_text().splitlines() if '"finish"' in line]
     assert len(finished) == len(set(finished)) == row["stages"]
+    replayed = _invoke("replay", folder, "--fleet", fleet_file, "--perfetto", tmp_path / "replayed.json.gz")
+    assert replayed.exit_code == 0, replayed.output
+    document = json.loads(gzip.decompress((tmp_path / "replayed.json.gz").read_bytes()))
+    assert violations(document) == []
+    assert sum(event["ph"] == "X" and event["cat"] == "stage" for event in document["traceEvents"]) == row["stages"]
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -139,8 +139,10 @@ def invoke(*words: str) -> Result:
 
 def test_what_the_command_prints_it_writes_as_json(tmp_path: Path) -> None:
     path = tmp_path / "served.json"
-    result = invoke("--rate", "2", "--duration", "30", "--prompt", "400:0.5", "limits.api_s=0.02", "--json", str(path))
+    files = ["--json", str(path), "--perfetto", str(tmp_path / "trace.json")]
+    result = invoke("--rate", "2", "--duration", "30", "--prompt", "400:0.5", "limits.api_s=0.02", *files)
     assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "trace.json").read_text())["otherData"]["policy"] == "fcfs"
     document = json.loads(path.read_text())
     assert {item["quantity"] for item in document["latency"]} == {"ttft_s", "itl_s", "e2e_s"}
     assert document["scenario"]["limits"]["api_s"] == 0.02

@@ -1,18 +1,39 @@
-"""What plots need of an episode: per-workflow outcomes, time series, a schedule."""
+"""What drawings need of an episode: per-workflow outcomes, time series, who ran where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from maestro_gym.episodes.metrics.outcome import outcome_of
-from maestro_gym.state import CLASS_NAMES
+from maestro_gym.state import CLASS_NAMES, STAGE_RUNNING
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
+    from maestro_gym.state import Episode
+
+STAGE_TIMES = ("ready_s", "sent_s", "queued_s", "admitted_s", "first_token_s", "finished_s")
+"""Moments of a stage, in their order; inf: it never came to that."""
+
+TRACED_STAGE = np.dtype(
+    [(name, "i4") for name in ("workflow", "role", "model", "node", "prompt_tokens", "generated_tokens", "preemptions")]
+    + [("running", "?")]
+    + [(name, "f8") for name in STAGE_TIMES]
+)
+"""A stage in a trace; ``running`` when the end of the run found it at work."""
+
+TRACED_WORKFLOW = np.dtype(
+    [(name, "f8") for name in ("arrival_s", "deadline_s", "finished_s")]
+    + [(name, "i4") for name in ("cls", "tenant", "first_stage", "num_stages")]
+)
+"""A workflow in a trace; ``finished_s`` is inf when the end of the run found it unfinished."""
+
+MOST_NODE_CELLS = 2**18
+"""Cells that the time series of single nodes keeps: a fleet of hundreds is thinned in time."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +48,15 @@ class Trace:
         end_s: End of the run.
         horizon_s: End of the arrivals.
         samples: SAMPLE, shape (T,).
+        node_samples: NODE_SAMPLE, shape (D, N).
+        node_samples_s: float, shape (D,): their moments.
         residency_log: RESIDENCY_EVENT, shape (L,).
-        node: int, shape (A,): node of every stage that was admitted.
-        model: int, shape (A,).
-        admitted_s: float, shape (A,): last admission.
-        finished_s: float, shape (A,), ``end_s`` for stages still running.
+        stages: TRACED_STAGE, shape (S,), a row a stage of the episode.
+        workflows: TRACED_WORKFLOW, shape (W,).
+        edges: int32, shape (J, 2): a stage, and one that waits for it.
         model_names: Names of the deployments, in order of their ids.
         node_names: Names of the nodes, in order of their ids.
+        role_names: Names of the roles, in order of their ids.
     """
 
     policy: str
@@ -43,13 +66,36 @@ class Trace:
     end_s: float
     horizon_s: float
     samples: np.ndarray
+    node_samples: np.ndarray
+    node_samples_s: np.ndarray
     residency_log: np.ndarray
-    node: np.ndarray
-    model: np.ndarray
-    admitted_s: np.ndarray
-    finished_s: np.ndarray
+    stages: np.ndarray
+    workflows: np.ndarray
+    edges: np.ndarray
     model_names: tuple[str, ...]
     node_names: tuple[str, ...]
+    role_names: tuple[str, ...]
+
+    @cached_property
+    def ran(self) -> np.ndarray:
+        """Ids of the stages of which is known when they ran, shape (A,).
+
+        A stage that was paused and begun again counts from its last admission; one that was paused and not begun again
+        by the end of the run is left out.
+        """
+        stages = self.stages
+        admitted = np.isfinite(stages["admitted_s"]) & (stages["node"] >= 0) & (stages["admitted_s"] <= self.end_s)
+        return np.flatnonzero(admitted & (np.isfinite(stages["finished_s"]) | stages["running"]))
+
+    @cached_property
+    def running_s(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the stages of `ran`: admission, first token, end, each float of shape (A,); none after the run's end.
+
+        The first token of a stage that was paused after it counts as there at once.
+        """
+        stages = self.stages[self.ran]
+        ends_s = np.minimum(stages["finished_s"], self.end_s)
+        return stages["admitted_s"], np.clip(stages["first_token_s"], stages["admitted_s"], ends_s), ends_s
 
 
 def trace_of(result: EpisodeResult) -> Trace:
@@ -58,9 +104,8 @@ def trace_of(result: EpisodeResult) -> Trace:
     Args:
         result: An episode's result, simulated or live.
     """
-    stages = result.stages[: len(result.episode.stages)]
-    admitted = np.isfinite(stages["admitted_s"]) & (stages["node"] >= 0) & (stages["admitted_s"] <= result.end_s)
-    chosen = stages[admitted]
+    rows = result.node_samples
+    step = max(1, -(-rows.size // MOST_NODE_CELLS))
     return Trace(
         policy=result.policy,
         scenario=result.scenario,
@@ -69,14 +114,69 @@ def trace_of(result: EpisodeResult) -> Trace:
         end_s=float(result.end_s),
         horizon_s=float(result.world.params[0]["horizon_s"]),
         samples=np.array(result.samples),
+        node_samples=np.array(rows[::step]),
+        node_samples_s=np.array(result.samples["time_s"][: len(rows) : step]),
         residency_log=np.array(result.residency_log),
-        node=chosen["node"].astype(int),
-        model=result.episode.stages["model"][admitted].astype(int),
-        admitted_s=chosen["admitted_s"].astype(float),
-        finished_s=np.minimum(chosen["finished_s"], result.end_s).astype(float),
+        stages=traced_stages(result.episode, result.stages),
+        workflows=traced_workflows(result.episode, result.workflows["finished_s"]),
+        edges=edges_of(result.episode),
         model_names=tuple(result.model_names),
         node_names=tuple(result.node_names),
+        role_names=tuple(result.role_names),
     )
+
+
+def traced_stages(episode: Episode, view: np.ndarray) -> np.ndarray:
+    """Stages as a trace holds them.
+
+    Args:
+        episode: What happened.
+        view: STAGE_VIEW, shape (S,), as it stood at the end.
+
+    Returns:
+        TRACED_STAGE, shape (S,).
+    """
+    rows = np.zeros(len(episode.stages), TRACED_STAGE)
+    for name in ("workflow", "role", "model", "prompt_tokens"):
+        rows[name] = episode.stages[name]
+    for name in ("node", "generated_tokens", "preemptions", *STAGE_TIMES):
+        rows[name] = view[name][: len(rows)]
+    rows["running"] = view["phase"][: len(rows)] == STAGE_RUNNING
+    return rows
+
+
+def traced_workflows(episode: Episode, finished_s: np.ndarray) -> np.ndarray:
+    """Workflows as a trace holds them.
+
+    Args:
+        episode: What happened.
+        finished_s: float, shape (W,), inf for unfinished ones.
+
+    Returns:
+        TRACED_WORKFLOW, shape (W,).
+    """
+    rows = np.zeros(len(episode.workflows), TRACED_WORKFLOW)
+    for name in ("arrival_s", "deadline_s", "cls", "tenant", "first_stage", "num_stages"):
+        rows[name] = episode.workflows[name]
+    rows["finished_s"] = finished_s[: len(rows)]
+    return rows
+
+
+def edges_of(episode: Episode) -> np.ndarray:
+    """Which stage waits for which.
+
+    Args:
+        episode: What happened.
+
+    Returns:
+        int32, shape (J, 2): a stage and its child.
+    """
+    counts = episode.hidden["num_children"]
+    parents = np.repeat(np.arange(len(counts)), counts)
+    # Rows of ``children`` follow ``child_start``, in whatever order the stages were made.
+    within = np.arange(len(parents)) - np.repeat(np.cumsum(counts) - counts, counts)
+    children = episode.children[np.repeat(episode.hidden["child_start"], counts) + within]
+    return np.stack([parents, children], axis=1).astype(np.int32)
 
 
 def workflow_table(result: EpisodeResult) -> pd.DataFrame:
