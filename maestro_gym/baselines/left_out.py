@@ -39,6 +39,18 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "they count tokens or queue for each client at the gateway: an order of the global queue, not a routing",
     ),
     LeftOut(
+        "Continuum",
+        "pinning the KV of a program on the GPU",
+        "cached KV counts as free and goes by itself, oldest first; what a rule keeps is an engine",
+        "`continuum-ttl`, its time to live, for engines",
+    ),
+    LeftOut(
+        "GoodServe",
+        "moving requests at risk to another GPU",
+        "no decision moves a running stage with its KV",
+        "`goodserve`, its just-enough selection",
+    ),
+    LeftOut(
         "JITServe",
         "just enough bandwidth for each request, a new composition of the batch every few steps",
         "bandwidth is a share of an engine's steps; a stage keeps its place in the batch once it is admitted",
@@ -73,6 +85,12 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "eviction of running requests for others; one program over all queues",
         "a running stage is paused only where memory is short; a decision places one stage",
         "`qlm-queues`, its waiting time with swaps",
+    ),
+    LeftOut(
+        "SAGA",
+        "stealing of calls that wait at a node; Agent Fair Share",
+        "a stage that was sent is not recalled; a share for each tenant is an order of the global queue",
+        "`saga-affinity`, which steals when a stage is placed, and `saga-wa-lru`",
     ),
     LeftOut(
         "SCORPIO",

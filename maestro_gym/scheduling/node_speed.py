@@ -8,7 +8,17 @@ its node: what co-located engines take from it is for the rule to add. They read
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.view import slot_running
 from maestro_gym.state import View
+
+
+@njit
+def context_tokens(view: View, e: int, node: int, slot: int) -> float:
+    """Prompts of the stages that an engine runs: the KV tokens that a decode step reads at least."""
+    total = 0.0
+    for i in range(slot_running(view, e, node, slot)):
+        total += float(view.stages[e, view.batch[e, node, slot, i]].prompt_tokens)
+    return total
 
 
 @njit

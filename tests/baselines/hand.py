@@ -41,16 +41,17 @@ def by_attribute(part: Part) -> Part:
     )
 
 
-def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int) -> World:
-    """One host and GPU a node of 72 GB, models of 16 GB and 0.1 MB a token, 10 ms between clusters."""
+def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_kinds: int = 1) -> World:
+    """One host and GPU a node of 72 GB, kinds in turn, models of 16 GB and 0.1 MB a token, 10 ms between clusters."""
     num_nodes = num_clusters * nodes_per_cluster
     sizes = {"N": num_nodes, "H": num_nodes, "M": num_models, "C": num_clusters, "D": num_clusters}
-    world = allocate(World, sizes | {"G": 1, "A": 1, "T": 64, "S": 64, "I": 1})
+    world = allocate(World, sizes | {"G": num_kinds, "A": 1, "T": 64, "S": 64, "I": 1})
     nodes, hosts, models, perf, service, params = (
         getattr(world, name).view(np.recarray) for name in ("nodes", "hosts", "models", "perf", "service", "params")
     )
     nodes.cluster = np.repeat(np.arange(num_clusters), nodes_per_cluster)
     nodes.host = np.arange(num_nodes)
+    nodes.hardware = np.arange(num_nodes) % num_kinds
     nodes.hbm_pool_bytes = 72 * GB
     hosts.dram_bytes = 1e12
     hosts.nvme_bytes = 1e13
@@ -86,8 +87,10 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int) -> Wo
 class Hand:
     """One environment with every field at rest; the methods move things into it."""
 
-    def __init__(self, num_clusters: int = 1, nodes_per_cluster: int = 2, num_models: int = 3) -> None:
-        self.world = make_world(num_clusters, nodes_per_cluster, num_models)
+    def __init__(
+        self, num_clusters: int = 1, nodes_per_cluster: int = 2, num_models: int = 3, num_kinds: int = 1
+    ) -> None:
+        self.world = make_world(num_clusters, nodes_per_cluster, num_models, num_kinds)
         sizes = {"E": 1, "W": STAGES, "S": STAGES, "K": 4, "Q": 8, "B": 8, "X": 4, "R": 8}
         view = allocate(View, sizes_of(self.world) | sizes, world=self.world)
         set_blank(view, 0)

@@ -5,11 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maestro_gym.baselines.cluster.least_busy_time import MOST_NODES
+from maestro_gym.baselines.registry import ROUTINGS
 from maestro_gym.state import DISK, ENGINE_ASLEEP, ENGINE_LOADING
 from tests.baselines.hand import NOW_S, Hand, ask, cluster_rule
 
+RIVALS = [
+    "agentix-router",
+    "goodserve",
+    "kairos-dispatch",
+    "least-busy-time",
+    "least-latency",
+    "least-request",
+    "prefix-cache",
+    "saga-affinity",
+    "throughput",
+    "torpor",
+]
+
 
 def _node(hand: Hand, name: str) -> int:
+    """Where a rule sends the stage, its numbers at their defaults."""
+    hand.given(ROUTINGS[name])
     return ask(cluster_rule(name), hand)
 
 
@@ -184,7 +201,100 @@ def test_torpor_goes_by_residency_first_and_then_by_stages_and_loads() -> None:
     assert _node(hand, "torpor") == 2
 
 
-@pytest.mark.parametrize("name", ["least-request", "throughput", "least-latency", "prefix-cache", "kairos-dispatch"])
+def _loaded(hand: Hand, *running: int) -> None:
+    """Stages that the nodes run."""
+    for node, count in enumerate(running):
+        hand.load(node, running=count)
+
+
+def test_saga_stays_with_the_sessions_kv_until_another_node_has_more_than_eight_stages_fewer() -> None:
+    hand = _warm_nodes(3)
+    hand.view.workflows[0, 0].last_node = 2
+    _loaded(hand, 1, 4, 9)
+    assert _node(hand, "saga-affinity") == 2
+    _loaded(hand, 0, 4, 9)
+    assert _node(hand, "saga-affinity") == 0
+    assert _node(hand, "session-affinity") == 2
+    hand.view.workflows[0, 0].last_node = -1
+    _loaded(hand, 3, 2, 9)
+    assert _node(hand, "saga-affinity") == 1
+
+
+@pytest.mark.parametrize(("prompt", "chosen"), [(2049, 1), (2048, 0)])
+def test_agentix_sends_long_calls_to_their_programs_engine_and_balances_short_ones(prompt: int, chosen: int) -> None:
+    hand = _warm_nodes(2)
+    hand.view.stages[0, 0].prompt_tokens = prompt
+    hand.view.workflows[0, 0].last_node = 1
+    _loaded(hand, 1, 5)
+    assert _node(hand, "agentix-router") == chosen
+
+
+@pytest.mark.parametrize(
+    ("due_s", "future_s", "chosen"),
+    [
+        (10.0, 0.0, 0),  # both make it: the slow one
+        (1.5, 0.0, 1),  # 2 s are too long, 0.5 s are not
+        (10.0, 8.5, 1),  # the same, for 8.5 s must remain for later stages
+        (0.3, 0.0, 1),  # nobody makes it: the fast one
+    ],
+)
+def test_goodserve_takes_the_slowest_gpu_that_still_makes_the_deadline(
+    due_s: float, future_s: float, chosen: int
+) -> None:
+    hand = Hand(num_kinds=2)
+    hand.world.step_s[0], hand.world.step_s[1] = 0.02, 0.005  # 100 tokens: 2 s and 0.5 s
+    stage = hand.stage(prompt=1, output=100.0, deadline_s=NOW_S + due_s)
+    hand.view.stages[0, stage].future_s_q50 = future_s
+    hand.route(stage)
+    for node in range(2):
+        hand.engine(node, 0)
+    assert _node(hand, "goodserve") == chosen
+
+
+def test_goodserve_counts_queue_company_and_margin() -> None:
+    hand = Hand(num_kinds=1)
+    hand.world.step_s[:] = 0.01  # 1 s
+    hand.route(hand.stage(prompt=1, output=100.0, deadline_s=NOW_S + 4.0))
+    for node in range(2):
+        hand.engine(node, 0)
+    hand.load(0, work_s=16.0 * 2.0)  # 3 s on node 0, within the 4 s
+    assert _node(hand, "goodserve") == 0
+    hand.load(0, work_s=16.0 * 3.5)  # 4.5 s
+    assert _node(hand, "goodserve") == 1
+    hand.engine(1, 1, running=3)  # shares its GPU: 2 s on node 1, against 1 s
+    hand.load(0)
+    hand.load(1, running=3)
+    assert _node(hand, "goodserve") == 1
+
+
+def test_least_busy_time_remembers_who_was_busy() -> None:
+    hand = _warm_nodes(2)
+    hand.given(ROUTINGS["least-busy-time"])
+    rule = cluster_rule("least-busy-time")
+    _loaded(hand, 1, 0)
+    assert ask(rule, hand) == 1
+    # Both are idle now, but node 0 was busy for the first 100 s of the window of 30 s.
+    _loaded(hand, 0, 0)
+    hand.view.clock.now_s = NOW_S + 10.0
+    assert ask(rule, hand) == 1
+    assert 0.0 < hand.view.memory[0, 1] < 1.0
+    # Node 1 is busy for a window, and node 0 has been idle.
+    _loaded(hand, 0, 4)
+    hand.view.clock.now_s = NOW_S + 60.0
+    assert ask(rule, hand) == 0
+
+
+def test_least_busy_time_knows_of_nodes_without_a_note_whether_they_are_busy_now() -> None:
+    hand = Hand(nodes_per_cluster=MOST_NODES + 2)
+    hand.given(ROUTINGS["least-busy-time"])
+    hand.route(hand.stage())
+    for node in range(MOST_NODES - 1, MOST_NODES + 2):
+        hand.engine(node, 0)
+    _loaded(hand, *[1] * (MOST_NODES + 1))
+    assert ask(cluster_rule("least-busy-time"), hand) == MOST_NODES + 1
+
+
+@pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_takes_a_warm_node_before_a_cold_one_and_no_full_one(name: str) -> None:
     hand = Hand()
     hand.route(hand.stage())

@@ -14,7 +14,7 @@ from typing import Final
 
 from maestro_gym.baselines.late_binding.choose_node import COLD_COST
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.node_speed import decode_step_s
+from maestro_gym.scheduling.node_speed import context_tokens, decode_step_s
 from maestro_gym.scheduling.rules import route_by
 from maestro_gym.scheduling.view import is_warm, model_of, now_s, prompt_tokens, slot_of, slot_running
 from maestro_gym.state import View
@@ -31,12 +31,12 @@ def cost(view: View, e: int, stage: int, node: int) -> float:
         return COLD_COST
     slot = slot_of(view, e, node, model)
     running, started = slot_running(view, e, node, slot), 0
-    queue_s, prefill_s_per_token, kv_tokens = 0.0, 0.0, prompt_tokens(view, e, stage)
+    queue_s, prefill_s_per_token = 0.0, 0.0
+    kv_tokens = prompt_tokens(view, e, stage) + context_tokens(view, e, node, slot)
     for i in range(running):
         record = view.stages[e, view.batch[e, node, slot, i]]
         prompt = max(1.0, float(record.prompt_tokens))
         queue_s += float(record.admitted_s) - float(record.queued_s)
-        kv_tokens += prompt
         if float(record.admitted_s) <= float(record.first_token_s) <= now_s(view, e):
             started += 1
             prefill_s_per_token += (float(record.first_token_s) - float(record.admitted_s)) / prompt

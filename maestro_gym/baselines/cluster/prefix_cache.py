@@ -13,7 +13,6 @@ nodes that are open to the stage; the match is what the engine has cached, where
 from __future__ import annotations
 
 import math
-from typing import Final
 
 from maestro_gym.baselines.cluster.least_request import cost as least_request
 from maestro_gym.baselines.cluster.least_request import requests_of
@@ -21,18 +20,19 @@ from maestro_gym.baselines.late_binding.choose_node import best_node
 from maestro_gym.baselines.late_binding.gates import is_expected, is_open, next_maybe
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import Routing, as_cost
-from maestro_gym.scheduling.view import is_warm, model_of
+from maestro_gym.scheduling.view import is_warm, model_of, number
 from maestro_gym.state import View
 
-DEVIATIONS: Final = 1.0
-"""Standard deviations above the mean that a holder may have; AIBrix' default."""
+NUMBERS = (
+    Number("deviations", "1", 0, 4, 1, "Standard deviations above the mean that the holder of a match may have."),
+    Number("imbalance_factor", "1", 1, 8, 2, "Imbalance: the busiest has more than this times the mean and one."),
+    Number("imbalance_gap", "requests", 1, 64, 8, "Imbalance: the busiest has as many requests more than the idlest."),
+)
+"""The defaults are AIBrix'."""
 
-IMBALANCE_FACTOR: Final = 2.0
-"""How often the mean and one the busiest pod must exceed to count as imbalance; AIBrix' default."""
-
-IMBALANCE_GAP: Final = 8
-"""Requests between the busiest and the idlest pod that count as imbalance at least; AIBrix' default."""
+DEVIATIONS, IMBALANCE_FACTOR, IMBALANCE_GAP = places(NUMBERS)
 
 
 @njit
@@ -61,8 +61,9 @@ def prefix_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
     best, best_hit, best_requests = -1, 0, 0
     if pods > 0:
         mean = total / pods
-        allowed = mean + DEVIATIONS * math.sqrt(max(0.0, squares / pods - mean * mean))
-        if most > IMBALANCE_FACTOR * (mean + 1.0) and most - least >= IMBALANCE_GAP:
+        allowed = mean + number(view, e, DEVIATIONS) * math.sqrt(max(0.0, squares / pods - mean * mean))
+        factor, gap = number(view, e, IMBALANCE_FACTOR), number(view, e, IMBALANCE_GAP)
+        if most > factor * (mean + 1.0) and most - least >= gap:
             allowed = float(least)
         node = next_pod(view, e, stage, cluster, gate, expected, -1)
         while node >= 0:
@@ -76,6 +77,7 @@ def prefix_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
 
 RULE = Routing(
     node=prefix_node,
+    numbers=NUMBERS,
     name="prefix-cache",
     information="N",
     description="longest cached prefix, unless its holder is busier than the mean and a deviation; else least-request",
