@@ -11,7 +11,7 @@ from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, G
 from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.actions import WAIT, send_code
+from maestro_gym.scheduling.actions import WAIT, send_code, sent_stage
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
@@ -85,6 +85,19 @@ def _first_of(order: Order) -> Callable[..., int]:
     return first
 
 
+def _holding(rule: RuleFunction, hold: Callable[..., bool]) -> RuleFunction:
+    """A global rule that waits while the stage that it would send is held; where it may not wait, it sends."""
+
+    @njit
+    def holding(view: View, oracle: Hidden, e: int) -> int:
+        action = rule(view, oracle, e)
+        if action != WAIT and may_wait(view, e) and hold(view, e, sent_stage(view, action)):
+            return WAIT
+        return action
+
+    return holding
+
+
 def global_rule(order: Order, placement: Routing) -> Rule:
     """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
 
@@ -119,7 +132,7 @@ def global_rule(order: Order, placement: Routing) -> Rule:
         description=f"{order.description}; cluster of the best node by {placement.name}",
         source=order.source,
         choice=order.choice,
-        function=rule,
+        function=rule if order.hold is None else _holding(rule, order.hold),
         numbers=order.numbers or placement.numbers,
     )
 

@@ -45,22 +45,46 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "`continuum-ttl`, its time to live, for engines",
     ),
     LeftOut(
+        "Gateway hold",
+        "rejection of what cannot meet its deadline",
+        "no decision drops a stage; what would be rejected goes last",
+        "`gateway-hold`",
+    ),
+    LeftOut(
         "GoodServe",
         "moving requests at risk to another GPU",
         "no decision moves a running stage with its KV",
         "`goodserve`, its just-enough selection",
     ),
     LeftOut(
+        "Hermes",
+        "prewarming of models that follow with a probability of 0.5 or more",
+        "nothing is promoted for a stage that is not there",
+        "`hermes`, its Gittins index",
+    ),
+    LeftOut(
         "JITServe",
         "just enough bandwidth for each request, a new composition of the batch every few steps",
         "bandwidth is a share of an engine's steps; a stage keeps its place in the batch once it is admitted",
-        "the required rate, as an order",
+        "`required-rate`, as an order",
+    ),
+    LeftOut(
+        "Justitia",
+        "virtual time that slows with the number of active agents",
+        "it needs what it was at each workflow's arrival, and a policy has no note for each workflow",
+        "`justitia`, at a steady rate",
     ),
     LeftOut(
         "KVFlow",
         "prefetch of the next agents from host memory",
         "nothing is promoted for a stage that is not there, and cached KV has no tier on the host",
         "`kvflow`, its eviction",
+    ),
+    LeftOut(
+        "LLMSched",
+        "a Bayesian network over the durations of a DAG's stages, updated after each",
+        "predictions come with each stage, and no joint law of durations is in the view",
+        "`llmsched`, by their spread",
     ),
     LeftOut(
         "Llumnix",
@@ -81,10 +105,28 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "`dynamo`",
     ),
     LeftOut(
+        "Parrot",
+        "engines chosen for calls with a common prefix, larger batches for throughput",
+        "the first is a routing's choice, and the size of a batch a limit of the engine",
+        "`parrot`, its order; `prefix-cache`",
+    ),
+    LeftOut(
+        "Pythia",
+        "S_unblock, which favours calls whose later agents' queues are short",
+        "predictions do not name the models of later calls",
+        "`pythia`, its other term",
+    ),
+    LeftOut(
         "QLM",
         "eviction of running requests for others; one program over all queues",
         "a running stage is paused only where memory is short; a decision places one stage",
-        "`qlm-queues`, its waiting time with swaps",
+        "`qlm-queues`, its waiting time with swaps; `qlm`, its objective as an order",
+    ),
+    LeftOut(
+        "QoServe",
+        "chunk sizes that move with the slack of the batch; an alpha that moves with the load",
+        "a chunk is the engine's, and keys that jump with the load are not ordered by blocks of the queue",
+        "`qoserve`; alpha is a number that a search tunes",
     ),
     LeftOut(
         "SAGA",
@@ -97,6 +139,12 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "the TPOT guard: admission by virtual batch size, credits for steps",
         "workloads have no limit on time per output token, and no decision enters an engine's steps",
         "`scorpio`, its TTFT guard",
+    ),
+    LeftOut(
+        "Teola",
+        "passes over graphs of primitives: parallel parts, pipelines",
+        "a workflow's stages are as its application makes them",
+        "`teola`, its depth",
     ),
     LeftOut(
         "ThunderAgent",

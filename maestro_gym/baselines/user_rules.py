@@ -174,6 +174,7 @@ def _is_agent(value: object) -> bool:
 _TAKES = {
     "key": ("view", "oracle", "e", "stage"),
     "band": ("view", "e", "stage"),
+    "hold": ("view", "e", "stage"),
     "cost": ("view", "e", "stage", "node"),
     "node": ("view", "e", "stage", "cluster", "gate"),
     "cluster": ("view", "e", "stage", "gate"),
@@ -190,6 +191,7 @@ _CANDIDATE_TAKES = {
 _TYPES = {
     "key": KEY_TYPE,
     "band": BAND_TYPE,
+    "hold": types.FunctionType(types.boolean(VIEW, types.int64, types.int64)),
     "cost": COST_TYPE,
     "node": types.FunctionType(types.int64(VIEW, *[types.int64] * 4)),
     "cluster": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),

@@ -90,12 +90,15 @@ class Order(Declared):
             workflow finishes; its band must not fall then. None when there is no such number: every key is then looked
             at in every decision.
         until: ``(view, e, stage) -> float``: until when the key of a stage keeps to that [s].
+        hold: ``(view, e, stage) -> bool``: whether the first of the order is kept in the global queue although a node
+            is open to it; those behind it wait too, so its band puts it behind what may leave. None holds nothing.
     """
 
     key: Callable[..., float]
     band: Callable[..., int]
     slope: Callable[..., float] | None = None
     until: Callable[..., float]
+    hold: Callable[..., bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +179,7 @@ def order_by(
     band: Callable[..., int] = one_band,
     slope: Callable[..., float] | None = None,
     until: Callable[..., float] = always,
+    hold: Callable[..., bool] | None = None,
     **about: Any,  # noqa: ANN401
 ) -> Order:
     """Declare an order of stages.
@@ -185,10 +189,12 @@ def order_by(
         band: As in `Order`.
         slope: As in `Order`; `keeps` for keys that stay as they are. It spares decisions the walk along a long queue.
         until: As in `Order`.
+        hold: As in `Order`.
         **about: Fields of `Declared`.
     """
-    slope = None if slope is None else compile_fresh(slope)
-    return Order(key=compile_fresh(key), band=compile_fresh(band), slope=slope, until=compile_fresh(until), **about)
+    key, band, until = compile_fresh(key), compile_fresh(band), compile_fresh(until)
+    slope, hold = (None if function is None else compile_fresh(function) for function in (slope, hold))
+    return Order(key=key, band=band, slope=slope, until=until, hold=hold, **about)
 
 
 def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401

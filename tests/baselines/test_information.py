@@ -25,7 +25,7 @@ def test_the_oracle_does_act_on_the_future() -> None:
 def test_every_policy_of_the_table_loads_and_declares_its_class() -> None:
     classes = {name: load_policy(name).information for name in TABLE}
     oracles = {name for name, information in classes.items() if information == "O"}
-    assert oracles == {f"{name}{around}" for name in ("oracle-srtf", "kvflow") for around in ("", "+maestro")}
+    assert oracles == {f"{name}{around}" for name in ("oracle-srtf", "kvflow", "parrot") for around in ("", "+maestro")}
     assert classes["maestro"] == "P"
     assert classes["static-max"] == "N"
     assert classes["maestro-no-prediction"] == "N"
