@@ -18,7 +18,8 @@ file of `maestro_gym/baselines/`, in the folder of its tier: `orders/`, `cluster
 
 A rival of one tier stands in the table twice: completed with plain companions (FCFS, warm join-shortest-queue,
 vLLM's own admission) and, as `name+maestro`, with Maestro's rules on the other tiers. A routing brings the choice of
-cluster that goes with it: the cluster of the best node of the fleet.
+cluster that goes with it: the cluster of the best node of the fleet. `name@early` is any policy bound at readiness,
+without the gates of [late binding](late_binding.md).
 
 **Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
@@ -64,7 +65,7 @@ what is possible, `actions.py` makes the codes of actions. `examples/` holds a r
 
 | declare | with | tier |
 | --- | --- | --- |
-| `order_by` | `key(view, oracle, e, stage)`, smaller is sooner; `band` where some go strictly before others | global |
+| `order_by` | `key(view, oracle, e, stage)`, smaller is sooner; `band` and `hold` as in its docstring | global |
 | `route_by` | `cost(view, e, stage, node)`, smaller is better; `gate=LATE`, `OPEN` or `HOME` | cluster |
 | `serve_by` | an order and a reservation level | node |
 | `reclaim_by` | `rank(view, e, candidate, growth)` and `cost(view, e, candidate)` | reclaim |
@@ -104,6 +105,28 @@ def _parts(title: str, parts: Mapping[str, Declared]) -> str:
     return f"## {title}\n\n" + _table(("name", "class", "what it does", "source", "modelling choice"), rows)
 
 
+def _numbers() -> str:
+    rows = [
+        [
+            f"`{name}`",
+            f"`{number.name}`",
+            number.unit,
+            f"{number.low:g} to {number.high:g}",
+            f"{number.default:.3g}",
+            number.meaning,
+        ]
+        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES)
+        for name, rule in rules.items()
+        for number in rule.numbers
+    ]
+    head = ("rule", "number", "unit", "range of a search", "default", "meaning")
+    return (
+        "## Numbers of the rivals\n\n`maestro-gym search --family NAME` moves them, over the same episodes and with the"
+        " budget of any other search ([search.md](search.md)); without one a policy has the defaults.\n\n"
+        + _table(head, rows)
+    )
+
+
 def _left_out() -> str:
     rows = ([row.system, row.mechanism, row.reason, row.instead] for row in LEFT_OUT)
     head = ("system", "mechanism", "why no rule says it", "what stands here")
@@ -129,6 +152,7 @@ def baselines_markdown() -> str:
             _parts("Choice of node, and of cluster by the best node", ROUTINGS),
             _parts("Node rules", NODE_RULES),
             _parts("Reclaim rules", RECLAIM_RULES),
+            _numbers(),
             _CHOICES,
             _left_out(),
             _OWN,

@@ -31,8 +31,8 @@ def search(
         str | None,
         typer.Option(
             "--family",
-            help="Search the numbers of this policy: shaped, or FILE.py:RULE of a rule that declares numbers "
-            "(FILE.py:RULE+maestro puts Maestro around it).",
+            help="Search the numbers of this policy: shaped, a rival that has some, or FILE.py:RULE of a rule that "
+            "declares some (NAME+maestro and FILE.py:RULE+maestro put Maestro around it).",
             show_default="the configuration's",
         ),
     ] = None,

@@ -95,7 +95,8 @@ class SearchConfig(StrictModel):
     reference: str = Field(default="maestro", description="policy that every candidate is held against")
     objective: ObjectiveConfig = Field(default=ObjectiveConfig(), description="what counts as better")
     family: str = Field(
-        default="shaped", description="policy whose numbers are searched: shaped, or FILE.py:RULE that declares some"
+        default="shaped",
+        description="policy whose numbers are searched: shaped, a rival that has some, or FILE.py:RULE",
     )
     numbers: list[str] = Field(
         default=[], description="numbers that are searched, or parts of the family such as `order`; empty: all"

@@ -91,7 +91,8 @@ class Search:
         family = policies[0].family
         if family is None:
             raise MaestroError(
-                f"search.family: {config.family} has no numbers to search. Name shaped, or FILE.py:RULE of a rule with "
+                f"search.family: {config.family} has no numbers to search. Name shaped, a rival of the list in "
+                "docs/baselines.md, or FILE.py:RULE of a rule with "
                 "numbers=(Number(...), ...); docs/search.md says how."
             )
         self.space = Space(replace(family, name=config.family), config, whole[0].config)
