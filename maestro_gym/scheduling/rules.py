@@ -193,7 +193,8 @@ def order_by(
         **about: Fields of `Declared`.
     """
     key, band, until = compile_fresh(key), compile_fresh(band), compile_fresh(until)
-    slope, hold = (None if function is None else compile_fresh(function) for function in (slope, hold))
+    slope = None if slope is None else compile_fresh(slope)
+    hold = None if hold is None else compile_fresh(hold)
     return Order(key=key, band=band, slope=slope, until=until, hold=hold, **about)
 
 
