@@ -36,6 +36,10 @@ How long a stage waits for a node that has its model, and who gives way for it, 
 rivals that look at residency: [late_binding.md](late_binding.md) says each choice, with its reason and its test. The
 oblivious routings (random, round-robin, jsq) do not bind late.
 
+- **Reclaim decides rarely.** An engine that gives way has mostly been idle for as long as a start lasts, so the tool
+  gaps of its sessions are over, and there is seldom a second engine to choose from: rivals that differ in reclaim alone
+  (`kvflow`, `saga-wa-lru`, `continuum-ttl`, `torpor-evict`) lie close together here. Their papers choose among KV
+  blocks, which go by themselves in this simulator, oldest first.
 - **Work conservation.** A stage that no node can take does not hold up those behind it.
 - **Fitness scale.** The percentiles of F2 are frozen in `configs/baselines/fitness.yaml`, measured on validation
   episodes by `python -m maestro_gym.baselines.maestro.measure quick paper`.

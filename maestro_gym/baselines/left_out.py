@@ -148,9 +148,8 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     ),
     LeftOut(
         "ThunderAgent",
-        "decay of the KV of paused programs",
-        "a paused stage keeps no KV; cached prefixes go by themselves, oldest first",
-        "`thunderagent`, its shortest first",
+        "shortest context first among running programs; decay of the KV of paused ones",
+        "an engine that lacks memory offers its last admitted stage alone, as vLLM does; a paused stage keeps no KV",
     ),
     LeftOut(
         "Tokencake",

@@ -152,6 +152,13 @@ def test_qlm_counts_the_output_tokens_ahead_and_the_swaps_ahead() -> None:
     hand.queue(1, hand.stage(output=1600.0), hand.stage(output=800.0))
     hand.route(0)
     assert _node(hand, "qlm-queues") == 1
+    # What runs counts by what is left of it: 200 of 1200 tokens after 10 s, an eighth of a second.
+    _admit(hand, 1, hand.stage(output=1200.0))
+    hand.route(0)
+    assert _node(hand, "qlm-queues") == 1
+    _admit(hand, 1, hand.stage(output=1900.0))  # 0.56 s: 2.06 s in all
+    assert _node(hand, "qlm-queues") == 0
+    _run(hand, 1, 0, 0)
     # A model that waits there must be started first: 22 s, against 2 s of tokens.
     hand.queue(1, hand.stage(model=1, output=1.0))
     hand.route(0)

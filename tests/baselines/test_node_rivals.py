@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from maestro_gym.baselines.registry import NODE_RULES
 from maestro_gym.scheduling.actions import ACT_ADMIT, ACT_WAIT, node_act
 from maestro_gym.state import BATCH, INTERACTIVE
 from tests.baselines.hand import GB, NOW_S, Hand, ask, node_rule
@@ -11,6 +12,7 @@ from tests.baselines.hand import GB, NOW_S, Hand, ask, node_rule
 
 def _admitted(hand: Hand, name: str) -> int:
     """The stage that a rule admits, -1 when it waits."""
+    hand.given(NODE_RULES[name])
     kind, place, _ = node_act(hand.view, ask(node_rule(name), hand))
     assert kind in (ACT_ADMIT, ACT_WAIT)
     node = int(hand.view.clock[0].place)
@@ -44,26 +46,41 @@ def test_muxserve_lets_the_engine_admit_that_admitted_longest_ago() -> None:
 
 
 def test_muxserve_holds_an_engine_to_its_quota_though_memory_is_free() -> None:
-    # Engine 1 holds 12 GB of its 12: the stage of 0.1 GB waits, though 16 GB are free.
+    # Engine 1 holds 12 GB of its 12, and stages wait for both: its stage of 0.1 GB gives way to a younger one.
     hand = _two_engines((1, 1), (90.0, 80.0), (2.0, 12.0))
-    over = hand.stage(model=1, ready_s=95.0)
-    hand.queue(0, over)
-    assert _admitted(hand, "muxserve") == -1
-    assert _admitted(hand, "vllm") == over
-    within = hand.stage(model=0, ready_s=96.0)
+    over, within = hand.stage(model=1, ready_s=95.0), hand.stage(model=0, ready_s=96.0)
     hand.queue(0, over, within)
     assert _admitted(hand, "muxserve") == within
+    # It waits even where the other engine's batch is full, though 16 GB are free.
+    hand.view.engines[0, 0, 0].running = 8
+    assert _admitted(hand, "muxserve") == -1
+    assert _admitted(hand, "vllm") == over
     # Where waiting is no choice it is admitted all the same.
-    hand.queue(0, over)
-    hand.view.clock.wait_legal = 0
+    hand.view.clock[0].wait_legal = 0
     assert _admitted(hand, "muxserve") == over
 
 
-def test_muxserve_lends_the_quota_of_an_engine_without_work() -> None:
-    hand = _two_engines((0, 1), (0.0, 80.0), (0.0, 12.0))
+def test_muxserve_lends_what_an_engine_without_waiting_stages_does_not_use() -> None:
+    # Engine 0 uses 2 GB and nobody waits for it: 28 GB are engine 1's.
+    hand = _two_engines((1, 1), (90.0, 80.0), (2.0, 27.95))
+    stage = hand.stage(model=1)
+    hand.queue(0, stage)
+    assert _admitted(hand, "muxserve") == -1
+    hand = _two_engines((1, 1), (90.0, 80.0), (2.0, 27.85))
     stage = hand.stage(model=1)
     hand.queue(0, stage)
     assert _admitted(hand, "muxserve") == stage
+
+
+def test_muxserve_spreads_the_rate_of_a_model_over_the_nodes_that_have_it() -> None:
+    # Model 0 runs on three nodes: weights 1 and 2, shares 10 and 20 GB.
+    hand = _two_engines((1, 1), (90.0, 80.0), (2.0, 19.0))
+    hand.view.models[0, 0].warm_nodes = 3
+    first, second = hand.stage(model=1, ready_s=95.0), hand.stage(model=0, ready_s=96.0)
+    hand.queue(0, first, second)
+    assert _admitted(hand, "muxserve") == first
+    hand.view.models[0, 0].warm_nodes = 1
+    assert _admitted(hand, "muxserve") == second
 
 
 @pytest.mark.parametrize("cls", [INTERACTIVE, BATCH])

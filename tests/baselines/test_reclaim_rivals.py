@@ -19,7 +19,7 @@ from maestro_gym.state import (
 )
 from tests.baselines.hand import NOW_S, STAGES, Hand, ask, make_oracle, reclaim_rule
 
-ALL = ("continuum-ttl", "kvflow", "saga-wa-lru", "torpor-evict", "thunderagent")
+ALL = ("continuum-ttl", "kvflow", "saga-wa-lru", "torpor-evict")
 
 
 def _choice(hand: Hand, name: str) -> int:
@@ -81,19 +81,6 @@ def test_torpor_keeps_the_model_with_demand_and_the_one_that_is_slow_to_come_bac
     assert _choice(hand, "torpor-evict") == 2
     hand.view.models[0, 2].ready = 30
     assert _choice(hand, "torpor-evict") == 1
-
-
-def test_thunderagent_pauses_the_shortest_context_and_vllm_the_last_admitted() -> None:
-    hand = _three_idle_engines()
-    hand.view.reclaim_len[0] = 0
-    long, short = hand.stage(prompt=1000), hand.stage(prompt=1500)
-    hand.view.stages[0, long].generated_tokens = 900
-    hand.view.stages[0, long].admitted_s, hand.view.stages[0, short].admitted_s = 75.0, 70.0
-    hand.offer(RECLAIM_SLEEP, 2)
-    hand.offer(RECLAIM_PAUSE, 0, stage=long)
-    hand.offer(RECLAIM_PAUSE, 1, stage=short)
-    assert _choice(hand, "thunderagent") == 2
-    assert _choice(hand, "vllm") == 1
 
 
 def _pause(hand: Hand, model: int, *, since_s: float, probability: float = 0.0, prompt: int = 1000) -> int:

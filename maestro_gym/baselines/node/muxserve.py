@@ -1,12 +1,14 @@
 """MuxServe's ADBS (V name, detail I): engines in turn, each within its quota of the node's KV memory.
 
-    quota of an engine = KV pool * w / sum of w over the engines with work,     w = rate * KV bytes of a token
+    share = KV pool * w / sum of w over the engines with work,      w = rate at the node * KV bytes of a token
+    quota = KV pool - what the others hold, but their whole share where they have stages waiting
 
 Source: MuxServe (ICML 2024): adaptive batch scheduling serves co-located models in round robin under quotas of token
 blocks, first in proportion to rates, later moved to where they are used. Class N: the rate is the popularity that the
-fleet was planned with. Adapted (I): quotas are recomputed at every decision over the engines that have work, in place
-of a periodic move of unused blocks; the engine that admitted longest ago is next; an engine that runs nothing may
-always admit one stage, so that a small quota starves nobody. Shares of SMs are physics (`limits.gpu_sharing`).
+fleet was planned with, spread over the nodes that have the model. Adapted (I): blocks that an engine without waiting
+stages does not use are lent at once to those with some, in place of a periodic move; the engine that admitted longest
+ago is next; an engine that runs nothing may always admit one stage, so that a small quota starves nobody. Shares of SMs
+are physics (`limits.gpu_sharing`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from maestro_gym.baselines.late_binding.holds import is_active
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import ACT_ADMIT, WAIT, node_act
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import NodeRule, as_band, as_key
 from maestro_gym.scheduling.sizes import admit_bytes, kv_bytes
 from maestro_gym.scheduling.view import (
@@ -22,6 +25,8 @@ from maestro_gym.scheduling.view import (
     model_of,
     node_to_serve,
     num_slots,
+    num_waiting,
+    number,
     queued_stage,
     slot_model,
     slot_of,
@@ -29,22 +34,38 @@ from maestro_gym.scheduling.view import (
 )
 from maestro_gym.state import RESERVE_PROMPT, Hidden, View
 
+NUMBERS = (
+    Number("quota_factor", "1", 0.5, 10, 1, "Times its quota that an engine may reserve; a large one is no quota."),
+)
+(QUOTA_FACTOR,) = places(NUMBERS)
+
 
 @njit
-def weight(view: View, node: int, model: int) -> float:
-    """Demand for KV by the planned rate: popularity times KV bytes of a token."""
-    return float(view.world.models[model].popularity) * kv_bytes(view, node, model)
+def weight(view: View, e: int, node: int, slot: int) -> float:
+    """Demand of an engine for KV, 0 without work: its planned rate on this node times KV bytes of a token."""
+    if not is_active(view, e, node, slot):
+        return 0.0
+    model = slot_model(view, e, node, slot)
+    rate = float(view.world.models[model].popularity) / max(1, int(view.models[e, model].warm_nodes))
+    return rate * kv_bytes(view, node, model)
 
 
 @njit
 def quota_bytes(view: View, e: int, node: int, slot: int) -> float:
     """KV bytes of a node that an engine may reserve."""
-    mine = weight(view, node, slot_model(view, e, node, slot))
-    total = 0.0 if is_active(view, e, node, slot) else mine
+    total = 0.0
     for other in range(num_slots(view)):
-        if is_active(view, e, node, other):
-            total += weight(view, node, slot_model(view, e, node, other))
-    return float(view.nodes[e, node].kv_pool_bytes) * mine / max(total, 1e-300)
+        total += weight(view, e, node, other)
+    pool = float(view.nodes[e, node].kv_pool_bytes)
+    quota = pool
+    for other in range(num_slots(view)):
+        if other == slot or not is_active(view, e, node, other):
+            continue
+        held = float(view.engines[e, node, other].kv_reserved_bytes)
+        if num_waiting(view, e, node, slot_model(view, e, node, other)) > 0:
+            held = max(held, pool * weight(view, e, node, other) / max(total, 1e-300))
+        quota -= held
+    return quota
 
 
 @njit
@@ -56,7 +77,7 @@ def over_quota(view: View, e: int, stage: int) -> int:
         return 0
     held = float(view.engines[e, node, slot].kv_reserved_bytes)
     need = admit_bytes(view, e, node, stage, RESERVE_PROMPT)
-    return 1 if held + need > quota_bytes(view, e, node, slot) else 0
+    return 1 if held + need > number(view, e, QUOTA_FACTOR) * quota_bytes(view, e, node, slot) else 0
 
 
 @njit
@@ -84,9 +105,10 @@ def decide(view: View, oracle: Hidden, e: int) -> int:
 
 RULE = NodeRule(
     decide=decide,
+    numbers=NUMBERS,
     name="muxserve",
     information="N",
     description="engines in turn, each within its quota of the node's KV; reserves the prompt and one token",
     source="MuxServe ADBS (V name, detail I)",
-    choice="quotas by popularity * KV bytes of a token over the engines with work, at every decision",
+    choice="shares by popularity * KV bytes of a token, lent while their engine has nothing waiting, at every decision",
 )
