@@ -39,7 +39,14 @@ def standard_normal_cdf(z: float) -> float:
 
 
 @njit
-def mean_until_s(median_s: float, sigma: float, z: float) -> float:
-    """Mean of the lesser of the length and a quantum at the z-th standard deviation, sigma above 0 [s]."""
+def mean_until_s(median_s: float, sigma: float, z: float, below: float) -> float:
+    """Mean of the lesser of the length and a quantum [s].
+
+    Args:
+        median_s: Median of the length.
+        sigma: Standard deviation of its logarithm, above 0.
+        z: Where the quantum lies, in standard deviations of the logarithm from the median.
+        below: `standard_normal_cdf` of z, the part of the lengths up to the quantum.
+    """
     quantum_s = max(median_s, LEAST_S) * math.exp(sigma * z)
-    return mean_s(median_s, sigma) * standard_normal_cdf(z - sigma) + quantum_s * (1.0 - standard_normal_cdf(z))
+    return mean_s(median_s, sigma) * standard_normal_cdf(z - sigma) + quantum_s * (1.0 - below)

@@ -30,8 +30,11 @@ def test_the_mean_and_the_mean_until_a_quantum_are_those_of_the_law() -> None:
     assert mean_s(MEDIAN_S, sigma) == pytest.approx(lengths_s.mean(), rel=2e-3)
     for z in (-2.0, 0.0, 1.5):
         quantum_s = MEDIAN_S * np.exp(sigma * z)
-        assert mean_until_s(MEDIAN_S, sigma, z) == pytest.approx(np.minimum(lengths_s, quantum_s).mean(), rel=1e-3)
-        assert standard_normal_cdf(z) == pytest.approx((lengths_s <= quantum_s).mean(), abs=1e-4)
+        below = standard_normal_cdf(z)
+        assert mean_until_s(MEDIAN_S, sigma, z, below) == pytest.approx(
+            np.minimum(lengths_s, quantum_s).mean(), rel=1e-3
+        )
+        assert below == pytest.approx((lengths_s <= quantum_s).mean(), abs=1e-4)
 
 
 def test_percentiles_out_of_order_or_at_zero_are_a_length_that_is_known() -> None:

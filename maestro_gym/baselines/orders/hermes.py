@@ -5,21 +5,27 @@
 the best chance to finish for the time that it takes: a job that is short or soon over or else long goes before one of
 the same mean that is always middling. T is T_rem, log-normal through its predicted median and 90th percentile.
 
-Adapted: Hermes learns a graph of stages, here the predictor's percentiles; quanta lie at 33 standard deviations of the
-logarithm between -4 and 4. Its prewarming of what follows with p >= 0.5 is left out: models start for stages that wait.
+Adapted: Hermes learns a graph of stages, here the predictor's percentiles; quanta lie every half standard deviation
+of the logarithm between -4 and 4. Its prewarming of what follows with p >= 0.5 is left out: models start for stages
+that wait.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.log_normal import LEAST_S, mean_until_s, sigma_of, standard_normal_cdf
+from maestro_gym.scheduling.log_normal import LEAST_S, mean_until_s, sigma_of
 from maestro_gym.scheduling.rules import keeps, order_by
 from maestro_gym.state import Hidden, View
 
-_FURTHEST: Final = 4.0
-_QUANTA: Final = 33
+_QUANTA: Final = tuple(0.5 * i - 4.0 for i in range(17))
+"""Where the quanta lie, in standard deviations of the logarithm."""
+
+_BELOW: Final = tuple(0.5 * math.erfc(-z / math.sqrt(2.0)) for z in _QUANTA)
+"""The part of the lengths up to each."""
+
 _CERTAIN: Final = 1e-6
 """Spread of the logarithm below which a length is taken as known."""
 
@@ -29,10 +35,9 @@ def seconds_per_finish(median_s: float, sigma: float) -> float:
     """One over the Gittins index of a log-normal length: the least time for a certain finish [s]."""
     if sigma < _CERTAIN:
         return max(LEAST_S, median_s)
-    least_s = 1e300
-    for i in range(_QUANTA):
-        z = -_FURTHEST + 2.0 * _FURTHEST * i / (_QUANTA - 1)
-        least_s = min(least_s, mean_until_s(median_s, sigma, z) / standard_normal_cdf(z))
+    least_s = math.inf
+    for i in range(len(_QUANTA)):
+        least_s = min(least_s, mean_until_s(median_s, sigma, _QUANTA[i], _BELOW[i]) / _BELOW[i])
     return least_s
 
 
