@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
     from maestro_gym.evaluation.comparison_files import write_results
     from maestro_gym.evaluation.report.figures import draw_all
-    from maestro_gym.evaluation.report.html import write_report
+    from maestro_gym.evaluation.report.page.write_page import write_report
     from maestro_gym.evaluation.report.table import print_comparison
     from maestro_gym.evaluation.statistics import Interval, iqm_interval, mean_intervals, paired_differences
     from maestro_gym.evaluation.worker import Runner
@@ -55,7 +55,7 @@ __getattr__ = handed_on(
         "paired_differences": "statistics",
         "print_comparison": "report.table",
         "run_compare": "compare",
-        "write_report": "report.html",
+        "write_report": "report.page.write_page",
         "write_results": "comparison_files",
     },
 )

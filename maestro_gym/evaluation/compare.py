@@ -23,7 +23,7 @@ from maestro_gym.evaluation.episode_store import EpisodeStore
 from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.report.chrome_trace import write_chrome_traces
 from maestro_gym.evaluation.report.figures import draw_all
-from maestro_gym.evaluation.report.html import write_report
+from maestro_gym.evaluation.report.page.write_page import write_report
 from maestro_gym.evaluation.report.table import print_comparison
 from maestro_gym.evaluation.run_info import command_line, machine, now_utc, resumed_command, versions
 from maestro_gym.evaluation.sweep_facts import sweep_facts
@@ -109,8 +109,8 @@ def run_compare(
         if json_path is not None:
             write_document(comparison, json_path)
         shown = [] if perfetto is None else write_chrome_traces(comparison.traces, perfetto)
-        plots = draw_all(comparison, folder / "plots")
-        report = write_report(comparison, plots, folder / "report.html")
+        draw_all(comparison, folder / "plots")
+        report = write_report(comparison, folder / "report.html")
     print_comparison(comparison, console)
     console.print(f"\nResults: {folder}\nReport:  {report}", highlight=False, soft_wrap=True)
     for path in shown:

@@ -1,10 +1,15 @@
 """Episode results made by hand, small enough to work every metric out on paper."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
 from maestro_gym import state
+from maestro_gym.episodes.metrics.row import result_row
+from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.report.episode_trace import trace_of, workflow_table
 
 GB = 1e9
 INF = np.inf
@@ -124,4 +129,29 @@ def make_result(policy: str = "fcfs", seed: int = 0, contention: str = "high", d
         node_names=["east/0", "east/1"],
         role_names=["planner", "writer"],
         wall_s=0.25,
+    )
+
+
+def make_comparison(names: Sequence[str] = ("fcfs", "<edf>"), contentions: Sequence[str] = ("high",)) -> Comparison:
+    """Policies of which each is a second later than the one before, on two seeds."""
+    results = [
+        make_result(name, seed, contention, delay_s=late + seed)
+        for contention in contentions
+        for late, name in enumerate(names)
+        for seed in (0, 1)
+    ]
+    config = "name: tiny\nhorizon_s: 20.0\n"
+    return Comparison(
+        rows=pd.DataFrame([result_row(result) for result in results]),
+        workflows=pd.concat([workflow_table(result) for result in results]),
+        traces=[trace_of(result) for result in results if result.seed == 0],
+        settings=[
+            Setting("tiny", contention, 1.1 - place / 10, 2.2, config, ("seven calls were clipped",))
+            for place, contention in enumerate(contentions)
+        ],
+        policies=[PolicyLabel(name, tuple(f"{name} {r}" for r in "gcnr"), "N", name != "fcfs") for name in names],
+        reference="fcfs",
+        seeds=[0, 1],
+        split="test",
+        info={"command": "compare.py --policy fcfs", "versions": {"numpy": "2"}, "machine": "a", "created": "today"},
     )

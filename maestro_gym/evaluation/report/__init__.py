@@ -1,6 +1,6 @@
 """The report of a comparison: a table on the terminal, figures, sentences, one HTML file.
 
-Start with ``table.py`` (the terminal), ``figures.py`` (every figure, in order) and ``html.py`` (the page).
+Start with ``table.py`` (the terminal), ``figures.py`` (every picture, in order) and ``page`` (the HTML file).
 ``display.py`` says how a metric is shown, ``palette.py`` how figures look, ``verdicts.py`` what is said in sentences,
 ``told_apart.py`` what the seeds can tell and what several trainings say of their method (``profiles.py`` draws it);
 ``gantt.py`` draws the schedule of the episode that ``episode_trace.py`` has kept.

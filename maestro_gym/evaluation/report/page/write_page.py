@@ -1,8 +1,7 @@
-"""One HTML file that holds a comparison: words, tables, figures, definitions, configuration."""
+"""One HTML file that holds a comparison: the answer, a picture, tables, an episode by time, figures, configuration."""
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +12,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from maestro_gym.core.whole_file import write_whole
 from maestro_gym.episodes.metrics.row import METRICS
 from maestro_gym.evaluation.comparison import Cell, Comparison, Setting
-from maestro_gym.evaluation.report.display import HEADLINE, Shown, bounds, number
-from maestro_gym.evaluation.report.figures import Plot
+from maestro_gym.evaluation.report.display import HEADLINE, SHOWN, Shown, bounds, number
+from maestro_gym.evaluation.report.page.answer import answer, hardest
+from maestro_gym.evaluation.report.page.charts import charts_of
+from maestro_gym.evaluation.report.page.contenders import METRICS as PICTURED
+from maestro_gym.evaluation.report.page.contenders import pictures
+from maestro_gym.evaluation.report.page.packed import as_json, library, packed
+from maestro_gym.evaluation.report.page.references import differences, references
+from maestro_gym.evaluation.report.page.timelines import VIEWS, timelines_of
 from maestro_gym.evaluation.report.verdicts import verdicts
 
 
-def write_report(comparison: Comparison, plots: Sequence[Plot], path: Path) -> Path:
+def write_report(comparison: Comparison, path: Path) -> Path:
     """Write the report, which needs no other file and no network.
 
     Args:
         comparison: What was found.
-        plots: Figures, whose PNG files are put into the page.
         path: HTML file.
 
     Returns:
@@ -36,15 +40,31 @@ def write_report(comparison: Comparison, plots: Sequence[Plot], path: Path) -> P
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    charts, timelines = charts_of(comparison), timelines_of(comparison)
+    data = {
+        "policies": [policy.name for policy in comparison.policies],
+        "pictures": pictures(comparison),
+        "differences": differences(comparison),
+        "charts": [chart.document for chart in charts],
+        "timelines": [vars(timeline) for timeline in timelines],
+        "complete": [_complete(comparison, setting) for setting in comparison.settings],
+    }
     page = environment.get_template("report.html.j2").render(
         comparison=comparison,
         title=" and ".join(dict.fromkeys(setting.scenario for setting in comparison.settings)),
+        answer=answer(comparison),
+        hardest=hardest(comparison),
+        pictured=[SHOWN[column] for column in PICTURED],
+        references=references(comparison),
         verdicts=verdicts(comparison),
         headline=HEADLINE,
         tables=[(setting, _rows(comparison, setting, HEADLINE)) for setting in comparison.settings],
-        complete=[(setting, _complete(comparison, setting)) for setting in comparison.settings],
         metrics=list(METRICS.values()),
-        plots=[(plot, base64.b64encode(plot.path.read_bytes()).decode("ascii")) for plot in plots],
+        charts=charts,
+        timelines=timelines,
+        views=VIEWS,
+        data=packed(as_json(data)),
+        library=library(),
     )
     write_whole(path, page)
     return path
@@ -66,21 +86,20 @@ def _shown_cell(comparison: Comparison, setting: Setting, policy: str, shown: Sh
         "bounds": bounds(cell.value, shown.scale),
         "difference": ""
         if policy == comparison.reference
-        else f"{number(cell.difference.estimate * shown.scale, signed=True)} {bounds(cell.difference, shown.scale)}",
+        else f"{number(cell.difference.estimate * shown.scale, signed=True)}\n{bounds(cell.difference, shown.scale)}",
         "tone": _tone(cell, shown.better),
         "best": math.isclose(cell.value.estimate, best, rel_tol=1e-9),
     }
 
 
-def _complete(comparison: Comparison, setting: Setting) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    """Every metric column: name, unit, and a cell for each policy."""
+def _complete(comparison: Comparison, setting: Setting) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """Every metric column: name, unit, and for each policy value, interval and tone."""
     table = []
     for metric in METRICS.values():
         for column in metric.columns:
             cells = [comparison.cell(setting, policy.name, column) for policy in comparison.policies]
             shown = [
-                {"value": number(c.value.estimate), "bounds": bounds(c.value, 1.0), "tone": _tone(c, metric.better)}
-                for c in cells
+                (number(cell.value.estimate), bounds(cell.value, 1.0), _tone(cell, metric.better)) for cell in cells
             ]
             table.append((column, metric.unit, shown))
     return table

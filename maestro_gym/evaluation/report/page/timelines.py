@@ -1,0 +1,75 @@
+"""The episodes that a page carries as timelines, and the ways to see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from maestro_gym.evaluation.comparison import Comparison, Setting
+from maestro_gym.evaluation.report.display import SHOWN
+from maestro_gym.evaluation.report.episode_trace import Trace
+from maestro_gym.evaluation.report.gantt import MAX_NODES
+from maestro_gym.evaluation.report.page.answer import standings
+from maestro_gym.evaluation.report.page.timeline_nodes import batches, kv_memory, queues
+from maestro_gym.evaluation.report.page.timeline_workflows import workflows
+
+MOST_POLICIES = 4
+"""Policies whose episode is carried: some 150 kB each."""
+
+VIEWS = {
+    "batches": "nodes: residency and batches",
+    "workflows": "workflows by stage",
+    "kv": "nodes: KV memory",
+    "queues": "queues",
+}
+"""The views, by what the page calls them."""
+
+_DRAWN = {"batches": batches, "workflows": workflows, "kv": kv_memory, "queues": queues}
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One episode under several policies.
+
+    Attributes:
+        title: What it is an episode of.
+        words: A sentence about it.
+        policies: Names.
+        views: By the name of a view, a figure for each policy, as data and layout.
+    """
+
+    title: str
+    words: str
+    policies: list[str]
+    views: dict[str, list[dict[str, Any]]]
+
+
+def timelines_of(comparison: Comparison) -> list[Timeline]:
+    """The first seed's episode at the highest load of each scenario.
+
+    Args:
+        comparison: What was found.
+    """
+    found = []
+    for scenario in dict.fromkeys(setting.scenario for setting in comparison.settings):
+        setting = max((s for s in comparison.settings if s.scenario == scenario), key=lambda setting: setting.load)
+        traces = _carried(comparison, setting)
+        if traces:
+            hidden = len(traces[0].node_names) - MAX_NODES
+            words = f"The episode of seed {traces[0].seed} of {setting.title}."
+            words += f" Of {len(traces[0].node_names)} nodes the {MAX_NODES} busiest are shown." if hidden > 0 else ""
+            views = {view: drawn(traces) for view, drawn in _DRAWN.items()}
+            found.append(Timeline(setting.title, words, [trace.policy for trace in traces], views))
+    return found
+
+
+def _carried(comparison: Comparison, setting: Setting) -> list[Trace]:
+    """Traces of the reference, then of the best that can be built, the learned ones first among equals of the page."""
+    drawn = {
+        t.policy: t for t in comparison.traces if (t.scenario, t.contention) == (setting.scenario, setting.contention)
+    }
+    ranked = [s.policy for s in standings(comparison, setting, SHOWN["slo_attainment"])]
+    able = [policy.name for policy in ranked if policy.information != "O"]
+    learned = [policy.name for policy in ranked if policy.learned]
+    names = dict.fromkeys([comparison.reference, *able[:1], *learned, *able, *(policy.name for policy in ranked)])
+    return [drawn[name] for name in names if name in drawn][:MOST_POLICIES]
