@@ -18,6 +18,7 @@ RIVALS = [
     "least-latency",
     "least-request",
     "prefix-cache",
+    "prefix-cache-preble",
     "saga-affinity",
     "throughput",
     "torpor",
@@ -208,6 +209,32 @@ def test_torpor_goes_by_residency_first_and_then_by_stages_and_loads() -> None:
     assert _node(hand, "torpor") == 2
 
 
+def test_preble_follows_a_match_of_more_than_half_and_spreads_work_otherwise() -> None:
+    hand = _warm_nodes(3)  # a prompt of 2000 tokens
+    hand.world.step_s[:] = 0.01  # a chunk of 63 tokens, or a token of every sequence: 10 ms
+    for node, count in enumerate((2, 1, 3)):
+        _admit(hand, node, *(hand.stage(prompt=630) for _ in range(count)))
+    _cache(hand, 0, 1008)
+    _cache(hand, 2, 1008)
+    assert _node(hand, "prefix-cache-preble") == 0  # both hold more than half, node 0 has fewer requests
+    _cache(hand, 2, 1200)
+    assert _node(hand, "prefix-cache-preble") == 2  # the longer match
+    _cache(hand, 0, 992)
+    _cache(hand, 2, 992)
+    assert _node(hand, "prefix-cache-preble") == 1  # less than half: one request's work against two and three
+
+
+def test_preble_counts_the_prefill_that_no_cache_served_and_45_tokens_a_request() -> None:
+    hand = _warm_nodes(2)
+    hand.world.step_s[:] = 0.01
+    one, two = hand.stage(prompt=63 * 90), hand.stage(prompt=63)
+    _admit(hand, 0, one)  # 0.9 s of prefill and 0.45 s of decode
+    _admit(hand, 1, two, hand.stage(prompt=63))  # 2 (0.01 + 0.45) s
+    assert _node(hand, "prefix-cache-preble") == 1
+    hand.view.stages[0, one].prefix_hit_tokens = 63 * 60  # 0.3 + 0.45 s
+    assert _node(hand, "prefix-cache-preble") == 0
+
+
 def _loaded(hand: Hand, *running: int) -> None:
     """Stages that the nodes run."""
     for node, count in enumerate(running):
@@ -258,20 +285,32 @@ def test_goodserve_takes_the_slowest_gpu_that_still_makes_the_deadline(
     assert _node(hand, "goodserve") == chosen
 
 
-def test_goodserve_counts_queue_company_and_margin() -> None:
-    hand = Hand(num_kinds=1)
-    hand.world.step_s[:] = 0.01  # 1 s
-    hand.route(hand.stage(prompt=1, output=100.0, deadline_s=NOW_S + 4.0))
+def test_goodserve_counts_the_queue_and_the_company_of_a_node() -> None:
+    hand = Hand(num_kinds=2)
+    hand.world.step_s[0], hand.world.step_s[1] = 0.02, 0.005  # 2 s and 0.5 s
+    hand.route(hand.stage(prompt=1, output=100.0, deadline_s=NOW_S + 3.5))
     for node in range(2):
         hand.engine(node, 0)
-    hand.load(0, work_s=16.0 * 2.0)  # 3 s on node 0, within the 4 s
+    hand.load(0, work_s=16.0 * 1.0)  # 3 s on node 0
     assert _node(hand, "goodserve") == 0
-    hand.load(0, work_s=16.0 * 3.5)  # 4.5 s
+    hand.load(0, work_s=16.0 * 2.0)  # 4 s
     assert _node(hand, "goodserve") == 1
-    hand.engine(1, 1, running=3)  # shares its GPU: 2 s on node 1, against 1 s
     hand.load(0)
-    hand.load(1, running=3)
+    assert _node(hand, "goodserve") == 0
+    hand.engine(0, 1, running=3)  # shares the GPU: 4 s
     assert _node(hand, "goodserve") == 1
+
+
+def test_goodserve_takes_the_least_latency_among_gpus_of_a_kind() -> None:
+    hand = Hand(nodes_per_cluster=4, num_kinds=2)
+    hand.world.step_s[0], hand.world.step_s[1] = 0.02, 0.005
+    hand.route(hand.stage(prompt=1, output=100.0, deadline_s=NOW_S + 10.0))
+    for node in range(4):
+        hand.engine(node, 0)
+    hand.load(0, work_s=16.0 * 0.5)
+    assert _node(hand, "goodserve") == 2
+    hand.load(2, work_s=16.0 * 1.0)
+    assert _node(hand, "goodserve") == 0
 
 
 def test_least_busy_time_remembers_who_was_busy() -> None:

@@ -1,13 +1,15 @@
 """GoodServe's just-enough selection (V abstract): the slowest node that still makes the deadline.
 
-    latency(node) = queue wait + T_ready + prefill on that GPU + output * decode step on that GPU
-    among nodes with  latency <= deadline - now - T_future - margin:  the largest latency;  where none is: the least
+    latency(node) = queue wait + T_ready + (prefill + output * decode step on that GPU) * engines that share it
+    among nodes with  latency <= share * (deadline - now) * T_current / T_rem:  the slowest GPU, then the least latency
+    where there is none: the least latency
 
 Source: GoodServe, arXiv 2605.16867: routing by predicted output length and GPU state to the instance that is just
-enough, so that fast GPUs stay free for those who need them. Class P: it reads predicted lengths, T_future and work.
-Adapted (I): the time of a stage is what its workflow's deadline leaves after T_future; speeds are those of the profiled
-step at the batch as the stage would find it, times the engines that share the GPU; cold nodes come after warm ones.
-Moving requests at risk to another GPU has no decision (docs/baselines.md, "Not applicable").
+enough, so that fast GPUs stay free for those who need them. Class P: it reads predicted lengths, times and work.
+Adapted (I): their deadline is a request's, so the time of a stage is its part, by predicted work, of what its workflow
+has left; speeds are those of the profiled step, for the latency at the batch as the stage would find it, for the order
+of GPUs at the nominal batch; cold nodes come after warm ones. Moving requests at risk to another GPU has no decision
+(docs/baselines.md, "Not applicable").
 """
 
 from __future__ import annotations
@@ -18,18 +20,23 @@ from maestro_gym.baselines.late_binding.choose_node import cold_cost
 from maestro_gym.baselines.late_binding.holds import active_others
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s
-from maestro_gym.scheduling.load_signals import queue_wait_s
+from maestro_gym.scheduling.load_signals import NOMINAL_BATCH, queue_wait_s
 from maestro_gym.scheduling.node_speed import context_tokens, decode_step_s, prefill_s
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import route_by
 from maestro_gym.scheduling.view import model_of, now_s, number, prompt_tokens, slot_of, slot_running, workflow_of
 from maestro_gym.state import View
 
-NUMBERS = (Number("margin", "s", -30, 60, 0, "Time that must be left over for a node to count as fast enough."),)
-(MARGIN,) = places(NUMBERS)
+NUMBERS = (
+    Number("share", "1", 0.02, 2, 1, "Share of a stage's time that its latency may take on a node fast enough."),
+)
+(SHARE,) = places(NUMBERS)
 
-TOO_LATE_COST: Final = 1e6
-"""Added to nodes that do not make the deadline: above every latency, below what a cold node costs."""
+TOO_LATE_COST: Final = 1e8
+"""Added to nodes that do not make the deadline: above what any other warm node costs, below a cold one."""
+
+SPEED_WEIGHT: Final = 1e4
+"""Weight of the speed of a GPU against the latency: above every difference of latencies between GPUs of a kind."""
 
 
 @njit
@@ -48,19 +55,31 @@ def latency_s(view: View, e: int, stage: int, node: int) -> float:
 
 
 @njit
+def nominal_s(view: View, e: int, stage: int, node: int) -> float:
+    """Time of a stage on the GPU of a node at the nominal batch, whatever runs there [s]: the same for a kind."""
+    model, prompt, batch = model_of(view, e, stage), prompt_tokens(view, e, stage), int(NOMINAL_BATCH)
+    step_s = decode_step_s(view, node, model, batch, prompt * batch)
+    return prefill_s(view, node, model, prompt) + float(view.stages[e, stage].output_q50_tokens) * step_s
+
+
+@njit
 def time_left_s(view: View, e: int, stage: int) -> float:
-    """What the workflow's deadline leaves for a stage [s]; negative when it is too late."""
-    deadline_s = float(view.workflows[e, workflow_of(view, e, stage)].deadline_s)
-    return deadline_s - now_s(view, e) - float(view.stages[e, stage].future_s_q50)
+    """A stage's part of the time to its workflow's deadline, by predicted work [s]; negative when it is too late."""
+    record = view.stages[e, stage]
+    left_s = float(view.workflows[e, workflow_of(view, e, stage)].deadline_s) - now_s(view, e)
+    remaining_s = float(record.remaining_s_q50)
+    if left_s <= 0.0 or remaining_s <= 0.0:
+        return left_s
+    return left_s * max(0.0, remaining_s - float(record.future_s_q50)) / remaining_s
 
 
 @njit
 def cost(view: View, e: int, stage: int, node: int) -> float:
-    """Minus the latency where it is short enough, the latency where it is not; warm nodes first."""
+    """Slower GPUs first where the latency is short enough, by latency otherwise; warm nodes first."""
     cold = cold_cost(view, e, node, model_of(view, e, stage))
     needed_s = latency_s(view, e, stage, node)
-    if needed_s <= time_left_s(view, e, stage) - number(view, e, MARGIN):
-        return cold - needed_s
+    if needed_s <= number(view, e, SHARE) * time_left_s(view, e, stage):
+        return cold + needed_s - SPEED_WEIGHT * nominal_s(view, e, stage, node)
     return cold + TOO_LATE_COST + needed_s
 
 
@@ -69,7 +88,7 @@ RULE = route_by(
     numbers=NUMBERS,
     name="goodserve",
     information="P",
-    description="the slowest node that still makes the deadline, else the fastest",
+    description="the slowest GPU that still makes the deadline, else the least latency",
     source="GoodServe, arXiv 2605.16867 (V abstract)",
-    choice="latency by the node's profiled step, queue and T_ready (I); no migration",
+    choice="a stage's part of its workflow's time by predicted work (I); no migration",
 )
