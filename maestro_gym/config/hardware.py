@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import itertools
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -111,14 +112,19 @@ class ExpertCoefficients(StrictModel):
     bandwidth_efficiency: float = Field(ge=1e-4, le=1, description="of HBM bandwidth")
     flops_efficiency: float = Field(ge=1e-4, le=1, description="of peak FLOP/s")
     roofline_exponent: float = Field(ge=1, le=100, description="k of the smooth roofline")
+    token_passes: float = Field(
+        default=0.0, ge=0, le=100, description="times that a token's vectors cross HBM for each of its experts"
+    )
 
 
 class ExpertKernels(StrictModel):
     """Coefficients of the experts of MoE layers by the kernels that compute them; defaults fitted as the others."""
 
-    fused: ExpertCoefficients = Field(description="const_s, efficiencies and roofline_exponent of vLLM's fused kernel")
+    fused: ExpertCoefficients = Field(
+        description="const_s, efficiencies, roofline_exponent and token_passes of vLLM's fused kernel"
+    )
     grouped: ExpertCoefficients = Field(
-        description="const_s, efficiencies and roofline_exponent of grouped matrix products"
+        description="const_s, efficiencies, roofline_exponent and token_passes of grouped matrix products"
     )
 
     def of(self, kernel: MoeKernel) -> ExpertCoefficients:
@@ -127,28 +133,82 @@ class ExpertKernels(StrictModel):
 
 
 _EXPERTS = ExpertKernels(
-    fused=ExpertCoefficients(const_s=44e-6, bandwidth_efficiency=0.92, flops_efficiency=0.35, roofline_exponent=1.0),
+    fused=ExpertCoefficients(
+        const_s=40e-6, bandwidth_efficiency=0.95, flops_efficiency=0.42, roofline_exponent=1.6, token_passes=4.7
+    ),
     grouped=ExpertCoefficients(const_s=221e-6, bandwidth_efficiency=0.86, flops_efficiency=0.70, roofline_exponent=1.3),
 )
 """Of the A100-80GB."""
 
 
+class Tile(StrictModel):
+    """What one multiprocessor computes at a time in one kind of matrix kernel."""
+
+    rows: int = Field(gt=0, le=4096, description="tokens of a tile")
+    columns: int = Field(gt=0, le=4096, description="outputs of a tile")
+    efficiency: float = Field(ge=1e-4, le=1, description="of linear_flops_efficiency, which the best kernel reaches")
+
+
+class MatmulTiles(StrictModel):
+    """The tiles among which a library of matrix products chooses."""
+
+    large: Tile = Field(description="rows, columns and efficiency of the tile for many tokens")
+    medium: Tile = Field(description="rows, columns and efficiency of the tile for some")
+    small: Tile = Field(description="rows, columns and efficiency of the tile for few")
+
+    @property
+    def kinds(self) -> tuple[Tile, ...]:
+        """The tiles, largest first."""
+        return (self.large, self.medium, self.small)
+
+
+_TILES = MatmulTiles(
+    large=Tile(rows=128, columns=256, efficiency=1.0),
+    medium=Tile(rows=128, columns=128, efficiency=0.917),
+    small=Tile(rows=64, columns=128, efficiency=0.829),
+)
+"""Of cuBLAS for bf16 on the A100-80GB."""
+
+
+class AllReduceTimes(StrictModel):
+    """Measured times of one all-reduce over `tp` GPUs."""
+
+    tp: int = Field(ge=2, le=64, description="GPUs that reduce")
+    num_bytes: list[Annotated[float, Field(gt=0, le=1e15)]] = Field(
+        min_length=2, max_length=64, description="bytes that each GPU holds, ascending"
+    )
+    seconds: list[Annotated[float, Field(gt=0, le=LONGEST_WAIT_S)]] = Field(
+        min_length=2, max_length=64, description="time of each size [s]"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.num_bytes) != len(self.seconds):
+            raise ValueError(f"{len(self.num_bytes)} num_bytes beside {len(self.seconds)} seconds; give one a size")
+        if any(b <= a for a, b in itertools.pairwise(self.num_bytes)):
+            raise ValueError("num_bytes must ascend")
+        if any(b < a for a, b in itertools.pairwise(self.seconds)):
+            raise ValueError("seconds must not fall: more bytes take no less time")
+        return self
+
+
 class StepCoefficients(StrictModel):
     """Coefficients of the operator-sum step model; defaults fitted to A100-80GB SXM layer timings."""
 
-    step_const_s: float = Field(default=1e-3, ge=0, le=1, description="c_step: scheduling and launch of a step [s]")
+    step_const_s: float = Field(default=1.5e-3, ge=0, le=1, description="c_step: scheduling and launch of a step [s]")
     sequence_s: float = Field(default=10e-6, ge=0, le=1, description="c_seq: per sequence that samples [s]")
-    matmul_const_s: float = Field(default=2.6e-6, ge=0, le=1, description="launch and tail of one matrix product [s]")
+    matmul_const_s: float = Field(default=2.9e-6, ge=0, le=1, description="launch and tail of one matrix product [s]")
     linear_bandwidth_efficiency: float = Field(
-        default=0.785, ge=1e-4, le=1, description="of HBM bandwidth, linear layers"
+        default=0.734, ge=1e-4, le=1, description="of HBM bandwidth, linear layers"
     )
-    linear_flops_efficiency: float = Field(default=0.739, ge=1e-4, le=1, description="of peak FLOP/s, linear layers")
-    roofline_exponent: float = Field(default=1.66, ge=1, le=100, description="k of the smooth roofline")
-    tile_rounding: float = Field(
-        default=0.0, ge=0, le=1, description="part of a tile's empty rows that costs time, 0 none, 1 all"
+    linear_flops_efficiency: float = Field(
+        default=0.926, ge=1e-4, le=1, description="of peak FLOP/s, the best tile of linear layers"
     )
-    wave_rounding: float = Field(
-        default=0.0, ge=0, le=1, description="part of the last wave's idle multiprocessors that costs time"
+    roofline_exponent: float = Field(default=3.2, ge=1, le=100, description="k of the smooth roofline")
+    tiles: MatmulTiles = Field(default=_TILES, description="large, medium and small tiles of matrix products")
+    wave_s: float = Field(default=2.2e-6, ge=0, le=1, description="filling and draining of a wave of tiles [s]")
+    split_passes: float = Field(
+        default=0.65, ge=0, le=100, description="times that the partial sums of a split product cross HBM"
     )
     experts: ExpertKernels = Field(default=_EXPERTS, description="experts of MoE layers, by limits.moe_kernel")
     elementwise_const_s: float = Field(
@@ -162,19 +222,30 @@ class StepCoefficients(StrictModel):
         description="how launches and traffic overlap: 1 they add up, large: the longer counts",
     )
     attention_passes: float = Field(
-        default=0.0, ge=0, le=100, description="vectors of all query heads that cross HBM a token, beside the KV cache"
+        default=4.0, ge=0, le=100, description="times that a token's vectors of all query heads cross HBM"
+    )
+    attention_kv_passes: float = Field(
+        default=7.4,
+        ge=0,
+        le=100,
+        description="times that a token's vectors of all KV heads cross HBM, beside the cache",
     )
     attention_prefill_const_s: float = Field(default=12e-6, ge=0, le=1, description="per layer, with any prefill [s]")
     attention_prefill_flops_efficiency: float = Field(default=0.52, ge=1e-4, le=1, description="of peak FLOP/s")
     attention_decode_const_s: float = Field(default=17e-6, ge=0, le=1, description="per layer, with any decode [s]")
     attention_decode_s_per_sequence: float = Field(default=0.2e-6, ge=0, le=1, description="per layer and sequence [s]")
     attention_decode_bandwidth_efficiency: float = Field(default=0.78, ge=1e-4, le=1, description="of HBM bandwidth")
-    allreduce_const_s: float = Field(default=6e-6, ge=0, le=1, description="latency of one all-reduce [s]")
+    allreduce: list[AllReduceTimes] = Field(
+        default_factory=list, max_length=8, description="tp, num_bytes and seconds of measured all-reduces"
+    )
+    allreduce_const_s: float = Field(
+        default=6e-6, ge=0, le=1, description="latency of one all-reduce, where none was measured [s]"
+    )
     allreduce_bus_bytes_per_s: float = Field(
         default=183e9,
         ge=1,
         le=MOST_BYTES_PER_S,
-        description="bytes a ring moves over each GPU's links: x bytes take 2*(tp-1)/tp*x [bytes/s]",
+        description="where none was measured, bytes a ring moves over a GPU's links: x take 2*(tp-1)/tp*x [bytes/s]",
     )
 
 
@@ -183,6 +254,9 @@ class ResidencyCosts(StrictModel):
 
     wake_base_s: float = Field(
         default=0.2, ge=0, le=LONGEST_WAIT_S, description="SLEEPING to RUNNING, beside the transfer [s]"
+    )
+    sleep_base_s: float = Field(
+        default=0.03, ge=0, le=LONGEST_WAIT_S, description="RUNNING to SLEEPING, beside the transfer [s]"
     )
     cpu_base_s: float = Field(default=22.3, ge=0, le=LONGEST_WAIT_S, description="engine start from the page cache [s]")
     cpu_s_per_gb: float = Field(

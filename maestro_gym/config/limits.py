@@ -99,6 +99,9 @@ class LimitsConfig(StrictModel):
     wake_base_s: float | None = Field(
         default=None, ge=0, le=LONGEST_WAIT_S, description="SLEEPING to RUNNING beside the transfer [s]"
     )
+    sleep_base_s: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, description="RUNNING to SLEEPING beside the transfer [s]"
+    )
     cpu_base_s: float | None = Field(
         default=None, ge=0, le=LONGEST_WAIT_S, description="engine start from the page cache [s]"
     )

@@ -229,6 +229,7 @@ def _params(config: ScenarioConfig) -> np.ndarray:
         "margin_bytes": limits.margin_gb * 1e9,
         "sleep_bytes": limits.sleep_gb * 1e9,
         "wake_base_s": cost("wake_base_s"),
+        "sleep_base_s": cost("sleep_base_s"),
         "cpu_base_s": cost("cpu_base_s"),
         "cpu_s_per_byte": cost("cpu_s_per_gb") / 1e9,
         "cpu_s_per_layer": cost("cpu_s_per_layer"),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from maestro_gym.config import MoeKernel
+from maestro_gym.config import GpuConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
+from maestro_gym.config.hardware import KV_BYTES_PER_ELEMENT, WEIGHT_BYTES_PER_PARAMETER
 from maestro_gym.fidelity.experts import add_experts, expert_constants, moe_layer, with_whole_experts
 from maestro_gym.fidelity.folders import NO_GPU
 from maestro_gym.fidelity.frames import Table, read_table
@@ -24,6 +25,18 @@ _HEADS = ["num_heads", "num_key_value_heads", "head_dim"]
 _MOE = ["hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"]
 MIN_PRODUCT = 1 << 20
 """Parameters below which a matrix is no layer of a served model (Qwen3-0.6B's smallest has a million)."""
+MIN_WIDTH = 512
+"""Width below which a matrix is no layer's: eight GPUs leave 512 outputs of queries, keys and values to an 8B."""
+MAX_SIDE = 1 << 30
+"""Above any side of a matrix."""
+MAX_DEPTH = 32768
+"""Depth above which a matrix is no layer's (Llama 3.1 405B's feed-forward block has 53,248, cut by eight)."""
+SERVED_CONTEXT = (64, 32768)
+"""Cached tokens of a sequence between which engines decode."""
+SERVED_BATCH = 256
+"""Sequences up to which engines decode at once: the default of vLLM's ``max_num_seqs``."""
+SERVED_PROMPTS = (64, 16384)
+"""Tokens of a prompt from which, and tokens of a step up to which, engines prefill."""
 
 
 def read_folder(folder: Path, catalogue: Catalogue) -> Reading:
@@ -37,9 +50,9 @@ def read_folder(folder: Path, catalogue: Catalogue) -> Reading:
         What it held.
     """
     reading = Reading()
-    readers: list[tuple[str, str, list[str], list[str], Callable[[Reading, str, Table], None]]] = [
+    readers: list[tuple[str, str, list[str], list[str], Callable[[Reading, str, GpuConfig, Table], None]]] = [
         ("*gemm.csv", "gemm_dtype", ["m", "n", "k"], [], _gemm),
-        ("*context_attention.csv", "attn_dtype", ["batch_size", "isl", *_HEADS], [], _context),
+        ("*context_attention.csv", "attn_dtype", ["batch_size", "isl", "step", *_HEADS], [], _context),
         ("*generation_attention.csv", "attn_dtype", ["batch_size", "isl", "step", *_HEADS], [], _generation),
         ("*moe.csv", "moe_dtype", ["num_tokens", *_MOE], [], _moe),
         ("*allreduce.csv", "allreduce_dtype", ["num_gpus", "message_size"], ["kernel_source"], _custom_allreduce),
@@ -56,7 +69,7 @@ def read_folder(folder: Path, catalogue: Catalogue) -> Reading:
                 if gpu is None:
                     reading.skip(f"GPU {key[0]}: {path.name}", len(rows), NO_GPU)
                 else:
-                    reader(reading, gpu, rows)
+                    reader(reading, gpu, catalogue.gpus[gpu], rows)
     return reading
 
 
@@ -64,11 +77,24 @@ def _seconds(rows: Table) -> np.ndarray:
     return rows.floats("latency")[0] * 1e-3
 
 
-def _gemm(reading: Reading, gpu: str, table: Table) -> None:
-    # Held apart: kernels that no layer of a served model has, whose time is their launch.
+def _gemm(reading: Reading, gpu: str, card: GpuConfig, table: Table) -> None:
+    # Held apart: products that no layer of a served model has.
     outputs, inputs = table.floats("n", "k")
-    small = outputs * inputs < MIN_PRODUCT
-    for quantity, chosen in (("matrix product", ~small), ("matrix product, under 1M parameters", small)):
+    narrow = np.minimum(outputs, inputs) < MIN_WIDTH
+    served = (outputs * inputs >= MIN_PRODUCT) & ~narrow & (inputs <= MAX_DEPTH)
+    # A matrix that came faster than HBM can deliver it was in the L2 cache, where a step that reads all weights never
+    # finds one; so were then those of its other timings.
+    weight_bytes = WEIGHT_BYTES_PER_PARAMETER * outputs * inputs
+    fast = _seconds(table) < weight_bytes / card.hbm_bytes_per_s
+    cached = np.isin(outputs * MAX_SIDE + inputs, (outputs * MAX_SIDE + inputs)[fast])
+    parts = (
+        ("matrix product", served & ~cached),
+        ("matrix product, from the cache", served & cached),
+        ("matrix product, of no layer", ~served),
+    )
+    for quantity, chosen in parts:
+        if not chosen.any():
+            continue
         rows = table.where(chosen)
         m, n, k = rows.floats("m", "n", "k")
         reading.add(
@@ -81,53 +107,69 @@ def _gemm(reading: Reading, gpu: str, table: Table) -> None:
         )
 
 
-def _context(reading: Reading, gpu: str, table: Table) -> None:
+def _context(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
     for key, rows in table.groups(_HEADS):
         heads, kv_heads, width = (int(value) for value in key)
         batch, tokens = rows.floats("batch_size", "isl")
-        case = f"{heads}/{kv_heads} heads of {width}"
-        reading.add(
-            "attention prefill",
-            case,
-            gpu,
-            _seconds(rows),
-            lambda on, s=(heads, kv_heads, width, 1), b=batch, q=tokens: attention_s(on, s, b, q, np.zeros_like(q)),
-            lambda i, b=batch, q=tokens, case=case: f"{case}, {b[i]:.0f} prompts of {q[i]:.0f}",
-        )
+        served = (tokens >= SERVED_PROMPTS[0]) & (batch * tokens <= SERVED_PROMPTS[1])
+        for quantity, chosen in (("attention prefill", served), ("attention prefill, beyond serving", ~served)):
+            _add_attention(reading, quantity, gpu, rows.where(chosen), (heads, kv_heads, width), decode=False)
 
 
-def _generation(reading: Reading, gpu: str, table: Table) -> None:
+def _generation(reading: Reading, gpu: str, card: GpuConfig, table: Table) -> None:
     for key, rows in table.groups(_HEADS):
         heads, kv_heads, width = (int(value) for value in key)
         batch, prompt, step = rows.floats("batch_size", "isl", "step")
-        case = f"{heads}/{kv_heads} heads of {width}"
-        reading.add(
-            "attention decode",
-            case,
-            gpu,
-            _seconds(rows),
-            lambda on, s=(heads, kv_heads, width, 1), b=batch, c=prompt + step: attention_s(on, s, b, None, c),
-            lambda i, b=batch, c=prompt + step, case=case: f"{case}, {b[i]:.0f} sequences of {c[i]:.0f}",
-        )
+        context = prompt + step
+        served = (context > SERVED_CONTEXT[0]) & (context <= SERVED_CONTEXT[1]) & (batch <= SERVED_BATCH)
+        # Keys and values that came faster than HBM can deliver them were in the L2 cache.
+        cache_bytes = 2.0 * KV_BYTES_PER_ELEMENT * kv_heads * width * batch * context
+        served &= _seconds(rows) >= cache_bytes / card.hbm_bytes_per_s
+        # FlashAttention 2 shares a long context among multiprocessors only where heads are grouped.
+        name = "attention decode" if heads > kv_heads else "attention decode, heads not grouped"
+        for quantity, chosen in ((name, served), ("attention decode, beyond serving", ~served)):
+            _add_attention(reading, quantity, gpu, rows.where(chosen), (heads, kv_heads, width), decode=True)
 
 
-def _moe(reading: Reading, gpu: str, table: Table) -> None:
+def _add_attention(
+    reading: Reading, quantity: str, gpu: str, rows: Table, shape: tuple[int, int, int], *, decode: bool
+) -> None:
+    """Add timings of one layer's attention with the heads of `shape`: query heads, KV heads, width."""
+    if not len(rows):
+        return
+    batch, prompt, step = rows.floats("batch_size", "isl", "step")
+    case = f"{shape[0]}/{shape[1]} heads of {shape[2]}"
+    chunk, cached = (None, prompt + step) if decode else (prompt, np.zeros_like(prompt))
+    reading.add(
+        quantity,
+        case,
+        gpu,
+        _seconds(rows),
+        lambda on: attention_s(on, (*shape, 1), batch, chunk, cached),
+        lambda i: f"{case}, {batch[i]:.0f} {'sequences' if decode else 'prompts'} of {(prompt + step)[i]:.0f}",
+    )
+
+
+def _moe(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
     for key, rows in with_whole_experts(reading, table, "moe_ep_size").groups(_MOE):
         hidden, ffn, chosen, experts, tp, _ = (int(value) for value in key)
         layer = moe_layer(hidden, ffn, experts, chosen)
         (tokens,) = rows.floats("num_tokens")
         case = f"{experts} experts of {hidden} x {ffn}, top {chosen}, tp {tp}"
-        add_experts(reading, "MoE layer", case, gpu, _seconds(rows), layer, tp, tokens, MOE_KERNEL)
+        served = tokens <= SERVED_PROMPTS[1]
+        for quantity, part in (("MoE layer", served), ("MoE layer, beyond serving", ~served)):
+            if part.any():
+                add_experts(reading, quantity, case, gpu, _seconds(rows)[part], layer, tp, tokens[part], MOE_KERNEL)
 
 
-def _custom_allreduce(reading: Reading, gpu: str, table: Table) -> None:
+def _custom_allreduce(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
     graphs = np.array(["graph" in word for word in table.words("kernel_source")], dtype=bool)
     if not graphs.all():
         reading.skip("all-reduce outside CUDA graphs", int(np.sum(~graphs)), "engines replay graphs")
     _allreduce(reading, gpu, table.where(graphs), "all-reduce (vLLM)")
 
 
-def _nccl(reading: Reading, gpu: str, table: Table) -> None:
+def _nccl(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
     for (name,), rows in table.groups(["op_name"]):
         if name == "all_reduce":
             _allreduce(reading, gpu, rows, "all-reduce (NCCL)")
@@ -149,12 +191,17 @@ SOURCE = Source(
     read=read_folder,
     free={
         "matrix product": LINEAR_FREE,
-        "matrix product, under 1M parameters": LINEAR_FREE,
+        "matrix product, from the cache": LINEAR_FREE,
+        "matrix product, of no layer": LINEAR_FREE,
         "attention prefill": PREFILL_FREE,
+        "attention prefill, beyond serving": PREFILL_FREE,
         "attention decode": DECODE_FREE,
+        "attention decode, heads not grouped": DECODE_FREE,
+        "attention decode, beyond serving": DECODE_FREE,
         "MoE layer": expert_constants(MOE_KERNEL),
+        "MoE layer, beyond serving": expert_constants(MOE_KERNEL),
         "all-reduce (vLLM)": ALLREDUCE_FREE,
         "all-reduce (NCCL)": ALLREDUCE_FREE,
     },
-    calibrates=("attention prefill", "attention decode", "MoE layer", "all-reduce (vLLM)"),
+    calibrates=("matrix product", "attention prefill", "attention decode", "MoE layer", "all-reduce (vLLM)"),
 )

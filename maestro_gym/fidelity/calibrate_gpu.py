@@ -24,6 +24,8 @@ _MIN_POINTS_PER_CONSTANT = 3
 """Fewer points than this for each constant tell more of their noise than of it; what ships stays as it was."""
 _DIGITS = 4
 """Significant digits that a fitted constant is written with."""
+_NOTHING = 1e-12
+"""Below this a fit has left a constant at its bound of 0."""
 
 
 def calibrate(
@@ -129,7 +131,14 @@ def _number(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text + ".0")
 
 
+def _sequence(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.SequenceNode:
+    """Write numbers beside one another, and anything else below."""
+    flow = all(isinstance(item, float) for item in items) and len(items) > 0
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=flow)
+
+
 _Plain.add_representer(float, _number)
+_Plain.add_representer(list, _sequence)
 
 
 def _known(catalogue: Catalogue, name: str, option: str) -> str:
@@ -142,7 +151,8 @@ def _known(catalogue: Catalogue, name: str, option: str) -> str:
 
 def _inherit(machine: Machine, like: GpuConfig, name: str) -> tuple[Machine, list[Fitted]]:
     """Take over what does not depend on the board: efficiencies, launches, starts; links are the GPU's own."""
-    links = {"allreduce_bus_bytes_per_s": machine.gpu.step.allreduce_bus_bytes_per_s}
+    own = machine.gpu.step
+    links = {"allreduce": own.allreduce, "allreduce_bus_bytes_per_s": own.allreduce_bus_bytes_per_s}
     gpu = machine.gpu.model_copy(
         update={"step": like.step.model_copy(update=links), "residency": like.residency}, deep=True
     )
@@ -158,6 +168,10 @@ def _rounded(gpu: GpuConfig) -> GpuConfig:
     def trim(value: Any) -> Any:  # noqa: ANN401 - a tree of numbers
         if isinstance(value, dict):
             return {key: trim(item) for key, item in value.items()}
-        return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+        if isinstance(value, list):
+            return [trim(item) for item in value]
+        if isinstance(value, float):
+            return 0.0 if 0.0 < value < _NOTHING else float(f"{value:.{_DIGITS}g}")
+        return value
 
     return GpuConfig.model_validate(trim(gpu.model_dump()))

@@ -12,12 +12,13 @@ from maestro_gym.performance.operators import experts_s
 
 
 def expert_constants(kernel: MoeKernel) -> tuple[str, ...]:
-    """Dotted names of the constants that timings of one kind of kernels tell.
+    """Dotted names of the constants that timings of one kind of kernels tell; grouped products move no tokens.
 
     Args:
         kernel: What was measured.
     """
-    return tuple(f"gpu.step.experts.{kernel}.{name}" for name in ExpertCoefficients.model_fields)
+    told = set(ExpertCoefficients.model_fields) - ({"token_passes"} if kernel == "grouped" else set())
+    return tuple(f"gpu.step.experts.{kernel}.{name}" for name in ExpertCoefficients.model_fields if name in told)
 
 
 def moe_layer(hidden: int, ffn: int, experts: int, chosen: int, gated: bool = True) -> ArchitectureConfig:

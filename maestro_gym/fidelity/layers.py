@@ -8,6 +8,7 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
+from maestro_gym.config.hardware import AllReduceTimes
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.points import Reading
@@ -18,6 +19,10 @@ LINEAR = ("attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj")
 ELEMENTWISE = ("input_layernorm", "post_attention_layernorm", "attn_rope", "mlp_act", "add")
 _SHAPE = ("n_head", "n_kv_head", "n_embd", "n_expanded_embd", "vocab_size", "use_gated_mlp")
 _TP = "num_tensor_parallel_workers"
+_ALLREDUCE_SIZES = 64
+"""Most sizes that a machine keeps of an all-reduce."""
+_ALLREDUCE_BYTES = 1 << 27
+"""Largest size that it keeps: 8,192 tokens of 8,192 values in bf16. Beyond, the bandwidth stays."""
 
 
 def read_models(folder: Path, catalogue: Catalogue) -> Reading:
@@ -172,4 +177,20 @@ def add_allreduce(reading: Reading, quantity: str, gpu: str, tp: int, measured_s
         measured_s,
         lambda on: allreduce_s(on.gpu, tp, size),
         lambda i: f"tp {tp}, {size[i]:.0f} bytes",
+        tabulate=lambda machine, chosen: _with_allreduce(machine, tp, size[chosen], measured_s[chosen]),
     )
+
+
+def _with_allreduce(machine: Machine, tp: int, size: np.ndarray, seconds: np.ndarray) -> Machine:
+    """Make measured all-reduces the machine's: the median of each size, and no size quicker than a smaller one."""
+    sizes = np.unique(size)
+    medians = np.array([np.median(seconds[size == value]) for value in sizes])
+    # An outlier stands above what follows it.
+    rising = np.minimum.accumulate(medians[::-1])[::-1]
+    last = max(2, int(np.sum(sizes <= _ALLREDUCE_BYTES)))
+    chosen = np.unique(np.linspace(0, last - 1, min(last, _ALLREDUCE_SIZES)).astype(int))
+    table = AllReduceTimes(tp=tp, num_bytes=sizes[chosen].tolist(), seconds=rising[chosen].tolist())
+    step = machine.gpu.step
+    others = [item for item in step.allreduce if item.tp != tp]
+    changed = step.model_copy(update={"allreduce": sorted([*others, table], key=lambda item: item.tp)})
+    return machine._replace(gpu=machine.gpu.model_copy(update={"step": changed}))

@@ -12,6 +12,8 @@ from maestro_gym.config.catalogue import Catalogue, Machine
 
 Predict = Callable[[Machine], np.ndarray]
 """The performance model on one machine: float64, shape (points,), in the unit of what was measured."""
+Tabulate = Callable[[Machine, np.ndarray], Machine]
+"""Puts chosen measurements (int64, shape (chosen points,)) into a machine that holds a table of them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Batch:
         label: Says what a point is.
         seen: bool, shape (points,): points that constants may be fitted to where the others are scored, all
             quantities of the source together; None leaves the choice.
+        tabulate: Makes the measurements themselves the machine's, where it has a table of them.
     """
 
     quantity: str
@@ -36,6 +39,7 @@ class Batch:
     predict: Predict
     label: Callable[[int], str]
     seen: np.ndarray | None = None
+    tabulate: Tabulate | None = None
 
     def part(self, chosen: np.ndarray) -> Batch:
         """Some of the points.
@@ -46,12 +50,14 @@ class Batch:
         Returns:
             A batch of these.
         """
+        tabulate = self.tabulate
         return replace(
             self,
             measured=self.measured[chosen],
             predict=lambda on: self.predict(on)[chosen],
             label=lambda i: self.label(int(chosen[i])),
             seen=None if self.seen is None else self.seen[chosen],
+            tabulate=None if tabulate is None else lambda machine, inner: tabulate(machine, chosen[inner]),
         )
 
 
@@ -87,6 +93,7 @@ class Reading:
         label: Callable[[int], str],
         seen: np.ndarray | None = None,
         count_blanks: bool = True,
+        tabulate: Tabulate | None = None,
     ) -> None:
         """Keep what was measured and is positive; blanks are counted as skipped.
 
@@ -99,13 +106,14 @@ class Reading:
             label: Of a row.
             seen: As in `Batch`, for all rows.
             count_blanks: Blanks are rows that were to be measured.
+            tabulate: As in `Batch`, for all rows.
         """
         measured = np.asarray(measured, dtype=np.float64)
         good = np.flatnonzero(np.isfinite(measured) & (measured > 0))
         if count_blanks and len(good) < len(measured):
             self.skip(f"{quantity}, {case}", len(measured) - len(good), "nothing was measured")
         if len(good):
-            self.batches.append(Batch(quantity, case, gpu, measured, predict, label, seen).part(good))
+            self.batches.append(Batch(quantity, case, gpu, measured, predict, label, seen, tabulate).part(good))
 
     def skip(self, what: str, rows: int, reason: str) -> None:
         """Name what is left out.

@@ -16,6 +16,8 @@ from maestro_gym.fidelity.points import Batch
 _SOFTENING = 0.1
 """Relative error beyond which a point counts less than squared (soft L1), so that outliers do not rule the fit."""
 _SMALLEST = 1e-12
+_SCALE, _SCALE_S = 0.1, 1e-6
+"""Steps of a constant that starts at 0: of a ratio, and of seconds."""
 _INSIDE = 1e-6
 _MAX_ITERATIONS = 80
 _MAX_EVALUATIONS = 100
@@ -30,15 +32,22 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
     Args:
         groups: Batches by kind of measurement; each kind weighs the same, however many points it has.
         machine: Where the search starts.
-        free: Dotted names, such as ``gpu.step.step_const_s``.
+        free: Dotted names, such as ``gpu.step.step_const_s``. A table, such as ``gpu.step.allreduce``, takes the
+            measurements themselves.
         jumps: The predictions have no slope, as those of a replay, whose batches change in jumps; the search is then
             by a simplex (Nelder and Mead, 1965).
 
     Returns:
         The machine with the fitted constants.
     """
-    start = np.array([_get(machine, name) for name in free])
-    scale = np.where(start > 0, start, 0.1)
+    for batch in (batch for group in groups for batch in group):
+        if batch.tabulate is not None:
+            machine = batch.tabulate(machine, np.arange(len(batch.measured)))
+    free = [name for name in free if isinstance(_get(machine, name), float | int)]
+    if not free:
+        return machine
+    start = np.array([float(_get(machine, name)) for name in free])
+    scale = np.where(start > 0, start, [_SCALE_S if "_s" in name.rpartition(".")[2] else _SCALE for name in free])
     lower, upper = (np.array(side) for side in zip(*(_bounds(machine, name) for name in free), strict=True))
     weights = [np.sqrt(1.0 / sum(len(batch.measured) for batch in group)) for group in groups if group]
     kept = [group for group in groups if group]
@@ -68,15 +77,21 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
             options = {"maxfev": _MAX_EVALUATIONS, "initial_simplex": simplex, "xatol": _TOLERANCE, "fatol": 0.0}
             place = minimize(cost, place, method="Nelder-Mead", bounds=limits, options=options).x
         return with_values(machine, dict(zip(free, (float(value) for value in place * scale), strict=True)))
-    found = least_squares(
-        residuals,
-        begin,
-        bounds=(lower / scale, upper / scale),
-        loss="soft_l1",
-        # Residuals carry the weight of their group.
-        f_scale=softening,
-        max_nfev=_MAX_ITERATIONS,
-    )
+    # A minimum of kernels has several valleys; that of the declared defaults is another place to look.
+    places = [begin, np.clip(_defaults(machine, free, start) / scale, lower / scale + _INSIDE, upper / scale - _INSIDE)]
+    tried = [
+        least_squares(
+            residuals,
+            place,
+            bounds=(lower / scale, upper / scale),
+            loss="soft_l1",
+            # Residuals carry the weight of their group.
+            f_scale=softening,
+            max_nfev=_MAX_ITERATIONS,
+        )
+        for place in places
+    ]
+    found = min(tried, key=lambda result: result.cost)
     return with_values(machine, dict(zip(free, (float(value) for value in found.x * scale), strict=True)))
 
 
@@ -103,20 +118,27 @@ def _assign(config: Any, path: Sequence[str], value: float) -> Any:  # noqa: ANN
     return config.model_copy(update={path[0]: _assign(getattr(config, path[0]), path[1:], value)})
 
 
-def _get(machine: Machine, name: str) -> float:
+def _get(machine: Machine, name: str) -> Any:  # noqa: ANN401 - a number or a table
     place: Any = machine
     for part in name.split("."):
         place = getattr(place, part)
-    return float(place)
+    return place
+
+
+def _defaults(machine: Machine, free: Sequence[str], start: np.ndarray) -> np.ndarray:
+    """Declared defaults of constants, and the start where there is none."""
+    values = []
+    for name, value in zip(free, start, strict=True):
+        section, _, key = name.rpartition(".")
+        default = type(_get(machine, section)).model_fields[key].default
+        values.append(float(default) if isinstance(default, float | int) else float(value))
+    return np.array(values)
 
 
 def _bounds(machine: Machine, name: str) -> tuple[float, float]:
     """Limits that the configuration declares for a constant."""
     section, _, key = name.rpartition(".")
-    place: Any = machine
-    for part in section.split("."):
-        place = getattr(place, part)
-    model: type[BaseModel] = type(place)
+    model: type[BaseModel] = type(_get(machine, section))
     low, high = -np.inf, np.inf
     for limit in model.model_fields[key].metadata:
         if isinstance(limit, Ge):

@@ -13,10 +13,13 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.scheduling.load_times import read_time_s, start_time_s, wake_time_s
+from maestro_gym.scheduling.load_times import read_time_s, sleep_time_s, start_time_s, wake_time_s
 
 START_FREE = ("gpu.residency.cpu_base_s", "gpu.residency.cpu_s_per_gb", "gpu.residency.cpu_s_per_layer")
 WAKE_FREE = ("gpu.residency.wake_base_s", "gpu.pcie_bytes_per_s")
+SLEEP_FREE = ("gpu.residency.sleep_base_s",)
+DISK_FREE = ("host.nvme_bytes_per_s",)
+_NO_LAW = "an engine of the simulator reads safetensors from a disk; other formats and caches are not modelled"
 _BYTES = {"bf16": 2.0, "fp16": 2.0, "bfloat16": 2.0, "float16": 2.0, "fp32": 4.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}
 """Bytes of a parameter by precision."""
 
@@ -28,9 +31,25 @@ def _start_s(on: Machine, num_bytes: np.ndarray, layers: np.ndarray) -> np.ndarr
     return np.array([start_time_s(fixed, per_byte, float(size), per_layer, float(depth)) for size, depth in pairs])
 
 
-def _wake_s(on: Machine, num_bytes: np.ndarray) -> np.ndarray:
-    fixed, rate = on.gpu.residency.wake_base_s, on.gpu.pcie_bytes_per_s
-    return np.array([wake_time_s(fixed, float(size), rate) for size in num_bytes])
+def _wake_s(on: Machine, num_bytes: np.ndarray, tp: int) -> np.ndarray:
+    fixed = on.gpu.residency.wake_base_s
+    return np.array([wake_time_s(fixed, float(size), _pcie_bytes_per_s(on, tp)) for size in num_bytes])
+
+
+def _sleep_s(on: Machine, num_bytes: np.ndarray, tp: int) -> np.ndarray:
+    fixed = on.gpu.residency.sleep_base_s
+    return np.array([sleep_time_s(fixed, float(size), _pcie_bytes_per_s(on, tp)) for size in num_bytes])
+
+
+def _pcie_bytes_per_s(on: Machine, tp: int) -> float:
+    """What each of `tp` GPUs gets that share a host, as in the engine."""
+    return min(on.gpu.pcie_bytes_per_s, on.host.pcie_bytes_per_s / tp)
+
+
+def _reload_s(on: Machine, num_bytes: np.ndarray, tp: int) -> np.ndarray:
+    """A wake from level 2: the engine lives, and reads its weights from the disk again."""
+    fixed, rate = on.gpu.residency.wake_base_s, on.host.nvme_bytes_per_s
+    return np.array([fixed + read_time_s(float(size) * tp, rate) for size in num_bytes])
 
 
 def _read_startup(folder: Path, catalogue: Catalogue) -> Reading:
@@ -90,8 +109,12 @@ def _add_event(reading: Reading, catalogue: Catalogue, rows: Table, event: Event
     (seconds,) = rows.floats("seconds")
     if event.name == "cold_load":
         reading.add("cold load", case, gpu, seconds, lambda on: _start_s(on, num_bytes, layers), lambda _: case)
-    elif event.name in ("wake", "sleep") and event.level == 1:
-        reading.add(event.name, case, gpu, seconds, lambda on: _wake_s(on, num_bytes), lambda _: case)
+    elif event.name == "wake" and event.level == 1:
+        reading.add("wake", case, gpu, seconds, lambda on: _wake_s(on, num_bytes, event.tp), lambda _: case)
+    elif event.name == "wake" and event.level == 2:
+        reading.add("wake, level 2", case, gpu, seconds, lambda on: _reload_s(on, num_bytes, event.tp), lambda _: case)
+    elif event.name == "sleep" and event.level == 1:
+        reading.add("sleep", case, gpu, seconds, lambda on: _sleep_s(on, num_bytes, event.tp), lambda _: case)
     else:
         reading.skip(f"{event.name} at sleep level {event.level}, {event.model}", len(rows), "not modelled")
 
@@ -112,25 +135,23 @@ def _read_loading(folder: Path, catalogue: Catalogue) -> Reading:
         architecture = catalogue.model(model)
         if architecture is None:
             reading.skip(f"model {model}: {path.name}", len(seconds), NO_MODEL)
+        elif kind != "safetensors" or order == "cached":
+            reading.skip(f"{kind} {order}: {path.name}", len(seconds), _NO_LAW)
         elif gpu is not None:
             num_bytes = np.full(len(seconds), float(architecture.weight_bytes))
-            cached = order == "cached"
-            quantity = f"{kind}, {'from memory' if cached else 'from disk'}"
             case = f"{model} {kind} {order}"
             reading.add(
-                quantity,
+                "safetensors, from disk",
                 case,
                 gpu,
                 seconds,
-                lambda on, num_bytes=num_bytes, cached=cached: _load_s(on, num_bytes, cached),
+                lambda on, num_bytes=num_bytes: _read_s(on, num_bytes),
                 lambda i, case=case: f"{case}, run {i}",
             )
     return reading
 
 
-def _load_s(on: Machine, num_bytes: np.ndarray, cached: bool) -> np.ndarray:
-    if cached:
-        return _wake_s(on, num_bytes)
+def _read_s(on: Machine, num_bytes: np.ndarray) -> np.ndarray:
     return np.array([read_time_s(float(size), on.host.nvme_bytes_per_s) for size in num_bytes])
 
 
@@ -145,17 +166,14 @@ SLEEP = Source(
     name="vllm_sleep_mode",
     title="vLLM sleep mode (vLLM blog, 2025-10-26): level 1, weights in host memory",
     read=_read_sleep,
-    free={"wake": WAKE_FREE, "sleep": WAKE_FREE, "cold load": START_FREE},
-    calibrates=("wake",),
+    free={"wake": WAKE_FREE, "wake, level 2": DISK_FREE, "sleep": SLEEP_FREE, "cold load": START_FREE},
+    calibrates=("wake", "sleep"),
 )
 LOADING = Source(
     name="serverlessllm",
     title="ServerlessLLM's loading of weights (github.com/ServerlessLLM/ServerlessLLM), no engine start",
     read=_read_loading,
     free={
-        "sllm, from disk": ("host.nvme_bytes_per_s",),
-        "safetensors, from disk": ("host.nvme_bytes_per_s",),
-        "sllm, from memory": WAKE_FREE,
-        "safetensors, from memory": WAKE_FREE,
+        "safetensors, from disk": DISK_FREE,
     },
 )

@@ -17,8 +17,10 @@ LINEAR_FREE = (
     "gpu.step.linear_bandwidth_efficiency",
     "gpu.step.linear_flops_efficiency",
     "gpu.step.roofline_exponent",
-    "gpu.step.tile_rounding",
-    "gpu.step.wave_rounding",
+    "gpu.step.tiles.medium.efficiency",
+    "gpu.step.tiles.small.efficiency",
+    "gpu.step.wave_s",
+    "gpu.step.split_passes",
 )
 ELEMENTWISE_FREE = (
     "gpu.step.elementwise_const_s",
@@ -27,6 +29,7 @@ ELEMENTWISE_FREE = (
 )
 PREFILL_FREE = (
     "gpu.step.attention_passes",
+    "gpu.step.attention_kv_passes",
     "gpu.step.attention_prefill_const_s",
     "gpu.step.attention_prefill_flops_efficiency",
 )
@@ -35,7 +38,7 @@ DECODE_FREE = (
     "gpu.step.attention_decode_s_per_sequence",
     "gpu.step.attention_decode_bandwidth_efficiency",
 )
-ALLREDUCE_FREE = ("gpu.step.allreduce_const_s", "gpu.step.allreduce_bus_bytes_per_s")
+ALLREDUCE_FREE = ("gpu.step.allreduce",)
 
 
 def _read(folder: Path, catalogue: Catalogue) -> Reading:
@@ -72,5 +75,5 @@ SOURCE = Source(
         "attention decode": DECODE_FREE,
         "all-reduce (NCCL)": ALLREDUCE_FREE,
     },
-    calibrates=("linear layers", "element-wise", "attention decode"),
+    calibrates=("linear layers", "element-wise"),
 )

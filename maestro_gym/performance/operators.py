@@ -6,23 +6,32 @@ efficiency that is fitted to measured kernels (``configs/hardware/gpus``, `maest
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
-from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER
+from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER, AllReduceTimes
 
 ACTIVATION_BYTES = 2
 """bf16."""
-TILE = 128
-"""Rows and columns of the tile that one multiprocessor computes: the usual one of cuBLAS and CUTLASS for bf16."""
+PARTIAL_BYTES = 4
+"""fp32, in which the parts of a split sum are kept."""
+FUSED_BLOCKS = (16, 64)
+"""Rows of a block of vLLM's ``fused_moe`` without tuned tiles, up to and above as many tokens as experts
+(``get_default_config`` of ``fused_moe.py``)."""
+SPLITS = (1, 2, 3, 4, 6, 8)
+"""Parts into which a library may cut the depth of a product, so that few tiles keep all multiprocessors busy."""
 
 
 def matmul_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray | float, outputs: np.ndarray | float) -> np.ndarray:
     """Time of one matrix product, (tokens, inputs) x (inputs, outputs), on one GPU.
 
-    ``const + (memory^k + compute^k)^(1/k)``. Memory reads the weights. Compute goes by tiles of 128 x 128: rows are
-    rounded up to tiles, and tiles to waves of one tile a multiprocessor, each in part, because libraries choose
-    smaller tiles or split the sum where much would be idle (``tile_rounding``, ``wave_rounding``).
+    ``const + min over tiles and splits of ((memory^k + compute^k)^(1/k) + sums)``. Memory moves the weights, the inputs
+    and the outputs. Compute goes by waves of one tile a multiprocessor, and the last tile and the last wave take as long
+    as full ones. A split cuts the depth of every tile, so that there are more of them, and adds up the parts afterwards.
+    A library picks the kernel that ends first, and so does the minimum. Source of the form: AIConfigurator's bf16
+    products of vLLM 0.14 on the A100, whose times stand at whole waves of 128 x 256 tiles.
 
     Args:
         gpu: What it runs on.
@@ -83,8 +92,10 @@ def experts_s(
 ) -> np.ndarray:
     """Time of one layer's router and experts.
 
-    The experts that are active are read, and k of them are multiplied a token. Kernels differ in their efficiencies and
-    in their constant: launches, and where the kernel includes them the routing and sorting of tokens.
+    The experts that are active are read, and k of them are multiplied a token, each expert's tokens in blocks of which
+    the last is seldom full; each token's vectors are gathered and summed for each of its experts. Kernels differ in
+    their efficiencies, their blocks and in their constant: launches, and where the kernel includes them the routing and
+    sorting of tokens.
 
     Args:
         architecture: What runs; has experts.
@@ -97,13 +108,18 @@ def experts_s(
         Seconds, same shape.
     """
     coefficients = gpu.step.experts.of(kernel)
-    read = (active_experts(architecture, tokens) * architecture.ffn_parameters + architecture.router_parameters) / tp
-    multiplied = tokens * (
-        architecture.experts_per_token * architecture.ffn_parameters + architecture.router_parameters
-    )
+    active, chosen = active_experts(architecture, tokens), tokens * architecture.experts_per_token
+    read = (active * architecture.ffn_parameters + architecture.router_parameters) / tp
+    rows = chosen
+    if kernel == "fused":
+        block = np.where(tokens <= architecture.experts, FUSED_BLOCKS[0], FUSED_BLOCKS[1])
+        rows = np.maximum(active * block, chosen + active * block / 2.0)
+    multiplied = rows * architecture.ffn_parameters + tokens * architecture.router_parameters
     memory_s = WEIGHT_BYTES_PER_PARAMETER * read / (gpu.hbm_bytes_per_s * coefficients.bandwidth_efficiency)
     compute_s = 2.0 * multiplied / tp / (gpu.peak_flops_per_s * coefficients.flops_efficiency)
-    return coefficients.const_s + _smooth_max(memory_s, compute_s, coefficients.roofline_exponent)
+    moved = ACTIVATION_BYTES * chosen * (architecture.hidden + architecture.ffn / tp)
+    moved_s = coefficients.token_passes * moved / gpu.hbm_bytes_per_s
+    return coefficients.const_s + _smooth_max(memory_s, compute_s, coefficients.roofline_exponent) + moved_s
 
 
 def active_experts(architecture: ArchitectureConfig, tokens: np.ndarray) -> np.ndarray:
@@ -149,8 +165,9 @@ def elementwise_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tok
 def attention_token_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray) -> np.ndarray:
     """Time of one layer's attention that grows with tokens and not with their context.
 
-    Queries are read and outputs written, keys and values are copied to the cache, and tiles of queries are filled up:
-    ``attention_passes`` vectors of all query heads over HBM a token.
+    Queries are read and outputs written, keys and values are copied to the cache and read again, and tiles of queries
+    are filled up: ``attention_passes`` vectors of all query heads and ``attention_kv_passes`` of all KV heads over HBM a
+    token.
 
     Args:
         architecture: What runs.
@@ -161,15 +178,19 @@ def attention_token_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int,
     Returns:
         Seconds, same shape.
     """
-    token_bytes = ACTIVATION_BYTES * architecture.heads * architecture.head_dim / tp
-    return gpu.step.attention_passes * token_bytes * tokens / gpu.hbm_bytes_per_s
+    # With fewer KV heads than GPUs each GPU keeps one whole head.
+    kv_heads = max(1.0, architecture.kv_heads / tp)
+    vectors = gpu.step.attention_passes * architecture.heads / tp + gpu.step.attention_kv_passes * kv_heads
+    return ACTIVATION_BYTES * vectors * architecture.head_dim * tokens / gpu.hbm_bytes_per_s
 
 
 def allreduce_s(gpu: GpuConfig, tp: int, num_bytes: np.ndarray) -> np.ndarray:
     """Time of one all-reduce of a node's GPUs; zero at tp 1.
 
-    A ring sends 2*(tp-1)/tp of the bytes over each GPU's links (Patarasuk and Yuan, 2009), so one bus bandwidth
-    serves every tp.
+    Where all-reduces were measured, the times are interpolated, in logarithms, between their sizes and between their
+    GPUs: vLLM changes from one exchange to two as messages grow, and to NCCL above 8 MiB, each with a slope of its own
+    (``csrc/custom_all_reduce.cuh``). Beyond the largest size the bandwidth stays. Elsewhere a ring sends 2*(tp-1)/tp of
+    the bytes over each GPU's links (Patarasuk and Yuan, 2009), so one bus bandwidth serves every tp.
 
     Args:
         gpu: What it runs on.
@@ -181,7 +202,27 @@ def allreduce_s(gpu: GpuConfig, tp: int, num_bytes: np.ndarray) -> np.ndarray:
     """
     if tp == 1:
         return np.zeros_like(num_bytes)
+    if gpu.step.allreduce:
+        return _measured_allreduce_s(gpu.step.allreduce, tp, num_bytes)
     return gpu.step.allreduce_const_s + 2.0 * (tp - 1) / tp * num_bytes / gpu.step.allreduce_bus_bytes_per_s
+
+
+def _measured_allreduce_s(measured: Sequence[AllReduceTimes], tp: int, num_bytes: np.ndarray) -> np.ndarray:
+    """Interpolate between sizes, then between GPUs; beyond the measured GPUs, as a ring would differ."""
+    tables = sorted(measured, key=lambda table: table.tp)
+    rows = []
+    for table in tables:
+        sizes, seconds = np.array(table.num_bytes), np.array(table.seconds)
+        inside = np.clip(num_bytes, sizes[0], sizes[-1])
+        between = np.interp(np.log(inside), np.log(sizes), np.log(seconds))
+        rows.append(between + np.log(np.maximum(num_bytes, sizes[-1]) / sizes[-1]))
+    gpus = [table.tp for table in tables]
+    place = float(np.clip(np.interp(np.log(tp), np.log(gpus), np.arange(len(gpus))), 0, len(gpus) - 1))
+    low = min(int(place), max(0, len(gpus) - 2))
+    high = min(low + 1, len(gpus) - 1)
+    seconds = np.exp(rows[low] + (place - low) * (rows[high] - rows[low]))
+    nearest = min(max(tp, gpus[0]), gpus[-1])
+    return seconds * ((1.0 - 1.0 / tp) / (1.0 - 1.0 / nearest))
 
 
 def lmhead_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, sequences: np.ndarray) -> np.ndarray:
@@ -202,16 +243,22 @@ def lmhead_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, sequence
 def _roofline_s(
     gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray | float, outputs: np.ndarray | float
 ) -> np.ndarray:
-    """Combine the time to read a matrix with the time to multiply it, without the constant."""
+    """Time of the kernel that ends first, without the constant."""
     step = gpu.step
-    memory_s = WEIGHT_BYTES_PER_PARAMETER * inputs * outputs / (gpu.hbm_bytes_per_s * step.linear_bandwidth_efficiency)
-    rows = tokens / TILE
-    rows = rows + step.tile_rounding * (np.ceil(rows) - rows)
-    waves = rows * (outputs / TILE) / gpu.multiprocessors
-    waves = waves + step.wave_rounding * (np.ceil(waves) - waves)
-    wave_flops = 2.0 * inputs * TILE * TILE * gpu.multiprocessors
-    compute_s = waves * wave_flops / (gpu.peak_flops_per_s * step.linear_flops_efficiency)
-    return _smooth_max(memory_s, compute_s, step.roofline_exponent)
+    moved = WEIGHT_BYTES_PER_PARAMETER * inputs * outputs + ACTIVATION_BYTES * tokens * (inputs + outputs)
+    memory_s = moved / (gpu.hbm_bytes_per_s * step.linear_bandwidth_efficiency)
+    sums_s = step.split_passes * PARTIAL_BYTES * tokens * outputs / gpu.hbm_bytes_per_s
+    best = np.full(np.broadcast_shapes(np.shape(tokens), np.shape(inputs), np.shape(outputs)), np.inf)
+    for tile in step.tiles.kinds:
+        tiles = np.ceil(tokens / tile.rows) * np.ceil(outputs / tile.columns)
+        flops_per_s = gpu.peak_flops_per_s * step.linear_flops_efficiency * tile.efficiency
+        tile_s = 2.0 * tile.rows * tile.columns * gpu.multiprocessors / flops_per_s
+        for split in SPLITS:
+            waves = np.ceil(tiles * split / gpu.multiprocessors)
+            compute_s = waves * (tile_s * inputs / split + step.wave_s)
+            kernel_s = _smooth_max(memory_s, compute_s, step.roofline_exponent)
+            best = np.minimum(best, kernel_s + (split * sums_s if split > 1 else 0.0))
+    return best
 
 
 def _smooth_max(one: np.ndarray | float, other: np.ndarray, exponent: float) -> np.ndarray:

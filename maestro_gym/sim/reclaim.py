@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import demote_harm_s, service_time_s, sleep_harm_s, stage_service_s
-from maestro_gym.scheduling.load_times import wake_s
+from maestro_gym.scheduling.load_times import sleep_s
 from maestro_gym.scheduling.sizes import blocks_up, free_kv_bytes, kv_bytes, load_room_bytes, sleep_frees_bytes
 from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.memory import evict, give_back_memory, resize
@@ -97,7 +97,7 @@ def list_candidates(state: State, e: int, node: int, slot: int, purpose: int) ->
         if engine.running == 0:
             if k != slot and (purpose == FOR_LOAD or not partitioned):
                 freed = sleep_frees_bytes(view, e, node, k)
-                delay_s = wake_s(view, node, engine.model)
+                delay_s = sleep_s(view, node, engine.model)
                 if engine.slept_before == 0:
                     delay_s *= view.world.params[0].first_sleep_factor
                 _offer(

@@ -11,7 +11,7 @@ import math
 
 from maestro_gym.core.bits import next_in
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.load_times import load_s, start_s, wake_s
+from maestro_gym.scheduling.load_times import load_s, sleep_s, start_s, wake_s
 from maestro_gym.scheduling.sizes import load_bytes, weight_bytes
 from maestro_gym.sim.calendar import bring_event
 from maestro_gym.sim.index import note_asleep, note_tier, note_warm, touch
@@ -332,7 +332,7 @@ def sleep_engine(state: State, e: int, node: int, slot: int) -> float:
     params = view.world.params[0]
     engine = view.engines[e, node, slot]
     model = engine.model
-    seconds = wake_s(view, node, model)
+    seconds = sleep_s(view, node, model)
     if engine.slept_before == 0:
         seconds *= params.first_sleep_factor
     if not _make_dram_room(state, e, node, host_bytes(state, node, model), -1):

@@ -76,6 +76,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     params.growth_bytes = 2**27
     params.growth_s = 0.002
     params.wake_base_s = 0.2
+    params.sleep_base_s = 0.2
     params.cpu_base_s = 22.0
     params.rho_min = 0.1
     world.latency_s[:] = 0.01

@@ -229,6 +229,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "mps_share_decode": 0.6,
         "mps_prefill_exponent": 0.64,
         "wake_base_s": 0.2 * rng.uniform(0.5, 1.0),
+        "sleep_base_s": 0.03 * rng.uniform(0.5, 3.0),
         "cpu_base_s": rng.uniform(0.2, 3.0),
         "cpu_s_per_byte": 1e-11,
         "cpu_s_per_layer": 0.01,

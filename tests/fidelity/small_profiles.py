@@ -97,7 +97,7 @@ def write_experts(root: Path, catalogue: Catalogue) -> None:
     """Write Mixtral's experts as the model has them, in the files of Frontier (grouped) and AIConfigurator (fused)."""
     gpu, mixtral = catalogue.gpus[GPU], catalogue.model("Mixtral-8x7B")
     assert mixtral is not None
-    tokens = np.array([1, 2, 4, 8, 16, 64, 128, 256, 512, 1000, 2048, 4096])
+    tokens = np.array([1, 2, 4, 8, 16, 24, 32, 64, 128, 200, 256, 512, 700, 1000, 2048, 4096])
 
     def milliseconds(kernel: MoeKernel) -> np.ndarray:
         return 1e3 * experts_s(mixtral, gpu, 1, tokens.astype(float), kernel)

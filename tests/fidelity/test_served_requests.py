@@ -13,6 +13,7 @@ from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.kernel_tables import kernel_tables
 from maestro_gym.fidelity.model_errors import measure
+from maestro_gym.performance.operators import allreduce_s
 from maestro_gym.performance.step_tables import StepTables, step_time_s
 from maestro_gym.serving.replay_requests import one_node, replay
 
@@ -68,8 +69,7 @@ def test_a_norm_of_queries_and_keys_counts_once_a_layer(tmp_path: Path, catalogu
 def test_two_gpus_reduce_twice_a_layer(tmp_path: Path, catalogue: Catalogue) -> None:
     write_kernels(tmp_path / "run")
     one, two = (tables_of(tmp_path / "run", catalogue, tp=tp).step_s for tp in (1, 2))
-    step = catalogue.machine("RTX-PRO-6000-96GB").gpu.step
-    reduce_s = step.allreduce_const_s + 64 * 4096 * 2 / step.allreduce_bus_bytes_per_s
+    reduce_s = float(allreduce_s(catalogue.machine("RTX-PRO-6000-96GB").gpu, 2, np.array(64 * 4096 * 2.0)))
     assert two[64] - one[64] == pytest.approx(32 * 2 * reduce_s)
 
 

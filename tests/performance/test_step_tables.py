@@ -6,13 +6,20 @@ import csv
 import math
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel, find_config, read_yaml
-from maestro_gym.config.hardware import ExpertCoefficients, ExpertKernels
+from maestro_gym.config.hardware import (
+    AllReduceTimes,
+    ExpertCoefficients,
+    ExpertKernels,
+    MatmulTiles,
+    StepCoefficients,
+    Tile,
+)
 from maestro_gym.performance.operators import allreduce_s, elementwise_s, experts_s, linear_s, matmul_s
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 
@@ -36,19 +43,25 @@ BARE = {
     "linear_bandwidth_efficiency": 0.8,
     "linear_flops_efficiency": 0.75,
     "roofline_exponent": 1.6,
-    "tile_rounding": 0.5,
-    "wave_rounding": 0.25,
+    "tiles": MatmulTiles(
+        large=Tile(rows=128, columns=256, efficiency=1.0),
+        medium=Tile(rows=128, columns=128, efficiency=0.9),
+        small=Tile(rows=64, columns=128, efficiency=0.8),
+    ),
+    "wave_s": 2e-6,
+    "split_passes": 0.5,
     "elementwise_const_s": 8e-6,
     "elementwise_bandwidth_efficiency": 0.5,
     "elementwise_exponent": 2.5,
-    "attention_passes": 6.0,
+    "attention_passes": 4.0,
+    "attention_kv_passes": 7.0,
     "attention_decode_const_s": 17e-6,
     "attention_decode_s_per_sequence": 0.2e-6,
     "attention_decode_bandwidth_efficiency": 0.78,
 }
 
 
-def load_bare(**changes: float) -> GpuConfig:
+def load_bare(**changes: Any) -> GpuConfig:
     """An A100-80GB whose constants are round numbers."""
     gpu = load_gpu()
     return gpu.model_copy(update={"step": gpu.step.model_copy(update=BARE | changes)})
@@ -58,34 +71,47 @@ def test_a_decode_step_of_llama_8b_is_the_sum_computed_by_hand() -> None:
     n, context, sms = 16, 1000, 108
 
     def product(rows: int, inputs: int, outputs: int) -> float:
-        tiles = rows / 128 + 0.5 * (math.ceil(rows / 128) - rows / 128)
-        waves = tiles * outputs / 128 / sms
-        waves += 0.25 * (math.ceil(waves) - waves)
-        memory_s = 2 * inputs * outputs / (2.039e12 * 0.8)
-        compute_s = waves * sms * 2 * 128 * 128 * inputs / (312e12 * 0.75)
-        return (memory_s**1.6 + compute_s**1.6) ** (1 / 1.6)
+        memory_s = (2 * inputs * outputs + 2 * rows * (inputs + outputs)) / (2.039e12 * 0.8)
+        kernels = []
+        for high, wide, share in ((128, 256, 1.0), (128, 128, 0.9), (64, 128, 0.8)):
+            for split in (1, 2, 3, 4, 6, 8):
+                waves = math.ceil(math.ceil(rows / high) * math.ceil(outputs / wide) * split / sms)
+                wave_s = sms * 2 * high * wide * (inputs / split) / (312e12 * 0.75 * share) + 2e-6
+                sums_s = split * 0.5 * 4 * rows * outputs / 2.039e12 if split > 1 else 0.0
+                kernels.append((memory_s**1.6 + (waves * wave_s) ** 1.6) ** (1 / 1.6) + sums_s)
+        return min(kernels)
 
     shapes = [(4096, 4096 + 2 * 1024), (4096, 4096), (4096, 2 * 14336), (14336, 4096)]
     linear = sum(2.5e-6 + product(n, *shape) for shape in shapes)
     token_s = 2 * (10 * 4096 + 2 * (32 + 8) * 128 + 3 * 14336) / (2.039e12 * 0.5)
     element = ((8e-6 + sms * token_s) ** 2.5 + (n * token_s) ** 2.5) ** (1 / 2.5)
-    attention = 17e-6 + 0.2e-6 * n + n * context * 4 * 8 * 128 / (2.039e12 * 0.78) + 6 * 2 * 4096 * n / 2.039e12
+    attention = 17e-6 + 0.2e-6 * n + n * context * 4 * 8 * 128 / (2.039e12 * 0.78)
+    attention += (4 * 32 + 7 * 8) * 128 * 2 * n / 2.039e12
     expected_s = 1e-3 + 10e-6 * n + 32 * (linear + element + attention) + product(n, 4096, 128256)
     tables = step_tables(load_architecture("Llama-3.1-8B"), load_bare(), 1, 64, 64, "fused")
     assert step_time_s(tables, [], [context] * n) == pytest.approx(expected_s, rel=1e-12)
 
 
-def test_a_product_takes_a_step_where_a_tile_fills_up() -> None:
-    gpu = load_bare(tile_rounding=1.0, wave_rounding=0.0, matmul_const_s=0.0)
-    below, at, above = matmul_s(gpu, np.array([64.0, 128.0, 129.0]), 4096.0, 4096.0)
-    assert below == at
-    assert above > 1.2 * at
+def test_a_product_takes_a_step_where_a_wave_fills_up() -> None:
+    # 12,288 outputs are 48 tiles of 256: 256 rows make 96 of them, one wave of 108 multiprocessors, and 257 make two.
+    gpu = load_bare(matmul_const_s=0.0, linear_bandwidth_efficiency=1.0)
+    one, same, two = matmul_s(gpu, np.array([160.0, 256.0, 257.0]), 4096.0, 12288.0)
+    assert one == pytest.approx(same, rel=0.04)
+    assert two > 1.3 * same
 
 
-def test_waves_that_are_not_full_cost_time() -> None:
-    free, paid = (matmul_s(load_bare(wave_rounding=part), np.array([640.0]), 4096.0, 4096.0)[0] for part in (0.0, 1.0))
-    # 5 x 32 tiles on 108 multiprocessors are 1.48 waves, which take as long as two.
-    assert 1.2 < paid / free < 2 / 1.48
+def test_a_product_is_cut_where_its_tiles_leave_multiprocessors_idle() -> None:
+    whole, cut = (
+        matmul_s(load_bare(split_passes=passes), np.array([256.0]), 8192.0, 8192.0)[0] for passes in (100.0, 0.5)
+    )
+    # 64 large tiles are one wave; cut into three they are two waves of a third each.
+    assert 0.6 < cut / whole < 0.9
+
+
+def test_a_library_takes_smaller_tiles_for_fewer_rows() -> None:
+    gpu = load_bare(matmul_const_s=0.0, wave_s=0.0, linear_bandwidth_efficiency=1.0, roofline_exponent=20.0)
+    few, many = matmul_s(gpu, np.array([64.0, 128.0]), 65536.0, 1024.0)
+    assert few < many
 
 
 def test_no_product_outruns_the_machine() -> None:
@@ -118,11 +144,36 @@ def test_tensor_parallelism_speeds_up_large_steps_by_less_than_its_degree() -> N
 
 
 def test_an_all_reduce_is_a_ring_and_costs_nothing_on_one_gpu() -> None:
-    gpu = load_bare(allreduce_const_s=6e-6, allreduce_bus_bytes_per_s=180e9)
+    gpu = load_bare(allreduce=[], allreduce_const_s=6e-6, allreduce_bus_bytes_per_s=180e9)
     sizes = np.array([0.0, 180e9])
     assert np.array_equal(allreduce_s(gpu, 1, sizes), np.zeros(2))
     assert allreduce_s(gpu, 2, sizes) == pytest.approx([6e-6, 1 + 6e-6])
     assert allreduce_s(gpu, 8, sizes) == pytest.approx([6e-6, 1.75 + 6e-6])
+
+
+def test_measured_all_reduces_are_interpolated_between_sizes_and_between_gpus() -> None:
+    pair = AllReduceTimes(tp=2, num_bytes=[1e3, 1e5, 1e6], seconds=[4e-6, 4e-6, 40e-6])
+    eight = AllReduceTimes(tp=8, num_bytes=[1e3, 1e5, 1e6], seconds=[16e-6, 16e-6, 160e-6])
+    gpu = load_bare(allreduce=[eight, pair])
+    sizes = np.array([10.0, 1e4, 1e6, 1e7])
+    assert allreduce_s(gpu, 2, sizes) == pytest.approx([4e-6, 4e-6, 40e-6, 400e-6])
+    assert allreduce_s(gpu, 4, sizes) == pytest.approx([8e-6, 8e-6, 80e-6, 800e-6])
+    # Sixteen GPUs move 2*15/16 of the bytes where eight move 2*7/8.
+    assert allreduce_s(gpu, 16, sizes) == pytest.approx(np.array([16e-6, 16e-6, 160e-6, 1600e-6]) * (15 / 16) / (7 / 8))
+    assert np.array_equal(allreduce_s(gpu, 1, sizes), np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"tp": 2, "num_bytes": [1.0, 2.0], "seconds": [1.0, 0.5]}, "not fall"),
+        ({"tp": 2, "num_bytes": [2.0, 1.0], "seconds": [1.0, 1.0]}, "ascend"),
+        ({"tp": 2, "num_bytes": [1.0, 2.0, 3.0], "seconds": [1.0, 1.0]}, "one a size"),
+    ],
+)
+def test_a_table_of_all_reduces_that_cannot_be_is_refused(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        StepCoefficients.model_validate({"allreduce": [table]})
 
 
 def test_slower_memory_slows_decoding_but_not_large_prefills() -> None:
@@ -158,11 +209,14 @@ def test_a_sparse_layer_costs_more_than_a_dense_one_of_one_expert() -> None:
 
 
 def test_each_kind_of_expert_kernel_has_its_own_roofline() -> None:
-    moe, gpu, n = load_architecture("Mixtral-8x7B"), load_with_experts(), 64.0
-    read = 8 * (1 - 0.75**n) * moe.ffn_parameters + moe.router_parameters
-    memory_s = 2 * read / 2.039e12
+    moe, gpu, n = load_architecture("Mixtral-8x7B"), load_with_experts(token_passes=5.0), 64.0
+    active = 8 * (1 - 0.75**n)
+    memory_s = 2 * (active * moe.ffn_parameters + moe.router_parameters) / 2.039e12
     compute_s = 2 * n * (2 * moe.ffn_parameters + moe.router_parameters) / 312e12
-    fused_s = 40e-6 + memory_s / 0.9 + compute_s / 0.4
+    # 128 choices of 8 experts fill a part of 8 blocks of 64.
+    padded_s = 2 * (active * 64 * moe.ffn_parameters + n * moe.router_parameters) / 312e12
+    moved_s = 5 * 2 * 2 * n * (4096 + 14336) / 2.039e12
+    fused_s = 40e-6 + memory_s / 0.9 + padded_s / 0.4 + moved_s
     grouped_s = 200e-6 + ((memory_s / 0.8) ** 1.5 + (compute_s / 0.7) ** 1.5) ** (1 / 1.5)
     assert experts_s(moe, gpu, 1, np.array([n]), "fused") == pytest.approx(fused_s, rel=1e-12)
     assert experts_s(moe, gpu, 1, np.array([n]), "grouped") == pytest.approx(grouped_s, rel=1e-12)

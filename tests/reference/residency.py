@@ -43,9 +43,14 @@ def host_bytes(state: State, node: Node, model: int) -> float:
 
 def wake_s(state: State, node: Node, model: int) -> float:
     """Seconds of a wake that shares nothing."""
+    return state.fleet.limits["wake_base_s"] + copy_s(state, node, model)
+
+
+def copy_s(state: State, node: Node, model: int) -> float:
+    """Seconds to copy the weights of a model between HBM and host memory, all GPUs of the node at once."""
     host = host_of(state, node)[1]
     rate = min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
-    return state.fleet.limits["wake_base_s"] + node.spec.speeds[model].weight_bytes / rate
+    return node.spec.speeds[model].weight_bytes / rate
 
 
 def start_s(state: State, node: Node, model: int) -> float:
@@ -59,7 +64,7 @@ def start_s(state: State, node: Node, model: int) -> float:
 def sleep_s(state: State, node: Node, engine: Engine) -> float:
     """Seconds until the memory of an engine that is put to sleep is there."""
     factor = 1.0 if engine.slept_before else state.fleet.limits["first_sleep_factor"]
-    return factor * wake_s(state, node, engine.model)
+    return factor * (state.fleet.limits["sleep_base_s"] + copy_s(state, node, engine.model))
 
 
 def load_bytes(node: Node, model: int) -> float:

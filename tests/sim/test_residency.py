@@ -41,7 +41,8 @@ def test_a_sleeper_wakes_in_seconds() -> None:
     large_gb = float(scenario.world.perf["weight_bytes"][0, scenario.world.models["arch"][2]]) / 1e9
     base_s = float(scenario.world.params[0].wake_base_s)
     gb_per_s = float(scenario.world.hosts[0].pcie_gpu_bytes_per_s) / 1e9
-    expected_s = base_s + weight_gb / gb_per_s + 2 * (base_s + large_gb / gb_per_s)
+    sleep_base_s = float(scenario.world.params[0].sleep_base_s)
+    expected_s = base_s + weight_gb / gb_per_s + 2 * (sleep_base_s + large_gb / gb_per_s)
     assert took_s == pytest.approx(expected_s, rel=0.02)
 
 

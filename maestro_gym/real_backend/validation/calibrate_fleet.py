@@ -130,7 +130,8 @@ def _residency(config: ScenarioConfig, gpu: GpuConfig, tp: int, measured: Measur
     """Return the constants of the promotions that were measured; the costs per layer and per byte stay as they are."""
     found: dict[str, float] = {}
     if measured.wake_s:
-        found["wake_base_s"] = float(np.median(list(measured.wake_s.values())))
+        # A server falls asleep in the same request and answer.
+        found["wake_base_s"] = found["sleep_base_s"] = float(np.median(list(measured.wake_s.values())))
     bases = []
     for server, seconds in measured.load_s.items():
         name = server.partition("/")[2]
