@@ -152,7 +152,7 @@ def _add_attention(
 
 def _moe(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
     for key, rows in with_whole_experts(reading, table, "moe_ep_size").groups(_MOE):
-        hidden, ffn, chosen, experts, tp, _ = (int(value) for value in key)
+        hidden, ffn, chosen, experts, tp = (int(value) for value in key[:5])
         layer = moe_layer(hidden, ffn, experts, chosen)
         (tokens,) = rows.floats("num_tokens")
         case = f"{experts} experts of {hidden} x {ffn}, top {chosen}, tp {tp}"

@@ -28,10 +28,10 @@ def matmul_s(gpu: GpuConfig, tokens: np.ndarray, inputs: np.ndarray | float, out
     """Time of one matrix product, (tokens, inputs) x (inputs, outputs), on one GPU.
 
     ``const + min over tiles and splits of ((memory^k + compute^k)^(1/k) + sums)``. Memory moves the weights, the inputs
-    and the outputs. Compute goes by waves of one tile a multiprocessor, and the last tile and the last wave take as long
-    as full ones. A split cuts the depth of every tile, so that there are more of them, and adds up the parts afterwards.
-    A library picks the kernel that ends first, and so does the minimum. Source of the form: AIConfigurator's bf16
-    products of vLLM 0.14 on the A100, whose times stand at whole waves of 128 x 256 tiles.
+    and the outputs. Compute goes by waves of one tile a multiprocessor, and the last tile and the last wave take as
+    long as full ones. A split cuts the depth of every tile, so that there are more of them, and adds up the parts
+    afterwards. A library picks the kernel that ends first, and so does the minimum. Source of the form:
+    AIConfigurator's bf16 products of vLLM 0.14 on the A100, whose times stand at whole waves of 128 x 256 tiles.
 
     Args:
         gpu: What it runs on.
@@ -166,8 +166,8 @@ def attention_token_s(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int,
     """Time of one layer's attention that grows with tokens and not with their context.
 
     Queries are read and outputs written, keys and values are copied to the cache and read again, and tiles of queries
-    are filled up: ``attention_passes`` vectors of all query heads and ``attention_kv_passes`` of all KV heads over HBM a
-    token.
+    are filled up: ``attention_passes`` vectors of all query heads and ``attention_kv_passes`` of all KV heads over HBM
+    a token.
 
     Args:
         architecture: What runs.

@@ -61,7 +61,7 @@ BARE = {
 }
 
 
-def load_bare(**changes: Any) -> GpuConfig:
+def load_bare(**changes: Any) -> GpuConfig:  # noqa: ANN401 - a number, tiles or a table
     """An A100-80GB whose constants are round numbers."""
     gpu = load_gpu()
     return gpu.model_copy(update={"step": gpu.step.model_copy(update=BARE | changes)})

@@ -70,8 +70,8 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     parts["workload"].pop("knee", None)  # what labels of contention mean; the rate is frozen beside the parts
     parts["workload"]["arrivals"].pop("trace", None)
     for switch in _LATER_SWITCHES:
-        if not parts["limits"][switch]:
-            del parts["limits"][switch]
+        if not parts["limits"].get(switch):
+            parts["limits"].pop(switch, None)
     for host in parts["hosts"].values():
         host.pop("gpus", None)  # a bound that every scenario has kept before an episode begins
     hashes = {name: digest(part) for name, part in parts.items()}
