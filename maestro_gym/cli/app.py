@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import benchmark, export, knee, live, machine, predict, search, show, workload
+from maestro_gym.cli import benchmark, export, knee, live, machine, predict, reproduce, search, show, workload
 from maestro_gym.cli.console import (
     dotted_overrides,
     output,
@@ -349,6 +349,7 @@ machine.register(app)
 live.register(app)
 export.register(app)
 search.register(app)
+reproduce.register(app)
 
 
 def main() -> None:

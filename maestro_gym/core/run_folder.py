@@ -29,6 +29,7 @@ LEFT_BEHIND = (
     *("checkpoint", "checkpoint.*", "search.json", "seed-*", "tensorboard", "wandb", "learning_curves.png"),
     *("progress.csv", "evaluations.csv", "episodes.csv", "rollouts.csv"),
     *("events.jsonl", "live.json", "live-*", "validation.*", "uncalibrated.yaml", "simulated.yaml", "episodes"),
+    *("reproduce.md", "reproduce.html", "reproduce.json", "parts"),
     *("explanation.md", "explanation.png", "*.part", "*.part.*"),
 )
 """What the verbs leave in their folders, as patterns; configurations are written anew by each run, and not named."""
