@@ -87,7 +87,9 @@ def search(
     # Options come last: they go before a word such as `seed=3`.
     options = [f"family={family}"] * (family is not None) + [f"seed={seed}"] * (seed is not None)
     source = str(resume / CONFIG_FILE) if resume is not None else config or "quick"
-    words = [*dotted_overrides(overrides), *options]
+    # The numbers that the settings of the default name are those of the shaped family.
+    every_number = ["numbers=[]"] * (family is not None and config is None)
+    words = [*every_number, *dotted_overrides(overrides), *options]
     settings = load_search(source, words)
     for name, spec in (("family", settings.family), ("reference", settings.reference)):
         is_typed = any(word.startswith(f"{name}=") for word in words)

@@ -267,6 +267,22 @@ def test_the_verb_leaves_a_policy_that_compare_takes(tmp_path: Path) -> None:
     assert "found" in result.output
 
 
+def test_the_verb_searches_every_number_of_a_rival_that_is_named_as_the_family(tmp_path: Path) -> None:
+    folder = tmp_path / "found"
+    few = ["generations=2", "population=4", "validate_every=2", "validation_episodes=1", "numbers=[alpha]"]
+    words = ["search", "--family", "qoserve+maestro@early", "--out", str(folder), 'places=[{"scenario":"toy"}]', *few]
+    result = CliRunner().invoke(app, words)
+    assert "CMA-ES needs two" in result.output, "words of the user's own come after"
+    result = CliRunner().invoke(app, [*words[:-1], "--overwrite"])
+    assert result.exit_code == 0, result.output
+    found = read_numbers(folder / POLICY_FILE)
+    assert found.family == "qoserve+maestro@early"
+    assert set(found.numbers) <= {"alpha", "relegation_margin"}
+    policy = load_policy(str(folder))
+    assert policy.cluster_rule.name == "maestro@early"
+    assert policy.numbers[-2:] == tuple(values_of(policy.family, found.numbers, ""))
+
+
 def test_several_seeds_leave_the_best_policy_and_say_on_what_they_agree(tmp_path: Path) -> None:
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump(_config(generations=1).model_dump(mode="json")), encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.baselines.parts import bound_early
 from maestro_gym.baselines.registry import ORDERS, ROUTINGS
-from maestro_gym.baselines.sentinel import decisions
+from maestro_gym.baselines.sentinel import decisions, examine_rules
 from maestro_gym.core.boxed import box
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.run import run_episode
@@ -63,6 +63,13 @@ def test_nothing_is_lost_and_nothing_is_illegal_when_stages_are_bound_early(scen
         simulation = simulate(*prepare(["workload.load=3"], stop_s, 1), "edf@early", 1)
         check_state(simulation.state)
         assert simulation.state.core.counters["stages_finished"][0] > 0
+
+
+@pytest.mark.parametrize("name", ["las@early", "qoserve+maestro@early"])
+def test_the_rules_of_an_early_form_keep_to_their_classes(name: str) -> None:
+    policy = load_policy(name)
+    findings = examine_rules(policy, policy.rules[:3])
+    assert [finding.heeds for finding in findings] == [(), (), ()]
 
 
 def test_every_gate_but_that_of_the_homes_is_gone() -> None:
