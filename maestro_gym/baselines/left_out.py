@@ -37,6 +37,7 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "AIBrix",
         "`vtc-basic`, `slo*`",
         "they count tokens or queue for each client at the gateway: an order of the global queue, not a routing",
+        "`vtc`, as an order",
     ),
     LeftOut(
         "Continuum",

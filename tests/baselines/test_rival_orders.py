@@ -189,6 +189,16 @@ def _teola() -> tuple[Hand, list[int]]:
     return hand, [deep, flat, next_window]
 
 
+def _vtc() -> tuple[Hand, list[int]]:
+    """Tenant 1 was served 5,000 + 2 * 200 tokens, tenant 2 the 5,000 of a prompt that still runs, tenant 3 nothing."""
+    hand = Hand()
+    _finished(hand, 0, 0, 1.0)
+    hand.view.stages[0, hand.stage(workflow=1, prompt=5000)].admitted_s = 99.0
+    most, less, nothing = hand.stage(workflow=2), hand.stage(workflow=3), hand.stage(workflow=4)
+    hand.view.workflows["tenant"][0, :5] = [1, 2, 1, 2, 3]
+    return hand, [nothing, less, most]
+
+
 INSTANCES: dict[str, Instance] = {
     "qoserve": _qoserve,
     "edf-relegation": _edf_relegation,
@@ -206,6 +216,7 @@ INSTANCES: dict[str, Instance] = {
     "llmsched": _llmsched,
     "parrot": _parrot,
     "teola": _teola,
+    "vtc": _vtc,
 }
 
 
@@ -276,3 +287,16 @@ def test_a_starving_program_returns_to_the_first_level_at_the_moment_that_the_or
     for now_s, level in ((until_s, 2), (until_s + 1e-6, 0)):
         hand.view.clock.now_s = now_s
         assert order.band(view, 0, stage) == level
+
+
+def test_a_tenant_that_returns_is_lifted_to_the_least_of_those_who_waited() -> None:
+    hand, (idle, less, most) = _vtc()
+    hand.given(ORDERS["vtc"])
+    hand.ready(less, most)
+    assert [order_key("vtc", hand, stage) for stage in (less, most)] == [5000.0, 5400.0]
+    hand.view.clock.decisions = 1
+    hand.ready(less, most, idle)
+    assert order_key("vtc", hand, idle) == 5000.0, "it had nothing to serve while the others waited"
+    hand.view.clock.decisions = 2
+    hand.view.stages[0, idle].admitted_s = NOW_S
+    assert order_key("vtc", hand, idle) == 5000.0 + 1000.0
