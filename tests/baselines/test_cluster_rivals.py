@@ -71,10 +71,10 @@ def test_least_request_counts_the_requests_of_its_own_model_only() -> None:
 @pytest.mark.parametrize(
     ("requests", "hits", "chosen"),
     [
-        # Mean 2, deviation 1.4: the holder of more has no more than both together, so it is taken.
+        # Mean 2, deviation 1.4: the holder of more has no more than both together.
         ((3, 3, 0), (960, 1920, 0), 1),
         # Of equal matches the one with fewer requests.
-        ((3, 2, 0), (960, 960, 0), 1),
+        ((2, 1, 2), (960, 960, 0), 1),
         # Mean 2.7, deviation 3.1: the holder of most is beyond 5.7, the next holder is not.
         ((1, 7, 0), (960, 1920, 0), 0),
         # No holder is idle enough: the fewest requests.

@@ -55,8 +55,8 @@ def test_kvflow_puts_the_model_to_sleep_whose_next_call_is_the_most_steps_away()
     # One step to model 0, three to model 1, two to model 2.
     _chain(hand, 0, (0, STAGE_FINISHED), (2, STAGE_RUNNING), (0, STAGE_FUTURE), (2, STAGE_FUTURE), (1, STAGE_FUTURE))
     assert _choice(hand, "kvflow") == 1
-    # Another workflow asks for model 1 in a step: of model 2's two users the nearer counts, two steps.
-    _chain(hand, 1, (0, STAGE_GAP), (1, STAGE_FUTURE))
+    # Another workflow asks for model 1 in a step and again in four: the nearest use counts, and model 2's is in two.
+    _chain(hand, 1, (0, STAGE_GAP), (1, STAGE_FUTURE), (2, STAGE_FUTURE), (2, STAGE_FUTURE), (1, STAGE_FUTURE))
     assert _choice(hand, "kvflow") == 2
     # A model that nobody will ask for goes first.
     hand.oracle.stages.model[0, hand.oracle.stages.model[0] == 0] = 1

@@ -14,6 +14,7 @@ from typing import Final
 
 from maestro_gym.baselines.late_binding.choose_node import cold_cost
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import route_by
 from maestro_gym.scheduling.sizes import kv_bytes
 from maestro_gym.scheduling.view import (
@@ -21,6 +22,7 @@ from maestro_gym.scheduling.view import (
     now_s,
     num_queued,
     num_slots,
+    number,
     prompt_tokens,
     queued_stage,
     slot_running,
@@ -30,8 +32,10 @@ from maestro_gym.state import View
 SLOTS: Final = 8
 """Time slots that are looked ahead (modelling choice)."""
 
-SLOT_S: Final = 4.0
-"""Length of a slot [s]: eight reach over most single calls (modelling choice)."""
+NUMBERS = (
+    Number("slot", "s", 0.25, 30, 4, "Length of a time slot; eight of the default reach over most single calls."),
+)
+(SLOT,) = places(NUMBERS)
 
 
 @njit
@@ -52,7 +56,7 @@ def peak_share(view: View, e: int, node: int, stage: int) -> float:
     """Largest share of a node's KV pool that is predicted to be in use in any slot if a stage joins it."""
     peak = 0.0
     for k in range(SLOTS):
-        ahead_s = k * SLOT_S
+        ahead_s = k * number(view, e, SLOT)
         total = kv_then_bytes(view, e, node, stage, ahead_s)
         for slot in range(num_slots(view)):
             for i in range(slot_running(view, e, node, slot)):
@@ -73,6 +77,7 @@ def cost(view: View, e: int, stage: int, node: int) -> float:
 
 RULE = route_by(
     cost,
+    numbers=NUMBERS,
     name="kairos-dispatch",
     information="P",
     description="lowest predicted peak of KV demand over the next time slots",

@@ -10,17 +10,25 @@ to measure costs its decode alone, as an empty histogram does there. The prompt 
 
 from __future__ import annotations
 
-from typing import Final
-
 from maestro_gym.baselines.late_binding.choose_node import COLD_COST
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.node_speed import context_tokens, decode_step_s
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import route_by
-from maestro_gym.scheduling.view import is_warm, model_of, now_s, prompt_tokens, slot_of, slot_running
+from maestro_gym.scheduling.view import is_warm, model_of, now_s, number, prompt_tokens, slot_of, slot_running
 from maestro_gym.state import View
 
-GUESSED_OUTPUT_TOKENS: Final = 100.0
-"""Output length where nothing is known of it, in AIBrix' source."""
+NUMBERS = (
+    Number(
+        "output_tokens",
+        "tokens",
+        0,
+        2000,
+        100,
+        "Output a request is taken to have; 100 is AIBrix' own.",
+    ),
+)
+(OUTPUT_TOKENS,) = places(NUMBERS)
 
 
 @njit
@@ -41,11 +49,12 @@ def cost(view: View, e: int, stage: int, node: int) -> float:
             started += 1
             prefill_s_per_token += (float(record.first_token_s) - float(record.admitted_s)) / prompt
     latency_s = queue_s / max(1, running) + prefill_s_per_token / max(1, started) * prompt_tokens(view, e, stage)
-    return latency_s + GUESSED_OUTPUT_TOKENS * decode_step_s(view, node, model, running + 1, kv_tokens)
+    return latency_s + number(view, e, OUTPUT_TOKENS) * decode_step_s(view, node, model, running + 1, kv_tokens)
 
 
 RULE = route_by(
     cost,
+    numbers=NUMBERS,
     name="least-latency",
     information="N",
     description="least expected latency: queue, prefill and decode times as measured on the engine",

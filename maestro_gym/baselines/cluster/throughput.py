@@ -13,12 +13,13 @@ from typing import Final
 
 from maestro_gym.baselines.late_binding.choose_node import cold_cost
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import route_by
-from maestro_gym.scheduling.view import model_of, now_s, slot_of, slot_running
+from maestro_gym.scheduling.view import model_of, now_s, number, slot_of, slot_running
 from maestro_gym.state import View
 
-PROMPT_WEIGHT: Final = 2.0
-"""Weight of a prompt token beside an output token, in AIBrix' source."""
+NUMBERS = (Number("prompt_weight", "1", 0, 8, 2, "Cost of a prompt token beside an output token; 2 is AIBrix' own."),)
+(PROMPT_WEIGHT,) = places(NUMBERS)
 
 LEAST_TIME_S: Final = 1.0
 """Least time over which a rate is taken, so that a stage admitted just now has a finite one (modelling choice)."""
@@ -30,7 +31,7 @@ def weighted_tokens_per_s(view: View, e: int, node: int, slot: int) -> float:
     total = 0.0
     for i in range(slot_running(view, e, node, slot)):
         record = view.stages[e, view.batch[e, node, slot, i]]
-        tokens = PROMPT_WEIGHT * int(record.prompt_tokens) + int(record.generated_tokens)
+        tokens = number(view, e, PROMPT_WEIGHT) * int(record.prompt_tokens) + int(record.generated_tokens)
         total += tokens / max(LEAST_TIME_S, now_s(view, e) - float(record.admitted_s))
     return total
 
@@ -45,6 +46,7 @@ def cost(view: View, e: int, stage: int, node: int) -> float:
 
 RULE = route_by(
     cost,
+    numbers=NUMBERS,
     name="throughput",
     information="N",
     description="fewest weighted tokens a second: 2 * prompt + output",

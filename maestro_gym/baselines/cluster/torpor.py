@@ -14,9 +14,13 @@ from typing import Final
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import route_by
-from maestro_gym.scheduling.view import model_of, num_slots, slot_of, slot_status
+from maestro_gym.scheduling.view import model_of, num_slots, number, slot_of, slot_status
 from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, View
+
+NUMBERS = (Number("interference", "stages", 0, 16, 1, "Stages that a load under way at a node counts as."),)
+(INTERFERENCE,) = places(NUMBERS)
 
 RANK_COST: Final = 1e6
 """Cost of one rank of residency: above every load."""
@@ -51,11 +55,12 @@ def loads_under_way(view: View, e: int, node: int) -> int:
 def cost(view: View, e: int, stage: int, node: int) -> float:
     """Residency first, then stages at the node and loads under way there."""
     rank = residency_rank(view, e, node, model_of(view, e, stage))
-    return RANK_COST * rank + stages_at(view, e, node) + loads_under_way(view, e, node)
+    return RANK_COST * rank + stages_at(view, e, node) + number(view, e, INTERFERENCE) * loads_under_way(view, e, node)
 
 
 RULE = route_by(
     cost,
+    numbers=NUMBERS,
     name="torpor",
     information="N",
     description="best residency, then fewest stages and loads under way",
