@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.baselines.cluster.least_busy_time import MOST_NODES
+from maestro_gym.baselines.cluster.qlm_queues import SWAP_WEIGHT
 from maestro_gym.baselines.registry import ROUTINGS
 from maestro_gym.state import DISK, ENGINE_ASLEEP, ENGINE_LOADING
 from tests.baselines.hand import NOW_S, Hand, ask, cluster_rule
@@ -176,6 +177,17 @@ def test_qlm_takes_a_cold_node_when_the_queue_outlasts_the_start() -> None:
     hand.queue(0, hand.stage(output=1600.0 * 23.0))
     hand.route(stage)
     assert _node(hand, "qlm-queues") == 1
+
+
+def test_without_swap_costs_qlm_counts_tokens_alone() -> None:
+    hand = Hand()
+    stage = hand.stage()
+    hand.engine(0, 0)
+    hand.queue(0, hand.stage(output=1600.0))
+    hand.route(stage)
+    assert _node(hand, "qlm-queues") == 0
+    hand.view.numbers[0, SWAP_WEIGHT] = 0.0
+    assert ask(cluster_rule("qlm-queues"), hand) == 1
 
 
 def test_kairos_sends_where_the_peak_of_predicted_kv_stays_lowest() -> None:

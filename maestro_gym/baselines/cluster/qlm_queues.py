@@ -14,6 +14,7 @@ from __future__ import annotations
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
+from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import route_by
 from maestro_gym.scheduling.view import (
     model_of,
@@ -23,10 +24,16 @@ from maestro_gym.scheduling.view import (
     num_queued,
     num_slots,
     num_waiting,
+    number,
     queued_stage,
     slot_running,
 )
 from maestro_gym.state import View
+
+NUMBERS = (
+    Number("swap_weight", "1", 0, 4, 1, "Weight of the swaps ahead against the tokens ahead; 0 is no swap cost."),
+)
+(SWAP_WEIGHT,) = places(NUMBERS)
 
 
 @njit
@@ -57,12 +64,13 @@ def cost(view: View, e: int, stage: int, node: int) -> float:
     mine = model_of(view, e, stage)
     for model in range(num_models(view)):
         if model == mine or num_waiting(view, e, node, model) > 0:
-            wait_s += float(ready_time_s(view, e, node, model))
+            wait_s += number(view, e, SWAP_WEIGHT) * float(ready_time_s(view, e, node, model))
     return wait_s
 
 
 RULE = route_by(
     cost,
+    numbers=NUMBERS,
     name="qlm-queues",
     information="P",
     description="least waiting time: expected output tokens ahead by throughput, and the swaps ahead",
