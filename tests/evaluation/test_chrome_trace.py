@@ -51,7 +51,9 @@ def _slices(document: Document, category: str) -> list[tuple[str, int, float, fl
 
 def test_an_episode_keeps_the_rules_of_the_format(document: Document, simulated: Trace) -> None:
     assert violations(document) == []
-    assert violations(chrome_trace(simulated)) == []
+    document = chrome_trace(simulated)
+    assert violations(document) == []
+    assert not [e for e in document["traceEvents"] if e["ph"] == "X" and e["pid"] == e["tid"]], "main threads"
 
 
 def test_a_stage_is_a_slice_with_its_prefill_and_decode_on_its_node(document: Document) -> None:

@@ -18,6 +18,7 @@ import heapq
 import json
 import math
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -162,22 +163,25 @@ def _workflows(trace: Trace, names: list[Event]) -> Iterator[Event]:
 
 
 def _node(trace: Trace, node: int, names: list[Event], slices: dict[int, Event]) -> Iterator[Event]:
-    process, thread = FIRST_NODE + node, 0
+    process = FIRST_NODE + node
+    # A thread with the number of its process would be taken for its main thread.
+    threads = (number for number in count(1) if number != process)
     names += _named(process, trace.node_names[node], FIRST_NODE + node)
     yield from _node_counters(trace, node, process)
     ran, (begins_s, firsts_s, ends_s) = trace.stages[trace.ran], trace.running_s
     for model in models_of(trace, node):
-        thread += 1
-        names += _thread(process, thread, trace.model_names[model])
+        engine = next(threads)
+        names += _thread(process, engine, trace.model_names[model])
         for span in residency_spans(trace, node, model):
-            yield _slice(_residency_name(span), (process, thread), span.begin_s, span.end_s, cat="residency")
+            yield _slice(_residency_name(span), (process, engine), span.begin_s, span.end_s, cat="residency")
         own = np.flatnonzero((ran["node"] == node) & (ran["model"] == model))
         own = own[np.argsort(begins_s[own], kind="stable")]
         places = _places(begins_s[own], ends_s[own])
-        for place in range(max(places, default=-1) + 1):
-            names += _thread(process, thread + 1 + place, f"{trace.model_names[model]}, place {place + 1}")
+        lanes = [next(threads) for _ in range(max(places, default=-1) + 1)]
+        for number, lane in enumerate(lanes, start=1):
+            names += _thread(process, lane, f"{trace.model_names[model]}, place {number}")
         for row, place in zip(own.tolist(), places, strict=True):
-            at = (process, thread + 1 + place)
+            at = (process, lanes[place])
             stage = _stage(trace, row, at)
             slices[int(trace.ran[row])] = stage
             yield stage
@@ -186,7 +190,6 @@ def _node(trace: Trace, node: int, names: list[Event], slices: dict[int, Event])
                 yield _slice("prefill", at, begin_s, first_s, cat="prefill")
             if end_s > first_s:
                 yield _slice("decode", at, first_s, end_s, cat="decode")
-        thread += max(places, default=-1) + 1
 
 
 def _residency_name(span: Span) -> str:
@@ -206,8 +209,8 @@ def _node_counters(trace: Trace, node: int, process: int) -> Iterator[Event]:
     sent_s = trace.stages["sent_s"][trace.ran]
     begins_s, _, ends_s = trace.running_s
     for name, since_s, until_s in (("batch", begins_s[own], ends_s[own]), ("queue", sent_s[own], begins_s[own])):
-        for time_s, count in zip(*counts_over_time(since_s, until_s), strict=True):
-            yield _counter(process, name, time_s, stages=int(count))
+        for time_s, stages in zip(*counts_over_time(since_s, until_s), strict=True):
+            yield _counter(process, name, time_s, stages=int(stages))
 
 
 def counts_over_time(begins_s: np.ndarray, ends_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

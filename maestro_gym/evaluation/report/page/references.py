@@ -9,7 +9,7 @@ from maestro_gym.evaluation.report.display import HEADLINE, SHOWN, Shown, bounds
 from maestro_gym.evaluation.report.page.answer import hardest, standings
 from maestro_gym.evaluation.statistics import Interval, paired_differences
 
-MOST_REFERENCES = 12
+MOST_REFERENCES = 8
 """Each costs a bootstrap of every policy, metric and setting; further ones are the worst of the table."""
 
 

@@ -33,6 +33,8 @@ MOST_MODELS = 5
 """Lanes of a node: the models that ran there most, in all episodes together."""
 
 _POINTS = 400
+"""Moments that are kept of a lane; of neighbouring batches the largest."""
+
 _KV = (
     ("kv_pool_bytes", "#D5D9DE", "pool"),
     ("kv_used_bytes", "#56B4E9", "used"),
@@ -162,7 +164,11 @@ def _short(name: str) -> str:
 def _batch(trace: Trace, node: int, model: int | None) -> tuple[np.ndarray, np.ndarray]:
     ran, (begins_s, _, ends_s) = trace.stages[trace.ran], trace.running_s
     own = (ran["node"] == node) & (ran["model"] == model)
-    return counts_over_time(begins_s[own].round(1), ends_s[own].round(1))
+    at_s, counts = counts_over_time(begins_s[own].round(1), ends_s[own].round(1))
+    if len(at_s) <= _POINTS:
+        return at_s, counts
+    kept = np.linspace(0, len(at_s) - 1, _POINTS).astype(int)
+    return at_s[kept], np.maximum.reduceat(counts, kept)
 
 
 def _area(row: int, at_s: np.ndarray, values: np.ndarray, parts: np.ndarray, colour: str, words: str) -> go.Scatter:

@@ -13,8 +13,10 @@ from maestro_gym.evaluation.report.page.answer import standings
 from maestro_gym.evaluation.report.page.timeline_nodes import batches, kv_memory, queues
 from maestro_gym.evaluation.report.page.timeline_workflows import workflows
 
-MOST_POLICIES = 4
-"""Policies whose episode is carried: some 150 kB each."""
+MOST_EPISODES, MOST_SCENARIOS = 6, 3
+"""Episodes that a page carries, of so many scenarios: up to 300 kB each of the 5 MB that it may have."""
+
+_MOST_POLICIES = 4
 
 VIEWS = {
     "batches": "nodes: residency and batches",
@@ -45,15 +47,17 @@ class Timeline:
 
 
 def timelines_of(comparison: Comparison) -> list[Timeline]:
-    """The first seed's episode at the highest load of each scenario.
+    """The first seed's episode at the highest load of each of the first scenarios.
 
     Args:
         comparison: What was found.
     """
     found = []
-    for scenario in dict.fromkeys(setting.scenario for setting in comparison.settings):
+    scenarios = list(dict.fromkeys(setting.scenario for setting in comparison.settings))[:MOST_SCENARIOS]
+    most = min(_MOST_POLICIES, MOST_EPISODES // len(scenarios))
+    for scenario in scenarios:
         setting = max((s for s in comparison.settings if s.scenario == scenario), key=lambda setting: setting.load)
-        traces = _carried(comparison, setting)
+        traces = _carried(comparison, setting, most)
         if traces:
             hidden = len(traces[0].node_names) - MAX_NODES
             words = f"The episode of seed {traces[0].seed} of {setting.title}."
@@ -63,8 +67,8 @@ def timelines_of(comparison: Comparison) -> list[Timeline]:
     return found
 
 
-def _carried(comparison: Comparison, setting: Setting) -> list[Trace]:
-    """Traces of the reference, then of the best that can be built, the learned ones first among equals of the page."""
+def _carried(comparison: Comparison, setting: Setting, most: int) -> list[Trace]:
+    """Traces of the reference, of the best that can be built, of the learned ones, then of the others by rank."""
     drawn = {
         t.policy: t for t in comparison.traces if (t.scenario, t.contention) == (setting.scenario, setting.contention)
     }
@@ -72,4 +76,4 @@ def _carried(comparison: Comparison, setting: Setting) -> list[Trace]:
     able = [policy.name for policy in ranked if policy.information != "O"]
     learned = [policy.name for policy in ranked if policy.learned]
     names = dict.fromkeys([comparison.reference, *able[:1], *learned, *able, *(policy.name for policy in ranked)])
-    return [drawn[name] for name in names if name in drawn][:MOST_POLICIES]
+    return [drawn[name] for name in names if name in drawn][:most]
