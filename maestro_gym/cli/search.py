@@ -17,7 +17,7 @@ from maestro_gym.cli.console import (
     write_json,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Contention, JsonFile, On, Overrides, Overwrite, ScenarioName, Trust
+from maestro_gym.cli.options import LOCAL, Contention, JsonFile, On, Overrides, Overwrite, Perfetto, ScenarioName, Trust
 from maestro_gym.core.errors import MaestroError
 
 
@@ -52,19 +52,31 @@ def search(
     ] = None,
     overwrite: Overwrite = False,
     on: On = LOCAL,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Also run the policy that is kept and the reference on the validation episodes, and write report.html "
+            "into the run folder.",
+        ),
+    ] = False,
     trust: Trust = False,
+    perfetto: Perfetto = None,
     json_file: JsonFile = None,
 ) -> None:
     """Search the numbers of a policy over whole episodes, held against a reference on the same episodes.
 
     The run folder holds the settings, the log of all generations, TensorBoard events and policy.yaml, a small readable
     file of numbers, which every verb takes as a policy. The words at the end of the line change settings of the search.
+    --perfetto writes the first validation episode, of the policy that is kept and of the reference, at each place.
 
     Example: maestro-gym search
 
     Example: maestro-gym search --config tuned-maestro --seeds 0-4 wandb=offline
 
     Example: maestro-gym search --family examples/own_family.py:RULE+maestro generations=20
+
+    Example: maestro-gym search --report --perfetto runs/search.json.gz
 
     Example: maestro-gym search --config searched --on ray://head:10001
 
@@ -110,7 +122,15 @@ def search(
             results = [
                 run_search(settings, out=out, resume=resume, overwrite=overwrite, workers=workers, console=console)
             ]
-    best = max(results, key=lambda result: result.worth)
+        best = max(results, key=lambda result: result.worth)
+        page = None
+        if report or perfetto is not None:
+            from maestro_gym.agents.search.report import report_search
+            from maestro_gym.evaluation.report.chrome_trace import write_chrome_traces
+
+            comparison, page = report_search(settings, best.folder, workers)
+            if perfetto is not None:
+                write_chrome_traces(comparison.traces, perfetto)
     rows = [
         {"measure": name, "kept": round(ours, 4), "reference": round(theirs, 4)}
         for name, (ours, theirs) in best.validation.items()
@@ -132,6 +152,8 @@ def search(
             "on what they agree", document["numbers"], "moved: against the family's default, in so many searches"
         )
     console.print(f"\nRun: {folder}", highlight=False, soft_wrap=True)
+    if page is not None:
+        console.print(f"Report: {page}", highlight=False, soft_wrap=True)
     write_json(json_file, document)
 
 

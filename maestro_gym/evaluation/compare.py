@@ -31,6 +31,9 @@ from maestro_gym.evaluation.worker import Job, JobOutcome, Runner, run_job, scen
 from maestro_gym.evaluation.workers.choose import LOCAL, open_workers
 from maestro_gym.evaluation.workers.workers import Workers
 
+Place = tuple[str, tuple[str, ...]]
+"""A scenario by name or file, and its overrides."""
+
 _ABOUT = ("predictor", "information", "learned", *RULE_COLUMNS, "load", "rate_rps")
 
 
@@ -122,6 +125,7 @@ def compare(
     scenarios: Sequence[str],
     policies: Sequence[str],
     *,
+    places: Sequence[Place] = (),
     predictors: Sequence[str] = (),
     contentions: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
@@ -139,18 +143,19 @@ def compare(
     """Run every policy on every setting and seed; the arguments are those of :func:`run_compare`.
 
     Without ``workers``, ``jobs`` processes of this machine run the episodes. ``folder`` receives every episode as soon
-    as it has ended, and nothing else; None keeps none.
+    as it has ended, and nothing else; None keeps none. ``places`` are further settings, with overrides of their own.
 
     Returns:
         The comparison, in memory.
     """
     if not policies:
         raise MaestroError("No policy to compare. Name at least one, for example --policy fcfs --policy maestro.")
-    places = [
+    named = [
         (name, (*((f"contention={label}",) if label else ()), *overrides))
         for name in scenarios
         for label in (contentions or (None,))
     ]
+    places = [*named, *places]
     settings = [_setting(name, changes) for name, changes in places]
     _refuse_duplicates([(s.scenario, s.contention) for s in settings])
     chosen_seeds = list(seeds) if seeds else list(scenario_of(*places[0]).config.seeds)
@@ -199,7 +204,7 @@ def compare(
             **begun,
             "machine": machine(),
             "versions": versions(),
-            "scenarios": list(scenarios),
+            "scenarios": [name for name, _ in places],
             "overrides": list(overrides),
         },
     )

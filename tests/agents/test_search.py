@@ -256,11 +256,15 @@ def test_the_verb_leaves_a_policy_that_compare_takes(tmp_path: Path) -> None:
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump(_config(generations=1).model_dump(mode="json")), encoding="utf-8")
     runner, folder = CliRunner(), tmp_path / "found"
-    result = runner.invoke(
-        app, ["search", "--config", str(config), "--out", str(folder), "--json", str(tmp_path / "s.json")]
-    )
+    words = ["search", "--config", str(config), "--out", str(folder), "--json", str(tmp_path / "s.json")]
+    result = runner.invoke(app, [*words, "--report", "--perfetto", str(tmp_path / "trace.json")])
     assert result.exit_code == 0, result.output
     assert "slo_attainment" in result.output
+    assert f"Report: {folder / 'report.html'}" in result.output
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "of the\nvalidation split" in page
+    assert "<option selected>maestro</option>" in page
+    assert len(list(tmp_path.glob("trace-toy-*.json"))) == 2
     words = ["compare", "-s", "toy", "-p", f"{folder},maestro", "--seeds", "0", "-j", "1", *OVERRIDES]
     result = runner.invoke(app, [*words, "--out", str(tmp_path / "compare")])
     assert result.exit_code == 0, result.output
