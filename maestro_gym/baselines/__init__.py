@@ -3,9 +3,9 @@
 A rule is one file: orders of the ready stages in ``orders/``, choices of node in ``cluster/``, admission and
 residency in ``node/``, who gives way in ``reclaim/``. Start with ``cluster/llm_d.py`` (a rival, whole),
 ``parts.py`` (what a policy is made of, late and early bound), ``registry.py`` (the table of policies, and ``complete``,
-which puts the other tiers around a rule) and ``late_binding/gates.py`` (what all residency-aware rules share). ``build.py`` compiles declarations, ``maestro/``
-holds the paper's formulas, ``sentinel.py`` tests what a rule may know. A new rule is a new file with a ``RULE`` in
-the folder of its tier, see CONTRIBUTING.md.
+which puts the other tiers around a rule) and ``late_binding/gates.py`` (what all residency-aware rules share).
+``build.py`` compiles declarations, ``maestro/`` holds the paper's formulas, ``sentinel.py`` tests what a rule may know.
+A new rule is a new file with a ``RULE`` in the folder of its tier, see CONTRIBUTING.md.
 """
 
 from maestro_gym.baselines.registry import TABLE, complete, load_policy, policy_names

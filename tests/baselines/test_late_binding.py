@@ -372,8 +372,9 @@ def test_a_pinned_model_goes_to_its_home_nodes_whatever_is_warm() -> None:
 
 
 def _rows() -> list[list[str]]:
-    """The cells of the rows of the page's table."""
-    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    """The cells of the rows of the page's table of choices."""
+    table = PAGE.read_text(encoding="utf-8").partition("| choice |")[2].partition("\n\n")[0]
+    lines = table.splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
