@@ -68,7 +68,7 @@ def draw_sweeps(judged: Judged, found: Reproduction, path: Path) -> None:
     """
     words = list(dict.fromkeys(cell.words for cell in judged.swept if cell.axis in found.axes))
     with mpl.rc_context(STYLE):
-        fig, panels = figure(1, len(found.axes), width=2.7 * len(found.axes), height=3.9, share_y=True)
+        fig, panels = figure(1, len(found.axes), width=2.4 * len(found.axes), height=3.9, share_y=True)
         for panel, axis in zip(panels, found.axes, strict=True):
             for index, name in enumerate(words):
                 cells = [cell for cell in judged.swept if cell.axis is axis and cell.words == name]

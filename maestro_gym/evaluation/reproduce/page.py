@@ -88,7 +88,7 @@ def markdown(found: Reproduction, images: dict[str, str]) -> str:
         "| --- | ---: | ---: | --- |",
         *(_summary_row(judged) for judged in found.judged),
         "",
-        f"Measured on {info['created'][:10]}, commit `{info['commit'][:12] or 'unknown'}`, {info['machine']}, in "
+        f"Measured on {info['created'][:10]}, commit `{_commit(info['commit'])}`, {info['machine']}, in "
         f"{info['wall_s'] / 60:.0f} minutes (this session), by `{info['command']}`.",
         "",
         "## How verdicts are made",
@@ -231,7 +231,7 @@ def _section(judged: Judged, found: Reproduction, images: dict[str, str]) -> lis
 def _swept_table(cells: list[SweptCell], unit: str) -> list[str]:
     names = list(dict.fromkeys(cell.words for cell in cells))
     axis = cells[0].axis
-    place = "" if axis is THRESHOLDS else "`quick`, "
+    place = f"`{axis.scenario}`, " if axis.scenario else ""
     words = f"{axis.words} [{unit}]; bold where the figure is reached. {place}{cells[0].interval.n} seeds."
     lines = [f"**{axis.name}**: {words}", ""]
     lines += [f"| {axis.name} | {' | '.join(names)} |", f"| ---: |{' ---: |' * len(names)}"]
@@ -276,6 +276,11 @@ def _figure(judged: Judged) -> str:
         return f"under {claim.figure:g} {claim.unit}"
     sign = "" if claim.unit == "x" else "+"
     return f"{claim.figure:{sign}g} {claim.unit}".replace("-", "\N{MINUS SIGN}")
+
+
+def _commit(commit: str) -> str:
+    """The first digits, with the mark of files that differ."""
+    return f"{commit[:12]}{'+' if commit.endswith('+') else ''}" or "unknown"
 
 
 def _anchor(title: str) -> str:

@@ -1,4 +1,4 @@
-"""The comparisons that the claims need: two fleets at high contention, and sweeps around the small one.
+"""The comparisons that the claims need: two fleets at high contention, and sweeps, most of them on the small one.
 
 Loads are relative to the capacity (docs/workloads.md, "Offered load"). All sizes of sweeps are choices: the paper
 publishes neither its loads nor any of the other axes.
@@ -6,7 +6,7 @@ publishes neither its loads nor any of the other axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +62,13 @@ class Axis:
     Attributes:
         name: Of the swept quantity.
         words: What its values mean.
+        scenario: Where it is swept; empty: wherever the readings are.
         points: Value and name of the comparison, in order.
     """
 
     name: str
     words: str
+    scenario: str
     points: tuple[tuple[float, str], ...]
 
 
@@ -77,7 +79,8 @@ class Size:
     Attributes:
         main_seeds: Seeds of the comparisons at high contention.
         swept_seeds: Seeds of each point of a sweep.
-        loads: Offered loads.
+        loads: Offered loads on the small fleet.
+        paper_loads: Offered loads on the paper's.
         tightness: Factors of deadlines and TTFT limits.
         skews: Exponents of popularity by rank.
         shares: Shares of interactive workflows.
@@ -88,6 +91,7 @@ class Size:
     main_seeds: int
     swept_seeds: int
     loads: tuple[float, ...]
+    paper_loads: tuple[float, ...]
     tightness: tuple[float, ...]
     skews: tuple[float, ...]
     shares: tuple[float, ...]
@@ -99,6 +103,7 @@ FULL = Size(
     main_seeds=10,
     swept_seeds=5,
     loads=(0.9, 1.1, 1.3, 1.5, 1.8, 2.2),
+    paper_loads=(0.7, 0.9, 1.1, 1.5, 2.2),
     tightness=(0.5, 0.75, 1.0, 1.5, 2.0),
     skews=(0.0, 0.5, 1.0, 1.5, 2.0),
     shares=(0.2, 0.4, 0.6, 0.8, 0.95),
@@ -109,6 +114,7 @@ SMALL = Size(
     main_seeds=3,
     swept_seeds=3,
     loads=(0.9, 1.5, 2.2),
+    paper_loads=(0.7, 1.5),
     tightness=(0.5, 2.0),
     skews=(0.0, 1.5),
     shares=(0.2, 0.95),
@@ -133,11 +139,11 @@ def make_plan(size: Size, folder: Path) -> tuple[list[Part], list[Axis]]:
     parts += [_stock(name, main) for name in (PAPER, QUICK)]
     parts.append(Part(TOLD, "predictors", "quick", HIGH, ("maestro",), main, PREDICTORS))
     axes = []
-    for name, words, values, overrides in _sweeps(size, folder):
+    for name, scenario, words, values, overrides in _sweeps(size, folder):
         points = [(value, f"{name.replace(' ', '-')}-{value:g}") for value in values]
-        axes.append(Axis(name, words, tuple(points)))
+        axes.append(Axis(name, words, scenario, tuple(points)))
         parts += [
-            Part(part, f"{name} {value:g}", "quick", overrides(value), SWEPT_POLICIES, swept) for value, part in points
+            Part(part, f"{name} {value:g}", scenario, overrides(value), SWEPT_POLICIES, swept) for value, part in points
         ]
     return parts, axes
 
@@ -154,37 +160,52 @@ def _stock(name: str, seeds: Sequence[int]) -> Part:
     return Part(STOCK[name], words, name, (*HIGH, *limits, rate), ("edf@early",), tuple(seeds))
 
 
-def _sweeps(size: Size, folder: Path):  # noqa: ANN202 - name, words, values, and the overrides of a value
+def _sweeps(
+    size: Size, folder: Path
+) -> list[tuple[str, str, str, tuple[float, ...], Callable[[float], tuple[str, ...]]]]:
+    """Name, scenario, words and values of each sweep, and what a value changes."""
+
     def load(value: float) -> tuple[str, ...]:
         return (f"workload.load={value!r}",)
 
-    return (
-        ("load", "offered load relative to the capacity", size.loads, load),
+    return [
+        ("load", QUICK, "offered load relative to the capacity", size.loads, load),
+        (
+            "load on paper",
+            PAPER,
+            "the same on the paper's fleet, where Maestro's backlog stops draining earlier",
+            size.paper_loads,
+            load,
+        ),
         (
             "SLO tightness",
+            QUICK,
             "factor of all deadlines and TTFT limits, at high contention",
             size.tightness,
             lambda value: (*HIGH, slo_tightness(value, folder)),
         ),
         (
             "popularity skew",
+            QUICK,
             "share of the model of rank r is proportional to r to minus this, at high contention",
             size.skews,
             lambda value: (*HIGH, popularity_skew(value, folder)),
         ),
         (
             "interactive share",
+            QUICK,
             "of the workflows, at high contention",
             size.shares,
             lambda value: (*HIGH, interactive_share(value, folder)),
         ),
         (
             "clusters",
+            QUICK,
             "that the same eight nodes are divided into, 30 ms apart, at high contention",
             size.clusters,
             lambda value: (*HIGH, clusters(int(value), folder)),
         ),
-    )
+    ]
 
 
 def missing(policies: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from maestro_gym.evaluation.reproduce.measure import Measure, measured, points
 from maestro_gym.evaluation.reproduce.plan import Axis, Part
 from maestro_gym.evaluation.statistics import Interval
 
-THRESHOLDS = Axis("TTFT threshold", "within which the first token must come [s], for all applications", ())
+THRESHOLDS = Axis("TTFT threshold", "within which the first token must come [s], for all applications", "", ())
 """A sweep that needs no run: every comparison counts first tokens within each threshold."""
 
 
