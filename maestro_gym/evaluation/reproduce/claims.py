@@ -45,7 +45,7 @@ class Claim:
         direction: Which way is claimed.
         source: Label and place of the figure.
         how: How it is measured here, and what had to be assumed.
-        conditions: Ways of reading it, the nearest to the paper's words first.
+        conditions: Ways of reading it, the plainest first.
         swept: Columns of the tables of sweeps: words and measure.
         by_threshold: Columns of the table by TTFT threshold: words, comparison, and rival.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +27,9 @@ POINT = " at "
 """What parts the words of a column of a sweep from its point."""
 
 _MOST_NAMED = 4
+
+_MOST = 0.5
+"""A column that reaches the figure at this share of its points or more does so by its reading, not by a point."""
 
 _FLEET = "; `"
 """What parts the words of a reading from the fleet that it was taken on."""
@@ -103,11 +106,11 @@ def judge(readings: Sequence[tuple[str, Outcome]], swept: Sequence[tuple[str, Ou
     if len(reached) == len(told):
         return Verdict("holds", f"under all {len(told)} readings")
     if reached:
-        partly = _in_sweeps(points, also, whole=False)
+        partly = _here_and_there(points, also)
         tail = f"; in the sweeps also {_listed(partly)}" if partly else ""
         return Verdict("holds if", f"read {_joined(reached, [words for words, _ in told])}{tail}")
     if also:
-        return Verdict("holds if", f"as in the sweeps {_listed(_in_sweeps(points, also, whole=True))}")
+        return Verdict("holds if", f"as in the sweeps {_listed(_everywhere(points, also))}")
     right = sum(outcome is Outcome.SHORT for _, outcome in told)
     wrong = sum(outcome is Outcome.OPPOSITE for _, outcome in told)
     tail = f"falls short in {right} of {len(told)} readings" if right else "has no reading on the claimed side"
@@ -115,16 +118,24 @@ def judge(readings: Sequence[tuple[str, Outcome]], swept: Sequence[tuple[str, Ou
     return Verdict("does not hold", f"and {tail}")
 
 
-def _in_sweeps(swept: Sequence[str], reached: Sequence[str], *, whole: bool) -> list[str]:
-    """Where in the sweeps the figure is reached; columns that reach it everywhere are named once, or left out."""
+def _everywhere(swept: Sequence[str], reached: Sequence[str]) -> list[str]:
+    """Where in the sweeps the figure is reached; a column that reaches it at every point is named once."""
+    return _named(swept, reached, lambda share: f"{POINT}every point" if share == 1.0 else "")
+
+
+def _here_and_there(swept: Sequence[str], reached: Sequence[str]) -> list[str]:
+    """Where in the sweeps a column reaches the figure that does not at most of its points."""
+    return _named(swept, reached, lambda share: None if share >= _MOST else "")
+
+
+def _named(swept: Sequence[str], reached: Sequence[str], tail_of: Callable[[float], str | None]) -> list[str]:
     columns = [words.partition(POINT)[0] for words in swept]
     own = [words.partition(POINT)[0] for words in reached]
     named = []
     for words, column in zip(reached, own, strict=True):
-        if own.count(column) < columns.count(column):
-            named.append(words)
-        elif whole:
-            named.append(f"{column}{POINT}every point")
+        tail = tail_of(own.count(column) / columns.count(column))
+        if tail is not None:
+            named.append(f"{column}{tail}" if tail else words)
     return list(dict.fromkeys(named))
 
 

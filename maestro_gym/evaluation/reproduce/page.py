@@ -84,7 +84,7 @@ def markdown(found: Reproduction, images: dict[str, str]) -> str:
         "claim, and an arrow lies beyond the edge. Green reaches it, blue falls short, grey tells nothing, orange goes "
         "the other way.*",
         "",
-        "| claim | the paper | nearest reading here | verdict |",
+        "| claim | the paper | here, in the first reading | verdict |",
         "| --- | ---: | ---: | --- |",
         *(_summary_row(judged) for judged in found.judged),
         "",
@@ -188,6 +188,7 @@ def _html(markdown_file: Path) -> str:
         content = base64.b64encode((markdown_file.parent / match[1]).read_bytes()).decode("ascii")
         return f'src="data:image/png;base64,{content}"'
 
+    body = re.sub(r"<h2>(.*?)</h2>", lambda match: f'<h2 id="{_anchor(match[1])}">{match[1]}</h2>', body)
     environment = Environment(
         loader=PackageLoader("maestro_gym.evaluation.reproduce", "templates"),
         autoescape=True,

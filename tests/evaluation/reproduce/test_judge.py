@@ -62,8 +62,9 @@ def test_a_reading_that_is_reached_on_every_fleet_is_named_once() -> None:
     assert judge(readings).because == "read early"
 
 
-def test_sweeps_are_named_where_a_column_reaches_it_at_some_points_and_not_at_all() -> None:
-    swept = [("edf at load 1", Outcome.SHORT), ("edf at load 2", Outcome.REACHES), ("early at load 1", Outcome.REACHES)]
+def test_sweeps_are_named_where_a_column_reaches_it_at_few_of_its_points() -> None:
+    swept = [("edf at load 1", Outcome.SHORT), ("edf at load 2", Outcome.REACHES), ("edf at load 3", Outcome.NONE)]
+    swept += [("early at load 1", Outcome.REACHES), ("early at load 2", Outcome.SHORT)]
     verdict = judge([("by deadline", Outcome.SHORT), ("by TTFT", Outcome.REACHES)], swept)
     assert verdict.because == "read by TTFT; in the sweeps also edf at load 2"
 

@@ -86,6 +86,9 @@ def _shows_all_its_figures(folder: Path, page: Path) -> None:
     assert html.count("data:image/png;base64,") == 4
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", html)
     assert html.count("<table>") > 10
+    targets = re.findall(r'href="#([^"]+)"', html)
+    assert len(targets) >= 10
+    assert all(f'id="{target}"' in html for target in targets)
 
 
 def test_a_measure_of_two_comparisons_is_paired_by_seed(shortened: None, tmp_path: Path) -> None:
