@@ -84,8 +84,8 @@ def markdown(found: Reproduction, images: dict[str, str]) -> str:
         "claim, and an arrow lies beyond the edge. Green reaches it, blue falls short, grey tells nothing, orange goes "
         "the other way.*",
         "",
-        "| claim | the paper | here, in the first reading | verdict |",
-        "| --- | ---: | ---: | --- |",
+        "| claim | the paper | verdict | here, in the first reading |",
+        "| --- | ---: | --- | ---: |",
         *(_summary_row(judged) for judged in found.judged),
         "",
         f"Measured on {info['created'][:10]}, commit `{_commit(info['commit'])}`, {info['machine']}, in "
@@ -201,7 +201,7 @@ def _summary_row(judged: Judged) -> str:
     first = judged.readings[0]
     shown = f"{_interval(first.interval, judged.claim.unit)}, {first.condition.words}"
     verdict = f"**{judged.verdict.word}** {judged.verdict.because}"
-    return f"| [{judged.claim.title}](#{_anchor(judged.claim.title)}) | {_figure(judged)} | {shown} | {verdict} |"
+    return f"| [{judged.claim.title}](#{_anchor(judged.claim.title)}) | {_figure(judged)} | {verdict} | {shown} |"
 
 
 def _section(judged: Judged, found: Reproduction, images: dict[str, str]) -> list[str]:
