@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +103,21 @@ def test_the_picture_zooms_on_the_contenders_and_the_reference() -> None:
     assert window(near, "80").holds(80)
     level = window([_standing("a", 5.0), _standing("b", 5.0)], "a")
     assert level.low < 5.0 < level.high
+
+
+def test_what_was_not_measured_or_sampled_leaves_a_page_all_the_same(tmp_path: Path) -> None:
+    unknown = make_comparison()
+    unknown.rows["slo_attainment"] = float("nan")
+    unknown.__post_init__()
+    assert "nothing was measured" in write_report(unknown, tmp_path / "unknown.html").read_text(encoding="utf-8")
+    bare = make_comparison()
+    bare.traces = [
+        replace(t, samples=t.samples[:0], node_samples=t.node_samples[:0], node_samples_s=t.node_samples_s[:0])
+        for t in bare.traces
+    ]
+    assert 'id="view"' in write_report(bare, tmp_path / "bare.html").read_text(encoding="utf-8")
+    bare.traces = []
+    assert 'id="view"' not in write_report(bare, tmp_path / "none.html").read_text(encoding="utf-8")
 
 
 def test_the_hopeless_are_arrows_with_their_value_at_the_edge() -> None:

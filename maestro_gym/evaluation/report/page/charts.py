@@ -179,7 +179,7 @@ def _by_class(comparison: Comparison, setting: Setting) -> Chart:
     for index, kind in enumerate(CLASS_NAMES):
         cells = [comparison.cell(setting, name, f"slo_attainment_{kind}").value for name in names]
         middle = np.array([cell.estimate for cell in cells]) * shown.scale
-        ends = np.array([(cell.high, cell.low) for cell in cells]).T * shown.scale
+        ends = np.array([(cell.high, cell.low) for cell in cells]).reshape(-1, 2).T * shown.scale
         figure.add_trace(
             go.Scatter(
                 x=middle,

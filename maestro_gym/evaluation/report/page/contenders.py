@@ -44,12 +44,14 @@ def window(ranked: Sequence[Standing], reference: str) -> Window:
     """Zoom on the better half of the policies, and on the reference where that does not more than double the width.
 
     Args:
-        ranked: Best first, one or more.
+        ranked: Best first.
         reference: Name of the reference.
 
     Returns:
-        The window; it holds the intervals of whoever is in the race, and some room.
+        The window; it holds the intervals of whoever is in the race, and some room. Without anybody, 0 to 1.
     """
+    if not ranked:
+        return Window(0.0, 1.0)
     best = ranked[0].value.estimate
     behind = [abs(standing.value.estimate - best) for standing in ranked]
     width = behind[-1] if len(ranked) <= _FEW else behind[(len(ranked) - 1) // 2]
