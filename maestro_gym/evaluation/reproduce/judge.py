@@ -104,7 +104,7 @@ def judge(readings: Sequence[tuple[str, Outcome]], swept: Sequence[tuple[str, Ou
         return Verdict("cannot be told", "with what was measured")
     points = [words for words, _ in swept]
     if len(reached) == len(told):
-        return Verdict("holds", f"under all {len(told)} readings")
+        return Verdict("holds", f"under all {len(told)} readings" if len(told) > 1 else "under the one reading")
     if reached:
         partly = _here_and_there(points, also)
         tail = f"; in the sweeps also {_listed(partly)}" if partly else ""

@@ -49,6 +49,7 @@ def test_what_was_not_measured_is_no_reading() -> None:
 def test_a_claim_holds_if_every_reading_that_was_told_reaches_it() -> None:
     readings = [("one", Outcome.REACHES), ("two", Outcome.REACHES), ("three", Outcome.NOT_MEASURED)]
     assert judge(readings).words == "holds under all 2 readings"
+    assert judge(readings[1:]).words == "holds under the one reading"
 
 
 def test_a_claim_that_some_readings_reach_holds_if_they_are_meant() -> None:
