@@ -50,6 +50,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
         MaestroError: The scenario or an override is wrong.
     """
     from maestro_gym.episodes.scenario import Scenario
+    from maestro_gym.performance.validity import beyond_measured
 
     scenario = Scenario.load(name, overrides)
     config = scenario.config
@@ -67,6 +68,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
         **_knee_facts(scenario),
         "rate_rps": scenario.rate_rps,
         "predictor": config.predictor.kind,
+        "beyond_measured": " ".join(beyond_measured(config)) or "nothing",
         "horizon_s": config.horizon_s,
         "drain_s": config.drain_s,
         "seeds": " ".join(map(str, config.seeds)),

@@ -278,11 +278,22 @@ class Fitted(StrictModel):
     free: list[str] = Field(default_factory=list, description="coefficients fitted to this source, dotted")
 
 
+class Validity(StrictModel):
+    """The largest steps and contexts among the kernels that the coefficients were fitted to."""
+
+    step_tokens: int = Field(gt=0, le=MOST_TOKENS, description="tokens of a step")
+    sequences: int = Field(gt=0, le=MOST_TOKENS, description="sequences that decode at once")
+    context_tokens: int = Field(gt=0, le=MOST_TOKENS, description="tokens of a sequence")
+
+
 class Calibration(StrictModel):
     """Where the coefficients of a GPU come from."""
 
     date: str = Field(description="day of the fit")
     version: str = Field(description="version of maestro-gym that fitted")
+    validity: Validity | None = Field(
+        default=None, description="step_tokens, sequences and context_tokens that were measured; beyond is a guess"
+    )
     fits: list[Fitted] = Field(default_factory=list, description="errors by source")
 
 

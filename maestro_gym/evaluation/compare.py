@@ -30,6 +30,7 @@ from maestro_gym.evaluation.sweep_facts import sweep_facts
 from maestro_gym.evaluation.worker import Job, JobOutcome, Runner, run_job, scenario_of
 from maestro_gym.evaluation.workers.choose import LOCAL, open_workers
 from maestro_gym.evaluation.workers.workers import Workers
+from maestro_gym.performance.validity import beyond_measured
 
 Place = tuple[str, tuple[str, ...]]
 """A scenario by name or file, and its overrides."""
@@ -232,7 +233,7 @@ def _setting(name: str, overrides: tuple[str, ...]) -> Setting:
         load=scenario.rate_rps / scenario.capacity_rps,
         rate_rps=scenario.rate_rps,
         config_yaml=dump_config(scenario.config),
-        notes=scenario.workload.notes,
+        notes=(*scenario.workload.notes, *beyond_measured(scenario.config)),
         knee_rps=scenario.knee_rps,
     )
 

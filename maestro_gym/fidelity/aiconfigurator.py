@@ -9,7 +9,7 @@ import numpy as np
 
 from maestro_gym.config import GpuConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
-from maestro_gym.config.hardware import KV_BYTES_PER_ELEMENT, WEIGHT_BYTES_PER_PARAMETER
+from maestro_gym.config.hardware import KV_BYTES_PER_ELEMENT, WEIGHT_BYTES_PER_PARAMETER, Validity
 from maestro_gym.fidelity.experts import add_experts, expert_constants, moe_layer, with_whole_experts
 from maestro_gym.fidelity.folders import NO_GPU
 from maestro_gym.fidelity.frames import Table, read_table
@@ -203,5 +203,6 @@ SOURCE = Source(
         "all-reduce (vLLM)": ALLREDUCE_FREE,
         "all-reduce (NCCL)": ALLREDUCE_FREE,
     },
+    validity=Validity(step_tokens=SERVED_PROMPTS[1], sequences=SERVED_BATCH, context_tokens=SERVED_CONTEXT[1]),
     calibrates=("matrix product", "attention prefill", "attention decode", "MoE layer", "all-reduce (vLLM)"),
 )

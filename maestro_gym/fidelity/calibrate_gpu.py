@@ -56,10 +56,13 @@ def calibrate(
     gpu = _known(catalogue, gpu_name, "--gpu")
     found, notes = find_folders(profiles)
     groups: dict[tuple[str, ...], dict[str, list[Batch]]] = {}
+    record = catalogue.gpus[_known(catalogue, like, "--like") if like is not None else gpu].calibration
+    validity = record.validity if record is not None else None
     for source, folder in found:
         reading = source.read(folder, catalogue)
         for batch in reading.batches:
             if batch.gpu == gpu and batch.quantity in source.calibrates:
+                validity = source.validity or validity
                 kinds = groups.setdefault(source.free[batch.quantity], {})
                 kinds.setdefault(f"{source.name}: {batch.quantity}", []).append(batch)
     machine, inherited = catalogue.machine(gpu), []
@@ -96,7 +99,7 @@ def calibrate(
         )
     today = datetime.now(UTC).date().isoformat()
     return machine.gpu.model_copy(
-        update={"calibration": Calibration(date=today, version=__version__, fits=fits)}, deep=True
+        update={"calibration": Calibration(date=today, version=__version__, validity=validity, fits=fits)}, deep=True
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maestro_gym.config.catalogue import Catalogue, Machine
+from maestro_gym.config.hardware import Validity
 
 Predict = Callable[[Machine], np.ndarray]
 """The performance model on one machine: float64, shape (points,), in the unit of what was measured."""
@@ -142,6 +143,7 @@ class Source:
             point for the second half of the report, and by `calibrate` where `calibrates` names the quantity.
         calibrates: Quantities that `calibrate` fits the hardware to.
         unit: Quantity to unit, where it is not seconds.
+        validity: Ranges of what it calibrates.
     """
 
     name: str
@@ -150,3 +152,4 @@ class Source:
     free: dict[str, tuple[str, ...]]
     calibrates: Sequence[str] = ()
     unit: dict[str, str] = field(default_factory=dict)
+    validity: Validity | None = None

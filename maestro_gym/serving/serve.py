@@ -12,6 +12,7 @@ from maestro_gym.config import ScenarioConfig
 from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.performance.validity import beyond_measured
 from maestro_gym.sim.placement import all_fit
 from maestro_gym.state import STAGE_FINISHED
 from maestro_gym.workloads import TraceWorkload
@@ -62,7 +63,9 @@ def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0, *, trust:
         episode = scenario.annotate(workload.whole(scenario.world.service))
     else:
         episode = scenario.episode("test", seed, 0)
-    notes = list(workload.notes)
+    calls = episode.stages
+    longest = int((calls["prompt_tokens"] + calls["output_tokens"]).max()) if len(calls) else None
+    notes = [*workload.notes, *beyond_measured(config, longest)]
     together = bool(all_fit(scenario.world)[0])
     if not together:
         notes.append(

@@ -72,6 +72,8 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     for switch in _LATER_SWITCHES:
         if not parts["limits"].get(switch):
             parts["limits"].pop(switch, None)
+    for gpu in parts["gpus"].values():
+        gpu.pop("calibration", None)  # a record of how the constants were found
     for host in parts["hosts"].values():
         host.pop("gpus", None)  # a bound that every scenario has kept before an episode begins
     hashes = {name: digest(part) for name, part in parts.items()}
