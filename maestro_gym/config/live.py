@@ -16,6 +16,9 @@ from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfi
 from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig
 
+NO_ASYNC = "--no-async-scheduling"
+"""The flag by which vLLM schedules a step only once the one before has ended."""
+
 Core = Annotated[int, Field(ge=0, lt=2**16)]
 
 
@@ -152,7 +155,9 @@ class LiveFleetConfig(StrictModel):
     architectures: dict[str, ArchitectureConfig] = Field(default={}, description="beside those of configs/models")
     gpus: dict[str, GpuConfig] = Field(default={}, description="beside those of configs/hardware/gpus")
     hosts: dict[str, HostConfig] = Field(default={}, description="beside those of configs/hardware/hosts")
-    limits: dict[str, Any] = Field(default={}, description="limits of a scenario; memory_mode is partitioned")
+    limits: dict[str, Any] = Field(
+        default={}, description="limits of a scenario; the others are those of stock vLLM, memory_mode is partitioned"
+    )
     link_latency_s: float = Field(
         default=0.0, ge=0, le=LONGEST_WAIT_S, description="one way between clusters, as policies know it [s]"
     )
@@ -187,12 +192,22 @@ class LiveFleetConfig(StrictModel):
                     raise ValueError(f"node {node.name}, {engine.model}: residency process needs launch: true")
         if self.limits.get("memory_mode", "partitioned") != "partitioned":
             raise ValueError("limits.memory_mode: a vLLM server keeps a fixed KV pool; only partitioned runs live")
+        if self.plans_one_step and self.limits.get("schedule_ahead") is True:
+            raise ValueError(
+                f"limits.schedule_ahead: servers that are started with {NO_ASYNC} do not; remove one of the two"
+            )
         return self
 
     @property
     def nodes(self) -> list[LiveNodeConfig]:
         """All nodes, in order of their ids."""
         return [node for cluster in self.clusters for host in cluster.hosts for node in host.nodes]
+
+    @property
+    def plans_one_step(self) -> bool:
+        """Whether servers are told to schedule a step only once the one before has ended."""
+        engines = (engine.args for node in self.nodes for engine in node.engines)
+        return any(NO_ASYNC in args for args in (self.launch.args, *engines))
 
     @property
     def model_names(self) -> list[str]:

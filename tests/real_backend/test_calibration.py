@@ -40,6 +40,17 @@ def test_the_fit_finds_the_speed_of_a_slower_machine(speed: float, tmp_path: Pat
     assert GpuConfig.model_validate(read_yaml(tmp_path / "gpu.yaml")) == fitted.gpu
 
 
+def test_a_prompt_beside_others_waits_for_the_step_that_is_scheduled_ahead_too(tmp_path: Path) -> None:
+    config = write_scenario(scenario_document(load_fleet("local_cpu")), tmp_path / "scenario.yaml")
+    gpu = config.gpus["one-core"]
+    beside = Point("mid", "mixed", 64, 2, 40.0, 1.0, 0.0, 1)
+    step = Point("mid", "decode", 32, 2, 40.0, 1.0, 0.0, 1)
+    waited, step_s = predict_points(config, gpu, 1, Measured([beside, step]))
+    ahead = config.model_copy(update={"limits": config.limits.model_copy(update={"schedule_ahead": True})})
+    (longer,) = predict_points(ahead, gpu, 1, Measured([beside]))
+    assert longer - waited == pytest.approx(step_s)
+
+
 def test_too_few_points_are_refused(tmp_path: Path) -> None:
     config = write_scenario(scenario_document(load_fleet("local_cpu")), tmp_path / "scenario.yaml")
     with pytest.raises(MaestroError, match="too few"):

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from maestro_gym.config import ScenarioConfig, load_scenario
+from maestro_gym.config.limits import STOCK_ENGINE
 from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeConfig
 from maestro_gym.core.whole_file import write_whole
 from maestro_gym.state import BLOCK_TOKENS
@@ -61,13 +62,26 @@ def scenario_document(
         "architectures": dump(fleet.architectures),
         "gpus": dump(fleet.gpus),
         "hosts": dump(fleet.hosts),
-        "limits": {"memory_mode": "partitioned", **fleet.limits},
+        "limits": engine_limits(fleet),
         "workload": dict(workload or DEFAULT_WORKLOAD),
         "predictor": dict(predictor or {"kind": "role_median"}),
         "horizon_s": horizon_s,
         "drain_s": drain_s,
         "seeds": [0],
     }
+
+
+def engine_limits(fleet: LiveFleetConfig) -> dict[str, Any]:
+    """Say how the servers of a fleet serve: as stock vLLM does, where the fleet file says nothing else.
+
+    Args:
+        fleet: The fleet file, whose ``limits`` win: ``schedule_ahead: false`` is for servers older than vLLM 0.14, for
+            vLLM on CPUs, and for those that are started with ``--no-async-scheduling``, where it is the default.
+
+    Returns:
+        Keys of ``LimitsConfig``.
+    """
+    return {**STOCK_ENGINE, "schedule_ahead": not fleet.plans_one_step, **fleet.limits}
 
 
 def write_scenario(document: Mapping[str, Any], path: Path) -> ScenarioConfig:

@@ -36,6 +36,7 @@ _PLAIN_FLAGS = frozenset(
         "--max-num-batched-tokens",
         "--max-num-queued-reqs",
         "--max-num-seqs",
+        "--no-async-scheduling",
         "--no-enable-prefix-caching",
         "--quantization",
         "--scheduling-policy",

@@ -18,6 +18,7 @@ from maestro_gym import __version__
 from maestro_gym.config import ArchitectureConfig, GpuConfig, ScenarioConfig, dump_config
 from maestro_gym.config.catalogue import Machine
 from maestro_gym.config.hardware import Calibration, Fitted
+from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.whole_file import write_whole
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
@@ -219,7 +220,7 @@ def predict_points(
     seconds = []
     for point in measured.points:
         if not point.kind.startswith("served"):
-            seconds.append(_point_s(tables[point.model], point, limits.max_num_batched_tokens, measured.api_s))
+            seconds.append(_point_s(tables[point.model], point, limits, measured.api_s))
             continue
         key = (point.model, point.prompt_tokens, point.batch)
         if key not in served:
@@ -252,12 +253,15 @@ def _served_s(world: World, tables: StepTables, point: Point) -> tuple[float, fl
     return float((first_s - sent_s).mean()), float(((last_s - first_s) / (output - 1)).mean())
 
 
-def _point_s(tables: StepTables, point: Point, budget: int, api_s: float) -> float:
+def _point_s(tables: StepTables, point: Point, limits: LimitsConfig, api_s: float) -> float:
+    budget = limits.max_num_batched_tokens
     if point.kind == "decode":
         return step_time_s(tables, [], [round(point.context_tokens)] * point.batch)
     others = [round(point.context_tokens)] * point.batch if point.kind == "mixed" else []
-    # A prompt that comes beside others waits for the step that is under way, half of one on average.
-    total = api_s + 0.5 * step_time_s(tables, [], others) if others else 0.0
+    # A prompt that comes beside others waits for the step that is under way, half of one on average, and for the one
+    # behind it where that has been scheduled by then.
+    waited = 1.5 if limits.schedule_ahead else 0.5
+    total = api_s + waited * step_time_s(tables, [], others) if others else 0.0
     past = 0
     while past < point.prompt_tokens:
         chunk = min(budget - len(others), point.prompt_tokens - past)
