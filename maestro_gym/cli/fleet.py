@@ -36,7 +36,7 @@ def fleet_up(fleet: FleetName = "local_cpu", trust: Trust = False, json_file: Js
     loaded = load_fleet(fleet)
     demand_launch_trust(loaded, fleet, trust=trust)
     console = output()
-    bring_up(loaded, lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True))
+    bring_up(loaded, lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True), trust=trust)
     rows = fleet_rows(loaded, probing=True)
     show_table(f"fleet {loaded.name}", rows)
     write_json(json_file, {"command": "fleet up", "rows": rows})

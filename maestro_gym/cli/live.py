@@ -89,7 +89,7 @@ def live(
     go_on = f"maestro-gym live --fleet {fleet} --resume {folder}"
     with run_folder(folder, resume=resume is not None, overwrite=overwrite, go_on=go_on):
         if resume is not None:
-            settings, spec = resumed(resume, loaded)
+            settings, spec = resumed(resume, loaded, trust=trust)
             demand_trust_of(spec, f"{resume / EVENTS_FILE}: policy_spec", trust=trust)
             acting = load_policy(spec, settings.scenario)
         else:
@@ -103,7 +103,7 @@ def live(
             other = None if shadow is None else load_policy(shadow, scenario)
             clear_earlier(folder)
             write_scenario(document, folder / "scenario.yaml")
-            settings = RunSettings(loaded, scenario, folder, seed=seed, shadow=other)
+            settings = RunSettings(loaded, scenario, folder, seed=seed, shadow=other, trust=trust)
         result = run_live(settings, acting)
         row = save_result(result, settings.folder)
         if perfetto is not None:
@@ -199,6 +199,7 @@ def validate(
         seeds=seed_numbers(seeds) or [0],
         rounds=rounds,
         repeats=repeats,
+        trust=trust,
     )
     with run_folder(plan.folder, overwrite=overwrite):
         clear_earlier(plan.folder)
@@ -317,6 +318,7 @@ def fine_tune(
         fleet=loaded,
         scenario=None if scenario is None else str(scenario),
         folder=folder / "episodes",
+        trust=trust,
         companions=card.companions,
         window=card.window,
         information="P" if card.predictions else "N",

@@ -30,7 +30,7 @@ def lora_fleet(live_fleet: LiveFleetConfig) -> Iterator[LiveFleetConfig]:
     document["launch"]["args"] += ["--enable-lora", "--max-lora-rank", str(RANK)]
     document["launch"]["env"]["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
     fleet = LiveFleetConfig.model_validate(document)
-    bring_up(fleet, print)
+    bring_up(fleet, print, trust=True)
     yield fleet
     bring_down(fleet, print)
 

@@ -1,19 +1,27 @@
 """Fleet files: what is refused, and how a fleet becomes a scenario and command lines."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from maestro_gym.baselines.registry import load_policy
 from maestro_gym.cli.app import app
 from maestro_gym.config import config_names
+from maestro_gym.config.limits import STOCK_ENGINE
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.episodes.scenario import Scenario
+from maestro_gym.real_backend.control.run import LiveRunner
 from maestro_gym.real_backend.fleet.as_scenario import kv_pool_bytes, launch_words, scenario_document, write_scenario
 from maestro_gym.real_backend.fleet.launch_trust import demand_launch_trust
+from maestro_gym.real_backend.fleet.local import bring_up
 from maestro_gym.real_backend.fleet.processes import fleet_folder
+from tests.real_backend.runs import short_scenario
 
 FLEETS = [name for name in config_names("live") if not name.endswith(".gpu")]
 
@@ -92,6 +100,33 @@ def test_engines_of_a_gpu_share_its_memory_by_parts(tmp_path: Path) -> None:
             assert share == pytest.approx(config.limits.gpu_memory_utilization / config.limits.partitions, abs=1e-3)
 
 
+def test_servers_are_stock_where_the_file_says_nothing_else(tmp_path: Path) -> None:
+    config = write_scenario(scenario_document(load_fleet("a100")), tmp_path / "scenario.yaml")
+    limits = config.limits.model_dump()
+    assert {name: limits[name] for name in STOCK_ENGINE} == STOCK_ENGINE
+    world = Scenario(config).world
+    assert world.params["schedule_ahead"] == 1
+    assert world.params["growth_bytes"] == 1.0
+    on_a_cpu = write_scenario(scenario_document(load_fleet("local_cpu")), tmp_path / "cpu.yaml").limits
+    assert not on_a_cpu.schedule_ahead
+
+
+def test_servers_that_do_not_schedule_ahead_are_not_simulated_so(tmp_path: Path) -> None:
+    def told(document: dict[str, Any]) -> None:
+        del document["limits"]["schedule_ahead"]
+        document["launch"]["args"].append("--no-async-scheduling")
+
+    def contradicting(document: dict[str, Any]) -> None:
+        told(document)
+        document["limits"]["schedule_ahead"] = True
+
+    fleet = load_fleet(_written(tmp_path, told))
+    assert not write_scenario(scenario_document(fleet), tmp_path / "scenario.yaml").limits.schedule_ahead
+    demand_launch_trust(fleet, "mine.yaml", trust=False)
+    with pytest.raises(MaestroError, match="remove one of the two"):
+        load_fleet(_written(tmp_path, contradicting))
+
+
 def test_the_fleet_without_a_model_is_refused() -> None:
     with pytest.raises(ValueError, match="models"):
         LiveFleetConfig.model_validate(load_fleet("local_cpu").model_dump(mode="json") | {"models": []})
@@ -145,4 +180,16 @@ def test_what_is_not_plain_vllm_is_not_started_without_trust(
         assert result.exit_code == 2, result.output
         assert ("args of an engine: what" if section == "engine" else f"launch.{key}: what") in result.stderr
         assert "--trust" in result.stderr
-    demand_launch_trust(load_fleet(path), path, trust=True)
+    fleet = load_fleet(path)
+    demand_launch_trust(fleet, path, trust=True)
+    # From Python the same question is asked, before a server is met.
+    scenario = short_scenario(fleet, tmp_path / "from-python")
+    acting = load_policy("fcfs", scenario)
+    with pytest.raises(MaestroError, match="trust=True in Python"):
+        LiveRunner(fleet, tmp_path / "from-python")(scenario, acting)
+    with pytest.raises(MaestroError, match="trust=True in Python"):
+        bring_up(fleet, lambda _: None)
+    env = gym.make("Maestro/Live-Cluster-v0", fleet=fleet, folder=tmp_path / "env")
+    with closing(env), pytest.raises(MaestroError, match="trust=True in Python"):
+        env.reset(seed=0)
+    assert not (tmp_path / "from-python" / "live-fcfs-test-0").exists()

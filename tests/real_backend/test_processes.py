@@ -52,8 +52,8 @@ def _fleet(engines: list[dict[str, Any]], *args: str) -> LiveFleetConfig:
 def test_a_fleet_comes_up_once_and_goes_down_without_leftovers() -> None:
     fleet = _fleet([{"model": "mid"}])
     try:
-        (note,) = bring_up(fleet, lambda _: None)
-        assert bring_up(fleet, lambda _: None) == [note]
+        (note,) = bring_up(fleet, lambda _: None, trust=True)
+        assert bring_up(fleet, lambda _: None, trust=True) == [note]
         (row,) = fleet_rows(fleet, probing=True)
         assert (row["residency"], row["pid"], row["running"]) == ("running", note.pid, 0)
         assert "metrics" in row["can"]
@@ -67,7 +67,7 @@ def test_a_fleet_comes_up_once_and_goes_down_without_leftovers() -> None:
 def test_a_server_that_fails_shows_its_last_error_and_stops_the_others() -> None:
     fleet = _fleet([{"model": "mid"}, {"model": "other", "args": ["--fail"]}])
     with pytest.raises(MaestroError, match=r"ended while it started: ValueError: no such flag") as caught:
-        bring_up(fleet, lambda _: None)
+        bring_up(fleet, lambda _: None, trust=True)
     assert "logs" in str(caught.value)
     assert read_notes(fleet_folder(fleet)) == {}
 
@@ -76,7 +76,7 @@ def test_a_stranger_at_an_address_is_not_taken_for_the_fleets_server() -> None:
     with StandIn() as stranger:
         fleet = _fleet([{"model": "mid", "url": stranger.url}])
         with pytest.raises(MaestroError, match="did not start"):
-            bring_up(fleet, lambda _: None)
+            bring_up(fleet, lambda _: None, trust=True)
 
 
 def test_models_take_turns_by_starting_and_ending_processes(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_models_take_turns_by_starting_and_ending_processes(tmp_path: Path) -> N
         [{"model": "mid", "residency": "process"}, {"model": "other", "residency": "process", "awake": False}]
     )
     try:
-        bring_up(fleet, lambda _: None)
+        bring_up(fleet, lambda _: None, trust=True)
         assert len(read_notes(fleet_folder(fleet))) == 1
-        controller = run(controller_of(fleet, tmp_path, "maestro", rate_rps=2.0, horizon_s=2.0))
+        controller = run(controller_of(fleet, tmp_path, "maestro", rate_rps=2.0, horizon_s=2.0, trust=True))
         assert_nothing_lost(controller)
         kinds = [event["event"] for event in log_of(controller)]
         assert kinds.count("promoted") > 0

@@ -85,8 +85,8 @@ class Controller:
         """Run the episode until all of it has finished, or until the cap of its drain time.
 
         Raises:
-            MaestroError: A server does not answer at the start or serves another model, or the policy needs a field
-                that nobody knows on real servers.
+            MaestroError: A server does not answer at the start or serves another model, the run would start servers
+                that are not plain vLLM and not trusted, or the policy needs a field that nobody knows on real servers.
         """
         try:
             self._run = await self._open()
@@ -140,7 +140,7 @@ class Controller:
                 self.servers.append(server)
         launcher = None
         if any(server.engine.residency == "process" for server in self.servers):
-            launcher = await asyncio.to_thread(make_launcher, fleet, lambda _: None)
+            launcher = await asyncio.to_thread(make_launcher, fleet, lambda _: None, trust=settings.trust)
         await meet_all(self.servers)
         sources = field_sources([server.can for server in self.servers if server.wanted])
         for policy in (self.policy, settings.shadow):

@@ -107,12 +107,13 @@ _QUANTILES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
 _SPREAD = {"p50": 0.5, "p90": 0.9, "max": 1.0}
 
 
-def resumed(folder: Path, fleet: LiveFleetConfig) -> tuple[RunSettings, str]:
+def resumed(folder: Path, fleet: LiveFleetConfig, *, trust: bool = False) -> tuple[RunSettings, str]:
     """Read from the folder of a run what it takes to resume it.
 
     Args:
         folder: The folder of the run, which holds its scenario and its event log.
         fleet: The fleet whose servers are used.
+        trust: Whether servers that the run itself starts may be something else than plain vLLM.
 
     Returns:
         The settings, and the spec of the policy that acted.
@@ -123,7 +124,7 @@ def resumed(folder: Path, fleet: LiveFleetConfig) -> tuple[RunSettings, str]:
     header = next(read_events(folder / EVENTS_FILE))
     scenario = Scenario.load(str(folder / "scenario.yaml"))
     settings = RunSettings(
-        fleet, scenario, folder, header["split"], int(header["seed"]), int(header["index"]), resume=True
+        fleet, scenario, folder, header["split"], int(header["seed"]), int(header["index"]), resume=True, trust=trust
     )
     return settings, str(header["policy_spec"])
 
@@ -153,11 +154,13 @@ class LiveRunner:
         fleet: The fleet whose servers are used.
         folder: The folder in which each run gets one of its own.
         label: The first part of the name of such a folder.
+        trust: Whether servers that a run itself starts may be something else than plain vLLM.
     """
 
     fleet: LiveFleetConfig
     folder: Path
     label: str = "live"
+    trust: bool = False
 
     def __call__(
         self,
@@ -168,7 +171,11 @@ class LiveRunner:
         index: int = 0,
         samples: int = 1024,
     ) -> EpisodeResult:
-        """Run one episode, with the arguments and the result of ``episodes.run.run_episode``."""
+        """Run one episode, with the arguments and the result of ``episodes.run.run_episode``.
+
+        Raises:
+            MaestroError: For the reasons that ``Controller.run`` gives.
+        """
         folder = self.folder / f"{self.label}-{file_name(policy.name)}-{split}-{seed}"
-        settings = RunSettings(self.fleet, scenario, folder, split, seed, index, max(1024, samples))
+        settings = RunSettings(self.fleet, scenario, folder, split, seed, index, max(1024, samples), trust=self.trust)
         return replace(run_live(settings, policy), policy=policy.name)

@@ -24,6 +24,7 @@ class RunSettings:
         samples: The number of rows of the time series.
         shadow: A policy that is asked at every decision, and does not act.
         resume: Whether to go on with the run whose log is in the folder.
+        trust: Whether servers that the run itself starts may be something else than plain vLLM (docs/security.md).
     """
 
     fleet: LiveFleetConfig
@@ -35,3 +36,4 @@ class RunSettings:
     samples: int = 1024
     shadow: Policy | None = None
     resume: bool = False
+    trust: bool = False

@@ -45,11 +45,13 @@ class LiveEnvOptions(EnvOptions):
         scenario: A scenario of this fleet, such as ``simulated.yaml`` of a validation; None takes the fleet's own with
             the workload that is made for live runs.
         folder: The folder that gets the event log of every episode; None takes a new one below ``runs/live``.
+        trust: Whether servers that an episode itself starts may be something else than plain vLLM (docs/security.md).
     """
 
     fleet: str | LiveFleetConfig = "local_cpu"
     scenario: ScenarioLike | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
     folder: Path | str | None = None
+    trust: bool = False
 
 
 class LiveBatch(AgentBatch):
@@ -83,6 +85,7 @@ class LiveBatch(AgentBatch):
             )
         super().__init__(tier, replace(options, scenario=source), 1)
         _check_names(self.fleet, self.scenario.node_names, self.scenario.model_names)
+        self._trust = options.trust
         self.controller: Controller | None = None
         self._live: _LiveEpisode | None = None
         self._runs = 0
@@ -119,7 +122,9 @@ class LiveBatch(AgentBatch):
         # The folder carries a number, because a seed may be begun again.
         self._runs += 1
         folder = self.folder / f"{self._runs:04d}-seed-{int(self.seeds[e])}-episode-{index}"
-        settings = RunSettings(self.fleet, self.scenario, folder, self.options.split, int(self.seeds[e]), index)
+        settings = RunSettings(
+            self.fleet, self.scenario, folder, self.options.split, int(self.seeds[e]), index, trust=self._trust
+        )
         self.buffers.actions[e] = BEGIN
         self._live = _LiveEpisode(self)
         self.controller = Controller(settings, self.policy, self._live)

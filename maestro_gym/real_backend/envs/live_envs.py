@@ -49,6 +49,7 @@ class LiveEnv(MaestroEnv):
     | `fleet` | `"local_cpu"` | name in `configs/live`, path of a fleet file, or a `LiveFleetConfig` |
     | `scenario` | `None` | of this fleet, such as `simulated.yaml` of a validation; None makes one of the fleet file |
     | `folder` | `None` | gets an event log an episode; None makes one below `runs/live` |
+    | `trust` | `False` | whether servers that an episode itself starts may be something else than plain vLLM |
     | others | | as simulated |
 
     ## Version History

@@ -15,6 +15,7 @@ from maestro_gym.config.live import LiveEngineConfig, LiveFleetConfig, LiveNodeC
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.file_names import file_name
 from maestro_gym.real_backend.fleet.as_scenario import launch_words, scenario_document, write_scenario
+from maestro_gym.real_backend.fleet.launch_trust import demand_launch_trust
 from maestro_gym.real_backend.fleet.processes import (
     ServerNote,
     fleet_folder,
@@ -113,19 +114,22 @@ class Launcher:
         return note
 
 
-def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
+def make_launcher(fleet: LiveFleetConfig, tell: Tell, *, trust: bool = False) -> Launcher:
     """Prepare what the start of a server needs: the environment of vLLM, and the folders of random models.
 
     Args:
         fleet: The fleet file.
         tell: Called with a line before anything that takes long.
+        trust: Whether what the fleet file would start may be something else than plain vLLM.
 
     Returns:
         The launcher.
 
     Raises:
-        MaestroError: The fleet does not make a scenario, or vLLM cannot be installed.
+        MaestroError: The fleet is not trusted or does not make a scenario, or vLLM cannot be installed.
     """
+    # Every door to a server's start leads through here.
+    demand_launch_trust(fleet, f"fleet {fleet.name}", trust=trust)
     folder = fleet_folder(fleet)
     config = write_scenario(scenario_document(fleet), folder / "scenario.yaml")
     program = vllm_program(fleet.launch, tell)
@@ -135,7 +139,7 @@ def make_launcher(fleet: LiveFleetConfig, tell: Tell) -> Launcher:
     return Launcher(fleet, config, program, folder)
 
 
-def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
+def bring_up(fleet: LiveFleetConfig, tell: Tell, *, trust: bool = False) -> list[ServerNote]:
     """Start every server that the fleet file launches and that is to be awake at the beginning, and wait for them.
 
     Servers that run already are left as they are. When one fails, those that were started here are stopped again.
@@ -143,14 +147,15 @@ def bring_up(fleet: LiveFleetConfig, tell: Tell) -> list[ServerNote]:
     Args:
         fleet: The fleet file.
         tell: Called with lines of progress.
+        trust: Whether what the fleet file would start may be something else than plain vLLM.
 
     Returns:
         The notes of the running servers.
 
     Raises:
-        MaestroError: A server did not come up, or another program answers at its address.
+        MaestroError: The fleet is not trusted, a server did not come up, or another program answers at its address.
     """
-    launcher = make_launcher(fleet, tell)
+    launcher = make_launcher(fleet, tell, trust=trust)
     notes = read_notes(launcher.folder)
     started: list[ServerNote] = []
     running: list[ServerNote] = []

@@ -81,6 +81,7 @@ class Plan:
         seeds: The seeds of the test episodes of each round.
         rounds: How often everything is run on the servers.
         repeats: The number of repetitions of each measured point.
+        trust: Whether servers that a live run itself starts may be something else than plain vLLM.
     """
 
     fleet: LiveFleetConfig
@@ -92,6 +93,7 @@ class Plan:
     seeds: Sequence[int] = (0,)
     rounds: int = 2
     repeats: int = 3
+    trust: bool = False
 
 
 def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: Tell) -> Validation:
@@ -121,7 +123,7 @@ def validate(plan: Plan, load_policy: Callable[[str, Scenario], Policy], tell: T
     live, loads = [], [os.getloadavg()[0]]
     for number in range(1, plan.rounds + 1):
         tell(f"round {number} of {plan.rounds} on the servers: {len(plan.policies)} policies")
-        runner = Runner(load_policy, LiveRunner(fleet, folder, f"live-{number}"))
+        runner = Runner(load_policy, LiveRunner(fleet, folder, f"live-{number}", plan.trust))
         live.append(_compare(plan, folder / "scenario.yaml", runner))
         (folder / f"live-{number}").mkdir(exist_ok=True)
         write_results(live[-1], folder / f"live-{number}")
