@@ -16,12 +16,18 @@ import torch
 from maestro_gym.agents.ppo import ContinuousTimePPO
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.seal import FIELD, check_sealed, has_seal, sealed
 from maestro_gym.core.whole_file import sync, whole_file, write_whole
 
 FOLDER = "checkpoint"
 _PART, _OLD = f"{FOLDER}.part", f"{FOLDER}.old"
 _LAST = "state.json"
 """Written last: a folder that has it is whole."""
+
+_LEARNER, _LIBRARY, _ARRAYS = _SEALED = ("learner.pt", "stable_baselines3.zip", "env.npz")
+"""Files whose checksums stand in the last one."""
+
+_FIELDS = {"steps", "updates", "reward_scale", "notes", FIELD}
 
 _ENV, _OBSERVATION, _STARTS = "env/", "observation/", "episode_starts"
 
@@ -66,13 +72,13 @@ def save_checkpoint(
     weights, library = io.BytesIO(), io.BytesIO()
     torch.save(learner, weights)
     model.save(library)
-    write_whole(part / "learner.pt", weights.getvalue())
-    write_whole(part / "stable_baselines3.zip", library.getvalue())
+    write_whole(part / _LEARNER, weights.getvalue())
+    write_whole(part / _LIBRARY, library.getvalue())
     observation = model._last_obs
     assert isinstance(observation, dict)
     arrays = {_ENV + name: value for name, value in env.get_state().items()}
     arrays |= {_OBSERVATION + name: value for name, value in observation.items()}
-    with whole_file(part / "env.npz") as path:
+    with whole_file(part / _ARRAYS) as path:
         _write_arrays(path, arrays | {_STARTS: np.asarray(model._last_episode_starts)})
     state = {
         "steps": model.num_timesteps,
@@ -80,6 +86,7 @@ def save_checkpoint(
         "reward_scale": model.reward_scale.state(),
         "notes": dict(notes),
     }
+    state = sealed(state, _LAST, [part / name for name in _SEALED])
     write_whole(part / _LAST, json.dumps(state, indent=2) + "\n")
     # A folder cannot take the place of another at one stroke: between the two renames `checkpoint_of` finds the part.
     shutil.rmtree(old, ignore_errors=True)
@@ -111,7 +118,7 @@ def load_checkpoint(
         The trainer's notes.
 
     Raises:
-        MaestroError: There is no checkpoint, or it does not fit the model.
+        MaestroError: There is no checkpoint, a bit of it has changed, or it does not fit the model.
     """
     source = checkpoint_of(folder)
     if source is None:
@@ -120,8 +127,13 @@ def load_checkpoint(
         source = source.rename(folder / FOLDER)  # the next one is written as a part, and may not write over this one
     try:
         state = parse_json(read_bounded(source / _LAST))
-        learner = torch.load(source / "learner.pt", map_location="cpu", weights_only=True)
-        with np.load(source / "env.npz", allow_pickle=False) as file:
+        if unknown := sorted(state.keys() - _FIELDS):
+            raise ValueError(f"{_LAST} has a field {unknown[0]!r}")  # it may once have been the checksums
+        if has_seal(state, source / _LAST):
+            for name in _SEALED:
+                check_sealed(state, source / name)
+        learner = torch.load(source / _LEARNER, map_location="cpu", weights_only=True)
+        with np.load(source / _ARRAYS, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         model.policy.load_state_dict(learner["policy"])
         model.policy.optimizer.load_state_dict(learner["optimizer"])

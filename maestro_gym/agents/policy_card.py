@@ -42,7 +42,7 @@ class PolicyCard:
         discount_horizon_s: 1 / beta, in seconds.
         validation: Means of the validation episodes, by metric.
         versions: Of the project and of what it ran on.
-        sha256: Of the files of the policy as they were written, by name; of the card itself, all but this field of it.
+        sha256: Of the files of the policy as they were written, by name; of the card itself, all but its own checksum.
         format: Version of this file's layout.
     """
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from maestro_gym.agents.networks import CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_card import FORMAT, PolicyCard
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.seal import FIELD, check_sealed, has_seal, sealed
 from maestro_gym.core.whole_file import whole_file, write_whole
 
 WEIGHTS_FILE = "policy.pt"
@@ -37,23 +36,12 @@ def save_policy(folder: Path, card: PolicyCard, network: torch.nn.Module) -> Non
     content = io.BytesIO()  # to a full disk torch would answer with an error of its own kind
     torch.save(weights, content)
     write_whole(folder / WEIGHTS_FILE, content.getvalue())
-    _write_card(folder, replace(card, sha256={WEIGHTS_FILE: _sha256(content.getvalue())}))
+    _write_card(folder, replace(card, sha256={}), folder / WEIGHTS_FILE)
 
 
-def _write_card(folder: Path, card: PolicyCard) -> None:
-    content = asdict(card)
-    content["sha256"][CARD_FILE] = _card_sha256(content)
+def _write_card(folder: Path, card: PolicyCard, weights: Path) -> None:
+    content = sealed(asdict(card), CARD_FILE, [weights])
     write_whole(folder / CARD_FILE, json.dumps(content, indent=2) + "\n")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _card_sha256(content: Mapping[str, Any]) -> str:
-    """Checksum of a card: of all its fields but its own checksum."""
-    others = {name: value for name, value in content["sha256"].items() if name != CARD_FILE}
-    return _sha256(json.dumps({**content, "sha256": others}, sort_keys=True).encode())
 
 
 def read_card(folder: Path) -> PolicyCard:
@@ -90,11 +78,10 @@ def _card_of(content: Any, path: Path) -> PolicyCard:  # noqa: ANN401 - whatever
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "all of it"
         raise MaestroError(f"{damaged}: `{place}`: {first['msg']}. Train again, or restore the file.") from None
-    if CARD_FILE in card.sha256 and card.sha256[CARD_FILE] != _card_sha256(content):
-        raise MaestroError(
-            f"{damaged} as it was written: its content has another SHA-256 than it says. Train again, or restore the "
-            "file."
-        )
+    try:
+        has_seal(content, path)
+    except ValueError as error:
+        raise MaestroError(f"{damaged} as it was written: {error}. Train again, or restore the file.") from None
     return card
 
 
@@ -117,7 +104,9 @@ def load_network(folder: Path) -> tuple[PolicyCard, CandidateScorer | SlotMlp]:
         raise MaestroError(f"{folder} holds no weights: {WEIGHTS_FILE} is missing. Train again, or restore the file.")
     network = card.build()
     try:
-        network.load_state_dict(_read_weights(path, card.sha256.get(path.name)))
+        if card.sha256:
+            check_sealed({FIELD: card.sha256}, path)
+        network.load_state_dict(_read_weights(path))
     except MaestroError:
         raise
     except Exception as error:
@@ -148,18 +137,14 @@ def save_safetensors(folder: Path) -> Path:
     weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     with whole_file(path) as part:
         _safetensors(path).save_file(weights, part)
-    _write_card(folder, replace(card, sha256={**card.sha256, path.name: _sha256(path.read_bytes())}))
+    _write_card(folder, card, path)
     return path
 
 
-def _read_weights(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
-    """Weights of a file; a card that an older version wrote knows no checksum of it."""
-    content = path.read_bytes()
-    if sha256 is not None and _sha256(content) != sha256:
-        raise ValueError(f"its SHA-256 is not {sha256[:12]}..., which the card says")
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     if path.name == SAFE_WEIGHTS_FILE:
-        return _safetensors(path).load(content)
-    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return _safetensors(path).load(path.read_bytes())
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _safetensors(path: Path) -> Any:  # noqa: ANN401 - a module that may be missing

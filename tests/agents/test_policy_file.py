@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maestro_gym.agents.policy_card import PolicyCard
-from maestro_gym.agents.policy_file import CARD_FILE, WEIGHTS_FILE, load_network, save_policy
+from maestro_gym.agents.policy_file import CARD_FILE, SAFE_WEIGHTS_FILE, WEIGHTS_FILE, load_network, save_policy
 from maestro_gym.core.errors import MaestroError
 
 CARD = PolicyCard("cluster", "scorer", 5, 3, 4, (8, 8), steps=7)
@@ -96,6 +96,26 @@ def test_any_changed_bit_is_refused_by_name(run: Path, name: str) -> None:
             load_network(run)
     (run / name).write_bytes(whole)
     load_network(run)
+
+
+def test_a_card_of_an_older_version_is_taken_with_a_warning(run: Path) -> None:
+    _forget_checksums(run)
+    with pytest.warns(UserWarning, match=rf"{CARD_FILE} holds no SHA-256"):
+        card, _ = load_network(run)
+    assert replace(card, sha256={}) == CARD
+
+
+def test_checksums_without_that_of_the_card_or_of_its_weights_are_refused(run: Path) -> None:
+    card = json.loads((run / CARD_FILE).read_text())
+    for name in (CARD_FILE, WEIGHTS_FILE):
+        fewer = {file: value for file, value in card["sha256"].items() if file != name}
+        (run / CARD_FILE).write_text(json.dumps({**card, "sha256": fewer}))
+        with pytest.raises(MaestroError, match="SHA-256"):
+            load_network(run)
+    (run / CARD_FILE).write_text(json.dumps(card))
+    (run / WEIGHTS_FILE).rename(run / SAFE_WEIGHTS_FILE)
+    with pytest.raises(MaestroError, match="not among the files that were written together"):
+        load_network(run)
 
 
 def _means_the_same(one: bytes, other: bytes) -> bool:

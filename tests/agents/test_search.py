@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from maestro_gym.agents.load import load_any_policy
 from maestro_gym.agents.search.evaluate import MEASURES, Evaluator, Trial
+from maestro_gym.agents.search.kept import STATE_FILE, Best, KeptSearch, read_kept, write_kept
 from maestro_gym.agents.search.objective import measures_of, worth
 from maestro_gym.agents.search.search import Search, SearchResult, run_search
 from maestro_gym.agents.search.seeds import agreement
@@ -120,6 +122,23 @@ def test_a_trial_under_other_limits_is_the_same_episode_in_the_scenario_with_the
     np.testing.assert_array_equal(found[1], [row[name] for name in columns])
     np.testing.assert_array_equal(found[0], found[2])
     assert not np.array_equal(found[0], found[1])
+
+
+def test_any_changed_bit_of_a_searchs_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / STATE_FILE
+    best = Best(worth=0.5, validation={"slo_attainment": (0.75, 0.5)}, row=[0.25])
+    kept = KeptSearch(names=["a"], told=[[1.5]], asked=["abc"], episodes=3, best=best, challenger=[0.125])
+    write_kept(path, kept)
+    whole = path.read_bytes()
+    for place in range(len(whole) - 1):  # the last is the end of the line
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with contextlib.suppress(ValueError):
+            if json.loads(path.read_bytes()) == json.loads(whole):
+                continue  # a blank for another
+        with pytest.raises(MaestroError, match=re.escape(str(path))):
+            read_kept(path, ["a"])
+    path.write_bytes(whole)
+    assert read_kept(path, ["a"]).model_copy(update={"sha256": {}}) == kept
 
 
 def _with(policy: object, numbers: tuple[float, ...]) -> object:

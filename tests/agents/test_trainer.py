@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from maestro_gym.agents.callbacks import Milestones
+from maestro_gym.agents.checkpoint import load_checkpoint
 from maestro_gym.agents.networks import NETWORKS, CandidateScorer, SlotMlp
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.agents.policy_file import load_network, read_card
@@ -204,6 +206,41 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "checkpoint" / "learner.pt").write_bytes(b"nonsense")
     with pytest.raises(MaestroError, match="damaged or of another configuration"):
         _trainer(tmp_path).run(progress=False, resume=True)
+
+
+@pytest.mark.parametrize("name", ["learner.pt", "stable_baselines3.zip", "env.npz", "state.json"])
+def test_any_changed_bit_of_a_checkpoint_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path)
+    trainer.run(progress=False, stop_at_steps=UPDATE)
+    path = tmp_path / "checkpoint" / name
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 20)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        if name == "state.json" and _means_the_same(whole, path.read_bytes()):
+            continue  # a blank for another
+        with pytest.raises(MaestroError, match="damaged or of another configuration"):
+            load_checkpoint(tmp_path, trainer.model, StandInVecEnv(ENVS), trainer.model.policy)
+    path.write_bytes(whole)
+    _trainer(tmp_path).run(progress=False, resume=True, stop_at_steps=2 * UPDATE)
+
+
+def _means_the_same(one: bytes, other: bytes) -> bool:
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
+
+
+def test_a_checkpoint_of_an_older_version_is_taken_with_a_warning(tmp_path: Path) -> None:
+    _trainer(tmp_path).run(progress=False, stop_at_steps=UPDATE)
+    path = tmp_path / "checkpoint" / "state.json"
+    state = json.loads(path.read_text())
+    del state["sha256"]
+    path.write_text(json.dumps(state))
+    resumed = _trainer(tmp_path)
+    with pytest.warns(UserWarning, match=r"state\.json holds no SHA-256"):
+        resumed.run(progress=False, resume=True)
+    assert resumed.model.num_timesteps == 8 * UPDATE
 
 
 def test_every_network_has_a_policy_for_stable_baselines3(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from maestro_gym.config import StrictModel, validated
 from maestro_gym.config.bounds import Free
 from maestro_gym.core.bounded_text import parse_json, read_bounded
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.seal import has_seal, sealed
 from maestro_gym.core.whole_file import write_whole
 
 STATE_FILE = "search.json"
@@ -47,6 +48,7 @@ class KeptSearch(StrictModel):
     episodes: int = Field(ge=0, le=10**12, description="episodes run")
     best: Best
     challenger: list[Free] = Field(description="best candidate of the last generation, in the unit cube")
+    sha256: dict[str, str] = Field(default={}, description="of all the other content, by the file's name")
 
 
 def digest_of(points: Sequence[np.ndarray]) -> str:
@@ -69,6 +71,10 @@ def read_kept(path: Path, names: Sequence[str]) -> KeptSearch:
     except (OSError, ValueError) as error:
         raise MaestroError(f"{path}: is no checkpoint of a search ({error}). Begin anew in another folder.") from None
     kept = validated(KeptSearch, content, lambda _: str(path))
+    try:
+        has_seal(content, path)
+    except ValueError as error:
+        raise MaestroError(f"{path}: is not as it was written: {error}. Restore it, or begin anew elsewhere.") from None
     if kept.names != list(names):
         raise MaestroError(
             f"{path.parent}: its checkpoint searched {', '.join(kept.names)}, and now it would be {', '.join(names)}. "
@@ -79,7 +85,7 @@ def read_kept(path: Path, names: Sequence[str]) -> KeptSearch:
 
 def write_kept(path: Path, kept: KeptSearch) -> None:
     """Write a checkpoint; a reader never sees half of it."""
-    write_whole(path, json.dumps(kept.model_dump()) + "\n")
+    write_whole(path, json.dumps(sealed(kept.model_dump(), path.name)) + "\n")
 
 
 def tell_again(strategy: cma.CMAEvolutionStrategy, kept: KeptSearch, place: Path) -> None:

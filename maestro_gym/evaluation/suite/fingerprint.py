@@ -11,6 +11,7 @@ from typing import Any
 from maestro_gym.config import ScenarioConfig, find_config, read_yaml
 from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.core.seal import file_sha256 as bytes_sha256
 from maestro_gym.workloads.traces.files import find_trace
 
 _DIGITS = 16
@@ -49,7 +50,7 @@ def file_sha256(path: Path) -> str:
         MaestroError: It cannot be read.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return bytes_sha256(path)
     except OSError as error:
         raise MaestroError(f"{path}: cannot be read ({error.strerror}); give an existing file.") from None
 
