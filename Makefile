@@ -12,7 +12,7 @@ RUN_DIR := $(RUN_DIR)
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow test-live lint format bench policies leaderboard docs clean
+.PHONY: help install run test test-slow test-live lint format bench policies results leaderboard docs clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ bench: $(STAMP) ## measure the simulator's speed, and hold it against the refere
 
 policies: $(STAMP) ## search the shipped policies again and write their cards (hours; goes on where it stopped)
 	$(BIN)/python benchmarks/policies.py
+
+results: $(STAMP) ## run the comparisons of the docs again and write their tables (hours; goes on where it stopped); TRACES=FOLDER adds public traces
+	$(BIN)/python benchmarks/results.py $(if $(TRACES),--traces $(TRACES))
 
 leaderboard: $(STAMP) ## run the shipped policies on all benchmarks, keep records that stand, write docs/leaderboard.md; TRACES=FOLDER adds public traces
 	$(BIN)/maestro-gym benchmark run all --keep --out benchmarks/records $(if $(TRACES),--traces $(TRACES))

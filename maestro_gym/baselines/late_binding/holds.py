@@ -30,7 +30,7 @@ from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
 NUM_HOLDS = NUM_NETWORK + 9
 
-LEAST_SHARE: Final = 0.2
+LEAST_SHARE: Final = 0.35
 """Share of the cap on stages that a backlog leaves: a cap that falls without end serves nobody, and all wait longer."""
 
 
