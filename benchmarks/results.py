@@ -1,4 +1,4 @@
-"""Measure the tables of the docs again: ``make results``, or ``python benchmarks/results.py [NAME ...] [--traces DIR]``.
+"""Measure the tables of the docs again: ``python benchmarks/results.py [NAME ...] [--traces DIR]``, ``make results``.
 
 ``benchmarks/results.yaml`` holds the comparisons and the tables that are made of them. Each comparison runs into
 ``runs/results/NAME``, where an interrupted one goes on and a finished one is taken as it is (``--anew`` forgets it). A
@@ -23,9 +23,10 @@ from rich.console import Console
 
 from maestro_gym.cli.console import seed_numbers
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.evaluation.compare import run_compare
+from maestro_gym.core.run_folder import run_folder
+from maestro_gym.evaluation.compare import compare
 from maestro_gym.evaluation.comparison import Comparison, Setting
-from maestro_gym.evaluation.report.display import SHOWN, bounds, number
+from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, number
 from maestro_gym.evaluation.statistics import Interval, relative_change
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +35,7 @@ PLAN = ROOT / "benchmarks" / "results.yaml"
 TRACES = "{traces}"
 
 
-def run(name: str, plan: dict[str, Any], traces: Path | None, *, anew: bool, console: Console) -> Comparison:
+def run(name: str, plan: dict[str, Any], traces: Path | None, *, anew: bool) -> Comparison:
     """Run one comparison, or go on with it.
 
     Args:
@@ -42,7 +43,6 @@ def run(name: str, plan: dict[str, Any], traces: Path | None, *, anew: bool, con
         plan: Its entry in the file.
         traces: Folder of public traces.
         anew: Forget what is there.
-        console: Where its table goes.
 
     Returns:
         The comparison.
@@ -50,20 +50,20 @@ def run(name: str, plan: dict[str, Any], traces: Path | None, *, anew: bool, con
     folder = RUNS / name
     if anew and folder.exists():
         shutil.rmtree(folder)
-    comparison, _ = run_compare(
-        plan["scenarios"],
-        plan["policies"],
-        predictors=plan.get("predictors", []),
-        contentions=plan.get("contentions"),
-        seeds=seed_numbers(plan["seeds"]),
-        overrides=[word.replace(TRACES, str(traces)) for word in plan.get("overrides", [])],
-        out=folder,
-        resume=folder.exists(),
-        reference=plan["reference"],
-        own_limits=plan.get("own_limits", False),
-        console=console,
-    )
-    return comparison
+    begun = folder.exists()
+    with run_folder(folder, resume=begun):
+        return compare(
+            plan["scenarios"],
+            plan["policies"],
+            predictors=plan.get("predictors", []),
+            contentions=plan.get("contentions"),
+            seeds=seed_numbers(plan["seeds"]),
+            overrides=[word.replace(TRACES, str(traces)) for word in plan.get("overrides", [])],
+            folder=folder,
+            resume=begun,
+            reference=plan["reference"],
+            own_limits=plan.get("own_limits", False),
+        )
 
 
 def command_of(plan: dict[str, Any]) -> str:
@@ -99,7 +99,8 @@ def policies_table(comparison: Comparison, table: dict[str, Any]) -> str:
                 cells.append("" if name == comparison.reference else _difference(cell.difference, item.scale))
             rows.append(cells)
         title = f"**{setting.scenario}, {setting.contention}**\n\n" if len(comparison.settings) > 1 else ""
-        parts.append(title + _lines(rows))
+        lead = _lead(comparison, setting, table["lead"], shown[0]) if "lead" in table else ""
+        parts.append(title + lead + _lines(rows))
     return "\n\n".join(parts)
 
 
@@ -145,6 +146,15 @@ def pair_table(comparison: Comparison, table: dict[str, Any]) -> str:
     return _lines(rows)
 
 
+def _lead(comparison: Comparison, setting: Setting, policy: str, item: Shown) -> str:
+    """Say how far a policy is from the best other one that does not know the future."""
+    sign = 1.0 if item.better == "higher" else -1.0
+    others = [label.name for label in comparison.policies if label.name != policy and label.information != "O"]
+    best = max(others, key=lambda name: sign * comparison.cell(setting, name, item.column).value.estimate)
+    gap = comparison.difference(setting, policy, best, item.column)
+    return f"`{policy}` to the best other that does not know the future, `{best}`: {_difference(gap, item.scale)}.\n\n"
+
+
 LAYOUTS = {"policies": policies_table, "gains": gains_table, "pair": pair_table}
 
 
@@ -187,7 +197,9 @@ def write(page: Path, mark: str, text: str) -> None:
 
 
 def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return found.stdout.strip() or "unknown"
 
 
@@ -211,7 +223,7 @@ def main() -> None:
             console.print(f"{name}: left as it is; --traces DIR names the folder of its trace")
             continue
         console.rule(name)
-        comparison = run(name, plan, traces, anew=options.anew, console=console)
+        comparison = run(name, plan, traces, anew=options.anew)
         made = f"`{command_of(plan)}`\n\n{time.strftime('%Y-%m-%d')}, commit {_commit()}."
         for mark, table in plan["tables"].items():
             body = LAYOUTS[table["layout"]](comparison, table)
