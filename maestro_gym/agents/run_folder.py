@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ CONFIG_FILE = "config.yaml"
 RUN_FILE = "run.json"
 
 
-def default_folder(config: ScenarioConfig) -> Path:
-    """Name a folder below ``runs/train`` for a new run, after its scenario, its tier, its seed and the time."""
+def default_folder(config: ScenarioConfig, seeds: Sequence[int] = ()) -> Path:
+    """Name a folder below ``runs/train`` for a new run, after its scenario, its tier, its seeds and the time."""
     train = config.train
-    name = f"{file_name(config.name)}-{train.tier}-s{train.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    seed = f"{len(seeds)}-seeds" if seeds else f"s{train.seed}"
+    name = f"{file_name(config.name)}-{train.tier}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     return Path("runs") / "train" / name
 
 

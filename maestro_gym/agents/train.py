@@ -93,21 +93,88 @@ def run_train(
     Raises:
         MaestroError: Something asked for does not exist, does not fit together or is not trusted.
     """
-    console = console or Console()
+    resolved = resolved_training(
+        scenario,
+        config,
+        tier=tier,
+        contention=contention,
+        overrides=overrides,
+        seed=seed,
+        resume=resume,
+        trust=trust,
+    )
+    return train_in(
+        resume or out or default_folder(resolved),
+        resolved,
+        resume=resume is not None,
+        overwrite=overwrite,
+        stop_at_steps=stop_at_steps,
+        console=console or Console(),
+        progress=progress,
+    )
+
+
+def resolved_training(
+    scenario: str,
+    config: str | None,
+    *,
+    tier: str | None = None,
+    contention: str | None = None,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    resume: Path | None = None,
+    trust: bool = False,
+) -> ScenarioConfig:
+    """Put together what a training is asked to do; the arguments are those of `run_train`.
+
+    Returns:
+        The scenario, its training settings among it.
+
+    Raises:
+        MaestroError: Something asked for does not exist, does not fit together or is not trusted.
+    """
     if resume is None:
         resolved = load_scenario(scenario, _train_overrides(config, tier, contention, seed, overrides))
-        folder = out or default_folder(resolved)
     else:
-        resolved, folder = resumed_config(resume, list(overrides)), resume
-    companions = resolved.train.companions
+        resolved = resumed_config(resume, list(overrides))
     is_typed = any(text.startswith("train.companions=") for text in overrides)
     named_in = None if is_typed else f"{resume or config or scenario}: train.companions"
-    demand_trust_of(companions, named_in, trust=trust)
+    demand_trust_of(resolved.train.companions, named_in, trust=trust)
+    return resolved
+
+
+def train_in(
+    folder: Path,
+    resolved: ScenarioConfig,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    stop_at_steps: int | None = None,
+    console: Console,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a policy in a folder, which this process owns meanwhile.
+
+    Args:
+        folder: The run folder.
+        resolved: What is asked for, its code trusted by now.
+        resume: Whether a run may be there; what is left of it goes on.
+        overwrite: Whether a run that is there is removed.
+        stop_at_steps: End the session early, with a checkpoint to resume from.
+        console: Where words go.
+        progress: Show how far it is, on standard error.
+
+    Returns:
+        Folder, steps and validation measures.
+
+    Raises:
+        MaestroError: The folder cannot be had, or what is asked for does not fit together.
+    """
     go_on = f"maestro-gym train --resume {folder}"
-    with run_folder(folder, resume=resume is not None, overwrite=overwrite, go_on=go_on):
+    with run_folder(folder, resume=resume, overwrite=overwrite, go_on=go_on):
         if overwrite:
             clear_earlier(folder)
-        return _train_into(folder, resolved, resume is not None, stop_at_steps, console, progress)
+        return _train_into(folder, resolved, resume, stop_at_steps, console, progress)
 
 
 def _train_into(

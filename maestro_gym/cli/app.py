@@ -12,18 +12,16 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import benchmark, export, knee, live, machine, predict, reproduce, search, show, workload
+from maestro_gym.cli import benchmark, export, knee, live, machine, predict, reproduce, search, show, train, workload
 from maestro_gym.cli.console import (
     dotted_overrides,
     output,
     refuse_empty_words,
     seed_numbers,
-    show_table,
     split_words,
-    write_json,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Contention, Jobs, JsonFile, On, Overrides, Overwrite, Perfetto, Trust
+from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Overrides, Overwrite, Perfetto, Trust
 from maestro_gym.cli.stand_ins import write_what_can_be_written
 from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
@@ -248,101 +246,7 @@ def compare(
     )
 
 
-@app.command()
-def train(
-    overrides: Overrides = None,
-    scenario: Annotated[
-        str | None,
-        typer.Option("--scenario", "-s", help="The name or the YAML file of a scenario.", show_default="quick"),
-    ] = None,
-    contention: Contention = None,
-    tier: Annotated[
-        str | None,
-        typer.Option(
-            "--tier",
-            "-t",
-            help="The tier that learns: global, cluster, node or joint.",
-            show_default="the configuration's",
-        ),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(
-            "--config", help="A name in configs/train, or the path of a YAML file.", show_default="the scenario's"
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            min=0,
-            help="The seed of the network, of sampling and of the episodes.",
-            show_default="the configuration's",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run folder.", show_default="runs/train/NAME")
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", help="The run folder to go on with, exactly where the run stopped.")
-    ] = None,
-    stop_at: Annotated[
-        int | None,
-        typer.Option("--stop-at", min=1, help="End early, after this number of decisions; --resume goes on."),
-    ] = None,
-    trust: Trust = False,
-    overwrite: Overwrite = False,
-    json_file: JsonFile = None,
-) -> None:
-    """Train a policy for one tier; the other tiers follow its companions.
-
-    The settings of the training are changed by words that start with `train.` The run folder holds the configuration,
-    the versions, the learning curves, the checkpoints and the policy; `compare` takes it as a policy.
-
-    Example: maestro-gym train -c high
-
-    Example: maestro-gym train -s paper -t global --seed 3 train.total_steps=2000000
-
-    Example: maestro-gym train --resume runs/train/MY_RUN train.total_steps=4000000
-    """
-    if resume is not None and any(given is not None for given in (scenario, contention, tier, config, seed, out)):
-        raise MaestroError(
-            f"--resume {resume} goes on with the configuration in that folder, so --scenario, --contention, --tier, "
-            "--config, --seed and --out cannot stand beside it. Leave them out, or start a new run without --resume."
-        )
-    changes = dotted_overrides(overrides)
-    from maestro_gym.agents.train import run_train
-
-    console = output()
-    result = run_train(
-        scenario or "quick",
-        config,
-        tier=tier,
-        contention=contention,
-        overrides=changes,
-        seed=seed,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        stop_at_steps=stop_at,
-        trust=trust,
-        console=console,
-    )
-    minutes = result.wall_s / 60
-    show_table("validation episodes", result.rows, f"{result.steps:,} decisions, {minutes:.1f} minutes")
-    console.print(f"\nRun: {result.folder}", highlight=False, soft_wrap=True)
-    write_json(
-        json_file,
-        {
-            "command": "train",
-            "folder": result.folder,
-            "steps": result.steps,
-            "wall_s": result.wall_s,
-            "rows": result.rows,
-        },
-    )
-
-
+train.register(app)
 show.register(app)
 knee.register(app)
 machine.register(app)

@@ -26,7 +26,7 @@ LEFT_BEHIND = (
     *("results.parquet", "results.csv", "results.json", "workflows.parquet", "report.html", "plots", "config-*.yaml"),
     *("episodes.sqlite*", "study.json", "fits"),
     *("run.json", "policy.json", "policy.pt", "policy.safetensors", "policy.onnx", "policy.yaml", "last"),
-    *("checkpoint", "checkpoint.*", "search.json", "seed-*", "tensorboard", "wandb", "learning_curves.png"),
+    *("checkpoint", "checkpoint.*", "search.json", "seed-*", ".token", "tensorboard", "wandb", "learning_curves.png"),
     *("progress.csv", "evaluations.csv", "episodes.csv", "rollouts.csv"),
     *("events.jsonl", "live.json", "live-*", "validation.*", "uncalibrated.yaml", "simulated.yaml", "episodes"),
     *("reproduce.md", "reproduce.html", "reproduce.json", "parts"),
