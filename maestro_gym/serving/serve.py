@@ -63,8 +63,8 @@ def serve(config: ScenarioConfig, policy: str = "fcfs", seed: int = 0, *, trust:
         episode = scenario.annotate(workload.whole(scenario.world.service))
     else:
         episode = scenario.episode("test", seed, 0)
-    calls = episode.stages
-    longest = int((calls["prompt_tokens"] + calls["output_tokens"]).max()) if len(calls) else None
+    lengths = episode.stages["prompt_tokens"] + episode.hidden["output_tokens"]
+    longest = int(lengths.max()) if len(lengths) else None
     notes = [*workload.notes, *beyond_measured(config, longest)]
     together = bool(all_fit(scenario.world)[0])
     if not together:

@@ -134,13 +134,13 @@ def test_a_stage_waits_for_a_node_below_the_cap_unless_nothing_else_could_happen
     assert _sent(hand, stages_cap=3.0) > 0
 
 
-def test_a_backlog_leaves_a_fifth_of_the_cap_however_long_it_is() -> None:
+def test_a_backlog_leaves_a_share_of_the_cap_however_long_it_is() -> None:
     hand = Hand(nodes_per_cluster=1)
     hand.engine(0, 0, running=3)
     hand.ready(hand.stage(model=0))
     assert _sent(hand, stages_cap=20.0, stages_cap_per_ready=-1000.0) > 0
     assert _sent(hand, stages_cap=20.0, stages_cap_per_ready=-10.0, reserve=1000.0, pressing_class=0.0) > 0
-    assert _sent(hand, stages_cap=15.0, stages_cap_per_ready=-1000.0) == 0
+    assert _sent(hand, stages_cap=8.0, stages_cap_per_ready=-1000.0) == 0
 
 
 def test_a_model_that_a_node_does_not_serve_waits_while_it_serves_enough_others() -> None:

@@ -42,7 +42,7 @@ def hand_made_scenario(name: str, overrides: tuple[str, ...]) -> SimpleNamespace
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("contention=")]
     contention = "custom" if any(text.startswith("workload.load=") for text in overrides) else [*chosen, "medium"][0]
     rate_rps = {"low": 1.0, "medium": 1.6, "high": 2.2, "overload": 3.0}.get(contention, 1.8)
-    config = SimpleNamespace(name=name, contention=contention, seeds=[0, 1, 2])
+    config = SimpleNamespace(name=name, contention=contention, seeds=[0, 1, 2], host_groups=[])
     workload = SimpleNamespace(notes=())
     return SimpleNamespace(config=config, workload=workload, rate_rps=rate_rps, capacity_rps=2.0, knee_rps=4.0)
 
