@@ -142,12 +142,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_shared", [True, False])
-def test_two_nodes_of_ray_train_what_one_process_trains(
-    is_shared: bool, alone: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not is_shared:
-        monkeypatch.setattr(train_seeds, "_leave_token", lambda folder: "the word of another machine")
+def test_two_nodes_of_ray_train_what_one_process_trains(alone: Path, address: str, tmp_path: Path) -> None:
     folder = tmp_path / "ray"
     with open_workers(address) as workers:
         assert workers.width == 2
