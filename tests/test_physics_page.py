@@ -17,7 +17,7 @@ from maestro_gym.core import hashing
 from maestro_gym.episodes.capacity import node_rate_rps
 from maestro_gym.episodes.world import service_of
 from maestro_gym.performance.step_tables import step_tables, step_time_s
-from maestro_gym.scheduling.load_times import read_time_s, start_time_s, wake_time_s
+from maestro_gym.scheduling.load_times import copy_time_s, read_time_s, start_time_s
 from maestro_gym.workloads import episode_key
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,7 +140,7 @@ def test_the_check_values_come_out(column: int) -> None:
         step_time_s(tables, [(512, 1024)], [1000] * 8),
         base_s + 1000 * prefill_s + 200 * decode_s,
         node_rate_rps(tables, room, 1000.0, 200.0),
-        wake_time_s(costs.wake_base_s, weights, gpu.pcie_bytes_per_s),
+        copy_time_s(costs.wake_base_s, weights, gpu.pcie_bytes_per_s),
         start_s,
         disk_s,
         disk_s + read_time_s(weights, host.nic_bytes_per_s),

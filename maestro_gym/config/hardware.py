@@ -267,6 +267,10 @@ class ResidencyCosts(StrictModel):
     )
 
 
+BORROWED = ", measured on "
+"""What follows it in the source of a fit is the GPU that was measured, where it is another one."""
+
+
 class Fitted(StrictModel):
     """How well one kind of measurement was met when the coefficients were fitted."""
 

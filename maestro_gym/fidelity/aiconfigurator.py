@@ -86,7 +86,8 @@ def _gemm(reading: Reading, gpu: str, card: GpuConfig, table: Table) -> None:
     # finds one; so were then those of its other timings.
     weight_bytes = WEIGHT_BYTES_PER_PARAMETER * outputs * inputs
     fast = _seconds(table) < weight_bytes / card.hbm_bytes_per_s
-    cached = np.isin(outputs * MAX_SIDE + inputs, (outputs * MAX_SIDE + inputs)[fast])
+    shape = outputs * MAX_SIDE + inputs
+    cached = np.isin(shape, shape[fast])
     parts = (
         ("matrix product", served & ~cached),
         ("matrix product, from the cache", served & cached),

@@ -12,7 +12,7 @@ import yaml
 from maestro_gym import __version__
 from maestro_gym.config import GpuConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.config.hardware import Calibration, Fitted
+from maestro_gym.config.hardware import BORROWED, Calibration, Fitted
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.whole_file import write_whole
 from maestro_gym.fidelity.model_errors import errors_of
@@ -161,7 +161,7 @@ def _inherit(machine: Machine, like: GpuConfig, name: str) -> tuple[Machine, lis
     )
     record = like.calibration
     fits = [
-        item.model_copy(update={"source": f"{item.source}, measured on {name}"})
+        item.model_copy(update={"source": f"{item.source}{BORROWED}{name}"})
         for item in (record.fits if record is not None else [])
     ]
     return machine._replace(gpu=gpu), fits

@@ -13,7 +13,7 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.folders import NO_GPU, NO_MODEL, gpu_of_prefix
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.points import Reading, Source
-from maestro_gym.scheduling.load_times import read_time_s, sleep_time_s, start_time_s, wake_time_s
+from maestro_gym.scheduling.load_times import copy_time_s, read_time_s, start_time_s
 
 START_FREE = ("gpu.residency.cpu_base_s", "gpu.residency.cpu_s_per_gb", "gpu.residency.cpu_s_per_layer")
 WAKE_FREE = ("gpu.residency.wake_base_s", "gpu.pcie_bytes_per_s")
@@ -31,19 +31,18 @@ def _start_s(on: Machine, num_bytes: np.ndarray, layers: np.ndarray) -> np.ndarr
     return np.array([start_time_s(fixed, per_byte, float(size), per_layer, float(depth)) for size, depth in pairs])
 
 
+def _copy_s(on: Machine, base_s: float, num_bytes: np.ndarray, tp: int) -> np.ndarray:
+    """A wake or a sleep of `tp` GPUs that share their host's PCIe, as in the engine."""
+    rate = min(on.gpu.pcie_bytes_per_s, on.host.pcie_bytes_per_s / tp)
+    return np.array([copy_time_s(base_s, float(size), rate) for size in num_bytes])
+
+
 def _wake_s(on: Machine, num_bytes: np.ndarray, tp: int) -> np.ndarray:
-    fixed = on.gpu.residency.wake_base_s
-    return np.array([wake_time_s(fixed, float(size), _pcie_bytes_per_s(on, tp)) for size in num_bytes])
+    return _copy_s(on, on.gpu.residency.wake_base_s, num_bytes, tp)
 
 
 def _sleep_s(on: Machine, num_bytes: np.ndarray, tp: int) -> np.ndarray:
-    fixed = on.gpu.residency.sleep_base_s
-    return np.array([sleep_time_s(fixed, float(size), _pcie_bytes_per_s(on, tp)) for size in num_bytes])
-
-
-def _pcie_bytes_per_s(on: Machine, tp: int) -> float:
-    """What each of `tp` GPUs gets that share a host, as in the engine."""
-    return min(on.gpu.pcie_bytes_per_s, on.host.pcie_bytes_per_s / tp)
+    return _copy_s(on, on.gpu.residency.sleep_base_s, num_bytes, tp)
 
 
 def _reload_s(on: Machine, num_bytes: np.ndarray, tp: int) -> np.ndarray:

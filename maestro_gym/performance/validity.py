@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.config import GpuConfig, ScenarioConfig
+from maestro_gym.config.hardware import BORROWED, Calibration, Validity
 
 
 def beyond_measured(config: ScenarioConfig, longest_tokens: int | None = None) -> list[str]:
@@ -18,43 +19,29 @@ def beyond_measured(config: ScenarioConfig, longest_tokens: int | None = None) -
     found: dict[str, list[str]] = {}
     for group in config.host_groups:
         gpu = config.gpus[group.gpu]
-        words = [
-            *_own(gpu),
-            *_batches(gpu, config.limits.max_num_batched_tokens, config.limits.max_num_seqs),
-            *_length(gpu, longest_tokens),
-            *_degree(gpu, group.tp),
-        ]
+        record = gpu.calibration
+        words = _degree(gpu, group.tp)
+        if record is not None and record.validity is not None:
+            words = [*_own(record), *_sizes(record.validity, config, longest_tokens), *words]
         kept = found.setdefault(group.gpu, [])
         kept += [text for text in words if text not in kept]
     return [f"{name}: beyond what was measured: {'; '.join(words)}." for name, words in found.items() if words]
 
 
-def _own(gpu: GpuConfig) -> list[str]:
-    record = gpu.calibration
-    if record is None or not record.fits or record.validity is None:
+def _own(record: Calibration) -> list[str]:
+    others = [item.source.partition(BORROWED)[2] for item in record.fits]
+    if not others or not all(others):
         return []
-    others = {item.source.partition(", measured on ")[2] for item in record.fits if ", measured on " in item.source}
-    own = any(", measured on " not in item.source for item in record.fits)
-    return [] if own or not others else [f"its constants are those of the {' and the '.join(sorted(others))}"]
+    return [f"its constants are those of the {' and the '.join(sorted(set(others)))}"]
 
 
-def _batches(gpu: GpuConfig, step_tokens: int, sequences: int) -> list[str]:
-    valid = gpu.calibration.validity if gpu.calibration is not None else None
-    if valid is None:
-        return []
-    words = []
-    if step_tokens > valid.step_tokens:
-        words.append(f"steps of {step_tokens:,} tokens (up to {valid.step_tokens:,})")
-    if sequences > valid.sequences:
-        words.append(f"batches of {sequences:,} sequences (up to {valid.sequences:,})")
-    return words
-
-
-def _length(gpu: GpuConfig, tokens: int | None) -> list[str]:
-    valid = gpu.calibration.validity if gpu.calibration is not None else None
-    if valid is None or tokens is None or tokens <= valid.context_tokens:
-        return []
-    return [f"contexts of {tokens:,} tokens (up to {valid.context_tokens:,})"]
+def _sizes(valid: Validity, config: ScenarioConfig, longest_tokens: int | None) -> list[str]:
+    asked = (
+        ("steps", "tokens", config.limits.max_num_batched_tokens, valid.step_tokens),
+        ("batches", "sequences", config.limits.max_num_seqs, valid.sequences),
+        ("contexts", "tokens", longest_tokens or 0, valid.context_tokens),
+    )
+    return [f"{what} of {size:,} {unit} (up to {most:,})" for what, unit, size, most in asked if size > most]
 
 
 def _degree(gpu: GpuConfig, tp: int) -> list[str]:

@@ -11,32 +11,16 @@ from maestro_gym.state import DISK, View
 
 
 @njit
-def wake_time_s(base_s: float, num_bytes: float, bytes_per_s: float) -> float:
-    """Seconds to wake a SLEEPING model: a fixed part and one copy of its weights over PCIe.
+def copy_time_s(base_s: float, num_bytes: float, bytes_per_s: float) -> float:
+    """Seconds to wake a SLEEPING model, or to put a RUNNING one to sleep: a fixed part and one copy of its weights.
 
-    Source of the form: the sleep-mode measurements of vLLM 0.11 (0.2 s + GB/21 on A100).
-
-    Args:
-        base_s: Fixed part [s].
-        num_bytes: Weight bytes on each GPU.
-        bytes_per_s: Host to GPU, each GPU alone.
-
-    Returns:
-        Seconds.
-    """
-    return base_s + num_bytes / bytes_per_s
-
-
-@njit
-def sleep_time_s(base_s: float, num_bytes: float, bytes_per_s: float) -> float:
-    """Seconds to put an idle engine to sleep: a fixed part, less than a wake's, and one copy of its weights over PCIe.
-
-    Source of the form: the sleep-mode measurements of vLLM 0.11 (0.03 s + GB/22 on A100).
+    Source of the form: the sleep-mode measurements of vLLM 0.11 (on A100 0.2 s + GB/22 for a wake, 0.03 s + GB/22 for
+    going to sleep).
 
     Args:
         base_s: Fixed part [s].
         num_bytes: Weight bytes on each GPU.
-        bytes_per_s: GPU to host, each GPU alone.
+        bytes_per_s: Between host and GPU over PCIe, each GPU alone.
 
     Returns:
         Seconds.
@@ -80,13 +64,13 @@ def read_time_s(num_bytes: float, bytes_per_s: float) -> float:
 @njit
 def wake_s(view: View, node: int, model: int) -> float:
     """Seconds to wake a SLEEPING model, nothing else loading: about 0.2 + GB/22 on an A100-80GB."""
-    return wake_time_s(view.world.params[0].wake_base_s, weight_bytes(view, node, model), _pcie_bytes_per_s(view, node))
+    return copy_time_s(view.world.params[0].wake_base_s, weight_bytes(view, node, model), _pcie_bytes_per_s(view, node))
 
 
 @njit
 def sleep_s(view: View, node: int, model: int) -> float:
     """Seconds to put a RUNNING model to sleep, nothing else loading: about 0.03 + GB/22 on an A100-80GB."""
-    return sleep_time_s(
+    return copy_time_s(
         view.world.params[0].sleep_base_s, weight_bytes(view, node, model), _pcie_bytes_per_s(view, node)
     )
 

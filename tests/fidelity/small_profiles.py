@@ -10,7 +10,7 @@ import pandas as pd
 from maestro_gym.config import ArchitectureConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.performance.operators import elementwise_s, experts_s, linear_s
-from maestro_gym.scheduling.load_times import start_time_s, wake_time_s
+from maestro_gym.scheduling.load_times import copy_time_s, start_time_s
 
 GPU = "A100-80GB"
 LINEAR_COLUMN = "time_stats.mlp_up_proj.median"
@@ -85,7 +85,7 @@ def write_sleep(root: Path, catalogue: Catalogue, model: str = "Qwen3-0.6B", gpu
     card = catalogue.gpus[GPU]
     size = catalogue.model("Qwen3-0.6B")
     assert size is not None
-    seconds = wake_time_s(card.residency.wake_base_s, float(size.weight_bytes), card.pcie_bytes_per_s)
+    seconds = copy_time_s(card.residency.wake_base_s, float(size.weight_bytes), card.pcie_bytes_per_s)
     row = {"gpu": gpu, "model": model, "tp": 1, "precision": "bf16", "sleep_level": 1, "event": "wake"}
     path = root / "vllm_sleep_mode" / "wakes.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
