@@ -23,16 +23,27 @@ def results(catalogue: Catalogue) -> dict[tuple[str, str], Result]:
 @pytest.mark.parametrize(
     ("source", "quantity", "median", "p90"),
     [
-        ("vidur", "linear layers", 0.035, 0.09),
+        # vLLM 0.14 and whole engines of today: what the constants are fitted to.
+        ("aiconfigurator_a100_sxm", "matrix product", 0.08, 0.20),
+        ("aiconfigurator_a100_sxm", "attention decode", 0.08, 0.30),
+        ("aiconfigurator_a100_sxm", "MoE layer", 0.12, 0.35),
+        ("aiconfigurator_a100_sxm", "all-reduce (vLLM)", 0.05, 0.60),
+        ("aiconfigurator_h100_sxm", "matrix product", 0.07, 0.20),
+        ("aiconfigurator_h100_sxm", "attention decode", 0.10, 0.35),
+        ("aiconfigurator_l40s", "matrix product", 0.07, 0.20),
+        ("llmservingsim", "E2E", 0.02, 0.04),
+        ("llmservingsim", "TPOT", 0.02, 0.04),
+        ("llmservingsim", "TTFT", 0.05, 0.20),
+        ("vllm_startup", "cold start, total", 0.05, 0.05),
+        ("vllm_sleep_mode", "wake", 0.20, 0.30),
+        # Libraries of 2023 and another engine: kept near, not fitted to where they contradict the above.
+        ("vidur", "linear layers", 0.055, 0.12),
         ("vidur", "element-wise", 0.06, 0.15),
-        ("vidur", "attention decode", 0.10, 0.25),
+        ("vidur", "attention decode", 0.14, 0.30),
         ("frontier", "linear layers", 0.10, 0.15),
         ("frontier", "element-wise", 0.10, 0.25),
         ("frontier", "MoE experts", 0.10, 0.25),
-        ("aiconfigurator_a100_sxm", "MoE layer", 0.16, 0.50),
-        ("argonne_llm_inference_bench", "latency, dense", 0.08, 0.16),
-        ("vllm_startup", "cold start, total", 0.05, 0.05),
-        ("vllm_sleep_mode", "wake", 0.20, 0.30),
+        ("argonne_llm_inference_bench", "latency, dense", 0.14, 0.28),
     ],
 )
 def test_shipped_constants_are_near_the_machine(

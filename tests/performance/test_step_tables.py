@@ -258,4 +258,5 @@ def test_linear_layers_are_near_the_measured_ones(model: str) -> None:
         errors.append(np.abs(linear_s(architecture, load_gpu(), tp, tokens) / measured_s - 1))
         # What the element-wise term also covers (cache writes, sampling of positions) is not in these rows.
         assert np.all(elementwise_s(architecture, load_gpu(), tp, tokens) > 0)
-    assert np.median(np.concatenate(errors)) < 0.045
+    # These are cuBLAS kernels of 2023; the constants prefer those that vLLM 0.14 runs (docs/fidelity.md).
+    assert np.median(np.concatenate(errors)) < 0.07
