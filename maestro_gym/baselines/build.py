@@ -7,7 +7,14 @@ from collections.abc import Callable
 from zlib import crc32
 
 from maestro_gym.baselines.late_binding.choose_node import best_node
-from maestro_gym.baselines.late_binding.gates import GATE_CLUSTER, GATE_FLEET, GATE_HELD, GATE_HOME, GATE_NONE
+from maestro_gym.baselines.late_binding.gates import (
+    GATE_BOUND_HOME,
+    GATE_CLUSTER,
+    GATE_FLEET,
+    GATE_HELD,
+    GATE_HOME,
+    GATE_NONE,
+)
 from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
@@ -15,6 +22,7 @@ from maestro_gym.scheduling.actions import WAIT, send_code, sent_stage
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
+    BOUND_HOME,
     HELD,
     HOME,
     LATE,
@@ -32,7 +40,7 @@ from maestro_gym.scheduling.rules import (
 from maestro_gym.scheduling.view import cluster_of, cluster_to_route_in, may_wait, stage_to_route
 from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
 
-_GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HELD: GATE_HELD, HOME: GATE_HOME}
+_GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HELD: GATE_HELD, HOME: GATE_HOME, BOUND_HOME: GATE_BOUND_HOME}
 
 
 def gate_of(routing: Routing) -> int:

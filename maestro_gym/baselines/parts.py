@@ -20,7 +20,19 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.scheduling.fitness_scale import FitnessScale
 from maestro_gym.scheduling.numbers import Family
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Policy
-from maestro_gym.scheduling.rules import HELD, LATE, OPEN, Declared, NodeRule, Order, ReclaimRule, Routing
+from maestro_gym.scheduling.rules import (
+    BOUND_HOME,
+    HELD,
+    HOME,
+    LATE,
+    OPEN,
+    Declared,
+    Gate,
+    NodeRule,
+    Order,
+    ReclaimRule,
+    Routing,
+)
 
 Around = Literal["plain", "maestro"]
 """Whose rules stand around a rule: plain ones, or Maestro's."""
@@ -29,6 +41,9 @@ AROUND: tuple[Around, ...] = get_args(Around)
 
 EARLY = "early"
 """The word after ``@`` in the name of a policy that binds early: ``edf@early``."""
+
+_BOUND_GATE: dict[Gate, Gate] = {LATE: OPEN, HELD: OPEN, HOME: BOUND_HOME}
+"""The gate of the early form, for each gate that keeps a stage in the global queue."""
 
 DeclaredT = TypeVar("DeclaredT", bound=Declared)
 
@@ -150,7 +165,7 @@ def bound_early(parts: Parts) -> Parts:
     """The same policy as the systems of the literature run it: a stage is bound to a node as soon as it is ready.
 
     The routing chooses among all nodes with room, by the same cost, and no gate keeps a stage in the global queue;
-    No-Colocation's stages still go to the homes of their model. So the order has its say at the node: a companion's
+    No-Colocation's stages go at once to a home of their model. So the order has its say at the node: a companion's
     node rule that serves by an order serves by that of the policy. vLLM's keeps FCFS where the policy's is FCFS.
     """
     node, order = parts.node, parts.order
@@ -178,7 +193,9 @@ def bound_early(parts: Parts) -> Parts:
 
 def _opened(routing: Routing) -> Routing:
     """A routing without the gate of late binding; one that has none stays as it is."""
-    return replace(routing, gate=OPEN, name=f"{routing.name}@{EARLY}") if routing.gate in (LATE, HELD) else routing
+    if routing.gate not in _BOUND_GATE:
+        return routing
+    return replace(routing, gate=_BOUND_GATE[routing.gate], name=f"{routing.name}@{EARLY}")
 
 
 def split_binding(spec: str) -> tuple[str, bool]:

@@ -144,6 +144,16 @@ def _table() -> dict[str, Parts]:
         RECLAIM_RULES["lru"],
         "one model on each node at a time, models pinned to nodes",
     )
+    table["edf-early"] = bound_early(
+        Parts(
+            ORDERS["edf"],
+            pinned,
+            pinned,
+            NODE_RULES["exclusive-edf"],
+            RECLAIM_RULES["lru"],
+            "EDF, blind to lengths, without co-location and elastic KV",
+        )
+    )
     table["no-colocation+maestro"] = replace(
         maestro,
         placement=pinned,

@@ -40,7 +40,7 @@ as_key, as_band, as_cost = first_class(KEY_TYPE), first_class(BAND_TYPE), first_
 as_until = first_class(UNTIL_TYPE)
 as_rank = first_class(RANK_TYPE)
 
-Gate = Literal["open", "late", "held", "home"]
+Gate = Literal["open", "late", "held", "home", "bound-home"]
 OPEN: Gate = "open"
 """A stage goes wherever there is room (early binding to any node)."""
 LATE: Gate = "late"
@@ -48,7 +48,9 @@ LATE: Gate = "late"
 HELD: Gate = "held"
 """As ``LATE``, and it waits for a node that is not crowded (`late_binding.holds`)."""
 HOME: Gate = "home"
-"""A stage goes to the home nodes of its model only (No-Colocation)."""
+"""A stage goes to the home nodes of its model only (No-Colocation), one absent model at a time."""
+BOUND_HOME: Gate = "bound-home"
+"""A stage goes to a home node of its model wherever there is room (early binding to homes)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,8 @@ class Routing(Declared):
     """A choice of node, and the choice of cluster that goes with it.
 
     Attributes:
-        gate: To which nodes a stage is open, one of ``OPEN``, ``LATE``, ``HELD`` and ``HOME``.
+        gate: To which nodes a stage is open, one of ``OPEN``, ``LATE``, ``HELD``, ``HOME`` and
+            ``BOUND_HOME``.
         cost: ``(view, e, stage, node) -> float``; the open node of least cost is taken, the lower id on a tie.
         node: In place of ``cost``, ``(view, e, stage, cluster, gate) -> node`` among the nodes of a cluster, of the
             fleet when ``cluster`` is -1; -1 when none is open. ``gate`` is a number of ``late_binding.gates``.

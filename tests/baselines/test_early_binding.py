@@ -14,11 +14,12 @@ from maestro_gym.core.boxed import box
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.scheduling.actions import WAIT
+from maestro_gym.scheduling.actions import WAIT, demote_code
 from maestro_gym.scheduling.legal import can_route
 from maestro_gym.scheduling.policy import Policy
-from maestro_gym.scheduling.rules import HOME, OPEN
+from maestro_gym.scheduling.rules import BOUND_HOME, OPEN
 from maestro_gym.scheduling.tiers import TIER_GLOBAL, TIER_NODE
+from maestro_gym.state import NUM_RESERVE_LEVELS, RESERVE_MAX
 from maestro_gym.state.types import HIDDEN, VIEW
 from tests.baselines.hand import Hand, ask
 from tests.sim.invariants import check_state
@@ -74,9 +75,9 @@ def test_the_rules_of_an_early_form_keep_to_their_classes(name: str) -> None:
 
 def test_every_gate_but_that_of_the_homes_is_gone() -> None:
     for parts in map(bound_early, TABLE.values()):
-        assert parts.placement.gate in (OPEN, HOME)
-        assert parts.routing.gate in (OPEN, HOME)
-    assert bound_early(TABLE["no-colocation"]).routing is ROUTINGS["pinned"]
+        assert parts.placement.gate in (OPEN, BOUND_HOME)
+        assert parts.routing.gate in (OPEN, BOUND_HOME)
+    assert bound_early(TABLE["no-colocation"]).routing.cost is ROUTINGS["pinned"].cost
     assert bound_early(TABLE["jsq"]).routing is ROUTINGS["jsq"]
 
 
@@ -141,3 +142,22 @@ def test_a_rule_of_the_users_own_binds_early_too(tmp_path: Path) -> None:
 def test_a_form_or_a_name_that_does_not_exist_is_answered_with_the_nearest(spec: str, message: str) -> None:
     with pytest.raises(MaestroError, match=message):
         load_policy(spec)
+
+
+def test_a_home_takes_a_stage_of_a_second_absent_model_at_once() -> None:
+    hand = Hand(nodes_per_cluster=2, num_models=3)  # models 0 and 2 (ranks 0 and 3 of a snake) are at home on node 0
+    hand.load(0, queued=1, model=2)
+    hand.ready(hand.stage(model=0))
+    assert ask(load_policy("no-colocation").global_rule, hand) == WAIT
+    for name in ("no-colocation@early", "edf-early"):
+        assert ask(load_policy(name).global_rule, hand) != WAIT
+
+
+def test_the_edf_of_the_paper_serves_one_model_by_deadline_and_sets_the_whole_limit_aside() -> None:
+    hand = Hand()
+    hand.engine(0, 0)
+    hand.queue(0, hand.stage(deadline_s=300.0), hand.stage(deadline_s=200.0))
+    assert ask(load_policy("edf-early").node_rule, hand) == 1 + 1 * NUM_RESERVE_LEVELS + RESERVE_MAX
+    hand.engine(0, 1)
+    asleep_first = ask(load_policy("edf-early").node_rule, hand)
+    assert asleep_first == demote_code(box(hand.view, VIEW), 1)

@@ -27,8 +27,8 @@ from maestro_gym.scheduling.view import (
 )
 from maestro_gym.state import RESERVE_PROMPT, View
 
-GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME, GATE_HELD = range(5)
-NUM_GATES = 5
+GATE_NONE, GATE_FLEET, GATE_CLUSTER, GATE_HOME, GATE_HELD, GATE_BOUND_HOME = range(6)
+NUM_GATES = 6
 
 
 @njit
@@ -70,7 +70,7 @@ def asks_cold_nodes(view: View, e: int, stage: int, expected: bool) -> bool:
 @njit
 def may_be_open(view: View, e: int, model: int, gate: int, cold: bool, word: int) -> int:
     """Nodes outside which `is_open` says no, as a word of a set; ``cold`` is the answer of `asks_cold_nodes`."""
-    if gate in (GATE_NONE, GATE_HOME):
+    if gate in (GATE_NONE, GATE_HOME, GATE_BOUND_HOME):
         return roomy_nodes(view, e, word)
     nodes = warm_nodes(view, e, model, word)
     return nodes | welcoming_nodes(view, e, model, word) if cold else nodes
@@ -92,14 +92,17 @@ def is_open(view: View, e: int, stage: int, node: int, gate: int, expected: bool
     """Whether a stage may go to a node now under a gate; ``expected`` is the answer of ``is_expected``.
 
     ``GATE_NONE``: wherever there is room. ``GATE_FLEET``: as this module says. ``GATE_CLUSTER``: the
-    same for a stage that was sent already. ``GATE_HOME``: to its home nodes only. ``GATE_HELD``: as
-    ``GATE_FLEET``, to nodes that are not crowded (``holds``).
+    same for a stage that was sent already. ``GATE_HOME``: to its home nodes only, which take it as a newcomer.
+    ``GATE_BOUND_HOME``: to its home nodes, wherever there is room. ``GATE_HELD``: as ``GATE_FLEET``, to nodes that
+    are not crowded (``holds``).
     """
     if not can_route(view, e, stage, node):
         return False
     if gate == GATE_NONE:
         return True
     model = model_of(view, e, stage)
+    if gate == GATE_BOUND_HOME:
+        return is_home(view, model, node)
     if gate == GATE_HOME and not is_home(view, model, node):
         return False
     if gate == GATE_HELD and is_crowded(view, e, stage, node):

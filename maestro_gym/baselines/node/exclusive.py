@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from maestro_gym.baselines.late_binding.room import is_overdue, oldest_waiting_s, start_time_s
-from maestro_gym.baselines.late_binding.serve import forced_step, is_head
+from maestro_gym.baselines.late_binding.serve import forced_step
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote
@@ -58,17 +59,31 @@ def first_of_others(view: View, e: int, node: int, model: int) -> int:
 
 
 @njit
-def serve_tenant(view: View, e: int, node: int, slot: int, level: int) -> int:
+def first_of_tenant(view: View, oracle: Hidden, e: int, node: int, model: int, key: Callable[..., float]) -> int:
+    """Queue position of the owner's stage with the least key, the earlier place on a tie; -1 when it has none."""
+    best, best_key = -1, math.inf
+    for position in range(num_queued(view, e, node)):
+        stage = queued_stage(view, e, node, position)
+        if model_of(view, e, stage) != model:
+            continue
+        its_key = key(view, oracle, e, stage)
+        if best < 0 or its_key < best_key:
+            best, best_key = position, its_key
+    return best
+
+
+@njit
+def serve_tenant(
+    view: View, oracle: Hidden, e: int, node: int, slot: int, key: Callable[..., float], level: int
+) -> int:
     """The next action of a node that a model owns: serve it, or hand the node over."""
     model = slot_model(view, e, node, slot)
     other = first_of_others(view, e, node, model)
     hand_over = other >= 0 and is_overdue(view, e, other, start_time_s(view, e, node, other))
+    position = first_of_tenant(view, oracle, e, node, model, key)
     other_s = ready_s(view, e, other) if hand_over else math.inf
-    for position in range(num_queued(view, e, node)):
-        stage = queued_stage(view, e, node, position)
-        if model_of(view, e, stage) != model or not is_head(view, e, node, position):
-            continue
-        if ready_s(view, e, stage) <= other_s and can_admit(view, e, node, position, level):
+    if position >= 0 and ready_s(view, e, queued_stage(view, e, node, position)) <= other_s:  # noqa: SIM102
+        if can_admit(view, e, node, position, level):
             return admit_code(view, position, level)
     if other >= 0 and (hand_over or oldest_waiting_s(view, e, node, model) == math.inf):  # noqa: SIM102
         if can_demote(view, e, node, model):
@@ -77,8 +92,19 @@ def serve_tenant(view: View, e: int, node: int, slot: int, level: int) -> int:
 
 
 @njit
-def decide(view: View, oracle: Hidden, e: int) -> int:
-    """Serve the model that owns the node, hand the node over, or make the first model RUNNING on a vacant one."""
+def serve_exclusively(view: View, oracle: Hidden, e: int, key: Callable[..., float], level: int) -> int:
+    """Serve the model that owns the node, hand the node over, or make the first model RUNNING on a vacant one.
+
+    Args:
+        view: What a scheduler sees.
+        oracle: The true future, empty but for oracle policies.
+        e: Environment.
+        key: Of a stage, ``(view, oracle, e, stage)``; the owner's least is admitted first.
+        level: Reservation level of admissions.
+
+    Returns:
+        A node action code.
+    """
     node = node_to_serve(view, e)
     slot = tenant_slot(view, e, node)
     action = WAIT
@@ -92,10 +118,22 @@ def decide(view: View, oracle: Hidden, e: int) -> int:
                 continue
             if can_demote(view, e, node, slot_model(view, e, node, other)):
                 return demote_code(view, slot_model(view, e, node, other))
-        action = serve_tenant(view, e, node, slot, RESERVE_ADAPTIVE)
+        action = serve_tenant(view, oracle, e, node, slot, key, level)
     if action == WAIT and not may_wait(view, e):
-        return forced_step(view, e, node, RESERVE_ADAPTIVE)
+        return forced_step(view, e, node, level)
     return action
+
+
+@njit
+def comes_first(view: View, oracle: Hidden, e: int, stage: int) -> float:
+    """The same for all: the queue keeps its order."""
+    return 0.0
+
+
+@njit
+def decide(view: View, oracle: Hidden, e: int) -> int:
+    """First come, first served, with adaptive reservations."""
+    return serve_exclusively(view, oracle, e, comes_first, RESERVE_ADAPTIVE)
 
 
 RULE = NodeRule(

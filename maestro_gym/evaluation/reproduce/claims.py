@@ -13,7 +13,7 @@ from typing import Literal
 from maestro_gym.evaluation.reproduce.measure import Measure, change, level, points
 from maestro_gym.evaluation.reproduce.plan import PAPER, QUICK, STOCK, TOLD
 
-EDF, STRONG, RELEGATED, EARLY = "edf", "edf+maestro", "edf-relegation+maestro", "edf@early"
+EDF, STRONG, RELEGATED, EARLY, WEAK = "edf", "edf+maestro", "edf-relegation+maestro", "edf@early", "edf-early"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ _SLO = Claim(
     how="SLO attainment of Maestro less that of EDF on the same episodes, by workflow deadline and by the TTFT limits "
     "of the applications. `edf` is a strong EDF: bound late, routed to warm nodes. `edf+maestro` has all of Maestro "
     "below it, `edf-relegation+maestro` also puts the hopeless last. `edf@early` binds at readiness and queues at the "
-    "node.",
+    "node. `edf-early` is the EDF of those notes: bound at readiness to home nodes of one model at a time, with the "
+    "whole output limit reserved.",
     conditions=(
         *_both("by deadline, `edf`", points("slo_attainment", EDF)),
         *_both("by TTFT, `edf`", points("ttft_attainment", EDF)),
@@ -129,6 +130,8 @@ _SLO = Claim(
         *_both("by TTFT, `edf-relegation+maestro`", points("ttft_attainment", RELEGATED)),
         *_both("by deadline, `edf@early`", points("slo_attainment", EARLY)),
         *_both("by TTFT, `edf@early`", points("ttft_attainment", EARLY)),
+        *_both("by deadline, `edf-early`", points("slo_attainment", WEAK)),
+        *_both("by TTFT, `edf-early`", points("ttft_attainment", WEAK)),
         *_stock("by deadline, `edf@early` on stock nodes", points("slo_attainment", EARLY)),
         *_stock("by TTFT, `edf@early` on stock nodes", points("ttft_attainment", EARLY)),
     ),
@@ -152,7 +155,7 @@ _QUEUEING = Claim(
     how="Mean time from readiness to the first admission of interactive stages, Maestro against each rival.",
     conditions=tuple(
         condition
-        for rival in (EDF, STRONG, EARLY, "fcfs", "no-colocation")
+        for rival in (EDF, STRONG, EARLY, WEAK, "fcfs", "no-colocation")
         for condition in _both(f"against `{rival}`", change("queueing_delay_mean_s_interactive", rival))
     ),
     swept=tuple(

@@ -24,7 +24,7 @@ FIRST_SEED = 10
 HIGH = ("contention=high",)
 
 MAIN_POLICIES = (
-    *("maestro", "edf", "edf+maestro", "edf-relegation+maestro", "edf@early", "fcfs"),
+    *("maestro", "edf", "edf+maestro", "edf-relegation+maestro", "edf@early", "edf-early", "fcfs"),
     *("maestro-max-reservation", "maestro-no-preemption", "maestro-no-prediction"),
     *("no-colocation", "no-colocation+maestro"),
 )
