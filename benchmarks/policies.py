@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -30,16 +31,44 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "policies"
 CARDS = ROOT / "docs" / "policies"
 
+RIVALS = (
+    *("qoserve", "saga-affinity", "goodserve", "continuum-ttl", "saga-wa-lru", "qlm", "gateway-hold", "llmsched"),
+    *("gedf", "agentix-router", "kairos-dispatch", "justitia", "pythia"),
+)
+"""Systems whose numbers are tuned, with Maestro's other rules around them."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A policy that is searched here.
+
+    Attributes:
+        configuration: Of its search, a name of configs/search.
+        about: What it is, a sentence.
+        overrides: Of the configuration.
+    """
+
+    configuration: str
+    about: str
+    overrides: tuple[str, ...] = ()
+
+
+def _tuned(rival: str) -> Shipped:
+    about = f"`{rival}` among Maestro's other rules, its own numbers and the engines' limits tuned: a rival."
+    return Shipped("tuned-rival", about, (f"family={rival}+maestro",))
+
+
 SHIPPED = {
-    "searched": ("generalist", "One file of numbers for all loads; every tier and reclaim."),
-    "searched-global": ("searched-global", "Order and late binding alone; cluster and node are Maestro's."),
-    "searched-cluster": ("searched-cluster", "The choice of node alone; global and node are Maestro's."),
-    "searched-node": ("searched-node", "Reservations and reclaim alone; global and cluster are Maestro's."),
-    "tuned-maestro": ("tuned-maestro", "Maestro with its own constants and the engines' limits tuned: a rival."),
-    "tuned-edf": ("tuned-edf", "Earliest deadline first with relegation, tuned, and the engines' limits: a rival."),
-    "tuned-srtf": ("tuned-srtf", "Shortest remaining time first with relegation, tuned, and the limits: a rival."),
+    "searched": Shipped("generalist", "One file of numbers for all loads; every tier and reclaim."),
+    "searched-global": Shipped("searched-global", "Order and late binding alone; cluster and node are Maestro's."),
+    "searched-cluster": Shipped("searched-cluster", "The choice of node alone; global and node are Maestro's."),
+    "searched-node": Shipped("searched-node", "Reservations and reclaim alone; global and cluster are Maestro's."),
+    "tuned-maestro": Shipped("tuned-maestro", "Maestro with its own constants and the engines' limits tuned: a rival."),
+    "tuned-edf": Shipped("tuned-edf", "Earliest deadline first with relegation, and the engines' limits: a rival."),
+    "tuned-srtf": Shipped("tuned-srtf", "Shortest remaining time first with relegation, and the limits: a rival."),
+    **{f"tuned-{rival}": _tuned(rival) for rival in RIVALS},
 }
-"""Policies by name: the configuration of their search, and what they are."""
+"""Policies by name."""
 
 SEEDS = tuple(range(100, 120))
 """Test seeds that nothing is chosen by."""
@@ -59,7 +88,8 @@ def search(name: str, anew: bool, console: Console) -> None:
     if anew and folder.exists():
         shutil.rmtree(folder)
     begun = (folder / STATE_FILE).exists()
-    config = load_search(SHIPPED[name][0])
+    shipped = SHIPPED[name]
+    config = load_search(shipped.configuration, shipped.overrides)
     run_search(config, out=None if begun else folder, resume=folder if begun else None, console=console)
     file_of(name).parent.mkdir(exist_ok=True)
     shutil.copyfile(folder / POLICY_FILE, file_of(name))
@@ -114,7 +144,7 @@ def _row(comparison: Comparison, setting: Setting, name: str) -> str:
 
 def card(name: str) -> None:
     """Hold a policy against Maestro on test seeds and write its card."""
-    configuration, about = SHIPPED[name]
+    shipped = SHIPPED[name]
     path = file_of(name).relative_to(ROOT)
     file = read_numbers(path)
     spec = name if path.parts[0] == "configs" else str(path)
@@ -129,12 +159,12 @@ def card(name: str) -> None:
     limits = f"\nIt belongs to these limits of the engines: `{json.dumps(file.knobs)}`.\n" if file.knobs else ""
     text = f"""# {name}
 
-{about} {len(file.numbers)} numbers differ from Maestro's: `{path}`.
+{shipped.about} {len(file.numbers)} numbers differ from Maestro's: `{path}`.
 {limits}
 Found by: {found["found_by"]}.
 
 Kept from generation {found["generations"]}, after {found["episodes"]:,} episodes of training and validation seeds,
-against `{found["reference"]}` on the same episodes; `configs/search/{configuration}.yaml` holds the settings.
+against `{found["reference"]}` on the same episodes; `configs/search/{shipped.configuration}.yaml` holds the settings.
 {curve}
 ## On test seeds {SEEDS[0]} to {SEEDS[-1]}
 
