@@ -31,10 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "policies"
 CARDS = ROOT / "docs" / "policies"
 
-RIVALS = (
-    *("qoserve", "saga-affinity", "goodserve", "continuum-ttl", "saga-wa-lru", "qlm", "gateway-hold", "llmsched"),
-    *("gedf", "agentix-router", "kairos-dispatch", "justitia", "pythia"),
-)
+RIVALS = ("qoserve", "saga-affinity", "goodserve", "continuum-ttl", "saga-wa-lru", "qlm")
 """Systems whose numbers are tuned, with Maestro's other rules around them."""
 
 
