@@ -38,13 +38,13 @@ def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
 
 @njit
 def _in_system(view: View, e: int) -> int:
-    """Workflows that have arrived and not finished; rows are in order of arrival."""
+    """Workflows that have arrived and are neither finished nor rejected; rows are in order of arrival."""
     count = 0
     for w in range(view.workflows.shape[1]):
         record = view.workflows[e, w]
         if float(record.arrival_s) == np.inf:
             break
-        if float(record.finished_s) == np.inf:
+        if min(float(record.finished_s), float(record.rejected_s)) == np.inf:
             count += 1
     return count
 

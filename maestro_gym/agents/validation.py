@@ -29,7 +29,7 @@ def reward_terms(result: EpisodeResult, reward: RewardConfig) -> dict[str, float
     """What an episode paid, by term, residence and missed deadlines by class.
 
     The terms are those of ``envs.reward``, over the whole episode: the residence of an unfinished
-    workflow counts up to the end, and it has missed its deadline.
+    workflow counts up to the end, that of a rejected one up to its deadline, and both have missed it.
 
     Args:
         result: The episode's log.
@@ -37,6 +37,8 @@ def reward_terms(result: EpisodeResult, reward: RewardConfig) -> dict[str, float
     """
     workflows, counters = result.episode.workflows, result.counters
     finished_s = np.minimum(result.workflows["finished_s"], result.end_s)
+    rejected = np.isfinite(result.workflows["rejected_s"])
+    finished_s = np.where(rejected, np.maximum(result.workflows["rejected_s"], workflows["deadline_s"]), finished_s)
     residence = workflows["weight"] * (finished_s - workflows["arrival_s"])
     missed = workflows["weight"] * (result.workflows["finished_s"] > workflows["deadline_s"])
     terms: dict[str, float] = {}

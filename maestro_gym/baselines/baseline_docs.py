@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from maestro_gym.baselines.left_out import LEFT_OUT
-from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, TABLE, load_policy
+from maestro_gym.baselines.registry import ADMISSIONS, NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, TABLE, load_policy
 from maestro_gym.scheduling.rules import Declared
 
 _INTRODUCTION = """# Baselines
@@ -19,7 +19,8 @@ file of `maestro_gym/baselines/`, in the folder of its tier: `orders/`, `cluster
 A rival of one tier stands in the table twice: completed with plain companions (FCFS, warm join-shortest-queue,
 vLLM's own admission) and, as `name+maestro`, with Maestro's rules on the other tiers. A routing brings the choice of
 cluster that goes with it: the cluster of the best node of the fleet. `name@early` is any policy bound at readiness,
-without the gates of [late binding](late_binding.md).
+without the gates of [late binding](late_binding.md). A rule of admission (`admission/`) is part of the global rule,
+before its order; it admits all where a scenario's `limits.admission` is off ([admission.md](admission.md)).
 
 **Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
@@ -70,6 +71,7 @@ what is possible, `actions.py` makes the codes of actions. `examples/` holds a r
 | declare | with | tier |
 | --- | --- | --- |
 | `order_by` | `key(view, oracle, e, stage)`, smaller is sooner; `band` and `hold` as in its docstring | global |
+| `admit_by` | `verdict(view, e, stage)`: `ADMITS`, `DEFERS` or `REJECTS` | global, before the order |
 | `route_by` | `cost(view, e, stage, node)`, smaller is better; `gate=LATE`, `OPEN` or `HOME` | cluster |
 | `serve_by` | an order and a reservation level | node |
 | `reclaim_by` | `rank(view, e, candidate, growth)` and `cost(view, e, candidate)` | reclaim |
@@ -119,7 +121,7 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES)
+        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS)
         for name, rule in rules.items()
         for number in rule.numbers
     ]
@@ -156,6 +158,7 @@ def baselines_markdown() -> str:
             _parts("Choice of node, and of cluster by the best node", ROUTINGS),
             _parts("Node rules", NODE_RULES),
             _parts("Reclaim rules", RECLAIM_RULES),
+            _parts("Rules of admission", ADMISSIONS),
             _numbers(),
             _CHOICES,
             _left_out(),

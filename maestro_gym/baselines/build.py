@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 from zlib import crc32
 
 from maestro_gym.baselines.late_binding.choose_node import best_node
@@ -18,15 +20,19 @@ from maestro_gym.baselines.late_binding.gates import (
 from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.actions import WAIT, send_code, sent_stage
+from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, sent_stage
+from maestro_gym.scheduling.legal import can_reject
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
     BOUND_HOME,
+    DEFERS,
     HELD,
     HOME,
     LATE,
     OPEN,
+    REJECTS,
+    Admission,
     NodeRule,
     Order,
     ReclaimRule,
@@ -37,8 +43,18 @@ from maestro_gym.scheduling.rules import (
     as_rank,
     as_until,
 )
-from maestro_gym.scheduling.view import cluster_of, cluster_to_route_in, may_wait, stage_to_route
+from maestro_gym.scheduling.view import (
+    cluster_of,
+    cluster_to_route_in,
+    may_wait,
+    num_ready,
+    ready_stage,
+    stage_to_route,
+)
 from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
+
+_DEFERRED: Final = 1 << 20
+"""Added to the band of what is deferred, so that it is behind all that may be sent."""
 
 _GATES = {OPEN: GATE_NONE, LATE: GATE_FLEET, HELD: GATE_HELD, HOME: GATE_HOME, BOUND_HOME: GATE_BOUND_HOME}
 
@@ -106,16 +122,58 @@ def _holding(rule: RuleFunction, hold: Callable[..., bool]) -> RuleFunction:
     return holding
 
 
-def global_rule(order: Order, placement: Routing) -> Rule:
+def _deferring(order: Order, admission: Admission) -> Order:
+    """An order that keeps what is deferred, behind everything else."""
+    verdict, band, hold = admission.verdict, order.band, order.hold
+
+    @njit
+    def is_deferred(view: View, e: int, stage: int) -> bool:
+        return can_reject(view, e, stage) and verdict(view, e, stage) == DEFERS
+
+    @njit
+    def its_band(view: View, e: int, stage: int) -> int:
+        return band(view, e, stage) + (_DEFERRED if is_deferred(view, e, stage) else 0)
+
+    # A band falls when a workflow is let in, so that what was noted of blocks is no bound.
+    order = replace(order, band=its_band, hold=is_deferred, slope=None)
+    if hold is None:
+        return order
+
+    @njit
+    def holds(view: View, e: int, stage: int) -> bool:
+        return is_deferred(view, e, stage) or hold(view, e, stage)
+
+    return replace(order, hold=holds)
+
+
+def _admitting(rule: RuleFunction, admission: Admission) -> RuleFunction:
+    """A global rule that turns away whom a rule of admission rejects, one by one, before it sends anything."""
+    verdict = admission.verdict
+
+    @njit
+    def admitting(view: View, oracle: Hidden, e: int) -> int:
+        for i in range(num_ready(view, e)):
+            stage = ready_stage(view, e, i)
+            if can_reject(view, e, stage) and verdict(view, e, stage) == REJECTS:
+                return reject_code(view, stage)
+        return rule(view, oracle, e)
+
+    return admitting
+
+
+def global_rule(order: Order, placement: Routing, admission: Admission | None = None) -> Rule:
     """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
 
     Args:
         order: Of the ready stages.
         placement: Whose best node chooses the cluster; its gate says which stages may go.
+        admission: Who is turned away or held back before; None admits all.
 
     Returns:
-        The rule ``order/placement``.
+        The rule ``order/placement``, with ``/admission`` behind it where there is one.
     """
+    if admission is not None and admission.defers:
+        order = _deferring(order, admission)
     gate, cluster = gate_of(placement), _cluster_of(placement)
     first = _first_of(order)
 
@@ -133,7 +191,7 @@ def global_rule(order: Order, placement: Routing) -> Rule:
             return WAIT
         return send_code(view, stage, cluster(view, e, stage, limit))
 
-    return Rule(
+    made = Rule(
         name=f"{order.name}/{placement.name}",
         tier="global",
         information=max(order.information, placement.information, key=INFORMATION_CLASSES.index),
@@ -142,6 +200,16 @@ def global_rule(order: Order, placement: Routing) -> Rule:
         choice=order.choice,
         function=rule if order.hold is None else _holding(rule, order.hold),
         numbers=order.numbers or placement.numbers,
+    )
+    if admission is None:
+        return made
+    return replace(
+        made,
+        name=f"{made.name}/{admission.name}",
+        information=max(made.information, admission.information, key=INFORMATION_CLASSES.index),
+        description=f"{admission.description}; {made.description}",
+        function=_admitting(made.function, admission),
+        numbers=made.numbers or admission.numbers,
     )
 
 

@@ -46,12 +46,6 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "`continuum-ttl`, its time to live, for engines",
     ),
     LeftOut(
-        "Gateway hold",
-        "rejection of what cannot meet its deadline",
-        "no decision drops a stage; what would be rejected goes last",
-        "`gateway-hold`",
-    ),
-    LeftOut(
         "GoodServe",
         "moving requests at risk to another GPU",
         "no decision moves a running stage with its KV",

@@ -1,8 +1,8 @@
 """What policies are made of: the rules by name, what is put around one of them, and its form that binds early.
 
-A rule is a file of ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``; this module finds it there. `complete_parts`
-puts the other tiers around it: ``plain`` companions (FCFS, warm join-shortest-queue, vLLM's own admission) or those of
-``maestro``. `bound_early` takes the gates of late binding from any policy.
+A rule is a file of ``admission/``, ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``; this module finds it there.
+`complete_parts` puts the other tiers around it: ``plain`` companions (FCFS, warm join-shortest-queue, vLLM's own
+admission) or those of ``maestro``. `bound_early` takes the gates of late binding from any policy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pkgutil
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
-from maestro_gym.baselines import cluster, node, orders, reclaim
+from maestro_gym.baselines import admission, cluster, node, orders, reclaim
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.config import hint
 from maestro_gym.config.base import shortened
@@ -26,6 +26,7 @@ from maestro_gym.scheduling.rules import (
     HOME,
     LATE,
     OPEN,
+    Admission,
     Declared,
     Gate,
     NodeRule,
@@ -66,6 +67,7 @@ ORDERS = _found(orders, Order)
 ROUTINGS = _found(cluster, Routing)
 NODE_RULES = _found(node, NodeRule)
 RECLAIM_RULES = _found(reclaim, ReclaimRule)
+ADMISSIONS = _found(admission, Admission)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Parts:
         description: What the policy is compared for.
         numbers: What its rules read from ``view.numbers``.
         family: What these numbers are.
+        admission: Which workflows are admitted, global tier; None admits all.
     """
 
     order: Order
@@ -91,13 +94,14 @@ class Parts:
     description: str
     numbers: tuple[float, ...] = ()
     family: Family | None = None
+    admission: Admission | None = None
 
     def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
         """The policy under a name; its functions compile when they are first called."""
         return Policy(
             name=name,
             description=self.description,
-            global_rule=global_rule(self.order, self.placement),
+            global_rule=global_rule(self.order, self.placement, self.admission),
             cluster_rule=cluster_rule(self.routing),
             node_rule=node_rule(self.node),
             reclaim_rule=reclaim_rule(self.reclaim),
@@ -137,6 +141,8 @@ def complete_parts(rule: Declared, around: Around) -> Parts:
     parts = COMPANIONS[around]
     if isinstance(rule, Order):
         words, parts = ("global", "Maestro below"), replace(parts, order=rule)
+    elif isinstance(rule, Admission):
+        words, parts = ("admission", "Maestro behind it"), replace(parts, admission=rule)
     elif isinstance(rule, Routing):
         words, parts = ("cluster", "Maestro around it"), replace(parts, placement=rule, routing=rule)
     elif isinstance(rule, NodeRule):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from maestro_gym.baselines.maestro.percentiles import scale_for
 from maestro_gym.baselines.parts import (
+    ADMISSIONS,
     AROUND,
     COMPANIONS,
     EARLY,
@@ -116,7 +117,7 @@ def _table() -> dict[str, Parts]:
             "Maestro with nothing predicted",
         ),
     }
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES):
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS):
         for rule in rules.values():
             if rule.rival:
                 table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}

@@ -27,6 +27,7 @@ from maestro_gym.scheduling.rules import (
     COST_TYPE,
     KEY_TYPE,
     RANK_TYPE,
+    VERDICT_TYPE,
     Declared,
     ReclaimRule,
 )
@@ -34,8 +35,8 @@ from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import VIEW
 
 _EXAMPLE = (
-    "A rule is what order_by, route_by, serve_by or reclaim_by of maestro_gym.scheduling.rules returns, or a class "
-    "with `tier = 'cluster'` and a static method `decide(view, oracle, e)`; an agent has `tier` and "
+    "A rule is what order_by, admit_by, route_by, serve_by or reclaim_by of maestro_gym.scheduling.rules returns, or a "
+    "class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`; an agent has `tier` and "
     "`act(observation, mask)`."
 )
 
@@ -175,6 +176,7 @@ _TAKES = {
     "key": ("view", "oracle", "e", "stage"),
     "band": ("view", "e", "stage"),
     "hold": ("view", "e", "stage"),
+    "verdict": ("view", "e", "stage"),
     "cost": ("view", "e", "stage", "node"),
     "node": ("view", "e", "stage", "cluster", "gate"),
     "cluster": ("view", "e", "stage", "gate"),
@@ -192,6 +194,7 @@ _TYPES = {
     "key": KEY_TYPE,
     "band": BAND_TYPE,
     "hold": types.FunctionType(types.boolean(VIEW, types.int64, types.int64)),
+    "verdict": VERDICT_TYPE,
     "cost": COST_TYPE,
     "node": types.FunctionType(types.int64(VIEW, *[types.int64] * 4)),
     "cluster": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),

@@ -137,6 +137,9 @@ class LimitsConfig(StrictModel):
     wait_max_s: float = Field(
         default=5.0, ge=1e-3, le=LONGEST_WAIT_S, description="a place that waits is asked again after this [s]"
     )
+    admission: bool = Field(
+        default=False, description="the global tier may reject a workflow before it has sent a stage of it"
+    )
     metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
     sample_period_s: float = Field(
         default=1.0, ge=0, le=LONGEST_S, description="period of the time series [s], 0 = none"

@@ -1,6 +1,7 @@
 """Integer codes of the actions of the three tiers: the one place that makes and reads them.
 
-Global: ``0`` waits, ``1 + stage * C + cluster`` sends a stage to a cluster, with C clusters. Cluster: the node id.
+Global, with C clusters and S stages: ``0`` waits, ``1 + stage * C + cluster`` sends a stage to a cluster,
+``1 + S * C + stage`` rejects the workflow of a stage. Cluster: the node id.
 Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
 stage, M codes promote a model, M codes demote one.
 """
@@ -27,14 +28,32 @@ def send_code(view: View, stage: int, cluster: int) -> int:
 
 @njit
 def sent_stage(view: View, code: int) -> int:
-    """Stage that a global action sends; the action must not be ``WAIT``."""
+    """Stage that a global action sends; the action must be neither ``WAIT`` nor a rejection."""
     return (code - 1) // view.world.latency_s.shape[0]
 
 
 @njit
 def sent_cluster(view: View, code: int) -> int:
-    """Cluster that a global action sends its stage to; the action must not be ``WAIT``."""
+    """Cluster that a global action sends its stage to; the action must be neither ``WAIT`` nor a rejection."""
     return (code - 1) % view.world.latency_s.shape[0]
+
+
+@njit
+def reject_code(view: View, stage: int) -> int:
+    """Global action that turns the workflow of ``stage`` away."""
+    return 1 + view.stages.shape[1] * view.world.latency_s.shape[0] + stage
+
+
+@njit
+def is_reject(view: View, code: int) -> bool:
+    """Whether a global action turns a workflow away."""
+    return code > view.stages.shape[1] * view.world.latency_s.shape[0]
+
+
+@njit
+def rejected_stage(view: View, code: int) -> int:
+    """Stage by which a global action that `is_reject` names its workflow."""
+    return code - 1 - view.stages.shape[1] * view.world.latency_s.shape[0]
 
 
 @njit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import (
@@ -14,7 +16,7 @@ from maestro_gym.scheduling.sizes import (
     load_room_bytes,
     weight_bytes,
 )
-from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, STAGE_READY, View
 
 
 @njit
@@ -55,6 +57,20 @@ def can_send(view: View, e: int, stage: int, cluster: int) -> bool:
             return True
         node = next_roomy(view, e, cluster, node)
     return False
+
+
+@njit
+def is_at_gateway(view: View, e: int, stage: int) -> bool:
+    """Whether a stage waits in the global queue and no stage of its workflow has been sent yet."""
+    if view.stages[e, stage].phase != STAGE_READY:
+        return False
+    return view.workflows[e, view.stages[e, stage].workflow].begun_s == math.inf
+
+
+@njit
+def can_reject(view: View, e: int, stage: int) -> bool:
+    """Whether the workflow of a stage may be turned away now."""
+    return view.world.params[0].admission == 1 and is_at_gateway(view, e, stage)
 
 
 @njit

@@ -7,6 +7,7 @@ policy (``baselines.registry.complete``), the same way for both.
 | --- | --- | --- |
 | `order_by` | ``key(view, oracle, e, stage) -> float``, smaller is sooner | an order of ready stages (global tier) |
 | `route_by` | ``cost(view, e, stage, node) -> float``, smaller is better | a choice of node (cluster tier) |
+| `admit_by` | ``verdict(view, e, stage)``: ``ADMITS``, ``DEFERS`` or ``REJECTS`` | admission (global tier) |
 | `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
 | `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
 | `scheduling.policy.Rule` | ``decide(view, oracle, e) -> int`` | any tier, from nothing |
@@ -34,11 +35,16 @@ COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64, typ
 RANK_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64, types.boolean))
 CANDIDATE_COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
+VERDICT_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64))
+
 UNTIL_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
 as_key, as_band, as_cost = first_class(KEY_TYPE), first_class(BAND_TYPE), first_class(COST_TYPE)
 as_until = first_class(UNTIL_TYPE)
 as_rank = first_class(RANK_TYPE)
+
+ADMITS, DEFERS, REJECTS = range(3)
+"""Verdicts on a workflow of which nothing was sent yet: it may be sent, it stays for now, it is turned away."""
 
 Gate = Literal["open", "late", "held", "home", "bound-home"]
 OPEN: Gate = "open"
@@ -101,6 +107,20 @@ class Order(Declared):
     slope: Callable[..., float] | None = None
     until: Callable[..., float]
     hold: Callable[..., bool] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission(Declared):
+    """Which workflows are admitted. It is part of the global rule, before any order, and inert without the switch.
+
+    Attributes:
+        verdict: ``(view, e, stage) -> int``, one of ``ADMITS``, ``DEFERS`` and ``REJECTS``, of the workflow of a stage
+            in the global queue no stage of which was sent yet. It is asked anew in every global decision.
+        defers: Whether it ever answers ``DEFERS``; every key of an order is then looked at in every decision.
+    """
+
+    verdict: Callable[..., int]
+    defers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +219,17 @@ def order_by(
     slope = None if slope is None else compile_fresh(slope)
     hold = None if hold is None else compile_fresh(hold)
     return Order(key=key, band=band, slope=slope, until=until, hold=hold, **about)
+
+
+def admit_by(verdict: Callable[..., int], *, defers: bool = False, **about: Any) -> Admission:  # noqa: ANN401
+    """Declare a rule of admission.
+
+    Args:
+        verdict: As in `Admission`; a plain function is compiled.
+        defers: As in `Admission`.
+        **about: Fields of `Declared`.
+    """
+    return Admission(verdict=compile_fresh(verdict), defers=defers, **about)
 
 
 def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401

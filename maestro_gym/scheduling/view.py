@@ -6,8 +6,13 @@ of records overflow differently when they are compiled and when they are interpr
 
 from __future__ import annotations
 
+from typing import Final
+
 from maestro_gym.core.compile import njit
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
+
+SIMULTANEOUS_S: Final = 1e-9
+"""Moments this close are one (docs/physics.md, "The decisions") [s]."""
 
 
 @njit
@@ -119,6 +124,12 @@ def ready_s(view: View, e: int, stage: int) -> float:
 def waited_s(view: View, e: int, stage: int) -> float:
     """How long a stage has waited, from its readiness."""
     return now_s(view, e) - ready_s(view, e, stage)
+
+
+@njit
+def has_just_arrived(view: View, e: int, stage: int) -> bool:
+    """Whether the workflow of a stage arrives at this very instant."""
+    return abs(now_s(view, e) - float(view.workflows[e, workflow_of(view, e, stage)].arrival_s)) <= SIMULTANEOUS_S
 
 
 @njit

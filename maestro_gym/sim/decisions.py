@@ -13,12 +13,14 @@ from maestro_gym.scheduling.actions import (
     ACT_PROMOTE,
     ACT_WAIT,
     WAIT,
+    is_reject,
     node_act,
+    rejected_stage,
     sent_cluster,
     sent_stage,
 )
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
@@ -27,7 +29,7 @@ from maestro_gym.sim.events import handle_events, integrate, next_event_s, refre
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.index import refresh_sets
 from maestro_gym.sim.memory import take_memory
-from maestro_gym.sim.queues import leave_global, leave_node, set_out
+from maestro_gym.sim.queues import leave_global, leave_node, set_out, turn_away
 from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
@@ -66,6 +68,18 @@ def _any_send(state: State, e: int) -> bool:
 
 
 @njit
+def _any_reject(state: State, e: int) -> bool:
+    """Whether some waiting stage's workflow may be turned away."""
+    view = state.visible
+    if view.world.params[0].admission == 0:
+        return False
+    for i in range(view.clock[e].global_len):  # noqa: SIM110 - numba compiles no generator expression
+        if can_reject(view, e, int(view.global_queue[e, i])):
+            return True
+    return False
+
+
+@njit
 def _any_node_action(state: State, e: int, node: int) -> bool:
     """Whether a node can do anything for a stage that waits there: admit it, or promote its model."""
     view = state.visible
@@ -82,6 +96,20 @@ def _any_node_action(state: State, e: int, node: int) -> bool:
 
 
 @njit
+def _goes_on(state: State, e: int) -> bool:
+    """Whether something else is going to happen, so that waiting is no end."""
+    view = state.visible
+    if state.core.env[e].heap_len > 0 or next_event_s(state, e) < math.inf:
+        return True
+    # Stages admitted at this very instant are planned when time goes on.
+    for node in range(view.nodes.shape[1]):
+        for slot in range(view.engines.shape[2]):
+            if state.core.engines[e, node, slot].dirty == 1 and view.engines[e, node, slot].running > 0:
+                return True
+    return False
+
+
+@njit
 def _ask(state: State, e: int, tier: int, place: int) -> int:
     """Write the pending decision into the clock."""
     view = state.visible
@@ -89,14 +117,7 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.tier = tier
     clock.place = place
     clock.decisions += 1
-    waiting = state.core.env[e].heap_len > 0 or next_event_s(state, e) < math.inf
-    if not waiting:
-        # Stages admitted at this very instant are planned when time goes on.
-        for node in range(view.nodes.shape[1]):
-            for slot in range(view.engines.shape[2]):
-                core = state.core.engines[e, node, slot]
-                waiting = waiting or (core.dirty == 1 and view.engines[e, node, slot].running > 0)
-    clock.wait_legal = 1 if waiting and tier != TIER_CLUSTER else 0
+    clock.wait_legal = 1 if tier != TIER_CLUSTER and _goes_on(state, e) else 0
     if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> tier) & 1 == 1:
         refresh_metrics(state, e)
     if tier == TIER_NODE:
@@ -113,7 +134,7 @@ def due_decision(state: State, e: int) -> int:
     if view.clock[e].stage >= 0:
         return _ask(state, e, TIER_CLUSTER, int(view.clock[e].cluster))
     if env.global_due == 1 and view.clock[e].global_len > 0:
-        if _any_send(state, e):
+        if _any_send(state, e) or (_any_reject(state, e) and _goes_on(state, e)):
             return _ask(state, e, TIER_GLOBAL, 0)
         env.global_due = 0
     node = next_node(state.core.due[e], 0, SET)
@@ -168,7 +189,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
         if planned or (env.global_due == 1 and view.clock[e].global_len > 0):
             continue
         time_s = next_event_s(state, e)
-        drained = state.core.counters[e].finished == env.num_workflows
+        drained = state.core.counters[e].finished + state.core.counters[e].rejected == env.num_workflows
         if drained and env.evaluation == 1:
             return _finish(state, e, DONE_DRAINED)
         time_s = min(time_s, earliest_s(state.core.waits_s[e]))
@@ -183,6 +204,28 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
 
 
 @njit
+def _reject(state: State, e: int, stage: int) -> bool:
+    """Turn the workflow of a stage away: all that waits of it leaves; False when that is not legal."""
+    view, counters = state.visible, state.core.counters[e]
+    if position_of(state, e, stage) < 0 or not can_reject(view, e, stage):
+        return False
+    workflow = int(view.stages[e, stage].workflow)
+    truth = state.hidden.workflows[e, workflow]
+    for root in range(truth.first_stage, truth.first_stage + truth.num_stages):
+        at = position_of(state, e, root)
+        if at >= 0:
+            turn_away(state, e, at)
+    record = view.workflows[e, workflow]
+    record.rejected_s = view.clock[e].now_s
+    counters.rejected += 1
+    counters.weight_in_system -= record.weight
+    counters.slo_missed_weight += record.weight
+    # Else whoever rejects would be spared the residence of what is late.
+    counters.weighted_residence += record.weight * max(0.0, record.deadline_s - record.rejected_s)
+    return True
+
+
+@njit
 def apply_global(state: State, e: int, action: int) -> bool:
     """Do a global action (codes of `actions`); False when it is not legal, then nothing happens."""
     view, env = state.visible, state.core.env[e]
@@ -193,6 +236,8 @@ def apply_global(state: State, e: int, action: int) -> bool:
         env.global_due = 0
         env.global_wait_until_s = clock.now_s + view.world.params[0].wait_max_s
         return True
+    if is_reject(view, action):
+        return _reject(state, e, rejected_stage(view, action))
     stage, cluster = sent_stage(view, action), sent_cluster(view, action)
     at = position_of(state, e, stage)
     if at < 0 or not can_send(view, e, stage, cluster):
@@ -201,6 +246,8 @@ def apply_global(state: State, e: int, action: int) -> bool:
     pass_over(state, e, stage)
     leave_global(state, e, at)
     record.sent_s = clock.now_s
+    workflow = view.workflows[e, record.workflow]
+    workflow.begun_s = min(workflow.begun_s, clock.now_s)
     record.cluster = cluster
     clock.stage = stage
     clock.cluster = cluster

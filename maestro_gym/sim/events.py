@@ -199,7 +199,8 @@ def _take_sample(state: State, e: int) -> None:
     row.kv_virtual_bytes = env.kv_virtual_bytes
     row.weights_bytes = env.weights_bytes
     row.ready = view.clock[e].global_len
-    row.workflows = state.core.counters[e].arrived - state.core.counters[e].finished
+    counters = state.core.counters[e]
+    row.workflows = counters.arrived - counters.finished - counters.rejected
     for node in range(view.nodes.shape[1]):
         record = view.nodes[e, node]
         row.kv_pool_bytes += record.kv_pool_bytes

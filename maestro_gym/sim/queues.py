@@ -7,7 +7,7 @@ from maestro_gym.scheduling.estimates import stage_service_s
 from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.index import note_room
 from maestro_gym.sim.ready import enlist, strike
-from maestro_gym.state import STAGE_QUEUED, STAGE_READY, STAGE_TRANSIT, State
+from maestro_gym.state import STAGE_QUEUED, STAGE_READY, STAGE_REJECTED, STAGE_TRANSIT, State
 
 
 @njit
@@ -44,6 +44,15 @@ def leave_global(state: State, e: int, index: int) -> None:
     model.returned -= record.preemptions > 0
     # Exactly zero when none is left, so that rounding does not add up over an episode.
     model.ready_sum_s = model.ready_sum_s - record.ready_s if model.ready > 0 else 0.0
+
+
+@njit
+def turn_away(state: State, e: int, index: int) -> None:
+    """The stage at a place of the global queue leaves it for good: its workflow is rejected."""
+    view = state.visible
+    stage = int(view.global_queue[e, index])
+    leave_global(state, e, index)
+    view.stages[e, stage].phase = STAGE_REJECTED
 
 
 @njit

@@ -67,6 +67,7 @@ from maestro_gym.state.names import (
     STAGE_PHASE_NAMES,
     STAGE_QUEUED,
     STAGE_READY,
+    STAGE_REJECTED,
     STAGE_RUNNING,
     STAGE_TRANSIT,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "STAGE_PHASE_NAMES",
     "STAGE_QUEUED",
     "STAGE_READY",
+    "STAGE_REJECTED",
     "STAGE_RUNNING",
     "STAGE_TRANSIT",
     "STAGE_VIEW",

@@ -74,10 +74,16 @@ ENV_CORE = record(
 COUNTERS = record(
     Field("arrived", "i8", "workflows", "that arrived"),
     Field("finished", "i8", "workflows", "that finished"),
+    Field("rejected", "i8", "workflows", "that were turned away"),
     Field("weight_in_system", "f8", "1", "of workflows present"),
-    Field("weighted_residence", "f8", "s", "integral of it: sum_w weight * residence"),
+    Field(
+        "weighted_residence",
+        "f8",
+        "s",
+        "integral of it: sum_w weight * residence; a rejected workflow counts as if it stayed until its deadline",
+    ),
     Field("slo_met_weight", "f8", "1", "workflows that finished by their deadline"),
-    Field("slo_missed_weight", "f8", "1", "workflows that finished later"),
+    Field("slo_missed_weight", "f8", "1", "workflows that finished later, or were turned away"),
     Field("ttft_met_weight", "f8", "1", "interactive stages under their TTFT limit"),
     Field("ttft_missed_weight", "f8", "1", "interactive stages above it"),
     Field("stages_finished", "i8", "stages", "that finished"),

@@ -15,8 +15,9 @@ CLASS_NAMES = ("interactive", "batch")
     STAGE_DELIVERY,  # its answer is on its way back
     STAGE_GAP,  # delivered; its tool runs
     STAGE_FINISHED,
-) = range(8)
-STAGE_PHASE_NAMES = ("future", "ready", "transit", "queued", "running", "delivery", "gap", "finished")
+    STAGE_REJECTED,  # its workflow was turned away before a stage of it was sent
+) = range(9)
+STAGE_PHASE_NAMES = ("future", "ready", "transit", "queued", "running", "delivery", "gap", "finished", "rejected")
 
 # Where the weights of a model are, worst to best.
 REMOTE, DISK, CPU, SLEEPING, RUNNING = range(5)

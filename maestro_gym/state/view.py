@@ -51,6 +51,8 @@ WORKFLOW_VIEW = record(
     Field(
         "last_preempted_s", "f8", "s", "when a later stage of it was last passed over at a boundary", BOOKS, blank=-INF
     ),
+    Field("begun_s", "f8", "s", "when its first stage was sent, inf before", BOOKS, blank=INF),
+    Field("rejected_s", "f8", "s", "when it was turned away, inf where it was not", BOOKS, blank=INF),
     Field("cls", "i4", "code", "INTERACTIVE or BATCH", BOOKS),
     Field("application", "i4", "id", "index into the workload's applications", BOOKS),
     Field("tenant", "i4", "id", "who asked", BOOKS),

@@ -77,6 +77,7 @@ PARAMS = record(
     Field("schedule_ahead", "i8", "flag", "whether an engine schedules a step while the one before it runs"),
     Field("dispatch_s", "f8", "s", "from admission to the engine, a place of the batch taken"),
     Field("wait_max_s", "f8", "s", "after which a place that waits is asked again"),
+    Field("admission", "i8", "flag", "whether the global tier may reject a workflow"),
     Field("metrics_delay_s", "f8", "s", "age of metric fields; 0 = always fresh"),
     Field("sample_period_s", "f8", "s", "between two rows of the time series; 0 = none"),
 )

@@ -20,6 +20,7 @@ from maestro_gym.state import (
     ENGINE_AWAKE,
     ENGINE_LOADING,
     NUMBERS,
+    STAGE_READY,
     Hidden,
     View,
     World,
@@ -138,6 +139,7 @@ class Hand:
         """The stages wait in the global queue, and it is the global tier's turn."""
         self.view.global_queue[0, : len(stages)] = stages
         self.view.clock.global_len = len(stages)
+        self.view.stages["phase"][0, list(stages)] = STAGE_READY
         rows = self.view.stages[0, list(stages)]
         for model, record in enumerate(self.view.models[0]):
             mine = rows["model"] == model

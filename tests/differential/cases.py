@@ -33,10 +33,10 @@ ARCHITECTURES = ("Llama-3.2-3B", "Llama-3.1-8B", "Qwen2.5-14B", "Qwen3-30B-A3B")
 GPUS = ("A100-80GB", "A100-40GB")
 RECLAIM_LAWS = ("vllm", "lru", "least-harm")
 TEMPERS = {
-    "eager": {"wait": 0.001, "promote": 1.0, "demote": 0.02, "levels": (0,), "in_order": True},
-    "greedy": {"wait": 0.001, "promote": 0.2, "demote": 0.001, "levels": (3,), "in_order": False},
-    "careful": {"wait": 0.05, "promote": 0.5, "demote": 0.05, "levels": (0, 1, 2), "in_order": False},
-    "erratic": {"wait": 0.3, "promote": 1.0, "demote": 0.4, "levels": (0, 1, 2, 3), "in_order": False},
+    "eager": {"wait": 0.001, "reject": 0.02, "promote": 1.0, "demote": 0.02, "levels": (0,), "in_order": True},
+    "greedy": {"wait": 0.001, "reject": 0.1, "promote": 0.2, "demote": 0.001, "levels": (3,), "in_order": False},
+    "careful": {"wait": 0.05, "reject": 0.3, "promote": 0.5, "demote": 0.05, "levels": (0, 1, 2), "in_order": False},
+    "erratic": {"wait": 0.3, "reject": 0.5, "promote": 1.0, "demote": 0.4, "levels": (0, 1, 2, 3), "in_order": False},
 }
 
 
@@ -63,6 +63,7 @@ class Features:
     short_dram: bool
     reclaim_law: str
     temper: str
+    admission: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def random_features(seed: int) -> Features:
         reclaim_law=pick(*RECLAIM_LAWS),
         temper=pick(*TEMPERS),
         schedule_ahead=pick(True, False),
+        admission=pick(True, False),
     )
 
 
@@ -239,6 +241,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "schedule_ahead": features.schedule_ahead,
         "dispatch_s": float(rng.choice([0.0, 0.02])),
         "wait_max_s": rng.uniform(1.0, 5.0),
+        "admission": features.admission,
         "metrics_delay_s": 0.0,
         "sample_period_s": 0.0,
     }

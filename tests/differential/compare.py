@@ -17,6 +17,7 @@ BYTES = 1.0
 COUNTERS = (
     "arrived",
     "finished",
+    "rejected",
     "weighted_residence",
     "slo_met_weight",
     "slo_missed_weight",
@@ -78,6 +79,8 @@ def check_same(engine: EngineRun, reference: Run) -> None:
     for number, finished_s in enumerate(reference.state.finished_s):
         its_s = float(state.visible.workflows[0, number]["finished_s"])
         assert _close(finished_s, its_s, TIME_S), f"workflow {number}: reference {finished_s}, engine {its_s}"
+        rejected_s, its_s = reference.state.rejected_s[number], float(state.visible.workflows[0, number]["rejected_s"])
+        assert _close(rejected_s, its_s, TIME_S), f"workflow {number}: rejected {rejected_s}, engine {its_s}"
     for name in COUNTERS:
         mine, its = reference.state.counters.get(name, 0), float(state.core.counters[0][name])
         assert _close(mine, its, max(TIME_S, 1e-9 * abs(its))), f"counter {name}: reference {mine}, engine {its}"

@@ -9,8 +9,8 @@ from typing import Any
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.boxed import box
-from maestro_gym.scheduling.actions import admit_code, demote_code, promote_code, send_code
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
+from maestro_gym.scheduling.actions import admit_code, demote_code, promote_code, reject_code, send_code
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import act, open_engine, run_until
@@ -92,7 +92,8 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
     if TIER_NAMES[tier] == "global":
         queue = visible.global_queue[0, : clock["global_len"]].tolist()
         clusters = range(len(world.latency_s))
-        return wait + [("send", s, c) for s in queue for c in clusters if can_send(view, 0, s, c)]
+        rejections: list[Action] = [("reject", s, 0) for s in queue if can_reject(view, 0, s)]
+        return wait + rejections + [("send", s, c) for s in queue for c in clusters if can_send(view, 0, s, c)]
     if tier != TIER_NODE:
         nodes = [n for n in range(len(world.nodes)) if world.nodes[n]["cluster"] == clock["cluster"]]
         return [("route", n, 0) for n in nodes if can_route(view, 0, int(clock["stage"]), n)]
@@ -112,6 +113,7 @@ def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
     codes = {
         "wait": lambda: 0,
         "send": lambda: send_code(view, first, second),
+        "reject": lambda: reject_code(view, first),
         "route": lambda: first,
         "admit": lambda: admit_code(view, first, second),
         "promote": lambda: promote_code(view, first),

@@ -37,6 +37,7 @@ FEATURES = st.builds(
     short_dram=st.booleans(),
     reclaim_law=st.sampled_from(RECLAIM_LAWS),
     temper=st.sampled_from(sorted(TEMPERS)),
+    admission=st.booleans(),
 )
 
 
@@ -109,6 +110,7 @@ def occurrences() -> Counter[str]:
         "sleeps",
         "demotions",
         "boundary_preemptions",
+        "rejected",
         "drained",
         "time limit",
         *RECLAIM_LAWS,

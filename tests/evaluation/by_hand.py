@@ -108,6 +108,7 @@ def make_result(policy: str = "fcfs", seed: int = 0, contention: str = "high", d
     stages["finished_s"] += delay_s
     workflows = np.zeros(3, state.WORKFLOW_VIEW)
     workflows["finished_s"] = 9.0 + delay_s, 7.0 + delay_s, INF
+    workflows["rejected_s"] = INF
     return SimpleNamespace(
         policy=policy,
         scenario="tiny",

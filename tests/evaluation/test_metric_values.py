@@ -29,6 +29,7 @@ BY_HAND = {
     "unfinished": 1.0,
     "unfinished_batch": 1.0,
     "unfinished_interactive": 0.0,
+    "shed_share": 0.0,
     "tenant_fairness": 25 / 26,  # mean speeds 1/2 and 1/3
     "tenant_fairness_batch": 1.0,
     # stages: waits for the first token of 2, 3, 4 (limits 2.5, 2.5, 4) and, batch, 28; one never ready

@@ -75,6 +75,8 @@ def test_an_engine_of_a_model_that_is_not_there_is_refused(tmp_path: Path) -> No
 def test_elastic_memory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MaestroError, match="only partitioned runs live"):
         load_fleet(_written(tmp_path, lambda document: document["limits"].update(memory_mode="elastic")))
+    with pytest.raises(MaestroError, match="rejecting workflows is not live yet"):
+        load_fleet(_written(tmp_path, lambda document: document["limits"].update(admission=True)))
 
 
 def test_a_server_gets_the_memory_that_the_simulator_reckons_with(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 Action = tuple[str, int, int]
-"""(kind, first, second): wait; send stage cluster; route node; admit place level; promote model; demote model."""
+"""(kind, first, second): wait; send stage cluster; reject stage; route node; admit place level; promote or demote."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Temper:
 
     seed: int
     wait: float
+    reject: float
     promote: float
     demote: float
     levels: tuple[int, ...]
@@ -41,7 +42,7 @@ class Temper:
 def choose(asked: Asked, temper: Temper) -> Action:
     """Pick a kind of action by its weight, then the first or any action of the kind."""
     draw = random.Random(f"{temper.seed} {asked.number}")
-    weights = {"wait": temper.wait, "promote": temper.promote, "demote": temper.demote}
+    weights = {"wait": temper.wait, "reject": temper.reject, "promote": temper.promote, "demote": temper.demote}
     preferred = [action for action in asked.legal if action[0] != "admit" or action[2] in temper.levels]
     offers: dict[str, list[Action]] = {}
     for action in sorted(preferred or asked.legal):

@@ -96,6 +96,14 @@ def global_actions(state: State) -> list[Action]:
     ]
 
 
+def rejections(state: State) -> list[Action]:
+    """Rejections that are legal now, each named by a waiting stage of a workflow of which nothing was ever sent."""
+    if not state.fleet.limits["admission"]:
+        return []
+    begun = {stage.job_id for stage in state.stages if "sent" in stage.times}
+    return [("reject", stage.id, 0) for stage in state.queue if stage.job_id not in begun]
+
+
 def cluster_actions(state: State, stage: Stage) -> list[Action]:
     """Nodes of its cluster that a stage may be sent to."""
     nodes = [node for node in state.nodes if node.spec.cluster == stage.cluster]

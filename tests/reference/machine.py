@@ -260,6 +260,7 @@ class State:
     jobs_left: list[int] = field(default_factory=list)
     jobs_done: list[int] = field(default_factory=list)
     finished_s: list[float] = field(default_factory=list)
+    rejected_s: list[float] = field(default_factory=list)
     counters: dict[str, float] = field(default_factory=dict)
     residency_log: list[tuple[float, int, int, str, str]] = field(default_factory=list)
 

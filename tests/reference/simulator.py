@@ -13,6 +13,8 @@ Conventions of the order of things (docs/physics.md, "The decisions"):
   send, and when a wait has lasted long enough; a node on enqueue, completion, load end, failure to grow, after
   each of its actions, and likewise after a wait. A timer is not stopped by what happens before it.
 - A place that could do nothing is asked again after the longest wait too.
+- Where admission is on, a workflow of which nothing was sent may be turned away. Global is then asked, too, when
+  nothing can be sent, if something else is going to happen.
 - An action for which no room can be made counts as waiting.
 - The run ends at the cap, or at the horizon where episodes are truncated, with steps under way.
 """
@@ -104,6 +106,7 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.jobs_left = [len(job.stages) for job in jobs]
     state.jobs_done = [0] * len(jobs)
     state.finished_s = [math.inf] * len(jobs)
+    state.rejected_s = [math.inf] * len(jobs)
     run = Run(state)
     end_s = fleet.limits["drain_cap_s" if start.drains else "horizon_s"]
     while not run.done:
@@ -114,7 +117,9 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
         if any(node.due for node in nodes) or (state.global_due and state.queue):
             continue
         time_s = _next_time_s(state)
-        if start.drains and all(done < math.inf for done in state.finished_s):
+        if start.drains and all(
+            min(*ends_s) < math.inf for ends_s in zip(state.finished_s, state.rejected_s, strict=True)
+        ):
             run.done = "drained"
         elif time_s > end_s:
             _pass_time(state, end_s)
@@ -159,7 +164,9 @@ def _pass_time(state: State, time_s: float) -> None:
             most = f"kv_{name}_peak_bytes"
             state.counters[most] = max(state.counters.get(most, 0.0), sum(getattr(node, held) for node in nodes))
     present = [
-        job.weight for job, done in zip(state.jobs[: state.arrived], state.finished_s, strict=False) if done == math.inf
+        job.weight
+        for number, job in enumerate(state.jobs[: state.arrived])
+        if min(state.finished_s[number], state.rejected_s[number]) == math.inf
     ]
     state.count("weighted_residence", elapsed_s * sum(present))
     state.now_s = time_s
@@ -277,8 +284,9 @@ def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
         return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
     if state.global_due and state.queue:
         actions = legality.global_actions(state)
-        if actions:
-            return "global", 0, actions
+        rejections = legality.rejections(state)
+        if actions or (rejections and legality.may_wait(state)):
+            return "global", 0, actions + rejections
         state.global_due = False
     for node in state.nodes:
         if node.due and node.queue:
@@ -293,6 +301,8 @@ def _act(state: State, asked: Asked, action: Action) -> None:
     kind, first, second = action
     if kind == "send":
         _send(state, state.stages[first], second)
+    elif kind == "reject":
+        _reject(state, state.stages[first].job_id)
     elif kind == "route":
         _route(state, state.nodes[first])
     elif asked.tier == "global":
@@ -316,6 +326,18 @@ def _send(state: State, stage: Stage, cluster: int) -> None:
     stage.cluster = cluster
     state.to_route = stage
     state.ask_again_s = math.inf
+
+
+def _reject(state: State, number: int) -> None:
+    """A workflow is turned away; its residence counts until its deadline."""
+    job = state.jobs[number]
+    state.rejected_s[number] = state.now_s
+    for stage in [stage for stage in state.queue if stage.job_id == number]:
+        state.queue.remove(stage)
+        stage.phase = "rejected"
+    state.count("rejected")
+    state.count("slo_missed_weight", job.weight)
+    state.count("weighted_residence", job.weight * max(0.0, job.deadline_s - state.now_s))
 
 
 def _route(state: State, node: Node) -> None:

@@ -14,6 +14,7 @@ from maestro_gym.state import (
     STAGE_FUTURE,
     STAGE_QUEUED,
     STAGE_READY,
+    STAGE_REJECTED,
     STAGE_RUNNING,
     STAGE_TRANSIT,
     State,
@@ -65,12 +66,18 @@ def check_state(state: State, e: int = 0) -> None:
     np.testing.assert_array_equal(
         core.dirty[e, leaves : leaves + len(nodes)] == SET, (core.engines[e]["dirty"] == 1).any(1)
     )
-    # Workflows: arrived = finished + in the system.
+    # Workflows: arrived = finished + rejected + in the system.
     arrived = np.isfinite(view.workflows[e]["arrival_s"])
     finished = np.isfinite(view.workflows[e]["finished_s"])
     assert counters["arrived"] == arrived.sum()
+    rejected = np.isfinite(view.workflows[e]["rejected_s"])
     assert counters["finished"] == finished.sum()
-    assert counters["weight_in_system"] == view.workflows[e]["weight"][arrived & ~finished].sum()
+    assert counters["rejected"] == rejected.sum()
+    assert not np.any(rejected & (finished | ~arrived | np.isfinite(view.workflows[e]["begun_s"])))
+    assert np.all(np.isin(stages["workflow"][phases == STAGE_REJECTED], np.flatnonzero(rejected)))
+    assert np.all(phases[np.isin(stages["workflow"], np.flatnonzero(rejected))] == STAGE_REJECTED)
+    in_system = arrived & ~finished & ~rejected
+    assert counters["weight_in_system"] == view.workflows[e]["weight"][in_system].sum()
     assert np.all(np.isin(phases[stages["workflow"] >= 0], (STAGE_FUTURE,), invert=True))
     for w in np.flatnonzero(finished):
         first = state.hidden.workflows[e, w]["first_stage"]

@@ -22,7 +22,7 @@ from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.state import Episode
 from tests.sim.invariants import check_state
 
-POLICIES = ("fcfs", "maestro", "static-max", "random", "no-colocation")
+POLICIES = ("fcfs", "maestro", "static-max", "random", "no-colocation", "reject-late", "shed", "gateway+maestro")
 
 
 def prepare(overrides: list[str], stop_s: float, seed: int) -> tuple[Scenario, Episode]:
@@ -50,6 +50,7 @@ def simulate(scenario: Scenario, episode: Episode, policy: str, seed: int) -> Si
     family=st.sampled_from(["toy", "maestro"]),
     load=st.floats(0.3, 4.0),
     queue_limit=st.integers(1, 12),
+    admission=st.booleans(),
     max_num_seqs=st.integers(1, 64),
     dram_gb=st.sampled_from([1, 60, 512]),
     placement=st.sampled_from(["warm", "cold"]),
@@ -64,6 +65,7 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
     family: str,
     load: float,
     queue_limit: int,
+    admission: bool,
     max_num_seqs: int,
     dram_gb: int,
     placement: str,
@@ -74,6 +76,7 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
         f"limits.memory_mode={memory}",
         f"limits.gpu_sharing={sharing}",
         f"limits.prefix_caching={str(caching).lower()}",
+        f"limits.admission={str(admission).lower()}",
         f"workload.family={family}",
         f"workload.load={load}",
         f"limits.node_queue_limit={queue_limit}",

@@ -8,7 +8,8 @@ with ``wait`` the least time over the nodes in which what they were sent is serv
 goes by deadline. A held call waits in the global queue although a node may be open to it, until the load falls or its
 time is up.
 
-Adapted: the gateway rejects what cannot be met. No rule can reject here, so such a call goes last.
+Adapted: the gateway rejects what cannot be met. An order cannot reject, so such a call goes last; `admission.gateway`
+is the same gateway with its rejection.
 """
 
 from __future__ import annotations

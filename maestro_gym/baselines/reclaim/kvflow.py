@@ -48,7 +48,7 @@ def steps_to_execution(view: View, oracle: Hidden, e: int, model: int) -> float:
     least = math.inf
     for workflow in range(view.workflows.shape[1]):
         record = view.workflows[e, workflow]
-        if not float(record.arrival_s) <= now_s(view, e) < float(record.finished_s):
+        if not float(record.arrival_s) <= now_s(view, e) < min(float(record.finished_s), float(record.rejected_s)):
             continue
         first = int(oracle.workflows[e, workflow].first_stage)
         end = first + int(oracle.workflows[e, workflow].num_stages)

@@ -43,6 +43,7 @@ OUTCOME = np.dtype(
         ("done", "i8"),  # DONE_*
         ("arrived", "i8"),  # workflows
         ("finished", "i8"),
+        ("rejected", "i8"),
     ]
 )
 

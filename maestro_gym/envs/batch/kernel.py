@@ -86,6 +86,7 @@ def show(envs: CompiledEnvs, e: int, tier: int) -> int:
     outcome.done = done
     outcome.arrived = int(state.core.counters[e].arrived)
     outcome.finished = int(state.core.counters[e].finished)
+    outcome.rejected = int(state.core.counters[e].rejected)
     if not begins:
         _count(state, e, buffers.counted, buffers.deltas)
     parity = int(buffers.parity[0])
@@ -94,7 +95,7 @@ def show(envs: CompiledEnvs, e: int, tier: int) -> int:
         envs.nothing,
         e,
         tier,
-        int(outcome.arrived) - int(outcome.finished),
+        int(outcome.arrived) - int(outcome.finished) - int(outcome.rejected),
         layout,
         buffers.heads[e],
         buffers.bands[e],

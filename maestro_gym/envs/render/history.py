@@ -144,7 +144,8 @@ def workflow_counts(view: View, e: int, *, predictions: bool) -> tuple[int, int,
         (present, at risk, late): each counts among the one before.
     """
     now_s, workflows, stages = float(view.clock[e]["now_s"]), view.workflows[e], view.stages[e]
-    present = np.isfinite(workflows["arrival_s"]) & ~np.isfinite(workflows["finished_s"])
+    left_s = np.minimum(workflows["finished_s"], workflows["rejected_s"])
+    present = np.isfinite(workflows["arrival_s"]) & ~np.isfinite(left_s)
     spare_s = workflows["deadline_s"] - now_s
     late = present & (spare_s < 0.0)
     left_s = np.zeros(len(workflows))

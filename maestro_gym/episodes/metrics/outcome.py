@@ -20,6 +20,7 @@ _WORKFLOW_ARRAYS = (
     "arrival_s",
     "deadline_s",
     "workflow_finished_s",
+    "rejected_s",
     "nominal_s",
     "predicted_s",
 )
@@ -58,6 +59,7 @@ class Outcome:
         arrival_s: float, shape (W,).
         deadline_s: float, shape (W,), absolute.
         workflow_finished_s: float, shape (W,), inf = unfinished.
+        rejected_s: float, shape (W,), inf = never turned away; such a workflow stays unfinished.
         nominal_s: float, shape (W,): service and gaps on the workflow's longest path, alone on an idle fleet.
         predicted_s: float, shape (W,): what was predicted of the same when the workflow arrived, at its first stage.
         stage_workflow: int, shape (S,), place of the stage's workflow among the W.
@@ -91,6 +93,7 @@ class Outcome:
     arrival_s: np.ndarray
     deadline_s: np.ndarray
     workflow_finished_s: np.ndarray
+    rejected_s: np.ndarray
     nominal_s: np.ndarray
     predicted_s: np.ndarray
     stage_workflow: np.ndarray
@@ -168,6 +171,7 @@ class Outcome:
             end_s=end_s,
             cap_s=end_s,
             workflow_finished_s=by_then(self.workflow_finished_s),
+            rejected_s=by_then(self.rejected_s),
             ready=ready,
             ready_s=by_then(self.ready_s),
             first_admitted_s=by_then(self.first_admitted_s),
@@ -218,6 +222,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         arrival_s=workflows["arrival_s"],
         deadline_s=workflows["deadline_s"],
         workflow_finished_s=result.workflows["finished_s"][: len(workflows)],
+        rejected_s=result.workflows["rejected_s"][: len(workflows)],
         nominal_s=nominal_s,
         predicted_s=predicted_s,
         stage_workflow=owner,

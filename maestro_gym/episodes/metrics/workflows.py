@@ -44,7 +44,8 @@ define(
     unit="1",
     better="higher",
     formula="workflows with finished_s <= deadline_s / workflows of the episode",
-    description="The share of workflows that finish by their deadline. An unfinished workflow is a miss.",
+    description="The share of workflows that finish by their deadline. An unfinished workflow is a miss, a rejected "
+    "one too: whoever was offered counts.",
     compute=lambda o: share(o.deadline_met.sum(), len(o.deadline_s)),
     per_class=True,
 )
@@ -91,8 +92,18 @@ define(
     better="lower",
     formula="workflows with finished_s > end of the run",
     description="The number of workflows that were not finished when the run ended, at the end of the drain or out of "
-    "events.",
+    "events. Rejected ones are among them: `shed_share` says how many.",
     compute=lambda o: float((~np.isfinite(o.workflow_finished_s)).sum()),
+    per_class=True,
+)
+define(
+    "shed_share",
+    unit="1",
+    better="lower",
+    formula="workflows with finite rejected_s / workflows of the episode",
+    description="The share of workflows that the global tier turned away (`limits.admission`). They stay in every "
+    "denominator: each has missed its deadline, and its times count up to the cap.",
+    compute=lambda o: share(np.isfinite(o.rejected_s).sum(), len(o.rejected_s)),
     per_class=True,
 )
 define(

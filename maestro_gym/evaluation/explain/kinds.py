@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.actions import ACT_ADMIT, ACT_PROMOTE, ACT_WAIT, WAIT, node_act, sent_stage
+from maestro_gym.scheduling.actions import (
+    ACT_ADMIT,
+    ACT_PROMOTE,
+    ACT_WAIT,
+    WAIT,
+    is_reject,
+    node_act,
+    rejected_stage,
+    sent_stage,
+)
 from maestro_gym.scheduling.load_signals import stages_at
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.scheduling.view import (
@@ -36,12 +45,14 @@ class Kind(NamedTuple):
 SAME: Final = 0
 """Both answers are the same action."""
 
-HOLDS, SENDS, OTHER_STAGE, OTHER_CLUSTER = range(1, 5)
+HOLDS, SENDS, OTHER_STAGE, OTHER_CLUSTER, REJECTS, KEEPS = range(1, 7)
 _GLOBAL = (
     "holds a stage that {reference} would send",
     "sends a stage that {reference} would hold",
     "sends another stage first",
     "sends the stage to another cluster",
+    "turns a workflow away that {reference} keeps",
+    "keeps a workflow that {reference} turns away",
 )
 
 BATCH_THERE, IDLE_THERE, LOADING_THERE, ABSENT_THERE = range(4)
@@ -56,7 +67,7 @@ _TAKEN_TOO = (
 )
 _LEFT = ("a running batch", "an idle engine", "a loading engine", "a start of the model")
 _STATES = len(_TAKEN)
-FIRST_NODES: Final = OTHER_CLUSTER + 1
+FIRST_NODES: Final = KEEPS + 1
 """Of the kinds of the cluster tier: by what the policy's node has of the model, then by what the other node has."""
 
 FIRST_CROWDED: Final = FIRST_NODES + _STATES * _STATES
@@ -155,6 +166,10 @@ def kind_of(view: View, e: int, tier: int, mine: int, theirs: int) -> int:
     if mine == theirs:
         return SAME
     if tier == TIER_GLOBAL:
+        if is_reject(view, mine):
+            return OTHER_STAGE if is_reject(view, theirs) else REJECTS
+        if is_reject(view, theirs):
+            return KEEPS
         if mine == WAIT:
             return HOLDS
         if theirs == WAIT:
@@ -173,6 +188,8 @@ def kind_of(view: View, e: int, tier: int, mine: int, theirs: int) -> int:
 def stage_of(view: View, e: int, tier: int, action: int) -> int:
     """The stage that an answer to the pending decision moves, -1 where it moves none."""
     if tier == TIER_GLOBAL:
+        if is_reject(view, action):
+            return rejected_stage(view, action)
         return -1 if action == WAIT else sent_stage(view, action)
     if tier == TIER_CLUSTER:
         return stage_to_route(view, e)

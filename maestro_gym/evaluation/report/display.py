@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import pandas as pd
+
 from maestro_gym.episodes.metrics.define import metric_of
 from maestro_gym.evaluation.statistics import Interval
 
@@ -44,7 +46,24 @@ HEADLINE = (
 )
 """Columns of the terminal table, in order."""
 
-SHOWN = {shown.column: shown for shown in HEADLINE}
+SHED = (
+    Shown("shed_share", "shed [%]", 100.0, "share of workflows turned away"),
+    Shown("shed_share_interactive", "shed interactive [%]", 100.0, "share of interactive workflows turned away"),
+    Shown("shed_share_batch", "shed batch [%]", 100.0, "share of batch workflows turned away"),
+)
+"""Columns beside them where a policy turns workflows away."""
+
+SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED)}
+
+
+def headline(rows: pd.DataFrame) -> tuple[Shown, ...]:
+    """Columns of the table of a comparison.
+
+    Args:
+        rows: One row an episode.
+    """
+    sheds = "shed_share" in rows and bool((rows["shed_share"] > 0).any())
+    return (*HEADLINE, *SHED) if sheds else HEADLINE
 
 
 def number(value: float, *, signed: bool = False) -> str:

@@ -180,7 +180,7 @@ def edges_of(episode: Episode) -> np.ndarray:
 
 
 def workflow_table(result: EpisodeResult) -> pd.DataFrame:
-    """One row a workflow: class, arrival, completion time (censored when unfinished), deadline met.
+    """One row a workflow: class, arrival, completion time (censored when unfinished), deadline met, turned away.
 
     Args:
         result: An episode's result, simulated or live.
@@ -199,5 +199,6 @@ def workflow_table(result: EpisodeResult) -> pd.DataFrame:
             "completion_s": outcome.completion_s,
             "finished": np.isfinite(outcome.workflow_finished_s),
             "deadline_met": outcome.deadline_met,
+            "rejected": np.isfinite(outcome.rejected_s),
         }
     )

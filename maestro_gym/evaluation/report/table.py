@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
-from maestro_gym.evaluation.report.display import HEADLINE, Shown, bounds, number, spread
+from maestro_gym.evaluation.report.display import Shown, bounds, headline, number, spread
 from maestro_gym.evaluation.report.verdicts import verdicts
 from maestro_gym.evaluation.statistics import Interval
 
@@ -28,13 +28,14 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """
     narrow = console.width < _NARROW
     each = max(2, (console.width - _POLICY_WIDTH[narrow]) // _METRIC_WIDTH[narrow])
-    parts = -(-len(HEADLINE) // each)
-    each = -(-len(HEADLINE) // parts)  # tables of about equal width read better than a long and a short one
+    columns = headline(comparison.rows)
+    parts = -(-len(columns) // each)
+    each = -(-len(columns) // parts)  # tables of about equal width read better than a long and a short one
     for setting in comparison.settings:
         console.print()
         console.print(Text(setting.title, style="bold"))
-        for begin in range(0, len(HEADLINE), each):
-            console.print(_table(comparison, setting, HEADLINE[begin : begin + each], rules=begin == 0, narrow=narrow))
+        for begin in range(0, len(columns), each):
+            console.print(_table(comparison, setting, columns[begin : begin + each], rules=begin == 0, narrow=narrow))
     console.print(
         f"Mean over {len(comparison.seeds)} seed(s) ± half of its 95 % interval; below, the paired difference to "
         f"{comparison.reference} with its interval, * where that excludes zero. Best in bold. Under each name: its "

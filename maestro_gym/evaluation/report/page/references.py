@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.evaluation.comparison import Comparison
-from maestro_gym.evaluation.report.display import HEADLINE, SHOWN, Shown, bounds, number
+from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, headline, number
 from maestro_gym.evaluation.report.page.answer import hardest, standings
 from maestro_gym.evaluation.statistics import Interval, paired_differences
 
@@ -31,7 +31,8 @@ def differences(comparison: Comparison) -> list[dict[str, dict[str, list[list[st
         For each setting, by reference and policy: for each column of the table, the difference with its interval in
         words, and "better", "worse" or nothing; nothing at all for the reference itself.
     """
-    columns = [shown.column for shown in HEADLINE]
+    shown_columns = headline(comparison.rows)
+    columns = [shown.column for shown in shown_columns]
     found = []
     for setting in comparison.settings:
         tables = {p.name: comparison.values(setting, p.name)[columns].to_numpy(float).T for p in comparison.policies}
@@ -39,7 +40,7 @@ def differences(comparison: Comparison) -> list[dict[str, dict[str, list[list[st
         by_reference: dict[str, dict[str, list[list[str]]]] = {}
         for reference in references(comparison):
             gaps = iter(paired_differences(everyone, np.tile(tables[reference], (len(tables), 1))))
-            cells = {name: [_cell(next(gaps), shown) for shown in HEADLINE] for name in tables}
+            cells = {name: [_cell(next(gaps), shown) for shown in shown_columns] for name in tables}
             del cells[reference]
             by_reference[reference] = cells
         found.append(by_reference)

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from maestro_gym.core.whole_file import write_whole
 from maestro_gym.episodes.metrics.row import METRICS
 from maestro_gym.evaluation.comparison import Cell, Comparison, Setting
-from maestro_gym.evaluation.report.display import HEADLINE, SHOWN, Shown, bounds, number
+from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, headline, number
 from maestro_gym.evaluation.report.page.answer import answer, hardest
 from maestro_gym.evaluation.report.page.charts import charts_of
 from maestro_gym.evaluation.report.page.contenders import METRICS as PICTURED
@@ -49,6 +49,7 @@ def write_report(comparison: Comparison, path: Path) -> Path:
         "timelines": [vars(timeline) for timeline in timelines],
         "complete": [_complete(comparison, setting) for setting in comparison.settings],
     }
+    columns = headline(comparison.rows)
     page = environment.get_template("report.html.j2").render(
         comparison=comparison,
         title=" and ".join(dict.fromkeys(setting.scenario for setting in comparison.settings)),
@@ -57,8 +58,8 @@ def write_report(comparison: Comparison, path: Path) -> Path:
         pictured=[SHOWN[column] for column in PICTURED],
         references=references(comparison),
         verdicts=verdicts(comparison),
-        headline=HEADLINE,
-        tables=[(setting, _rows(comparison, setting, HEADLINE)) for setting in comparison.settings],
+        headline=columns,
+        tables=[(setting, _rows(comparison, setting, columns)) for setting in comparison.settings],
         metrics=list(METRICS.values()),
         charts=charts,
         timelines=timelines,
