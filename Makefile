@@ -64,8 +64,9 @@ leaderboard: $(STAMP) ## run the shipped policies on all benchmarks, keep record
 	$(BIN)/maestro-gym benchmark run all --keep --out benchmarks/records $(if $(TRACES),--traces $(TRACES))
 	$(BIN)/maestro-gym benchmark leaderboard benchmarks/records --out docs/leaderboard.md
 
-docs: $(STAMP) ## write the pages of docs that the code itself can tell
+docs: $(STAMP) ## write the pages of docs that the code itself can tell, and build the site into build/site
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python docs/make_site.py
 
 clean: ## remove .venv, caches and build outputs; runs/ and vLLM's environment stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

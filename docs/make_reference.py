@@ -1,6 +1,7 @@
 """Write what the code knows about itself into docs.
 
-These are the pages of baselines, command line, environments and metrics. Run by ``make docs``.
+These are the pages of baselines, command line, configuration, environments, metrics and the shaped family.
+Run by ``make docs``.
 """
 
 import importlib
@@ -75,9 +76,17 @@ def shaped() -> str:
     return f"# The numbers of the shaped family\n\n{NOTICE}\n{shaped_markdown()}"
 
 
+def configuration() -> str:
+    """Every setting of every file."""
+    from maestro_gym.config.page import configuration_markdown
+
+    return f"# Configuration\n\n{NOTICE}\n{configuration_markdown()}"
+
+
 PAGES = {
     "baselines": baselines,
     "command_line": command_line,
+    "configuration": configuration,
     "environments": environments,
     "metrics": metrics,
     "shaped": shaped,

@@ -15,7 +15,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 CONTRACT_OF_RULES = ("maestro_gym.scheduling.", "maestro_gym.state", "maestro_gym.core.compile")
 
 
-def _documented() -> set[str]:
+def documented_packages() -> set[str]:
     """The packages that docs/learners.md calls public."""
     page = (ROOT / "docs" / "learners.md").read_text(encoding="utf-8")
     section = page.partition("## Public names")[2].partition("\n## ")[0]
@@ -52,9 +52,9 @@ def test_an_example_imports_public_names_only(path: Path) -> None:
         if module.startswith(CONTRACT_OF_RULES):
             assert not name.startswith("_"), name
             continue
-        assert module in _documented(), f"{path.name} imports {module}"
+        assert module in documented_packages(), f"{path.name} imports {module}"
         listed = getattr(importlib.import_module(module), "__all__", ())
-        is_module = f"{module}.{name}" in _documented()
+        is_module = f"{module}.{name}" in documented_packages()
         assert not name or name in listed or is_module, f"{path.name} imports {name} from {module}"
 
 
