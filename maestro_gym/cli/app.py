@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from maestro_gym import __version__
-from maestro_gym.cli import benchmark, export, knee, live, machine, predict, reproduce, search, show, train, workload
+from maestro_gym.cli import (
+    benchmark,
+    export,
+    knee,
+    live,
+    machine,
+    predict,
+    report,
+    reproduce,
+    search,
+    show,
+    train,
+    workload,
+)
 from maestro_gym.cli.console import (
     dotted_overrides,
     output,
@@ -21,7 +34,7 @@ from maestro_gym.cli.console import (
     split_words,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Overrides, Overwrite, Perfetto, Trust
+from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Overrides, Overwrite, Perfetto, Trust, Wide
 from maestro_gym.cli.stand_ins import write_what_can_be_written
 from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
@@ -194,6 +207,7 @@ def compare(
     ] = False,
     overwrite: Overwrite = False,
     perfetto: Perfetto = None,
+    wide: Wide = False,
     json_file: JsonFile = None,
 ) -> None:
     """Run policies on the same episodes, and write a table, results, plots and a report.
@@ -242,11 +256,13 @@ def compare(
         split=split,
         own_limits=own_limits,
         runner=runner_for(specs, trust=trust),
+        wide=wide,
         console=output(),
     )
 
 
 train.register(app)
+report.register(app)
 show.register(app)
 knee.register(app)
 machine.register(app)

@@ -60,6 +60,7 @@ Perfetto = Annotated[
         "stages, loads, KV memory and queues by time. A name that ends in .gz is compressed.",
     ),
 ]
+Wide = Annotated[bool, typer.Option("--wide", help="Print all columns of the table, and not only the first four.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON, with the same names.")
 ]

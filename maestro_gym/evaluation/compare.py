@@ -57,6 +57,7 @@ def run_compare(
     split: str = "test",
     own_limits: bool = False,
     runner: Runner | None = None,
+    wide: bool = False,
     console: Console | None = None,
 ) -> tuple[Comparison, Path]:
     """Compare policies, print the table, and leave a run folder with results, plots and report.
@@ -80,6 +81,7 @@ def run_compare(
         own_limits: Give a policy that was searched together with limits of engines these limits, at the rate of
             arrivals that the scenario has without them.
         runner: How specs become policies and episodes; None takes the baselines' registry and driver.
+        wide: Print all columns of the table, and not only the first four.
         console: Where table and words go; None prints on standard output.
 
     Returns:
@@ -115,7 +117,7 @@ def run_compare(
         shown = [] if perfetto is None else write_chrome_traces(comparison.traces, perfetto)
         draw_all(comparison, folder / "plots")
         report = write_report(comparison, folder / "report.html")
-    print_comparison(comparison, console)
+    print_comparison(comparison, console, wide=wide)
     console.print(f"\nResults: {folder}\nReport:  {report}", highlight=False, soft_wrap=True)
     for path in shown:
         console.print(f"Trace:   {path}", highlight=False, soft_wrap=True)

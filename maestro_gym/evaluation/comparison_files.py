@@ -111,6 +111,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
                     "load": s.load,
                     "rate_rps": s.rate_rps,
                     "knee_rps": s.knee_rps,
+                    "notes": s.notes,
                 }
                 for s in comparison.settings
             ],
@@ -121,6 +122,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
                     "information": p.information,
                     "learned": p.learned,
                     "predictor": p.predictor,
+                    "training": p.training,
                 }
                 for p in comparison.policies
             ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -136,6 +137,33 @@ class EpisodeStore:
                 f"--resume: the run in {self._folder} was begun otherwise: {'; '.join(told)}{more}. Ask for the "
                 "same, or name another folder by --out."
             )
+
+
+def read_finished(folder: Path) -> tuple[dict[str, str], list[JobOutcome]]:
+    """Read the episodes of a sweep, and change nothing.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What the episodes depend on, and the episodes in the order of the plan.
+
+    Raises:
+        MaestroError: There is no store, another process writes it, or it is damaged.
+    """
+    path = folder / STORE_FILE
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=1.0)) as file:
+            facts = json.loads(file.execute("SELECT facts FROM about").fetchone()[0])
+            rows = file.execute("SELECT outcome FROM episodes ORDER BY number").fetchall()
+        return facts, [from_bytes(content) for (content,) in rows]
+    except sqlite3.Error as error:
+        raise MaestroError(
+            f"{path}: cannot be read ({error}). Another process may be going on with this run; wait for it, or give "
+            "another folder."
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise MaestroError(f"{path}: cannot be read ({error}): it is damaged, or another version wrote it.") from None
 
 
 def _difference(name: str, before: str | None, now: str | None) -> str:

@@ -137,6 +137,13 @@ def test_compare_ends_with_a_table_a_report_and_the_same_numbers_as_json(tmp_pat
     document = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
     assert {row["policy"] for row in document["rows"]} == {"fcfs", "maestro"}
 
+    again = _invoke("report", str(tmp_path / "run"), "--format", "csv", "--wide", "--reference", "maestro")
+    assert again.exit_code == 0, again.output
+    assert [line.split(",")[2] for line in again.stdout.splitlines()] == ["policy", "fcfs", "maestro"]
+    twice = _invoke("report", str(tmp_path / "run"), str(tmp_path / "run"))
+    assert twice.exit_code == 2
+    assert "named twice" in twice.output
+
 
 def test_seeds_are_numbers_and_ranges() -> None:
     assert seed_numbers("0,3-5") == [0, 3, 4, 5]

@@ -44,7 +44,14 @@ HEADLINE = (
     Shown("kv_used_mean_bytes", "KV used [GB]", 1e-9, "KV memory used"),
     Shown("unfinished", "unfinished", 1.0, "unfinished workflows"),
 )
-"""Columns of the terminal table, in order."""
+"""Columns of a wide table, in order."""
+
+FIRST = tuple(
+    shown
+    for shown in HEADLINE
+    if shown.column in ("slo_attainment", "ttft_attainment", "completion_mean_s", "unfinished")
+)
+"""Columns that a table has unless all are asked for: promises kept, speed, and whom it left unserved."""
 
 SHED = (
     Shown("shed_share", "shed [%]", 100.0, "share of workflows turned away"),
@@ -56,13 +63,16 @@ SHED = (
 SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED)}
 
 
-def headline(rows: pd.DataFrame) -> tuple[Shown, ...]:
+def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
     """Columns of the table of a comparison.
 
     Args:
         rows: One row an episode.
+        wide: All columns, and not only those of `FIRST`, with the share turned away where there is any.
     """
     sheds = "shed_share" in rows and bool((rows["shed_share"] > 0).any())
+    if not wide:
+        return (*FIRST, *SHED[:1]) if sheds else FIRST
     return (*HEADLINE, *SHED) if sheds else HEADLINE
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.report.best import is_best
 from maestro_gym.evaluation.report.display import Shown, bounds, headline, number, spread
 from maestro_gym.evaluation.report.verdicts import verdicts
 from maestro_gym.evaluation.statistics import Interval
@@ -19,16 +18,17 @@ _POLICY_WIDTH = {True: 24, False: 36}
 _METRIC_WIDTH = {True: 18, False: 24}
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console, *, wide: bool = False) -> None:
     """Print one table a setting, split to fit the terminal, and the verdicts in words.
 
     Args:
         comparison: What was found.
         console: Where to print.
+        wide: Print all columns, and not only the first ones; see `headline`.
     """
+    columns = headline(comparison.rows, wide=wide)
     narrow = console.width < _NARROW
     each = max(2, (console.width - _POLICY_WIDTH[narrow]) // _METRIC_WIDTH[narrow])
-    columns = headline(comparison.rows)
     parts = -(-len(columns) // each)
     each = -(-len(columns) // parts)  # tables of about equal width read better than a long and a short one
     for setting in comparison.settings:
@@ -38,8 +38,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             console.print(_table(comparison, setting, columns[begin : begin + each], rules=begin == 0, narrow=narrow))
     console.print(
         f"Mean over {len(comparison.seeds)} seed(s) ± half of its 95 % interval; below, the paired difference to "
-        f"{comparison.reference} with its interval, * where that excludes zero. Best in bold. Under each name: its "
-        "global, cluster, node and reclaim rule. (N) past and present, (P) predictions, (O) oracle.",
+        f"{comparison.reference} with its interval, * where that excludes zero. Best in bold, of those that finish "
+        "enough workflows. Under each name: its global, cluster, node and reclaim rule. (N) past and present, "
+        f"(P) predictions, (O) oracle.{'' if wide else ' More columns: --wide.'}",
         style="dim",
     )
     console.print()
@@ -53,9 +54,8 @@ def _table(comparison: Comparison, setting: Setting, columns: tuple[Shown, ...],
     for shown in columns:
         arrow = {"higher": " ↑", "lower": " ↓"}.get(shown.better, "")
         table.add_column(Text(shown.heading + arrow), justify="right")
-    best = {shown.column: _best(comparison, setting, shown) for shown in columns}
     for policy in comparison.policies:
-        cells = (_cell(comparison, setting, policy.name, shown, best[shown.column], narrow) for shown in columns)
+        cells = (_cell(comparison, setting, policy.name, shown, narrow) for shown in columns)
         table.add_row(_label(policy, rules=rules), *cells)
     return table
 
@@ -66,9 +66,9 @@ def _label(policy: PolicyLabel, *, rules: bool) -> Text:
     return label.append("\n" + " | ".join(policy.rules), style="dim") if rules else label
 
 
-def _cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, best: float, narrow: bool) -> Text:
+def _cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, narrow: bool) -> Text:
     cell = comparison.cell(setting, policy, shown.column)
-    leads = math.isclose(cell.value.estimate, best, rel_tol=1e-9)
+    leads = is_best(comparison, setting, policy, shown)
     text = Text(number(cell.value.estimate * shown.scale), style="bold" if leads else "")
     text.append(spread(cell.value, shown.scale), style="not bold")
     if policy != comparison.reference:
@@ -83,11 +83,3 @@ def _tone(gap: Interval, shown: Shown) -> str:
     if not gap.excludes_zero or shown.better == "neither":
         return "dim"
     return "green" if (gap.estimate > 0) == (shown.better == "higher") else "red"
-
-
-def _best(comparison: Comparison, setting: Setting, shown: Shown) -> float:
-    values = [comparison.cell(setting, p.name, shown.column).value.estimate for p in comparison.policies]
-    known = [value for value in values if math.isfinite(value)]
-    if not known or shown.better == "neither" or len(set(known)) == 1:
-        return float("nan")
-    return max(known) if shown.better == "higher" else min(known)

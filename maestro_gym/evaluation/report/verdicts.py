@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.report.best import may_be_best
 from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, number
 from maestro_gym.evaluation.report.told_apart import JUDGED, too_few_seeds, training_lines
 from maestro_gym.evaluation.statistics import FEW_SEEDS
@@ -53,13 +54,19 @@ def _leader(comparison: Comparison, setting: Setting, shown: Shown) -> str:
     scores = {name: score for name, score in scores.items() if math.isfinite(score)}
     if len(scores) < 2:
         return ""
-    best = min(scores, key=scores.__getitem__)
+    able = may_be_best(comparison, setting, shown)
+    best = min(scores, key=lambda name: (name not in able, scores[name]))
     level = [name for name in scores if name != best and not loses(comparison, setting, name, best, shown)]
+    idle = [name for name in level if name not in able]
+    level = [name for name in level if name in able]
     value = comparison.cell(setting, best, shown.column).value
     line = (
         f"{setting.scenario}, {setting.contention}: {best} has the best {shown.words}, "
         f"{_value(value.estimate, shown)} {bounds(value, shown.scale)}".rstrip()
     )
+    if idle:
+        who = _names(idle) if len(idle) <= _MOST_NAMED else f"{len(idle)} policies"
+        line += f", {who} aside, who finish too few workflows"
     if not level:
         return line + ", clearly ahead of all others."
     return line + f"; not clearly ahead of {_names(level) if len(level) <= _MOST_NAMED else f'{len(level)} others'}."

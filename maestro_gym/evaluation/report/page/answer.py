@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from maestro_gym.evaluation.comparison import Comparison, PolicyLabel, Setting
+from maestro_gym.evaluation.report.best import may_be_best
 from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, number
 from maestro_gym.evaluation.report.verdicts import loses
 from maestro_gym.evaluation.statistics import Interval
@@ -27,7 +28,7 @@ class Standing:
 
 
 def standings(comparison: Comparison, setting: Setting, shown: Shown) -> list[Standing]:
-    """The policies of which a metric is known, best first.
+    """The policies of which a metric is known, best first; after them those that may not be best, see `may_be_best`.
 
     Args:
         comparison: What was found.
@@ -40,8 +41,8 @@ def standings(comparison: Comparison, setting: Setting, shown: Shown) -> list[St
         if math.isfinite(value.estimate):
             low, middle, high = (end * shown.scale for end in (value.low, value.estimate, value.high))
             found.append(Standing(policy, Interval(middle, low, high, value.n)))
-    sign = -1.0 if shown.better == "higher" else 1.0
-    return sorted(found, key=lambda standing: sign * standing.value.estimate)
+    sign, able = -1.0 if shown.better == "higher" else 1.0, may_be_best(comparison, setting, shown)
+    return sorted(found, key=lambda standing: (standing.policy.name not in able, sign * standing.value.estimate))
 
 
 def hardest(comparison: Comparison) -> Setting:

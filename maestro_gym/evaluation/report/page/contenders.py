@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from maestro_gym.core.colours import COLOURS, GREY
 from maestro_gym.evaluation.comparison import Comparison, Setting
+from maestro_gym.evaluation.report.best import may_be_best
 from maestro_gym.evaluation.report.display import SHOWN, Shown, number
 from maestro_gym.evaluation.report.page.answer import Standing, standings
 from maestro_gym.evaluation.report.page.packed import figure_document, label
@@ -89,8 +90,10 @@ def contenders(comparison: Comparison, setting: Setting, shown: Shown) -> dict[s
             figure.add_trace(_dots(shown_here, rows, shown, oracle=oracle))
     for standing in outside:
         figure.add_annotation(**_arrow(standing, rows[standing.policy.name], view, shown))
-    best = next((s for s in ranked if s.policy.information != "O"), ranked[0])
+    able = may_be_best(comparison, setting, shown)
+    best = next((s for s in ranked if s.policy.information != "O" and s.policy.name in able), None)
     ticks = [f"<b>{label(s.policy.name)}</b>" if s is best else label(s.policy.name) for s in ranked]
+    ticks = [t if s.policy.name in able else f"{t} †" for s, t in zip(ranked, ticks, strict=True)]
     figure.update_layout(
         height=124 + _ROW_PX * len(ranked) + 10 * sum("<br>" in tick for tick in ticks),
         margin={"l": 8, "r": 16, "t": 34, "b": 72},

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from maestro_gym.core.whole_file import write_whole
 from maestro_gym.episodes.metrics.row import METRICS
 from maestro_gym.evaluation.comparison import Cell, Comparison, Setting
+from maestro_gym.evaluation.report.best import is_best
 from maestro_gym.evaluation.report.display import SHOWN, Shown, bounds, headline, number
 from maestro_gym.evaluation.report.page.answer import answer, hardest
 from maestro_gym.evaluation.report.page.charts import charts_of
@@ -72,14 +73,13 @@ def write_report(comparison: Comparison, path: Path) -> Path:
 
 
 def _rows(comparison: Comparison, setting: Setting, columns: Sequence[Shown]) -> list[tuple[Any, list[dict[str, Any]]]]:
-    best = {shown.column: _best(comparison, setting, shown) for shown in columns}
     return [
-        (policy, [_shown_cell(comparison, setting, policy.name, shown, best[shown.column]) for shown in columns])
+        (policy, [_shown_cell(comparison, setting, policy.name, shown) for shown in columns])
         for policy in comparison.policies
     ]
 
 
-def _shown_cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown, best: float) -> dict[str, Any]:
+def _shown_cell(comparison: Comparison, setting: Setting, policy: str, shown: Shown) -> dict[str, Any]:
     cell = comparison.cell(setting, policy, shown.column)
     return {
         "sort": _sort_key(cell),
@@ -89,7 +89,7 @@ def _shown_cell(comparison: Comparison, setting: Setting, policy: str, shown: Sh
         if policy == comparison.reference
         else f"{number(cell.difference.estimate * shown.scale, signed=True)}\n{bounds(cell.difference, shown.scale)}",
         "tone": _tone(cell, shown.better),
-        "best": math.isclose(cell.value.estimate, best, rel_tol=1e-9),
+        "best": is_best(comparison, setting, policy, shown),
     }
 
 
@@ -104,14 +104,6 @@ def _complete(comparison: Comparison, setting: Setting) -> list[tuple[str, str, 
             ]
             table.append((column, metric.unit, shown))
     return table
-
-
-def _best(comparison: Comparison, setting: Setting, shown: Shown) -> float:
-    known = [comparison.cell(setting, p.name, shown.column).value.estimate for p in comparison.policies]
-    known = [value for value in known if math.isfinite(value)]
-    if not known or shown.better == "neither" or len(set(known)) == 1:
-        return float("nan")
-    return max(known) if shown.better == "higher" else min(known)
 
 
 def _tone(cell: Cell, better: str) -> str:
