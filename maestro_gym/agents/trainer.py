@@ -175,4 +175,5 @@ class Trainer:
             self._folder / "learning_curves.png",
             f"training of {self._folder.name}",
             self._reference,
+            self._card.companions,
         )

@@ -161,7 +161,7 @@ def test_a_slider_moves_the_edge_between_two_policies_on_one_episode(page: Any) 
     assert page.locator(".sides span").first.inner_text() == "◀ fcfs"
     page.select_option("#left", label="edf")
     page.wait_for_function("document.querySelector('.sides span').innerText === '◀ edf'")
-    for view in ("workflows", "kv", "queues", "batches"):
+    for view in ("workflows", "stages", "kv", "queues", "batches"):
         page.select_option("#view", view)
         page.wait_for_function(
             "view => document.querySelector('.key:not([hidden])').dataset.view === view"
@@ -173,6 +173,25 @@ def test_a_slider_moves_the_edge_between_two_policies_on_one_episode(page: Any) 
     page.wait_for_function(f"(() => {{ const [a, b] = {ranges}; return a.join() === b.join(); }})()")
     low, high = map(float, page.evaluate(ranges)[1])
     assert high - low < 0.7 * 100, "the policy on top has followed"
+
+
+def test_a_stage_on_a_node_leads_to_the_row_of_its_workflow(page: Any) -> None:  # noqa: ANN401 - playwright's
+    _draw_all(page)
+    page.select_option("#view", "stages")
+    page.wait_for_function("document.querySelector('.key:not([hidden])').dataset.view === 'stages'")
+    point = "document.querySelector('.under').data.map(line => line.customdata.map((w, at) => [w, line.x[at]]))"
+    bars = [tuple(bar) for line in page.evaluate(point) for bar in line if bar[0] is not None]
+    assert {workflow for workflow, _ in bars} == {0, 1, 2}
+    page.evaluate("document.querySelector('.under').emit('plotly_click', {points: [{customdata: 2}]})")
+    page.wait_for_function("document.querySelector('.under').layout.shapes")
+    assert page.locator("#view").input_value() == "workflows"
+    assert page.evaluate("document.querySelector('.under').layout.shapes[0].y0") == 1.5, "the third row"
+    assert page.locator("#picked").inner_text().startswith("Workflow 2 is picked")
+    page.select_option("#view", "stages")
+    page.wait_for_function("document.querySelector('.over').data.length === 5")
+    page.locator("#pick").fill("")
+    page.locator("#pick").press("Tab")
+    page.wait_for_function("document.querySelector('.over').data.length === 4")
 
 
 def test_every_metric_is_a_table_on_demand(page: Any) -> None:  # noqa: ANN401 - playwright's

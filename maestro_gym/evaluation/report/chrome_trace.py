@@ -176,7 +176,7 @@ def _node(trace: Trace, node: int, names: list[Event], slices: dict[int, Event])
             yield _slice(_residency_name(span), (process, engine), span.begin_s, span.end_s, cat="residency")
         own = np.flatnonzero((ran["node"] == node) & (ran["model"] == model))
         own = own[np.argsort(begins_s[own], kind="stable")]
-        places = _places(begins_s[own], ends_s[own])
+        places = places_of(begins_s[own], ends_s[own])
         lanes = [next(threads) for _ in range(max(places, default=-1) + 1)]
         for number, lane in enumerate(lanes, start=1):
             names += _thread(process, lane, f"{trace.model_names[model]}, place {number}")
@@ -229,8 +229,16 @@ def counts_over_time(begins_s: np.ndarray, ends_s: np.ndarray) -> tuple[np.ndarr
     return times_s, np.cumsum(steps)
 
 
-def _places(begins_s: np.ndarray, ends_s: np.ndarray) -> list[int]:
-    """The place of the batch that each of some stages takes: the lowest that is free when it begins."""
+def places_of(begins_s: np.ndarray, ends_s: np.ndarray) -> list[int]:
+    """The place of the batch that each of some stages takes: the lowest that is free when it begins.
+
+    Args:
+        begins_s: float, shape (A,), ascending.
+        ends_s: float, shape (A,).
+
+    Returns:
+        Places, from 0 on.
+    """
     places: list[int] = []
     free: list[int] = []
     taken: list[tuple[float, int]] = []

@@ -88,7 +88,7 @@ def batches(traces: Sequence[Trace]) -> list[dict[str, Any]]:
                 what = f"{plain_text(trace.model_names[lane[1]])} on {plain_text(trace.node_names[lane[0]])}"
                 parts = np.sqrt(batch / most)
                 figure.add_trace(_area(row, at_s, batch, parts, colour, f"{what}<br>%{{customdata}} stages"))
-        figures.append(_laid_out(figure, names, traces, row_px=18))
+        figures.append(laid_out(figure, names, traces, row_px=18))
     return figures
 
 
@@ -123,7 +123,7 @@ def kv_memory(traces: Sequence[Trace]) -> list[dict[str, Any]]:
                 if column == "kv_reserved_bytes":  # a line, since less or more than this can be in use
                     area.update(fill="none", line={"width": 1.8, "color": colour})
                 figure.add_trace(area)
-        figures.append(_laid_out(figure, [plain_text(traces[0].node_names[node]) for node in nodes], traces, row_px=44))
+        figures.append(laid_out(figure, [plain_text(traces[0].node_names[node]) for node in nodes], traces, row_px=44))
     return figures
 
 
@@ -148,7 +148,7 @@ def queues(traces: Sequence[Trace]) -> list[dict[str, Any]]:
             words = f"{plain_text(trace.node_names[node])}<br>%{{customdata}} stages wait"
             figure.add_trace(_area(row, trace.node_samples_s[rows], queued, queued / most_queued, COLOURS[0], words))
         names = [f"global queue<br>(to {most_ready:,})", *(plain_text(traces[0].node_names[node]) for node in nodes)]
-        figures.append(_laid_out(figure, names, traces, row_px=44))
+        figures.append(laid_out(figure, names, traces, row_px=44))
     return figures
 
 
@@ -208,7 +208,18 @@ def _residency(trace: Trace, lanes: Sequence[tuple[int, int | None]], state: str
     return go.Scatter(x=x, y=y, text=words, mode="lines", line=line, hovertemplate=hover, name=state)
 
 
-def _laid_out(figure: go.Figure, names: Sequence[str], traces: Sequence[Trace], *, row_px: int) -> dict[str, Any]:
+def laid_out(figure: go.Figure, names: Sequence[str], traces: Sequence[Trace], *, row_px: int) -> dict[str, Any]:
+    """Give a figure by node the rows, scales and margins that the figures of all episodes share.
+
+    Args:
+        figure: What is drawn, with y as the number of a row.
+        names: Of the rows, from the top.
+        traces: Episodes of the same workflows.
+        row_px: Height of a row.
+
+    Returns:
+        Data and layout.
+    """
     last_s = max([trace.horizon_s for trace in traces] + [float(t.running_s[2].max(initial=0.0)) for t in traces])
     figure.add_vline(x=traces[0].horizon_s, line={"color": GREY, "width": 1, "dash": "dash"})
     figure.update_layout(

@@ -110,6 +110,7 @@ def _part(trace: Trace, rows: dict[int, int], words: str, begin: str, end: str, 
     x: list[float | None] = []
     y: list[float | None] = []
     texts: list[str | None] = []
+    workflows: list[int | None] = []
     for workflow, row in rows.items():
         about = trace.workflows[workflow]
         for number in range(about["num_stages"]):
@@ -124,5 +125,8 @@ def _part(trace: Trace, rows: dict[int, int], words: str, begin: str, end: str, 
             x += [round(begin_s, 1), round(end_s, 1), None]
             y += [lane, lane, None]
             texts += [text, text, None]
-    hover = "%{text}<extra></extra>"
-    return go.Scatter(x=x, y=y, text=texts, mode="lines", line=line, hovertemplate=hover, name=words)
+            workflows += [workflow, workflow, None]
+    hover = "%{text}<br>click: pick this workflow<extra></extra>"
+    return go.Scatter(
+        x=x, y=y, text=texts, customdata=workflows, mode="lines", line=line, hovertemplate=hover, name=words
+    )

@@ -11,6 +11,7 @@ from maestro_gym.evaluation.report.episode_trace import Trace
 from maestro_gym.evaluation.report.gantt import MAX_NODES
 from maestro_gym.evaluation.report.page.answer import standings
 from maestro_gym.evaluation.report.page.timeline_nodes import batches, kv_memory, queues
+from maestro_gym.evaluation.report.page.timeline_stages import stages
 from maestro_gym.evaluation.report.page.timeline_workflows import workflows
 
 MOST_EPISODES, MOST_SCENARIOS = 6, 3
@@ -21,12 +22,13 @@ _MOST_POLICIES = 4
 VIEWS = {
     "batches": "nodes: residency and batches",
     "workflows": "workflows by stage",
+    "stages": "nodes: stages by workflow",
     "kv": "nodes: KV memory",
     "queues": "queues",
 }
 """The views, by what the page calls them."""
 
-_DRAWN = {"batches": batches, "workflows": workflows, "kv": kv_memory, "queues": queues}
+_DRAWN = {"batches": batches, "workflows": workflows, "stages": stages, "kv": kv_memory, "queues": queues}
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def timelines_of(comparison: Comparison) -> list[Timeline]:
     most = min(_MOST_POLICIES, MOST_EPISODES // len(scenarios))
     for scenario in scenarios:
         setting = max((s for s in comparison.settings if s.scenario == scenario), key=lambda setting: setting.load)
-        traces = _carried(comparison, setting, most)
+        traces = carried(comparison, setting, most)
         if traces:
             hidden = len(traces[0].node_names) - MAX_NODES
             words = f"The episode of seed {traces[0].seed} of {setting.title}."
@@ -67,8 +69,14 @@ def timelines_of(comparison: Comparison) -> list[Timeline]:
     return found
 
 
-def _carried(comparison: Comparison, setting: Setting, most: int) -> list[Trace]:
-    """Traces of the reference, of the best that can be built, of the learned ones, then of the others by rank."""
+def carried(comparison: Comparison, setting: Setting, most: int) -> list[Trace]:
+    """Traces of the reference, of the best that can be built, of the learned ones, then of the others by rank.
+
+    Args:
+        comparison: What was found.
+        setting: Scenario and contention.
+        most: How many.
+    """
     drawn = {
         t.policy: t for t in comparison.traces if (t.scenario, t.contention) == (setting.scenario, setting.contention)
     }
