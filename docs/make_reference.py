@@ -1,6 +1,7 @@
 """Write what the code knows about itself into docs.
 
-These are the pages of baselines, command line, configuration, environments, metrics and the shaped family.
+These are the pages of baselines, command line, configuration, environments, live metrics, metrics and the
+shaped family.
 Run by ``make docs``.
 """
 
@@ -62,6 +63,13 @@ def baselines() -> str:
     return baselines_markdown()
 
 
+def live_metrics() -> str:
+    """Every metric that a live run tells Prometheus."""
+    from maestro_gym.real_backend.prometheus.exported import exported_markdown
+
+    return exported_markdown()
+
+
 def metrics() -> str:
     """The definition of every metric."""
     from maestro_gym.episodes.metrics.page import metrics_markdown
@@ -88,6 +96,7 @@ PAGES = {
     "command_line": command_line,
     "configuration": configuration,
     "environments": environments,
+    "live_metrics": live_metrics,
     "metrics": metrics,
     "shaped": shaped,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,6 +59,24 @@ def live(
     ] = None,
     overwrite: Overwrite = False,
     perfetto: Perfetto = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics-port",
+            min=1,
+            max=65535,
+            help="The port on which Prometheus finds the metrics of the run while it lasts (docs/operating.md).",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str,
+        typer.Option(
+            "--metrics-host",
+            metavar="ADDRESS",
+            help="The address of that port. Another than loopback shows the names of policy, nodes and models, and all "
+            "numbers of the run, to whoever can reach it.",
+        ),
+    ] = "127.0.0.1",
     json_file: JsonFile = None,
 ) -> None:
     """Run a policy on real servers, which serve the workflows that arrive; the metrics are those of a simulated run.
@@ -67,6 +86,8 @@ def live(
     Example: maestro-gym live -p maestro --shadow fcfs --horizon 30
 
     Example: maestro-gym live --resume runs/live/MY_RUN
+
+    Example: maestro-gym live --horizon 600 --metrics-port 9464
     """
     from maestro_gym.config.live import load_fleet
 
@@ -104,6 +125,7 @@ def live(
             clear_earlier(folder)
             write_scenario(document, folder / "scenario.yaml")
             settings = RunSettings(loaded, scenario, folder, seed=seed, shadow=other, trust=trust)
+        settings = replace(settings, metrics_port=metrics_port, metrics_host=metrics_host)
         result = run_live(settings, acting)
         row = save_result(result, settings.folder)
         if perfetto is not None:

@@ -26,6 +26,8 @@ from maestro_gym.real_backend.control.settings import RunSettings
 from maestro_gym.real_backend.control.sources import check_policy, field_sources
 from maestro_gym.real_backend.control.state import FleetState
 from maestro_gym.real_backend.fleet.local import make_launcher
+from maestro_gym.real_backend.prometheus.live_metrics import LiveMetrics
+from maestro_gym.real_backend.prometheus.metrics_port import metrics_port
 from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.prompts import Prompts
 from maestro_gym.real_backend.vllm.server import Server
@@ -55,6 +57,8 @@ class Controller:
         fleet_state: The scheduler's state of the fleet; it exists from the moment on that every server was probed.
         traffic: The requests of the run; it exists from the same moment on.
         engines: The residency and the health of the servers; it exists from the same moment on.
+        metrics: What Prometheus is told of the run.
+        metrics_port: The port on which it is told while the run lasts; None when nothing is served.
     """
 
     fleet_state: FleetState
@@ -72,6 +76,8 @@ class Controller:
         self.settings, self.policy, self._agent = settings, policy, agent
         self.episode = settings.scenario.episode(settings.split, settings.seed, settings.index)
         self.servers: list[Server] = []
+        self.metrics = LiveMetrics()
+        self.metrics_port: int | None = None
         self._run: LiveContext | None = None
 
     @property
@@ -86,13 +92,21 @@ class Controller:
 
         Raises:
             MaestroError: A server does not answer at the start or serves another model, the run would start servers
-                that are not plain vLLM and not trusted, or the policy needs a field that nobody knows on real servers.
+                that are not plain vLLM and not trusted, the policy needs a field that nobody knows on real servers, or
+                the port of the metrics cannot be had.
         """
+        settings = self.settings
+        with metrics_port(self.metrics.registry, settings.metrics_port, settings.metrics_host) as self.metrics_port:
+            await self._open_and_loop()
+
+    async def _open_and_loop(self) -> None:
         try:
             self._run = await self._open()
+            self.metrics.begin(self._run)
             self.engines.watch_all()
             await self._loop(self._run)
         finally:
+            self.metrics.end()
             if self._run is not None:
                 await self._run.cancel_all()
                 self._run.log.close()
@@ -211,6 +225,8 @@ class Controller:
             legal = moves.take_action(self.fleet_state.engine, answer.action)
             if not legal:
                 self.fleet_state.policies.refused(answer)
+            trouble = answer.trouble or ("" if legal else "illegal")
+            self.metrics.decided(tier, answer, trouble)
             run.log.write(
                 "decision",
                 self.fleet_state.now_s,
@@ -220,7 +236,7 @@ class Controller:
                 action=answer.action,
                 means=self.fleet_state.action_words(tier, answer.action),
                 latency_s=round(answer.latency_s, 6),
-                **_details(answer, legal),
+                **_details(answer, trouble),
             )
             if tier == TIER_NODE:
                 self.engines.follow(place, before)
@@ -230,10 +246,9 @@ class Controller:
                 self.fleet_state.advance(self.fleet_state.now_s)
 
 
-def _details(answer: Answer, legal: bool) -> dict[str, object]:
+def _details(answer: Answer, trouble: str) -> dict[str, object]:
     """Return the details that are logged only when a decision is unusual."""
     details: dict[str, object] = {} if answer.shadow is None else {"shadow": answer.shadow}
-    trouble = answer.trouble or ("" if legal else "illegal")
     if trouble:
         details["trouble"] = trouble
     if trouble or answer.by != "policy":

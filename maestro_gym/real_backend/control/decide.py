@@ -19,6 +19,9 @@ LATE_S = 0.25
 MOST_TROUBLE = 3
 """The number of late, failed or illegal decisions after which the fallback takes over for good."""
 
+REPLACED = "policy replaced"
+"""The trouble of every decision after that, in the event log."""
+
 NO_ANSWER = -1
 """An answer that is never legal, so that the lowest legal action is taken in its place."""
 
@@ -141,7 +144,7 @@ class LivePolicies:
             self.latencies_s.append(time.perf_counter() - begin)
             return Answer(action, "agent", self.latencies_s[-1], shadow)
         if self.replaced:
-            return Answer(self._fallback.ask_quietly(), "fallback", 0.0, shadow, "policy replaced")
+            return Answer(self._fallback.ask_quietly(), "fallback", 0.0, shadow, REPLACED)
         begin = time.perf_counter()
         try:
             action, trouble = self.acting.ask(), ""

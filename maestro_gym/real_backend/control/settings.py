@@ -9,6 +9,9 @@ from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
 
+LOOPBACK = "127.0.0.1"
+"""Where the metrics of a run are served unless told otherwise: nobody but this machine can ask."""
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -25,6 +28,8 @@ class RunSettings:
         shadow: A policy that is asked at every decision, and does not act.
         resume: Whether to go on with the run whose log is in the folder.
         trust: Whether servers that the run itself starts may be something else than plain vLLM (docs/security.md).
+        metrics_port: The port on which Prometheus finds the metrics of the run; 0 takes a free one, None serves none.
+        metrics_host: The address of that port.
     """
 
     fleet: LiveFleetConfig
@@ -37,3 +42,5 @@ class RunSettings:
     shadow: Policy | None = None
     resume: bool = False
     trust: bool = False
+    metrics_port: int | None = None
+    metrics_host: str = LOOPBACK
