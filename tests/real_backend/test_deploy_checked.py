@@ -103,22 +103,32 @@ def test_tokens_come_through_the_proxy_one_by_one(proxy: str) -> None:
     assert events[-1] == "data: [DONE]"
 
 
-def test_compose_takes_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.controller.yaml"])
+def test_compose_takes_its_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("MAESTRO_VLLM_KEY", "MAESTRO_CONTROL_KEY"):
+        monkeypatch.setenv(key, "a-key")
     if (
         shutil.which("docker") is None
         or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
     ):
         pytest.skip("docker compose is not installed")
-    words = ["docker", "compose", "-f", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
+    words = ["docker", "compose", "-f", str(DEPLOY / name), "config", "--quiet"]
     checked = subprocess.run(words, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("version", ["1.30", "1.32"])
-def test_kubernetes_takes_its_manifests(version: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("node", ["Deployment", "Service", "NetworkPolicy"]),
+        ("controller", ["ConfigMap", "PersistentVolumeClaim", "Job", "Service", "NetworkPolicy"]),
+    ],
+)
+def test_kubernetes_takes_its_manifests(version: str, name: str, kinds: list[str]) -> None:
     schemas = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
-    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "node.yaml").read_text(encoding="utf-8")))
-    assert [document["kind"] for document in documents] == ["Deployment", "Service", "NetworkPolicy"]
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / f"{name}.yaml").read_text(encoding="utf-8")))
+    assert [document["kind"] for document in documents] == kinds
     for document in documents:
         schemas.validate(document, version, strict=True)
 
@@ -133,6 +143,6 @@ def test_a_manifest_with_a_typing_error_would_not_be_taken() -> None:
 
 def test_nothing_but_the_controller_puts_engines_to_sleep_or_wakes_them() -> None:
     """Whatever a start or a restart runs: an operator's line in a comment is run by neither."""
-    for path in (DEPLOY / "compose.yaml", DEPLOY / "kubernetes" / "node.yaml"):
+    for path in (*DEPLOY.glob("compose*.yaml"), *DEPLOY.glob("kubernetes/*.yaml")):
         run = yaml.safe_dump_all(yaml.safe_load_all(path.read_text(encoding="utf-8")))
         assert not re.search(r"/(sleep|wake_up|pause|resume)\b", run), path

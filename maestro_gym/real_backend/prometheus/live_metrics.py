@@ -265,7 +265,7 @@ def _of_servers(run: LiveContext) -> list[Metric]:
         _family("maestro_server_stages_finished_total", [(place, float(server.finished)) for place, server in servers]),
         _family(
             "maestro_server_scrape_age_seconds",
-            [(place, now_s - server.scraped_s) for place, server in servers if server.gauges is not None],
+            [(place, now_s - s.scraped_s) for place, s in servers if s.gauges is not None and s.wanted],
         ),
     ]
 
