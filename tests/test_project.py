@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).relative_to(ROOT).as_posix()
 TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".csv", ".json", ".j2", ".html", ".sh", ""}
 # First folders of absolute paths that name no particular machine, and routes of HTTP servers.
-COMMON_FOLDERS = {"bin", "dev", "etc", "proc", "sys", "usr", "v1"}
+COMMON_FOLDERS = {"bin", "dev", "etc", "opt", "proc", "sys", "usr", "v1", "var"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

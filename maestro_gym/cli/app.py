@@ -5,6 +5,7 @@ Heavy modules are imported inside the verbs, so that the help text appears at on
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 from maestro_gym import __version__
 from maestro_gym.cli import (
     benchmark,
+    clean,
     export,
     knee,
     live,
@@ -270,6 +272,7 @@ live.register(app)
 export.register(app)
 search.register(app)
 reproduce.register(app)
+clean.register(app)
 
 
 def main() -> None:
@@ -277,7 +280,14 @@ def main() -> None:
     write_what_can_be_written()
     outlive_pipes()
     end_in_order()
-    app()
+    try:
+        app()
+    finally:
+        # Only a verb that compiled anything, or read compiled code, has imported what this needs.
+        if "maestro_gym.core.code_cache" in sys.modules:
+            from maestro_gym.core.stale_code import prune_daily
+
+            prune_daily()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +20,8 @@ from maestro_gym.core.threads import thread_count, usable_cores
 from maestro_gym.state import STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP
 
 if TYPE_CHECKING:
+    from maestro_gym.core.run_state import Run
+    from maestro_gym.core.stale_code import CacheFolder
     from maestro_gym.episodes.result import EpisodeResult
 
 PACKAGES = (
@@ -42,7 +47,7 @@ def examine() -> list[dict[str, str]]:
     Returns:
         One row per check: ``check``, ``state`` (``ok``, ``note`` or ``failed``) and ``detail``.
     """
-    return [*_machine(), *_packages(), *_compiler(), *_self_test()]
+    return [*_machine(), *_packages(), *_compiler(), *_space(), *_self_test()]
 
 
 def _row(check: str, detail: str, state: str = "ok") -> dict[str, str]:
@@ -88,6 +93,26 @@ def _compiler() -> list[dict[str, str]]:
         empty = "empty: the first run compiles, and takes longer"
         rows.append(_row(f"compiled {package}", f"{len(files)} functions, {size_mb:.1f} MB" if files else empty))
     return rows
+
+
+def _space() -> list[dict[str, str]]:
+    """What caches and runs take on the disk; `maestro-gym clean` says of what."""
+    from maestro_gym.core.run_state import UNFINISHED, runs_in
+    from maestro_gym.core.stale_code import cache_folders, note_checkout, stale_folders
+
+    with suppress(OSError):  # a cache that cannot be written is told of above
+        note_checkout()
+    folders = cache_folders()
+    stale, runs = stale_folders(folders), runs_in(Path("runs"))
+    unfinished = [run for run in runs if run.state == UNFINISHED]
+    return [
+        _row("cache on disk", f"{_mb(folders)}, of which {_mb(stale)} old code that `maestro-gym clean --yes` removes"),
+        _row("runs on disk", f"{_mb(runs)} in {len(runs)} runs in ./runs, of which {len(unfinished)} are unfinished"),
+    ]
+
+
+def _mb(things: Sequence[CacheFolder | Run]) -> str:
+    return f"{sum(thing.size_bytes for thing in things) / 1e6:,.1f} MB"
 
 
 def _self_test() -> list[dict[str, str]]:
