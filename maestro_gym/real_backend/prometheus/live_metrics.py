@@ -207,7 +207,7 @@ def _of_stages(state: FleetState, node_names: Sequence[str], now_s: float) -> li
     stages = state.view.stages[0, : len(state.episode.stages)]
     known = stages["phase"] != STAGE_FUTURE
     by_class = [(name, known & (stages["cls"] == code)) for code, name in enumerate(CLASS_NAMES)]
-    phases = [(code, name) for code, name in enumerate(STAGE_PHASE_NAMES) if code not in (STAGE_FUTURE, STAGE_FINISHED)]
+    phases = [(code, STAGE_PHASE_NAMES[code]) for code in range(STAGE_READY, STAGE_FINISHED)]
     queued = stages["phase"] == STAGE_QUEUED
     queues = [("global", stages["phase"] == STAGE_READY)]
     queues += [(name, queued & (stages["node"] == node)) for node, name in enumerate(node_names)]
