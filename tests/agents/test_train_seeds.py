@@ -130,7 +130,7 @@ def address() -> Iterator[str]:
     """Two nodes of one core each, on this machine."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'maestro-gym[ray]'")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (on_ray.SILENCE | on_ray.LOOPBACK).items():
+        for name, value in (on_ray.SILENCE | on_ray.OWN_CLUSTER).items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 

@@ -40,8 +40,10 @@ SILENCE = {
 }
 """What Ray reads at its import: it sends nothing home and gives no advice."""
 
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""The name is Ray's: without a cluster of several machines, its servers listen on the loopback interface alone."""
+OWN_CLUSTER = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
+"""What Ray reads as it starts servers of our own. The names are Ray's: without a cluster of several machines these
+listen on the loopback interface alone; and workers are as nice as this process, where at Ray's own 15 any other work on
+the machine would leave them next to nothing."""
 
 _STORE_BYTES = 128 << 20
 """Shared memory of a cluster of our own; results are small, and Ray would take a third of the machine's."""
@@ -149,7 +151,7 @@ class OnRay(Workers):
         if self._task is not None:
             return
         own = self._address is None
-        os.environ.update(SILENCE | (LOOPBACK if own else {}))
+        os.environ.update(SILENCE | (OWN_CLUSTER if own else {}))
         import ray
         from ray.exceptions import RayError
 

@@ -32,7 +32,7 @@ def marks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(marks: Path) -> Iterator[str]:
     """Two nodes of one core each, on this machine."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (on_ray.SILENCE | on_ray.LOOPBACK | {FOLDER: str(marks)}).items():
+        for name, value in (on_ray.SILENCE | on_ray.OWN_CLUSTER | {FOLDER: str(marks)}).items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
