@@ -63,10 +63,11 @@ results: $(STAMP) ## run the comparisons of the docs again and write their table
 leaderboard: $(STAMP) ## run the shipped policies on all benchmarks, keep records that stand, write docs/leaderboard.md; TRACES=FOLDER adds public traces
 	$(BIN)/maestro-gym benchmark run all --keep --out benchmarks/records $(if $(TRACES),--traces $(TRACES))
 	$(BIN)/maestro-gym benchmark leaderboard benchmarks/records --out docs/leaderboard.md
+	$(BIN)/python docs/make_picture.py
 
 docs: $(STAMP) ## write the pages of docs that the code itself can tell, and build the site into build/site
 	$(BIN)/python docs/make_reference.py
-	$(BIN)/python docs/make_site.py
+	$(BIN)/python docs/make_site.py --run-notebooks
 
 clean: ## remove .venv, caches and build outputs; runs/ and vLLM's environment stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,9 +1,9 @@
-"""Build the site of the docs: ``make docs``, or ``python docs/make_site.py [--out FOLDER]``.
+"""Build the site of the docs: ``make docs``, or ``python docs/make_site.py [--out FOLDER] [--run-notebooks]``.
 
 The pages are laid out in ``FOLDER/pages`` as they lie in the repository, so that a link between two files is right on
-GitHub and on the site. Pages of the API, one for each ``docs/api/NAME.md`` that the navigation of ``mkdocs.yml`` names,
-are written there only. Zensical then builds them into ``FOLDER/site``. A link or an anchor that leads nowhere is an
-error, in the sources and in what was built.
+GitHub and on the site. Notebooks become pages there, and so does each module of the API that the navigation of
+``mkdocs.yml`` names as ``docs/api/NAME.md``. Zensical then builds them into ``FOLDER/site``. A link or an anchor that
+leads nowhere is an error, in the sources and in what was built.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from docs.notebook_pages import write_pages  # noqa: E402
 from docs.site_links import broken_links  # noqa: E402
 
 API = "docs/api/"
@@ -33,6 +34,7 @@ FILES = (
     "docs/**/*.png",
     "docs/*.css",
     "examples/*.py",
+    "examples/*.yaml",
     "benchmarks/records/**/*.json",
 )
 """What the site shows, or links to, below the root of the repository."""
@@ -80,17 +82,19 @@ def lay_out(pages: Path, nav: list[Any]) -> None:
     (api / "index.md").write_text("\n".join(["# API", "", head, "", *links, ""]), encoding="utf-8")
 
 
-def build(out: Path) -> int:
+def build(out: Path, *, run_notebooks: bool) -> int:
     """Lay the pages out, build them, and check the links of what was built.
 
     Args:
         out: The folder that gets ``pages``, ``site`` and ``mkdocs.yml``, the settings with these folders.
+        run_notebooks: Whether pages of notebooks show what these print and draw.
 
     Returns:
         0, or 1 where a link leads nowhere; what is wrong is printed.
     """
     site = settings()
     lay_out(out / "pages", site["nav"])
+    write_pages(out / "pages", run=run_notebooks)
     python = next(entry["mkdocstrings"] for entry in site["plugins"] if "mkdocstrings" in entry)["handlers"]["python"]
     python["paths"] = [str(ROOT)]
     document = yaml.safe_dump(site | {"docs_dir": "pages", "site_dir": "site"}, sort_keys=False)
@@ -107,7 +111,9 @@ def main() -> None:
     """Build the site into the folder that the command line names; exits with 1 where a link leads nowhere."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder of pages and site (default: build)")
-    sys.exit(build(parser.parse_args().out.resolve()))
+    parser.add_argument("--run-notebooks", action="store_true", help="show what the notebooks print and draw (minutes)")
+    words = parser.parse_args()
+    sys.exit(build(words.out.resolve(), run_notebooks=words.run_notebooks))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from docs.make_site import api_modules, nav_pages, settings
+from docs.notebook_pages import NOTEBOOKS
 from docs.site_links import broken_links
 from maestro_gym.config.page import configuration_markdown
 from tests.test_public_names import documented_packages
@@ -14,9 +15,15 @@ NAV = settings()["nav"]
 
 
 def test_every_page_of_the_docs_has_one_place_in_the_navigation() -> None:
-    pages = [page for page in nav_pages(NAV) if not page.startswith("docs/api/")]
+    pages = [page for page in nav_pages(NAV) if not page.startswith(("docs/api/", NOTEBOOKS))]
     there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
     assert sorted(pages) == sorted(there | {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"})
+
+
+def test_every_notebook_has_a_page() -> None:
+    pages = [page for page in nav_pages(NAV) if page.startswith(NOTEBOOKS)]
+    there = [path.relative_to(ROOT).with_suffix(".md").as_posix() for path in (ROOT / NOTEBOOKS).glob("*.ipynb")]
+    assert sorted(pages) == sorted(there)
 
 
 def test_every_public_package_has_a_page_of_the_api() -> None:
