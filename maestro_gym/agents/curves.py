@@ -21,7 +21,7 @@ _PANELS = (
     ("SLO attainment [%]", "slo_attainment", 100.0),
     ("completion mean [s]", "completion_mean_s", 1.0),
 )
-_INCHES = {"width": 11.0, "height": 8.0}
+_WIDTH_IN, _HEIGHT_IN = 11.0, 8.0
 
 
 def draw_curves(
@@ -37,7 +37,7 @@ def draw_curves(
         reference_name: Name of that policy.
     """
     with mpl.rc_context(STYLE):
-        fig, axes = figure(2, 2, **_INCHES)
+        fig, axes = figure(2, 2, width=_WIDTH_IN, height=_HEIGHT_IN)
         fig.suptitle(title)
         for axis, (name, metric, scale) in zip(axes, _PANELS, strict=False):
             columns = {metric: "all", **{f"{metric}_{cls}": cls for cls in CLASS_NAMES}}

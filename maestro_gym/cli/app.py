@@ -26,6 +26,7 @@ from maestro_gym.cli import (
     search,
     show,
     train,
+    watch,
     workload,
 )
 from maestro_gym.cli.console import (
@@ -265,6 +266,7 @@ def compare(
 
 train.register(app)
 report.register(app)
+watch.register(app)
 show.register(app)
 knee.register(app)
 machine.register(app)

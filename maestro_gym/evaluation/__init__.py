@@ -4,7 +4,7 @@ Start with ``compare.py`` (from names to a comparison), ``worker.py`` (one episo
 (the intervals); ``power.py`` says how many seeds a difference needs, ``training_runs.py`` what several training seeds
 say of a method. ``entrants.py`` says who takes part, ``comparison.py`` is the outcome, ``comparison_files.py`` writes
 it; ``workers`` runs the episodes, ``episode_store.py`` keeps them as they end; ``finished_run.py`` reads a run back and
-``merge_runs.py`` takes several together. ``report`` shows the outcome, ``suite``
+``merge_runs.py`` takes several together. ``report`` shows the outcome, ``watch`` plays an episode back, ``suite``
 holds frozen benchmarks and their records, ``reproduce`` the paper's claims; ``knee.py``, ``predictions``, ``workloads``
 and ``explain`` are studies of their own. What is measured is defined in ``maestro_gym/episodes/metrics``.
 

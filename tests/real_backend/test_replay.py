@@ -12,9 +12,10 @@ from maestro_gym.config.live import LiveFleetConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.report.chrome_trace import chrome_trace
+from maestro_gym.evaluation.watch.document import watch_document
 from maestro_gym.real_backend.control.event_log import read_events
 from maestro_gym.real_backend.control.run import LiveRunner
-from maestro_gym.real_backend.validation.logged_trace import trace_of_log
+from maestro_gym.real_backend.validation.logged_trace import has_ended, trace_of_log
 from maestro_gym.real_backend.validation.replay_run import logged_times, replay, scenario_of_run
 from maestro_gym.scheduling.policy import Policy
 from tests.evaluation.trace_event_rules import violations
@@ -91,6 +92,23 @@ def test_an_event_log_is_a_trace_of_what_the_servers_did(two_servers: list[Stand
     assert spans[-2][1] == 91.0
     assert spans[-2][0] in ("wake", "load from cpu")
     assert sum(not e["args"]["finished"] for e in document["traceEvents"] if e["ph"] == "b") == 1
+
+    assert has_ended(folder)
+    whole = log.read_text()
+    sent = [number for number, line in enumerate(whole.splitlines()) if '"event": "send"' in line][-1]
+    log.write_text("\n".join(whole.splitlines()[: sent + 1]) + "\n")
+    assert not has_ended(folder)
+    going = trace_of_log(folder, fleet, scenario)
+    event = list(read_events(log))[-1]
+    stage = going.stages[event["stage"]]
+    servers = [f"{node.name}/{engine.model}" for node in fleet.nodes for engine in node.engines]
+    assert (stage["running"], stage["admitted_s"]) == (True, event["time_s"])
+    assert (len(servers), servers[stage["node"]]) == (2, event["server"]), "a server a node"
+    assert event["stage"] in going.ran
+    watched = watch_document([going], following=True)["episodes"][0]["stages"]
+    assert watched["admitted_s"][event["stage"]] == pytest.approx(event["time_s"], abs=1e-3)
+    assert watched["finished_s"][event["stage"]] is None
+    log.write_text(whole)
 
     log.write_text(log.read_text().replace(f'"server": "{server}"', '"server": "nobody/nothing"'))
     with pytest.raises(MaestroError, match="name the run's fleet"):

@@ -19,6 +19,7 @@ from maestro_gym.state import (
     RUNNING,
     SAMPLE,
     SLEEPING,
+    STAGE_RUNNING,
     STAGE_VIEW,
     Episode,
 )
@@ -27,7 +28,10 @@ from maestro_gym.state.fields import of
 
 
 def trace_of_log(folder: Path, fleet: LiveFleetConfig, scenario: Scenario) -> Trace:
-    """Read a live run's event log as a trace; stages that never finished are not in it, and there are no samples.
+    """Read a live run's event log as a trace, also of a run that still goes on; there are no samples in it.
+
+    Of a stage that is being served the log knows since when and where, and not its first token; of one that waits it
+    knows nothing.
 
     Args:
         folder: The folder of the event log.
@@ -51,6 +55,7 @@ def trace_of_log(folder: Path, fleet: LiveFleetConfig, scenario: Scenario) -> Tr
         )
     nodes = len(scenario.node_names)
     stages = _finished_stages(events, episode, nodes, path)
+    _add_served(stages, events, fleet, path)
     return Trace(
         policy=str(header["policy"]),
         scenario=scenario.config.name,
@@ -91,6 +96,39 @@ def _finished_stages(events: list[dict[str, Any]], episode: Episode, nodes: int,
     return stages
 
 
+def _add_served(stages: np.ndarray, events: list[dict[str, Any]], fleet: LiveFleetConfig, path: Path) -> None:
+    """Add the stages whose last request was neither answered nor aborted when the log ended."""
+    places = _places(fleet)
+    requests: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "send":
+            requests[int(event["stage"])] = event
+        elif event["event"] in ("finish", "pause", "fault"):
+            requests.pop(int(event.get("stage", -1)), None)
+        elif event["event"] in ("resume", "end"):
+            requests.clear()  # a new controller begins anew what an earlier one had sent
+    for stage, event in requests.items():
+        if not 0 <= stage < len(stages) or event.get("server") not in places:
+            raise MaestroError(
+                f"{path}: stage {stage} was sent to {event.get('server')}, which the scenario and fleet {fleet.name} "
+                "do not have. Name those of the run with --scenario and --fleet."
+            )
+        stages["node"][stage] = places[str(event["server"])][0]
+        stages["phase"][stage] = STAGE_RUNNING
+        for name in ("ready_s", "sent_s", "queued_s", "admitted_s"):
+            stages[name][stage] = event["time_s"]
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the log of a live run has its end; one whose controller has died has none, and may be gone on with.
+
+    Args:
+        folder: The folder of the event log.
+    """
+    told = [event["event"] for event in read_events(folder / EVENTS_FILE) if event["event"] in ("end", "resume")]
+    return told[-1:] == ["end"]
+
+
 def _finished_s(episode: Episode, stage_finished_s: np.ndarray) -> np.ndarray:
     """Ends of workflows, shape (W,): the last end of their stages, inf while one has none."""
     finished_s = np.full(len(episode.workflows), -np.inf)
@@ -98,12 +136,17 @@ def _finished_s(episode: Episode, stage_finished_s: np.ndarray) -> np.ndarray:
     return finished_s
 
 
-def _residency_log(events: list[dict[str, Any]], fleet: LiveFleetConfig, path: Path) -> np.ndarray:
-    places = {
+def _places(fleet: LiveFleetConfig) -> dict[str, tuple[int, int, str]]:
+    """Node, model and residency below RUNNING of each server, by its words in a log."""
+    return {
         f"{node.name}/{engine.model}": (row, fleet.model_names.index(engine.model), engine.residency)
         for row, node in enumerate(fleet.nodes)
         for engine in node.engines
     }
+
+
+def _residency_log(events: list[dict[str, Any]], fleet: LiveFleetConfig, path: Path) -> np.ndarray:
+    places = _places(fleet)
     rows = []
     for event in events:
         if event["event"] not in ("promote", "promoted", "demoted"):
