@@ -17,7 +17,7 @@ from maestro_gym.agents.observed_rule import encoder_fingerprint
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.agents.policy_file import read_card
 from maestro_gym.agents.run_folder import default_folder, has_ended, note_run, resumed_config, write_config
-from maestro_gym.agents.trainer import Trainer
+from maestro_gym.agents.trainer import Trainer, Watch
 from maestro_gym.agents.training_env import TrainingVecEnv
 from maestro_gym.agents.validation import Validation
 from maestro_gym.baselines import load_policy
@@ -152,6 +152,7 @@ def train_in(
     stop_at_steps: int | None = None,
     console: Console,
     progress: bool = True,
+    watch: Watch | None = None,
 ) -> TrainResult:
     """Train a policy in a folder, which this process owns meanwhile.
 
@@ -163,6 +164,7 @@ def train_in(
         stop_at_steps: End the session early, with a checkpoint to resume from.
         console: Where words go.
         progress: Show how far it is, on standard error.
+        watch: Told of every evaluation; what it raises ends the training.
 
     Returns:
         Folder, steps and validation measures.
@@ -174,11 +176,17 @@ def train_in(
     with run_folder(folder, resume=resume, overwrite=overwrite, go_on=go_on):
         if overwrite:
             clear_earlier(folder)
-        return _train_into(folder, resolved, resume, stop_at_steps, console, progress)
+        return _train_into(folder, resolved, resume, stop_at_steps, console, progress, watch)
 
 
 def _train_into(
-    folder: Path, resolved: ScenarioConfig, resume: bool, stop_at_steps: int | None, console: Console, progress: bool
+    folder: Path,
+    resolved: ScenarioConfig,
+    resume: bool,
+    stop_at_steps: int | None,
+    console: Console,
+    progress: bool,
+    watch: Watch | None,
 ) -> TrainResult:
     begin = time.perf_counter()
     # What was killed before its first checkpoint begins anew; a run that has ended and lacks it is refused.
@@ -191,7 +199,7 @@ def _train_into(
         highlight=False,
         soft_wrap=True,
     )
-    trainer, reference = _compose(resolved, folder)
+    trainer, reference = _compose(resolved, folder, watch)
     note_run(folder, {"seed": train.seed, "state": "running"})
     trainer.run(resume=goes_on, stop_at_steps=stop_at_steps, progress=progress)
     wall_s = time.perf_counter() - begin
@@ -215,7 +223,7 @@ def _train_overrides(
     return [*sections, *overrides, *options]
 
 
-def _compose(resolved: ScenarioConfig, folder: Path) -> tuple[Trainer, dict[str, float]]:
+def _compose(resolved: ScenarioConfig, folder: Path, watch: Watch | None) -> tuple[Trainer, dict[str, float]]:
     """Bring scenario, environments, validation and learner together."""
     train = resolved.train
     world = Scenario(resolved)
@@ -255,7 +263,7 @@ def _compose(resolved: ScenarioConfig, folder: Path) -> tuple[Trainer, dict[str,
     def measure(network: CandidateScorer | SlotMlp) -> dict[str, float]:
         return validation.measure(learned_policy(card, network, world, name="training"))
 
-    return Trainer(train, env, folder, card, measure, reference), reference
+    return Trainer(train, env, folder, card, measure, reference, watch), reference
 
 
 def _summary(trainer: Trainer, folder: Path, reference: dict[str, float], companions: str) -> list[dict[str, Any]]:

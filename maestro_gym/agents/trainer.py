@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,9 @@ from maestro_gym.evaluation.progress import WorkProgress
 
 Measure = Callable[[CandidateScorer | SlotMlp], dict[str, float]]
 """From a network to the means of its validation episodes, ``validation.SCORE`` among them."""
+
+Watch = Callable[[int, Mapping[str, float]], None]
+"""Hears of decisions so far and the means of their validation episodes, once policy and log are written."""
 
 
 def build_model(train: TrainConfig, env: VecEnv) -> ContinuousTimePPO:
@@ -81,6 +84,7 @@ class Trainer:
         card: PolicyCard,
         measure: Measure,
         reference: dict[str, float],
+        watch: Watch | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -91,6 +95,7 @@ class Trainer:
             card: What is known of the policy before it is trained.
             measure: Evaluates a network.
             reference: The same measures of the companions' own rule, for the curves.
+            watch: Told of every evaluation; what it raises ends the training.
         """
         torch.set_num_threads(train.torch_threads)
         # Arguments of distributions are checked at every decision otherwise, a tenth of the learner's time.
@@ -101,6 +106,7 @@ class Trainer:
         self._card = card
         self._measure = measure
         self._reference = reference
+        self._watch = watch
         self._best: float | None = None
         self.model = build_model(train, env)
         # A policy that still learns swings from update to update; the mean of the last ones swings less.
@@ -177,3 +183,5 @@ class Trainer:
             self._reference,
             self._card.companions,
         )
+        if self._watch is not None:
+            self._watch(steps, means)

@@ -30,6 +30,7 @@ from maestro_gym.config.loading import (
     load_scenario,
     load_search,
     load_train,
+    load_tune,
     scenario_names,
 )
 from maestro_gym.config.messages import validated
@@ -76,6 +77,7 @@ __all__ = [
     "load_scenario",
     "load_search",
     "load_train",
+    "load_tune",
     "nearest",
     "read_yaml",
     "scenario_names",

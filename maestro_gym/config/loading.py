@@ -19,6 +19,7 @@ from maestro_gym.config.overrides import Override, assign, parse_override
 from maestro_gym.config.scenario import ScenarioConfig
 from maestro_gym.config.search import SearchConfig
 from maestro_gym.config.training import TrainConfig
+from maestro_gym.config.tune import TuneConfig
 from maestro_gym.core.errors import MaestroError
 
 M = TypeVar("M", bound=BaseModel)
@@ -117,11 +118,31 @@ def load_search(name_or_path: str, overrides: Sequence[str] = ()) -> SearchConfi
     Raises:
         MaestroError: A key is unknown, a value bad, or there is no such file.
     """
-    path = find_config("search", name_or_path, "search")
+    return _load_settings(SearchConfig, "search", name_or_path, overrides)
+
+
+def load_tune(name_or_path: str, overrides: Sequence[str] = ()) -> TuneConfig:
+    """Read the settings of a study.
+
+    Args:
+        name_or_path: A name of ``configs/tune``, or a YAML file.
+        overrides: ``a.b=value``, applied in order.
+
+    Returns:
+        The settings.
+
+    Raises:
+        MaestroError: A key is unknown, a value bad, or there is no such file.
+    """
+    return _load_settings(TuneConfig, "tune", name_or_path, overrides)
+
+
+def _load_settings(model: type[M], section: str, name_or_path: str, overrides: Sequence[str]) -> M:
+    path = find_config(section, name_or_path, section)
     raw, parsed = read_yaml(path), [parse_override(text) for text in overrides]
     for override in parsed:
         assign(raw, override)
-    return validated(SearchConfig, raw, _origin(str(path), parsed))
+    return validated(model, raw, _origin(str(path), parsed))
 
 
 def scenario_names() -> list[str]:

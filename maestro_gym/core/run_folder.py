@@ -31,6 +31,8 @@ LEFT_BEHIND = (
     *("events.jsonl", "live.json", "live-*", "validation.*", "uncalibrated.yaml", "simulated.yaml", "episodes"),
     *("reproduce.md", "reproduce.html", "reproduce.json", "parts"),
     *("explanation.md", "explanation.png", "*.part", "*.part.*"),
+    *("study.sqlite*", "trials", "trials.csv", "best.yaml", "plots.html"),
+    *("archive.jsonl", "programs", "found.py", "reference-*.json"),
 )
 """What the verbs leave in their folders, as patterns; configurations are written anew by each run, and not named."""
 

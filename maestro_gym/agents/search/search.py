@@ -36,6 +36,9 @@ from maestro_gym.evaluation.progress import WorkProgress
 from maestro_gym.evaluation.run_info import command_line, commit, versions
 from maestro_gym.evaluation.workers.workers import Workers
 
+Watch = Callable[[int, dict[str, tuple[float, float]]], None]
+"""Hears of generations so far and the kept policy's measures on validation episodes, beside the reference's."""
+
 _SEEDS_APART = 1 << 20
 """Between the training seeds of two searches: no search is longer, so they share no episode."""
 
@@ -70,18 +73,21 @@ class SearchResult:
 class Search:
     """One search in its folder."""
 
-    def __init__(self, config: SearchConfig, folder: Path, workers: Workers | None = None) -> None:
+    def __init__(
+        self, config: SearchConfig, folder: Path, workers: Workers | None = None, watch: Watch | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             config: Its settings.
             folder: Its folder, which exists.
             workers: Who runs the episodes; None: threads of this process.
+            watch: Told of every validation; what it raises ends the search.
 
         Raises:
             MaestroError: A scenario, a policy, a number or the file to start from does not exist.
         """
-        self._config, self._folder = config, folder
+        self._config, self._folder, self._watch = config, folder, watch
         places = tuple((place.scenario, _overrides(config, place.overrides)) for place in config.places)
         homes = tuple((place.scenario, tuple(place.overrides)) for place in config.places)
         scenarios, whole = ([Scenario.load(*place) for place in named] for named in (places, homes))
@@ -130,8 +136,8 @@ class Search:
         }
         return cma.CMAEvolutionStrategy(self.space.start, 1.0, options)
 
-    def run(self, console: Console) -> SearchResult:
-        """Search to the end, from the checkpoint if the folder has one."""
+    def run(self, console: Console, *, progress: bool = True) -> SearchResult:
+        """Search to the end, from the checkpoint if the folder has one; ``progress`` shows how far it is."""
         begin = time.perf_counter()
         self._restore()
         config = self._config
@@ -139,18 +145,22 @@ class Search:
         a_round = (config.population + 1) * config.episodes * len(config.places)
         total = config.generations * a_round
         try:
-            with WorkProgress("searching", "episodes", total, done=self._generation * a_round) as progress:
+            shown_on = None if progress else Console(quiet=True)
+            done = self._generation * a_round
+            with WorkProgress("searching", "episodes", total, done=done, console=shown_on) as shown:
                 if self._generation == 0:
                     self._validate(logger)  # a search may only improve on what it began with
-                progress.update(note=self._news())
+                shown.update(note=self._news())
                 while self._generation < config.generations:
-                    self._round(logger, progress, self._generation * a_round)
-                    progress.update(self._generation * a_round)
+                    self._round(logger, shown, self._generation * a_round)
+                    shown.update(self._generation * a_round)
                     if self._generation % config.validate_every == 0 or self._generation == config.generations:
                         self._validate(logger)
-                        progress.update(note=self._news())
+                        shown.update(note=self._news())
                     logger.dump(self._episodes)
                     self._save()
+                    if self._watch is not None and self._generation % config.validate_every == 0:
+                        self._watch(self._generation, self._best["validation"])
         finally:
             logger.close()
         console.print(f"kept {self._folder / POLICY_FILE}: {self._news()}", highlight=False, soft_wrap=True)
@@ -323,6 +333,8 @@ def run_search(
     overwrite: bool = False,
     workers: Workers | None = None,
     console: Console | None = None,
+    watch: Watch | None = None,
+    progress: bool = True,
 ) -> SearchResult:
     """Search, or go on with a search.
 
@@ -334,6 +346,8 @@ def run_search(
         overwrite: Remove the search in ``out``, if there is one.
         workers: Who runs the episodes; None: threads of this process. Results are the same.
         console: Where words go; None prints on standard output.
+        watch: Told of every validation; what it raises ends the search.
+        progress: Show how far it is, on standard error.
 
     Raises:
         MaestroError: The folder cannot be made or holds another search, or the settings name what does not exist.
@@ -348,7 +362,7 @@ def run_search(
         config = _with_own_rule(config, folder)
         write_config(folder, config)
         note_run(folder, {"seed": config.seed, "state": "running"})
-        result = Search(config, folder, workers).run(console)
+        result = Search(config, folder, workers, watch).run(console, progress=progress)
         facts = {"episodes": result.episodes, "session_s": result.wall_s, "validation": result.validation}
         note_run(folder, {"seed": config.seed, "state": "finished"} | facts)
     return result
