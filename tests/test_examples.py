@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from maestro_gym.agents.dataset.write import write_dataset
+from maestro_gym.agents.policy_file import load_network
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -19,6 +22,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 def test_an_example_is_under_eighty_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 80
 
+
+DATASET = "maestro/examples-v0"
 
 RUNS = [
     # Two forms of a rule that no cache may keep are compiled.
@@ -34,10 +39,14 @@ RUNS = [
     ("cleanrl_ppo.py", ("--total-timesteps", "2048"), "slo_attainment"),
     ("torchrl_ppo.py", ("1000",), "1000 decisions, mean reward"),
     pytest.param("optuna_search.py", ("2",), "of the workflows in time with", marks=pytest.mark.slow),
+    ("offline_bc.py", (DATASET, "cloned"), "held-out decisions as the policy"),
+    ("offline_cql.py", (DATASET, "conservative", "500"), "mean Q"),
     ("pettingzoo_shared_policy.py", (), "trained         mean return"),
 ]
 NEEDS = {
     "cleanrl_ppo.py": "cleanrl",
+    "offline_bc.py": "minari",
+    "offline_cql.py": "minari",
     "torchrl_ppo.py": "torchrl",
     "optuna_search.py": "optuna",
     "pettingzoo_shared_policy.py": "pettingzoo",
@@ -49,7 +58,10 @@ NEEDS = {
 def test_an_example_runs(name: str, words: tuple[str, ...], says: str, tmp_path: Path) -> None:
     if name in NEEDS and find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed; the head of examples/{name} says how to")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MINARI_DATASETS_PATH": str(tmp_path / "datasets")}
+    if DATASET in words:
+        short = ("contention=high", "horizon_s=20")
+        write_dataset(dataset_id=DATASET, overrides=short, seeds=[0], root=tmp_path / "datasets", progress=False)
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / name), *words],
         cwd=tmp_path,
@@ -60,6 +72,8 @@ def test_an_example_runs(name: str, words: tuple[str, ...], says: str, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
+    if DATASET in words:
+        assert load_network(tmp_path / words[1])[0].companions == "maestro"
 
 
 def test_every_example_is_run_here() -> None:
