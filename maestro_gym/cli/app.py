@@ -16,6 +16,8 @@ from maestro_gym import __version__
 from maestro_gym.cli import (
     benchmark,
     clean,
+    dataset,
+    evolve,
     export,
     knee,
     live,
@@ -26,6 +28,7 @@ from maestro_gym.cli import (
     search,
     show,
     train,
+    tune,
     watch,
     workload,
 )
@@ -117,6 +120,7 @@ workload.load=0.9 limits.node_queue_limit=4.""",
 app.add_typer(predict.app, name="predict")
 app.add_typer(workload.app, name="workload")
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(evolve.app, name="evolve")
 
 
 @app.callback(invoke_without_command=True)
@@ -273,6 +277,8 @@ machine.register(app)
 live.register(app)
 export.register(app)
 search.register(app)
+tune.register(app)
+dataset.register(app)
 reproduce.register(app)
 clean.register(app)
 

@@ -11,12 +11,16 @@ from pydantic.fields import FieldInfo
 
 from maestro_gym.config.base import StrictModel
 from maestro_gym.config.live import LiveFleetConfig
+from maestro_gym.config.program_search import ProgramTask
 from maestro_gym.config.scenario import ScenarioConfig
 from maestro_gym.config.search import SearchConfig
+from maestro_gym.config.tune import TuneConfig
 
 FILES: dict[str, tuple[str, type[StrictModel]]] = {
     "configs/scenarios": ("A scenario: what `--scenario` names and what dotted words change.", ScenarioConfig),
     "configs/search": ("A search: what `maestro-gym search --config` names.", SearchConfig),
+    "configs/tune": ("A study: what `maestro-gym tune --config` names.", TuneConfig),
+    "task.yaml": ("A program search: what `maestro-gym evolve export` writes and its words change.", ProgramTask),
     "configs/live": ("A fleet of real servers: what `maestro-gym fleet` and `live` read.", LiveFleetConfig),
 }
 """The files that a user writes: their folder, what they are, and the record that checks them."""
