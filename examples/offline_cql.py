@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import minari
@@ -71,7 +72,7 @@ def main() -> None:
                 old.lerp_(new, TARGET_SHARE)
         if step % 500 == 0:
             print(f"step {step:,}: error {error:.4f}, caution {caution:.4f}, mean Q {done.mean():.2f}", flush=True)
-    save_policy(Path(sys.argv[2]), card, network)
+    save_policy(Path(sys.argv[2]), replace(card, discount_horizon_s=HORIZON_S), network)
 
 
 if __name__ == "__main__":
