@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maestro_gym.cli.console import dotted_overrides, output, seed_numbers, show_table, write_json
-from maestro_gym.cli.options import Contention, JsonFile, Overrides, ScenarioName, Trust
+from maestro_gym.cli.options import Contention, JsonFile, Overrides, Trust
 
 
 def dataset(
@@ -19,7 +19,15 @@ def dataset(
     policy: Annotated[
         str, typer.Option("--policy", "-p", help="Who decides, named as for `maestro-gym compare`.")
     ] = "maestro",
-    scenario: ScenarioName = "quick",
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario",
+            "-s",
+            help="A name in configs/scenarios, or the path of a YAML file.",
+            show_default="quick, or the live fleet's own",
+        ),
+    ] = None,
     contention: Contention = None,
     seeds: Annotated[str, typer.Option("--seeds", help="The seeds of the episodes, such as 0-9.")] = "0-3",
     split: Annotated[

@@ -58,7 +58,7 @@ def write_dataset(
     *,
     env_id: str = "Maestro/Cluster-v0",
     dataset_id: str | None = None,
-    scenario: str = "quick",
+    scenario: str | None = None,
     overrides: Sequence[str] = (),
     split: str = "train",
     seeds: Sequence[int] = (0, 1, 2, 3),
@@ -76,7 +76,7 @@ def write_dataset(
         policy: Whatever `compare` takes as one.
         env_id: An id of `registration`; the actions recorded are those of its tier. A live one records real servers.
         dataset_id: Its name in Minari; None makes one of tier, policy and scenario.
-        scenario: Name or file.
+        scenario: Name or file; None is ``quick``, and of a live environment the fleet's own.
         overrides: ``a.b.c=value``.
         split: Split of the episodes; a learner's validation and test episodes belong to no dataset.
         seeds: An episode each, the first of the seed.
@@ -105,9 +105,10 @@ def write_dataset(
         raise MaestroError(f"--fleet {fleet}: {env_id} is simulated; name an id such as Maestro/Live-Cluster-v0.")
     options: dict[str, Any] = {"split": split, "information": information}
     if is_live:
-        options |= {"fleet": fleet or "local_cpu", "companions": policy, "trust": trust}
+        options |= {"fleet": fleet or "local_cpu", "companions": policy, "trust": trust, "scenario": scenario}
     else:
-        options |= {"scenario": scenario, "overrides": list(overrides)}
+        options |= {"scenario": scenario or "quick"}
+    options |= {"overrides": list(overrides)} if overrides else {}
     made = _make(env_id, options, policy, trust=trust)
     try:
         inner = made.unwrapped
@@ -168,9 +169,9 @@ def scenario_hash(config: ScenarioConfig) -> str:
 def _make(env_id: str, options: dict[str, Any], policy: str, *, trust: bool) -> ActionMaskObservation:
     """The environment whose companions decide for its own tier, too."""
     module = "maestro_gym.v1" if env_id.endswith("-v1") else "maestro_gym"
-    if "scenario" in options:
+    if "fleet" not in options:
         # A policy is no text, and Minari keeps what an environment was made of as JSON: names stay names.
-        loaded = load_any_policy(policy, Scenario.load(options["scenario"], options["overrides"]), trust=trust)
+        loaded = load_any_policy(policy, Scenario.load(options["scenario"], options.get("overrides", ())), trust=trust)
         options = options | {"companions": policy if policy in TABLE else loaded}
     env = ActionMaskObservation(gymnasium.make(f"{module}:{env_id}", disable_env_checker=True, **options))
     return env
