@@ -22,15 +22,18 @@ class GlobalEnv(MaestroEnv):
 
     ## Action Space
 
-    `Discrete(1 + K * C)` with K = `window` and C clusters:
+    `Discrete(1 + K * C)` with K = `window` and C clusters; `Discrete(1 + K * C + K)` with `limits.admission`:
 
     | action | meaning |
     | --- | --- |
     | 0 | wait |
     | 1 + k * C + c | send the stage at place k of the window to cluster c |
+    | 1 + K * C + k | with `limits.admission`: reject the workflow of the stage at place k |
 
     Legal are clusters of which some node has room and can serve the stage. Waiting is illegal when nothing else could
-    happen. The model and pair columns describe the cluster's best node: least `T_ready` + queue wait.
+    happen. A workflow may be rejected until a stage of it was sent; the window then shows its stages also when no
+    node can take them, and the row of a rejection has the stage's columns and no flag of a kind. The model and pair
+    columns describe the cluster's best node: least `T_ready` + queue wait.
     """
 
     tier: ClassVar[str] = "global"

@@ -24,7 +24,7 @@ class JointEnv(MaestroEnv):
 
     | block | actions | meaning |
     | --- | --- | --- |
-    | global | 1 + K * C | as `Maestro/Global-v0` |
+    | global | 1 + K * C, with `limits.admission` K more | as `Maestro/Global-v0` |
     | cluster | nodes of the largest cluster | as `Maestro/Cluster-v0` |
     | node | 1 + 4 * Q + 2 * M | as `Maestro/Node-v0` |
     """

@@ -35,14 +35,15 @@ SHARED = """\
 ## Rewards
 
 A sum of terms, each in `info["reward_terms"]`: minus the class-weighted number of workflows in the system, integrated
-over the step (`residence`), minus 30 s for the weight of every workflow that finished after its deadline
-(`slo_missed`), minus 3 s for that of every interactive stage above its TTFT limit (`ttft_missed`). The residence terms
-of an episode add up to minus the sum over workflows of weight * (min(finish, end) - arrival); the first step also
-carries what came before its decision. `reward="weighted"` is this sum in weight-seconds. `reward="normalised"` is the
-same divided by one number of the scenario, so that -1 means: what one stage's share of a workflow costs when the
-workflow stays exactly until its deadline, mean(weight * (deadline - arrival)) / mean(stages per workflow) over the
-training split (`reward_unit_s`). A step of an agent that does as well as the deadlines allow is then paid about -1.
-Discount by time, not by decision: `discount(info["dt_s"], horizon_s)`.
+over the step (`residence`), minus 30 s for the weight of every workflow that finished after its deadline or was
+rejected (`slo_missed`), minus 3 s for that of every interactive stage above its TTFT limit (`ttft_missed`). The
+residence terms of an episode add up to minus the sum over workflows of weight * (min(finish, end) - arrival), where a
+rejected one counts up to its deadline; the first step also carries what came before its decision. `reward="weighted"`
+is this sum in weight-seconds. `reward="normalised"` is the same divided by one number of the scenario, so that -1
+means: what one stage's share of a workflow costs when the workflow stays exactly until its deadline, mean(weight *
+(deadline - arrival)) / mean(stages per workflow) over the training split (`reward_unit_s`). A step of an agent that
+does as well as the deadlines allow is then paid about -1. Discount by time, not by decision: `discount(info["dt_s"],
+horizon_s)`.
 
 ## Starting State
 

@@ -17,6 +17,7 @@ _SCENARIOS = st.fixed_dictionaries(
         "limits.memory_mode": st.sampled_from(["elastic", "partitioned"]),
         "limits.gpu_sharing": st.sampled_from(["timeslice", "mps"]),
         "limits.prefix_caching": st.booleans(),
+        "limits.admission": st.booleans(),
         "limits.wait_max_s": st.sampled_from([0.05, 5.0]),
         "limits.metrics_delay_s": st.sampled_from([0.0, 0.5]),
         "workload.initial_placement": st.sampled_from(["warm", "cold"]),
@@ -29,8 +30,10 @@ def _assert_nothing_lost(env: object) -> None:
     view, core = env.batch.state.visible, env.batch.state.core
     counters, workflows, stages = core.counters[0], view.workflows[0], view.stages[0]
     arrived = np.isfinite(workflows["arrival_s"])
-    present = arrived & ~np.isfinite(workflows["finished_s"])
-    assert counters["arrived"] == arrived.sum() == counters["finished"] + present.sum()
+    rejected = np.isfinite(workflows["rejected_s"])
+    present = arrived & ~np.isfinite(workflows["finished_s"]) & ~rejected
+    assert counters["rejected"] == rejected.sum()
+    assert counters["arrived"] == arrived.sum() == counters["finished"] + present.sum() + rejected.sum()
     phases = np.bincount(stages["phase"], minlength=len(STAGE_PHASE_NAMES))
     nodes, clock = view.nodes[0], view.clock[0]
     assert phases[STAGE_READY] == clock["global_len"] + (clock["stage"] >= 0)

@@ -90,8 +90,9 @@ class AgentCard:
         layout = self._layout(world, self.window or USUAL_WINDOW)
         wanted = self.num_actions or layout.num_actions
         if self.window is None and wanted != layout.num_actions and "global" in tiers_of(self.tier):
-            # Each stage of the window has a candidate for every cluster.
-            window = USUAL_WINDOW + (wanted - layout.num_actions) // len(world.latency_s)
+            # Each stage of the window has a candidate for every cluster, and one more where it may be rejected.
+            each = len(world.latency_s) + int(world.params["admission"][0])
+            window = USUAL_WINDOW + (wanted - layout.num_actions) // each
             layout = self._layout(world, max(window, NUM_ORDERS))
         if wanted != layout.num_actions:
             raise MaestroError(

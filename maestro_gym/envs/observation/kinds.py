@@ -6,7 +6,9 @@ from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_flag
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 
-KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE = range(6)
+KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE, KIND_REJECT = range(7)
+"""Kinds of action. A rejection is the kind without a flag: a column of its own would be another observation, also where
+nothing can be rejected."""
 
 LEGAL = Block("legal", __name__)
 

@@ -109,10 +109,12 @@ def num_actions(world: World, tier: int, window: int, queue: int) -> int:
         queue: Q, places of a node's queue.
 
     Returns:
-        ``1 + K * C`` global, the most nodes of a cluster, or ``1 + Q * R + 2 * M`` node actions.
+        ``1 + K * C`` global, and K more where workflows may be rejected; the most nodes of a cluster; or
+        ``1 + Q * R + 2 * M`` node actions.
     """
     if tier == TIER_GLOBAL:
-        return num_global_actions(window, len(world.latency_s))
+        rejections = window if world.params["admission"][0] else 0
+        return num_global_actions(window, len(world.latency_s)) + rejections
     if tier == TIER_CLUSTER:
         return int(np.bincount(world.nodes["cluster"]).max())
     return num_node_actions(queue, len(world.models))

@@ -15,6 +15,7 @@ from maestro_gym.envs.observation.kinds import (
     KIND_ADMIT,
     KIND_DEMOTE,
     KIND_PROMOTE,
+    KIND_REJECT,
     KIND_ROUTE,
     KIND_SEND,
     KIND_WAIT,
@@ -27,8 +28,8 @@ from maestro_gym.envs.observation.node import write_node
 from maestro_gym.envs.observation.pair import write_pair
 from maestro_gym.envs.observation.stage import write_stage
 from maestro_gym.envs.observation.window import fill_window
-from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code, send_code
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_route, can_send
+from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code, reject_code, send_code
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
 from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.scheduling.view import model_of, queued_stage
@@ -68,6 +69,12 @@ def _observe_global(
     clusters = view.world.latency_s.shape[0]
     for k in range(fill_window(view, nothing, e, predictions, heads, bands, keys, window)):
         stage = int(window[k])
+        if can_reject(view, e, stage):
+            action = first + 1 + window.shape[0] * clusters + k
+            mask[action] = True
+            codes[action] = reject_code(view, stage)
+            _open_row(layout, candidates[action], KIND_REJECT)
+            write_stage(view, e, stage, candidates[action], int(place.stage), predictions)
         for cluster in range(clusters):
             if not can_send(view, e, stage, cluster):
                 continue

@@ -12,7 +12,7 @@ from maestro_gym.baselines.orders.edf import key as deadline_key
 from maestro_gym.baselines.orders.maestro import band as maestro_band
 from maestro_gym.baselines.orders.maestro import key as maestro_key
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.legal import can_route
+from maestro_gym.scheduling.legal import can_reject, can_route
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.view import ready_stage
 from maestro_gym.state import Hidden, View
@@ -46,6 +46,8 @@ def _enters(bands: np.ndarray, keys: np.ndarray, length: int, band: int, key: fl
 
 @njit
 def _is_feasible(view: View, e: int, stage: int) -> bool:
+    if can_reject(view, e, stage):
+        return True
     for node in range(view.world.nodes.shape[0]):  # noqa: SIM110 - numba compiles no generator expression
         if can_route(view, e, stage, node):
             return True
