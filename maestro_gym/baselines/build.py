@@ -21,7 +21,7 @@ from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, sent_stage
-from maestro_gym.scheduling.legal import can_reject
+from maestro_gym.scheduling.legal import can_reject, may_reject
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
@@ -152,10 +152,11 @@ def _admitting(rule: RuleFunction, admission: Admission) -> RuleFunction:
 
     @njit
     def admitting(view: View, oracle: Hidden, e: int) -> int:
-        for i in range(num_ready(view, e)):
-            stage = ready_stage(view, e, i)
-            if can_reject(view, e, stage) and verdict(view, e, stage) == REJECTS:
-                return reject_code(view, stage)
+        if may_reject(view):
+            for i in range(num_ready(view, e)):
+                stage = ready_stage(view, e, i)
+                if can_reject(view, e, stage) and verdict(view, e, stage) == REJECTS:
+                    return reject_code(view, stage)
         return rule(view, oracle, e)
 
     return admitting
@@ -170,7 +171,7 @@ def global_rule(order: Order, placement: Routing, admission: Admission | None = 
         admission: Who is turned away or held back before; None admits all.
 
     Returns:
-        The rule ``order/placement``, with ``/admission`` behind it where there is one.
+        The rule ``order/placement``, with ``/admission`` behind it where there is one of another name.
     """
     if admission is not None and admission.defers:
         order = _deferring(order, admission)
@@ -205,7 +206,7 @@ def global_rule(order: Order, placement: Routing, admission: Admission | None = 
         return made
     return replace(
         made,
-        name=f"{made.name}/{admission.name}",
+        name=made.name if admission.name == order.name else f"{made.name}/{admission.name}",
         information=max(made.information, admission.information, key=INFORMATION_CLASSES.index),
         description=f"{admission.description}; {made.description}",
         function=_admitting(made.function, admission),

@@ -130,6 +130,7 @@ def _table() -> dict[str, Parts]:
         "the shaped family with its defaults, which decide as Maestro does",
         numbers=FAMILY.defaults(),
         family=FAMILY,
+        admission=ADMISSIONS["shaped"],
     )
     table["shaped"] = shaped
     for name in config_names("policies"):

@@ -68,9 +68,15 @@ def is_at_gateway(view: View, e: int, stage: int) -> bool:
 
 
 @njit
+def may_reject(view: View) -> bool:
+    """Whether workflows may be turned away in this scenario."""
+    return view.world.params[0].admission == 1
+
+
+@njit
 def can_reject(view: View, e: int, stage: int) -> bool:
     """Whether the workflow of a stage may be turned away now."""
-    return view.world.params[0].admission == 1 and is_at_gateway(view, e, stage)
+    return may_reject(view) and is_at_gateway(view, e, stage)
 
 
 @njit

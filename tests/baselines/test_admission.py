@@ -8,6 +8,7 @@ import pytest
 from maestro_gym.baselines import build
 from maestro_gym.baselines.admission.shed import probability
 from maestro_gym.baselines.registry import ADMISSIONS, ORDERS, ROUTINGS
+from maestro_gym.baselines.shaped.numbers import REJECT_LATENESS, defaults
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.actions import WAIT, is_reject, reject_code, rejected_stage, send_code
 from maestro_gym.scheduling.numbers import FIRST_OWN
@@ -150,3 +151,13 @@ def test_a_rejection_is_a_code_of_its_own_behind_all_sends() -> None:
     assert min(rejections) == max(sends) + 1
     assert not any(is_reject(view, code) for code in {WAIT, *sends})
     assert [int(rejected_stage(view, code)) for code in rejections if is_reject(view, code)] == list(range(STAGES))
+
+
+def test_the_shaped_family_turns_away_what_is_later_than_its_threshold_and_nobody_by_default() -> None:
+    hand = Hand()
+    hand.world.params.admission = 1
+    hand.view.numbers[0, : len(defaults())] = defaults()
+    late, less = (hand.stage(deadline_s=NOW_S + left_s, remaining_s=40.0) for left_s in (10.0, 25.0))
+    assert [_verdict("shaped", hand, stage) for stage in (late, less)] == [ADMITS, ADMITS]
+    hand.view.numbers[0, REJECT_LATENESS] = 20.0  # they will be 30 and 15 s late
+    assert [_verdict("shaped", hand, stage) for stage in (late, less)] == [REJECTS, ADMITS]

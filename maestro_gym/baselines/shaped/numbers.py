@@ -93,7 +93,11 @@ _NODE = (
     Number("idle_per_byte", "1", -2, 2, 0, "Weight of minus the idle time for each byte in that choice.", 0.3),
 )
 
-NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE)
+_ADMISSION = (
+    Number("reject_lateness", "s", 0, 240, 0, "A workflow that will be later than this is turned away; 0: none.", 30),
+)
+
+NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE, *_ADMISSION)
 """All numbers, in their order in ``view.numbers``."""
 
 # Places, for compiled code.
@@ -131,7 +135,9 @@ _FIRST_PLACEMENT = holds.NUM_HOLDS + len(_KEY)
     ALONE,
 ) = range(_FIRST_PLACEMENT, _FIRST_PLACEMENT + len(_PLACEMENT))
 _FIRST_NODE = _FIRST_PLACEMENT + len(_PLACEMENT)
-RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, len(NUMBERS))
+_FIRST_ADMISSION = _FIRST_NODE + len(_NODE)
+RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, _FIRST_ADMISSION)
+(REJECT_LATENESS,) = range(_FIRST_ADMISSION, len(NUMBERS))
 
 PARTS = {
     "late binding": range(len(_URGENCY) + len(_NETWORK), holds.NUM_HOLDS),
@@ -139,7 +145,8 @@ PARTS = {
     "network": range(len(_URGENCY), len(_URGENCY) + len(_NETWORK)),
     "order": range(holds.NUM_HOLDS, _FIRST_PLACEMENT),
     "placement": range(_FIRST_PLACEMENT, _FIRST_NODE),
-    "node and reclaim": range(_FIRST_NODE, len(NUMBERS)),
+    "node and reclaim": range(_FIRST_NODE, _FIRST_ADMISSION),
+    "admission": range(_FIRST_ADMISSION, len(NUMBERS)),
 }
 """Places of the numbers by what they are about."""
 
