@@ -176,13 +176,13 @@ def _pending(wanted: str, tier: int, engine: object) -> Iterator[bool]:
 def asker(rule: Rule, simulation: Simulation) -> Callable[[Hidden], int]:
     """A function of the future that asks the rule, its notes as they are every time and nothing noted of blocks."""
     view = simulation.state.visible
-    notes = view.memory.copy(), view.model_memory.copy()
+    notes = view.memory.copy(), view.model_memory.copy(), view.tenant_memory.copy()
     boxed = box(view, VIEW)
 
     def answer(hidden: Hidden) -> int:
         view.block_notes["order"] = 0
         action = int(rule.function(boxed, box(hidden, HIDDEN), 0))
-        view.memory[:], view.model_memory[:] = notes
+        view.memory[:], view.model_memory[:], view.tenant_memory[:] = notes
         return action
 
     return answer

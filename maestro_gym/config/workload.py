@@ -82,6 +82,20 @@ class MixturePartConfig(StrictModel):
     arrivals: ArrivalsConfig | None = Field(default=None, description="None: as the workload's")
 
 
+class TenantConfig(StrictModel):
+    """What one tenant is entitled to."""
+
+    weight: float = Field(
+        default=1.0, ge=1e-6, le=1e6, description="share of the service, relative to the other tenants"
+    )
+    quota_tokens_per_s: float | None = Field(
+        default=None,
+        ge=1e-6,
+        le=1e12,
+        description="service that it has paid for, an output token counted twice [tokens/s]; None: no quota",
+    )
+
+
 class WorkloadConfig(StrictModel):
     """A workload family, several, a trace or single requests, and the rate."""
 
@@ -119,6 +133,11 @@ class WorkloadConfig(StrictModel):
     )
     knee: KneeConfig | None = Field(
         default=None, description="where the backlog stops draining; None: not measured, labels are parts of capacity"
+    )
+    tenants: dict[str, TenantConfig] | None = Field(
+        default=None,
+        description="weights and quotas by the names of tenants, tenant-0 and so on, behind PART/ in a mixture; who is "
+        "not named has weight 1 and no quota",
     )
     time_scale: float = Field(
         default=1.0, ge=1e-3, le=1000, description="multiplies deadlines, TTFT limits and tool gaps"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from maestro_gym.config import HostGroupConfig, ScenarioConfig
+from maestro_gym.config import HostGroupConfig, ScenarioConfig, hint
 from maestro_gym.config.limits import MAX_QUEUE
+from maestro_gym.config.workload import TenantConfig
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
-from maestro_gym.state import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, World
+from maestro_gym.state import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, TENANT_SPEC, World
 
 NOMINAL_CONTEXT_TOKENS = 2048
 """Context of each sequence of the nominal batch, from which SERVICE's decode speed is taken."""
@@ -37,15 +41,21 @@ class NodeKind(NamedTuple):
     tp: int
 
 
-def build_world(config: ScenarioConfig, popularity: np.ndarray | None = None) -> World:
+def build_world(
+    config: ScenarioConfig, popularity: np.ndarray | None = None, tenant_names: Sequence[str] = ("tenant-0",)
+) -> World:
     """Build the arrays of a scenario's world.
 
     Args:
         config: The scenario.
         popularity: float64, shape (M,), share of the stages by model; None takes the deployments' own.
+        tenant_names: Of the workload, by id.
 
     Returns:
         The world, each record array a ``np.recarray`` so that the engine's source also runs interpreted.
+
+    Raises:
+        MaestroError: ``workload.tenants`` names somebody whom the workload does not have.
     """
     kinds, architectures = node_kinds(config), _architectures(config)
     limits = config.limits
@@ -70,6 +80,7 @@ def build_world(config: ScenarioConfig, popularity: np.ndarray | None = None) ->
         latency_s=latency_s,
         bytes_per_s=bytes_per_s,
         service=_records(_service(config)),
+        tenants=_records(_tenants(config, tenant_names)),
         params=_records(_params(config)),
     )
 
@@ -181,6 +192,23 @@ def _models(config: ScenarioConfig, architectures: list[str], popularity: np.nda
     models["max_model_len"] = [config.max_model_len(deployment) for deployment in config.models]
     models["popularity"] = shares / shares.sum()
     return models
+
+
+def _tenants(config: ScenarioConfig, names: Sequence[str]) -> np.ndarray:
+    given = config.workload.tenants or {}
+    for name in given:
+        if name not in names:
+            raise MaestroError(
+                f"Scenario `{config.name}`: workload.tenants: the workload has no tenant `{name}`. {hint(name, names)}"
+            )
+    rows = [given.get(name, TenantConfig()) for name in names]
+    tenants = np.zeros(len(rows), dtype=TENANT_SPEC)
+    tenants["weight"] = [row.weight for row in rows]
+    tenants["share"] = tenants["weight"] / tenants["weight"].sum()
+    tenants["quota_tokens_per_s"] = [
+        math.inf if row.quota_tokens_per_s is None else row.quota_tokens_per_s for row in rows
+    ]
+    return tenants
 
 
 def _service(config: ScenarioConfig) -> np.ndarray:

@@ -127,6 +127,18 @@ def waited_s(view: View, e: int, stage: int) -> float:
 
 
 @njit
+def num_tenants(view: View) -> int:
+    """Tenants of the scenario."""
+    return view.world.tenants.shape[0]
+
+
+@njit
+def tenant_of(view: View, e: int, stage: int) -> int:
+    """Tenant of a stage's workflow; who is not of the scenario, as in a live run, shares with one who is."""
+    return wide(view.workflows[e, workflow_of(view, e, stage)].tenant) % num_tenants(view)
+
+
+@njit
 def has_just_arrived(view: View, e: int, stage: int) -> bool:
     """Whether the workflow of a stage arrives at this very instant."""
     return abs(now_s(view, e) - float(view.workflows[e, workflow_of(view, e, stage)].arrival_s)) <= SIMULTANEOUS_S

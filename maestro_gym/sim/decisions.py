@@ -20,10 +20,11 @@ from maestro_gym.scheduling.actions import (
     sent_stage,
 )
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
+from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send, may_reject
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_metrics, refresh_node
 from maestro_gym.sim.heap import push
@@ -71,7 +72,7 @@ def _any_send(state: State, e: int) -> bool:
 def _any_reject(state: State, e: int) -> bool:
     """Whether some waiting stage's workflow may be turned away."""
     view = state.visible
-    if view.world.params[0].admission == 0:
+    if not may_reject(view):
         return False
     for i in range(view.clock[e].global_len):  # noqa: SIM110 - numba compiles no generator expression
         if can_reject(view, e, int(view.global_queue[e, i])):
@@ -295,6 +296,11 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     sequence.computed_tokens = sequence.hit_tokens
     sequence.start_s = now_s + delay_s + view.world.params[0].dispatch_s
     sequence.joining = view.world.params[0].schedule_ahead
+    if record.admitted_s == math.inf:
+        tenant = view.tenants[e, tenant_of(view, e, stage)]
+        tenant.prompt_tokens += record.prompt_tokens
+        tenant.cached_tokens += sequence.hit_tokens
+        tenant.admitted += 1
     record.admitted_s = now_s
     record.phase = STAGE_RUNNING
     engine = view.engines[e, node, slot]

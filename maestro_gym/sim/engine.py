@@ -82,7 +82,8 @@ def open_beside(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     numbers = np.zeros_like(view.numbers)
     numbers[:, : len(policy.numbers)] = policy.numbers
     numbers[:, NUMBERS:] = policy.scale
-    notes = {name: np.zeros_like(getattr(view, name)) for name in ("memory", "model_memory", "block_notes", "scratch")}
+    names = ("memory", "model_memory", "tenant_memory", "block_notes", "scratch")
+    notes = {name: np.zeros_like(getattr(view, name)) for name in names}
     return _boxed(simulation.state._replace(visible=view._replace(numbers=numbers, **notes)), policy)
 
 

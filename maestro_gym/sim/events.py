@@ -6,6 +6,7 @@ import math
 
 from maestro_gym.core.calendar import earliest_s, next_node, put
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import ask_node, plan_later
 from maestro_gym.sim.heap import pop, push
 from maestro_gym.sim.queues import join_global, join_node
@@ -109,6 +110,9 @@ def _deliver(state: State, e: int, stage: int) -> None:
     counters = state.core.counters[e]
     record.finished_s = now_s
     counters.stages_finished += 1
+    tenant = state.visible.tenants[e, tenant_of(state.visible, e, stage)]
+    tenant.output_tokens += record.generated_tokens
+    tenant.answered += 1
     workflow.stages_done += 1
     tell_siblings(state, e, int(record.workflow))
     workflow.attained_s += now_s - record.admitted_s

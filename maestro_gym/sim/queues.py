@@ -1,9 +1,10 @@
-"""Where stages wait: the global queue and the nodes' queues, and what the scheduler counts of them for each model."""
+"""Where stages wait: the global queue and the nodes' queues, and what is counted of them for each model and tenant."""
 
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import stage_service_s
+from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.index import note_room
 from maestro_gym.sim.ready import enlist, strike
@@ -23,6 +24,7 @@ def join_global(state: State, e: int, stage: int) -> None:
     model.ready += 1
     model.returned += record.preemptions > 0
     model.ready_sum_s += record.ready_s
+    view.tenants[e, tenant_of(view, e, stage)].ready += 1
     enlist(state, e, stage)
     state.core.env[e].global_due = 1
 
@@ -31,8 +33,9 @@ def join_global(state: State, e: int, stage: int) -> None:
 def leave_global(state: State, e: int, index: int) -> None:
     """The stage at a place of the global queue leaves it."""
     view = state.visible
-    strike(state, e, int(view.global_queue[e, index]))
-    record = view.stages[e, view.global_queue[e, index]]
+    stage = int(view.global_queue[e, index])
+    strike(state, e, stage)
+    record = view.stages[e, stage]
     clock = view.clock[e]
     clock.global_len -= 1
     # Of a slice, where no place is below zero: the compiler moves many places at a time.
@@ -44,6 +47,7 @@ def leave_global(state: State, e: int, index: int) -> None:
     model.returned -= record.preemptions > 0
     # Exactly zero when none is left, so that rounding does not add up over an episode.
     model.ready_sum_s = model.ready_sum_s - record.ready_s if model.ready > 0 else 0.0
+    view.tenants[e, tenant_of(view, e, stage)].ready -= 1
 
 
 @njit

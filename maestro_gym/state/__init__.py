@@ -83,10 +83,12 @@ from maestro_gym.state.view import (
     PREFIX,
     RECLAIM,
     STAGE_VIEW,
+    TENANT_MEMORY,
+    TENANT_VIEW,
     WORKFLOW_VIEW,
     View,
 )
-from maestro_gym.state.world import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, World
+from maestro_gym.state.world import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, TENANT_SPEC, World
 
 __all__ = [
     "BATCH",
@@ -165,6 +167,9 @@ __all__ = [
     "STAGE_RUNNING",
     "STAGE_TRANSIT",
     "STAGE_VIEW",
+    "TENANT_MEMORY",
+    "TENANT_SPEC",
+    "TENANT_VIEW",
     "WORKFLOW",
     "WORKFLOW_VIEW",
     "Core",

@@ -13,7 +13,7 @@ from maestro_gym.core.calendar import num_leaves
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.state.fields import Array, arrays_of
 from maestro_gym.state.names import CPU
-from maestro_gym.state.view import MEMORY, NUMBERS, PERCENTILES
+from maestro_gym.state.view import MEMORY, NUMBERS, PERCENTILES, TENANT_MEMORY
 from maestro_gym.state.world import World
 
 Part = TypeVar("Part", bound=tuple)
@@ -68,6 +68,8 @@ def sizes_of(world: World) -> dict[str, int]:
         "Z": num_words(nodes),
         "P": MEMORY,
         "U": NUMBERS + PERCENTILES,
+        "O": len(world.tenants),
+        "I": TENANT_MEMORY,
     }
 
 

@@ -23,6 +23,9 @@ PERCENTILES = 6
 MEMORY = 128
 """Floats a policy may keep from decision to decision (round-robin counters and the like)."""
 
+TENANT_MEMORY = 4
+"""Floats that it may keep of each tenant."""
+
 CLOCK = record(
     Field("now_s", "f8", "s", "simulated time of the decision", BOOKS),
     Field("tier", "i8", "code", "of the pending decision, TIER_*", BOOKS, blank=3),
@@ -142,6 +145,16 @@ MODEL_VIEW = record(
     Field("soonest_s", "f8", "s", "least time to start it where it is not SLEEPING, as its weights lie now", ESTIMATE),
 )
 
+# Sums over all clients of a tenant, for rules of fairness.
+TENANT_VIEW = record(
+    Field("ready", "i8", "stages", "its stages in the global queue", BOOKS),
+    Field("prompt_tokens", "f8", "tokens", "prompts of its stages, counted at their first admission", BOOKS),
+    Field("cached_tokens", "f8", "tokens", "of these, served from a prefix cache then", ESTIMATE),
+    Field("output_tokens", "f8", "tokens", "answers to it that have arrived", BOOKS),
+    Field("admitted", "i8", "stages", "that were admitted, each once", BOOKS),
+    Field("answered", "i8", "stages", "of these, whose answer has arrived", BOOKS),
+)
+
 # At most ``scheduling.blocks.MEMBERS`` stages that follow one another.
 BLOCK = record(
     Field("version", "i8", "changes", "after which what was noted of it is no bound any more", BOOKS),
@@ -191,7 +204,7 @@ class View(NamedTuple):
     Axes: E environments, W workflows and S stages of the largest episode, N nodes, H hosts, M models, K engine slots
     of a node, Q places in a node's queue, B sequences of a batch, X prefix entries of an engine, R reclaim candidates,
     P notes, U numbers, C clusters, A architectures, Y cells of a calendar (`core.calendar`), Z words of a set
-    (`core.bits`), V cells for a scan.
+    (`core.bits`), V cells for a scan, O tenants (owners), I notes for each of them.
     """
 
     clock: Annotated[np.ndarray, of("E", CLOCK)]
@@ -200,6 +213,7 @@ class View(NamedTuple):
     nodes: Annotated[np.ndarray, of("EN", NODE_VIEW)]
     engines: Annotated[np.ndarray, of("ENK", ENGINE_VIEW)]
     models: Annotated[np.ndarray, of("EM", MODEL_VIEW)]
+    tenants: Annotated[np.ndarray, of("EO", TENANT_VIEW)]
     waiting: Annotated[np.ndarray, plain("ENM", "i8", "stages", "sent to a node and not admitted", source=BOOKS)]
     slot_of: Annotated[
         np.ndarray, plain("ENM", "i8", "index", "engine slot of a model, -1 = none", source=BOOKS, blank=-1)
@@ -243,6 +257,7 @@ class View(NamedTuple):
     reclaim_len: Annotated[np.ndarray, plain("E", "i8", "candidates", "of the pending reclaim", source=BOOKS)]
     memory: Annotated[np.ndarray, plain("EP", "f8", "notes", "the policy's own, zero at the start", source=BOOKS)]
     model_memory: Annotated[np.ndarray, plain("EM", "f8", "notes", "the same, one for each model", source=BOOKS)]
+    tenant_memory: Annotated[np.ndarray, plain("EOI", "f8", "notes", "the same, some for each tenant", source=BOOKS)]
     scratch: Annotated[np.ndarray, plain("EV", "i4", "cells", "of one scan, without meaning after it", source=BOOKS)]
     numbers: Annotated[np.ndarray, plain("EU", "f8", "numbers", "the policy's, given from outside", source=BOOKS)]
     world: World

@@ -83,10 +83,18 @@ PARAMS = record(
 )
 
 
+TENANT_SPEC = record(
+    Field("weight", "f8", "1", "its share of the service, relative to the other tenants"),
+    Field("share", "f8", "1", "the same over the sum of all, those who ask for nothing among them"),
+    Field("quota_tokens_per_s", "f8", "tokens/s", "service that it has paid for, inf = no quota"),
+)
+
+
 class World(NamedTuple):
     """The fleet and its performance tables.
 
-    Axes: N nodes, H hosts, M models, C and D clusters, A architectures, G kinds of node, T tokens, S sequences.
+    Axes: N nodes, H hosts, M models, C and D clusters, A architectures, G kinds of node, T tokens, S sequences,
+    O tenants (owners).
     """
 
     nodes: Annotated[np.ndarray, of("N", NODE_SPEC)]
@@ -98,4 +106,5 @@ class World(NamedTuple):
     latency_s: Annotated[np.ndarray, plain("CD", "f8", "s", "between clusters, one way")]
     bytes_per_s: Annotated[np.ndarray, plain("CD", "f8", "bytes/s", "between clusters")]
     service: Annotated[np.ndarray, of("M", SERVICE)]
+    tenants: Annotated[np.ndarray, of("O", TENANT_SPEC)]
     params: Annotated[np.ndarray, of("I", PARAMS)]  # one record of the scenario's scalars

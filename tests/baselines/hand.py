@@ -31,6 +31,7 @@ from maestro_gym.state.types import HIDDEN, VIEW
 GB = 1e9
 NOW_S = 100.0
 STAGES = 12
+TENANTS = 4
 
 Part = TypeVar("Part", bound=tuple)
 
@@ -46,7 +47,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     """One host and GPU a node of 72 GB, kinds in turn, models of 16 GB and 0.1 MB a token, 10 ms between clusters."""
     num_nodes = num_clusters * nodes_per_cluster
     sizes = {"N": num_nodes, "H": num_nodes, "M": num_models, "C": num_clusters, "D": num_clusters}
-    world = allocate(World, sizes | {"G": num_kinds, "A": 1, "T": 64, "S": 64, "I": 1})
+    world = allocate(World, sizes | {"G": num_kinds, "A": 1, "T": 64, "S": 64, "O": TENANTS, "I": 1})
     nodes, hosts, models, perf, service, params = (
         getattr(world, name).view(np.recarray) for name in ("nodes", "hosts", "models", "perf", "service", "params")
     )
@@ -69,6 +70,8 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     service.prefill_s_per_token = 1e-4
     service.decode_s_per_token = 0.01
     service.max_model_len = 32768
+    tenants = world.tenants
+    tenants["weight"], tenants["share"], tenants["quota_tokens_per_s"] = 1.0, 1.0 / TENANTS, math.inf
     params.max_num_seqs = 8
     params.node_queue_limit = 8
     params.kv_virtual_cap = 3.0
@@ -144,6 +147,8 @@ class Hand:
         for model, record in enumerate(self.view.models[0]):
             mine = rows["model"] == model
             record.ready, record.ready_sum_s = mine.sum(), rows["ready_s"][mine].sum()
+        owners = self.view.workflows["tenant"][0, rows["workflow"]]
+        self.view.tenants["ready"][0] = np.bincount(owners, minlength=TENANTS)
         self.view.clock.tier = TIER_GLOBAL
         self.view.clock.stage = -1
 

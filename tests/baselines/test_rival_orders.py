@@ -192,11 +192,63 @@ def _teola() -> tuple[Hand, list[int]]:
 def _vtc() -> tuple[Hand, list[int]]:
     """Tenant 1 was served 5,000 + 2 * 200 tokens, tenant 2 the 5,000 of a prompt that still runs, tenant 3 nothing."""
     hand = Hand()
-    _finished(hand, 0, 0, 1.0)
-    hand.view.stages[0, hand.stage(workflow=1, prompt=5000)].admitted_s = 99.0
-    most, less, nothing = hand.stage(workflow=2), hand.stage(workflow=3), hand.stage(workflow=4)
-    hand.view.workflows["tenant"][0, :5] = [1, 2, 1, 2, 3]
+    hand.view.tenants["prompt_tokens"][0, [1, 2]], hand.view.tenants["output_tokens"][0, 1] = 5000.0, 200.0
+    most, less, nothing = hand.stage(), hand.stage(), hand.stage()
+    hand.view.workflows["tenant"][0, :3] = [1, 2, 3]
     return hand, [nothing, less, most]
+
+
+def _vtc_predict() -> tuple[Hand, list[int]]:
+    """5,000 + 2 * 150 and two running calls that count with 150 each: 5,900; 5,000 + 2 * 200, nothing runs: 5,400."""
+    hand = Hand()
+    more, less = hand.stage(), hand.stage()
+    hand.view.workflows["tenant"][0, :2] = [1, 2]
+    for tenant, output, admitted in ((1, 150.0, 3), (2, 200.0, 1)):
+        row = hand.view.tenants[0, tenant]
+        row.prompt_tokens, row.output_tokens, row.admitted, row.answered = 5000.0, output, admitted, 1
+    return hand, [less, more]
+
+
+def _dlpm() -> tuple[Hand, list[int]]:
+    """A refill of 8,000: tenant 1 has credit, 512 tokens of its second call are cached; tenant 2 has used 9,000."""
+    hand = Hand()
+    without, cold, cached = hand.stage(), hand.stage(), hand.stage()
+    hand.view.workflows["tenant"][0, :3] = [2, 1, 1]
+    hand.view.tenants["prompt_tokens"][0, 2], hand.view.tenants["cached_tokens"][0, 2] = 12_000.0, 3000.0
+    _cache(hand, 512, without, cached)
+    hand.ready(without, cold, cached)
+    return hand, [cached, cold, without]
+
+
+def _karma() -> tuple[Hand, list[int]]:
+    """Tenants 1 and 2 are above a share of nothing, tenant 2 with more credits; nobody was served since."""
+    hand = Hand()
+    poor, rich = hand.stage(ready_s=90.0), hand.stage(ready_s=95.0)
+    hand.view.workflows["tenant"][0, :2] = [1, 2]
+    hand.view.memory[0, 65] = NOW_S
+    hand.view.tenant_memory[0, [1, 2], 0] = 100.0, 300.0
+    return hand, [rich, poor]
+
+
+def _weighted_quota() -> tuple[Hand, list[int]]:
+    """Served 4,000 at a burst of 2,000 (10 s of 200) and a weight of 1; 5,000 at 2,000 and 4; 1,000 of 2,000; none."""
+    hand = Hand()
+    above, heavy, within, without = (hand.stage(ready_s=ready_s) for ready_s in (80.0, 90.0, 96.0, 95.0))
+    hand.view.workflows["tenant"][0, :4] = [0, 1, 2, 3]
+    hand.view.tenants["prompt_tokens"][0] = 4000.0, 5000.0, 1000.0, 9000.0
+    hand.world.tenants["quota_tokens_per_s"][:3] = 200.0
+    hand.world.tenants["weight"][1] = 4.0
+    return hand, [without, within, heavy, above]
+
+
+def _cache(hand: Hand, tokens: int, *stages: int) -> None:
+    """The leading tokens of the stages' prompts are cached at node 0."""
+    slot = hand.engine(0, 0)
+    hand.view.prefix_groups[0, 0, slot, 0] = 5
+    hand.view.prefixes[0, 0, slot, 0].tokens = tokens
+    rows = hand.view.stages[0, list(stages)]
+    rows["sys_group"], rows["sys_prefix_tokens"] = 5, tokens
+    hand.view.stages[0, list(stages)] = rows
 
 
 INSTANCES: dict[str, Instance] = {
@@ -217,6 +269,10 @@ INSTANCES: dict[str, Instance] = {
     "parrot": _parrot,
     "teola": _teola,
     "vtc": _vtc,
+    "vtc-predict": _vtc_predict,
+    "dlpm": _dlpm,
+    "karma": _karma,
+    "weighted-quota": _weighted_quota,
 }
 
 
@@ -298,5 +354,5 @@ def test_a_tenant_that_returns_is_lifted_to_the_least_of_those_who_waited() -> N
     hand.ready(less, most, idle)
     assert order_key("vtc", hand, idle) == 5000.0, "it had nothing to serve while the others waited"
     hand.view.clock.decisions = 2
-    hand.view.stages[0, idle].admitted_s = NOW_S
+    hand.view.tenants[0, 3].prompt_tokens += 1000
     assert order_key("vtc", hand, idle) == 5000.0 + 1000.0

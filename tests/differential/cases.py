@@ -23,6 +23,7 @@ from maestro_gym.state import (
     SERVICE,
     STAGE,
     STAGE_HIDDEN,
+    TENANT_SPEC,
     WORKFLOW,
     Episode,
     World,
@@ -31,6 +32,7 @@ from tests.reference.choosing import Temper
 
 ARCHITECTURES = ("Llama-3.2-3B", "Llama-3.1-8B", "Qwen2.5-14B", "Qwen3-30B-A3B")
 GPUS = ("A100-80GB", "A100-40GB")
+TENANTS = 3
 RECLAIM_LAWS = ("vllm", "lru", "least-harm")
 TEMPERS = {
     "eager": {"wait": 0.001, "reject": 0.02, "promote": 1.0, "demote": 0.02, "levels": (0,), "in_order": True},
@@ -180,6 +182,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
         latency_s=latency_s,
         bytes_per_s=rng.uniform(1e6, 1e9, latency_s.shape),
         service=service,
+        tenants=np.array([(1.0, 1.0 / TENANTS, np.inf)] * TENANTS, TENANT_SPEC),
         params=params,
     )
 
@@ -262,6 +265,7 @@ def _episode(features: Features, rng: np.random.Generator) -> Episode:
         flow = np.zeros((), WORKFLOW)
         flow["arrival_s"], flow["deadline_s"], flow["ttft_limit_s"] = arrival_s, arrival_s + limit_s, 0.2 * limit_s
         flow["weight"], flow["cls"] = rng.uniform(0.5, 2.0), rng.integers(2)
+        flow["tenant"] = job * job % TENANTS
         flow["ingress_cluster"] = rng.integers(features.clusters)
         flow["first_stage"], flow["num_stages"] = first, calls
         flows.append(flow)

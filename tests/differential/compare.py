@@ -84,6 +84,12 @@ def check_same(engine: EngineRun, reference: Run) -> None:
     for name in COUNTERS:
         mine, its = reference.state.counters.get(name, 0), float(state.core.counters[0][name])
         assert _close(mine, its, max(TIME_S, 1e-9 * abs(its))), f"counter {name}: reference {mine}, engine {its}"
+    for tenant, row in enumerate(state.visible.tenants[0]):
+        waiting = sum(stage.job.tenant == tenant for stage in reference.state.queue)
+        assert row["ready"] == waiting, f"tenant {tenant}: reference has {waiting} waiting, engine {row['ready']}"
+        for name in ("prompt_tokens", "cached_tokens", "output_tokens", "admitted", "answered"):
+            mine = reference.state.counters.get(f"{name} of tenant {tenant}", 0)
+            assert mine == row[name], f"{name} of tenant {tenant}: reference {mine}, engine {row[name]}"
 
 
 def _close(mine: float, its: float, tolerance: float) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from maestro_gym.config import load_scenario
 from maestro_gym.config.limits import MAX_QUEUE
+from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.world import NOMINAL_CONTEXT_TOKENS, build_world, world_names
 from maestro_gym.state import PARAMS
 
@@ -106,3 +107,13 @@ def test_a_world_survives_pickling() -> None:
     copy = pickle.loads(pickle.dumps(world))
     assert all(np.array_equal(one, other) for one, other in zip(world, copy, strict=True))
     assert copy.params[0].horizon_s == world.params[0].horizon_s
+
+
+def test_tenants_have_the_weights_and_quotas_of_the_scenario_and_the_others_weigh_one() -> None:
+    given = "workload.tenants={tenant-1: {weight: 2, quota_tokens_per_s: 50}}"
+    world = build_world(load_scenario("toy", [given]), tenant_names=("tenant-0", "tenant-1", "tenant-2"))
+    assert world.tenants["weight"].tolist() == [1.0, 2.0, 1.0]
+    assert world.tenants["share"].tolist() == [0.25, 0.5, 0.25]
+    assert world.tenants["quota_tokens_per_s"].tolist() == [np.inf, 50.0, np.inf]
+    with pytest.raises(MaestroError, match="no tenant `tenant-1`"):
+        build_world(load_scenario("toy", [given]), tenant_names=("tenant-0", "paying"))

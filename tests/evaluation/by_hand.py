@@ -25,7 +25,8 @@ def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
     models, perf = np.zeros(2, state.MODEL_SPEC), np.zeros((1, 2), state.PERF)
     models["arch"], models["max_model_len"] = (0, 1), (10_000, 40_000)
     perf["kv_bytes_per_token"] = 1e6, 2e6
-    return SimpleNamespace(nodes=nodes, service=service, params=params, models=models, perf=perf)
+    tenants = np.ones(2, state.TENANT_SPEC)
+    return SimpleNamespace(nodes=nodes, service=service, params=params, models=models, perf=perf, tenants=tenants)
 
 
 def episode() -> state.Episode:

@@ -8,7 +8,7 @@ import pytest
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.metrics.blocking import blocked_s
 from maestro_gym.episodes.metrics.outcome import outcome_of
-from maestro_gym.episodes.metrics.row import METRICS, metric_columns, metric_of, result_row
+from maestro_gym.episodes.metrics.row import METRICS, metric_columns, metric_of, metrics_of, result_row
 from maestro_gym.episodes.metrics.workflows import jain_index
 
 BY_HAND = {
@@ -32,6 +32,12 @@ BY_HAND = {
     "shed_share": 0.0,
     "tenant_fairness": 25 / 26,  # mean speeds 1/2 and 1/3
     "tenant_fairness_batch": 1.0,
+    # tenants: by 20 s the first was served 95 + 2 * 5 + 9998 + 2 * 2, the second 89 + 2 * 11; both have a call that
+    # waits from 2 to 3 s, in which one half of the first answer comes
+    "service_fairness": (10_107 + 111) ** 2 / (2 * (10_107**2 + 111**2)),
+    "service_gap_tokens": 5.0,
+    "slo_attainment_worst_tenant": 0.0,
+    "shed_share_worst_tenant": 0.0,
     # stages: waits for the first token of 2, 3, 4 (limits 2.5, 2.5, 4) and, batch, 28; one never ready
     "ttft_attainment": 2 / 3,
     "ttft_within_1_s": 0.0,
@@ -118,6 +124,13 @@ def test_a_class_without_workflows_is_unknown_and_not_zero(result: SimpleNamespa
     assert np.isnan(row["slo_attainment_interactive"])
     assert np.isnan(row["ttft_attainment"])
     assert np.isnan(row["ttft_p95_s_interactive"])
+
+
+def test_of_an_episode_that_ended_before_anybody_came_nothing_is_known(result: SimpleNamespace) -> None:
+    nobody = outcome_of(result).of_workflows(np.zeros(3, bool))
+    known = {name for name, value in metrics_of(nobody).items() if not np.isnan(value)}
+    assert not known & {"slo_attainment_worst_tenant", "shed_share_worst_tenant"}
+    assert not known & {"service_gap_tokens", "service_fairness"}
 
 
 def test_padding_rows_behind_the_episode_do_not_count(result: SimpleNamespace) -> None:

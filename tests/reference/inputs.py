@@ -122,6 +122,7 @@ class Job:
     weight: float
     cls: int
     ingress: int
+    tenant: int
     stages: range
 
 
@@ -206,6 +207,7 @@ def read_episode(episode: Episode) -> tuple[list[Job], list[Stage]]:
             weight=float(row["weight"]),
             cls=int(row["cls"]),
             ingress=int(row["ingress_cluster"]),
+            tenant=int(row["tenant"]),
             stages=range(int(row["first_stage"]), int(row["first_stage"] + row["num_stages"])),
         )
         for row in episode.workflows

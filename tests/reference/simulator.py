@@ -247,6 +247,8 @@ def _deliver(state: State, stage: Stage) -> None:
     job, number = stage.job, stage.job_id
     stage.times["finished"] = state.now_s
     state.count("stages_finished")
+    state.count(f"output_tokens of tenant {job.tenant}", stage.generated)
+    state.count(f"answered of tenant {job.tenant}")
     state.jobs_done[number] += 1
     if job.cls == INTERACTIVE:
         met = stage.times["first_token"] - stage.times["ready"] <= job.ttft_limit_s
@@ -380,6 +382,10 @@ def _admit(state: State, node: Node, stage: Stage, level: int) -> bool:
     node.queue.remove(stage)
     sequence = admit(state, node, stage, level, delay_s)
     stage.phase = "running"
+    if "admitted" not in stage.times:
+        state.count(f"prompt_tokens of tenant {stage.job.tenant}", stage.prompt)
+        state.count(f"cached_tokens of tenant {stage.job.tenant}", sequence.hit)
+        state.count(f"admitted of tenant {stage.job.tenant}")
     stage.times["admitted"] = engine.used_s = state.now_s
     state.hosts[node.spec.host].used_s[stage.model] = state.now_s
     state.count("prompt_tokens", sequence.target)

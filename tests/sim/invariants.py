@@ -66,6 +66,18 @@ def check_state(state: State, e: int = 0) -> None:
     np.testing.assert_array_equal(
         core.dirty[e, leaves : leaves + len(nodes)] == SET, (core.engines[e]["dirty"] == 1).any(1)
     )
+    # The books by tenant.
+    owners = view.workflows[e]["tenant"][stages["workflow"]] % len(world.tenants)
+    begun, answered = np.isfinite(stages["admitted_s"]), np.isfinite(stages["finished_s"])
+    routing = np.zeros(len(stages), bool)
+    routing[[stage for stage in (view.clock[e]["stage"],) if stage >= 0]] = True
+    for tenant, books in enumerate(view.tenants[e]):
+        mine = (owners == tenant) & (stages["workflow"] >= 0)
+        assert books["ready"] == np.sum(mine & (phases == STAGE_READY) & ~routing)
+        assert books["prompt_tokens"] == stages["prompt_tokens"][mine & begun].sum()
+        assert books["output_tokens"] == stages["generated_tokens"][mine & answered].sum()
+        assert (books["admitted"], books["answered"]) == (np.sum(mine & begun), np.sum(mine & answered))
+        assert 0 <= books["cached_tokens"] <= books["prompt_tokens"]
     # Workflows: arrived = finished + rejected + in the system.
     arrived = np.isfinite(view.workflows[e]["arrival_s"])
     finished = np.isfinite(view.workflows[e]["finished_s"])

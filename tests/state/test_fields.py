@@ -14,7 +14,14 @@ from maestro_gym.state.fields import BOOKS, ESTIMATE, METRIC, Field, arrays_of, 
 from maestro_gym.state.types import STATE
 
 PARTS = (World, View, Hidden, Core)
-ENDINGS = {"_s": "s", "_bytes": "bytes", "_tokens": "tokens", "_bytes_per_s": "bytes/s", "_byte_s": "byte s"}
+ENDINGS = {
+    "_s": "s",
+    "_bytes": "bytes",
+    "_tokens": "tokens",
+    "_bytes_per_s": "bytes/s",
+    "_tokens_per_s": "tokens/s",
+    "_byte_s": "byte s",
+}
 FIELDS = [
     (f"{part.__name__}.{name}.{field.name}".rstrip("."), part, field)
     for part in PARTS

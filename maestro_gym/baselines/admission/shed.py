@@ -39,14 +39,19 @@ FACTOR, POWER, QUEUE_THRESHOLD, KV_THRESHOLD, INTERACTIVE_TOO = places(NUMBERS)
 
 
 @njit
-def saturation(view: View, e: int) -> float:
-    """How full the fleet is: 1 at either threshold."""
+def saturation_of(view: View, e: int, queue_threshold: float, kv_threshold: float) -> float:
+    """How full the fleet is: 1 at a threshold of waiting stages a node, or of the used share of KV."""
     waiting, used = float(num_ready(view, e)), 0.0
     for node in range(num_nodes(view)):
         waiting += num_queued(view, e, node) + num_inbound(view, e, node)
         used += kv_used_share(view, e, node)
-    queue = waiting / number(view, e, QUEUE_THRESHOLD)
-    return max(queue, used / number(view, e, KV_THRESHOLD)) / num_nodes(view)
+    return max(waiting / queue_threshold, used / kv_threshold) / num_nodes(view)
+
+
+@njit
+def saturation(view: View, e: int) -> float:
+    """How full the fleet is by the rule's thresholds."""
+    return saturation_of(view, e, number(view, e, QUEUE_THRESHOLD), number(view, e, KV_THRESHOLD))
 
 
 @njit

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _WORKFLOW_ARRAYS = (
     "workflow_cls",
     "tenant",
+    "tenant_weight",
     "arrival_s",
     "deadline_s",
     "workflow_finished_s",
@@ -56,6 +57,7 @@ class Outcome:
         horizon_s: Length of the arrival window.
         workflow_cls: int, shape (W,), INTERACTIVE or BATCH.
         tenant: int, shape (W,).
+        tenant_weight: float, shape (W,), of the workflow's tenant.
         arrival_s: float, shape (W,).
         deadline_s: float, shape (W,), absolute.
         workflow_finished_s: float, shape (W,), inf = unfinished.
@@ -90,6 +92,7 @@ class Outcome:
     horizon_s: float
     workflow_cls: np.ndarray
     tenant: np.ndarray
+    tenant_weight: np.ndarray
     arrival_s: np.ndarray
     deadline_s: np.ndarray
     workflow_finished_s: np.ndarray
@@ -219,6 +222,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         horizon_s=float(params["horizon_s"]),
         workflow_cls=workflows["cls"],
         tenant=workflows["tenant"],
+        tenant_weight=result.world.tenants["weight"][workflows["tenant"] % len(result.world.tenants)],
         arrival_s=workflows["arrival_s"],
         deadline_s=workflows["deadline_s"],
         workflow_finished_s=result.workflows["finished_s"][: len(workflows)],

@@ -60,7 +60,15 @@ SHED = (
 )
 """Columns beside them where a policy turns workflows away."""
 
-SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED)}
+TENANTS = (
+    Shown("slo_attainment_worst_tenant", "worst tenant's SLO [%]", 100.0, "SLO attainment of the worst tenant"),
+    Shown("service_gap_tokens", "service gap [k tokens]", 1e-3, "largest gap of service between two tenants"),
+    Shown("service_fairness", "Jain index of service", 1.0, "Jain index of service"),
+    Shown("shed_share_worst_tenant", "shed, worst tenant [%]", 100.0, "share that the worst tenant lost to admission"),
+)
+"""Columns of tables about tenants."""
+
+SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS)}
 
 
 def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:

@@ -15,6 +15,7 @@ from numba import types
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.sizes import load_bytes, load_room_bytes, weight_bytes
 from maestro_gym.scheduling.tiers import TIER_CLUSTER
+from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import ask_node, set_event
 from maestro_gym.sim.decisions import due_decision
 from maestro_gym.sim.engine import ENGINE, Engine, act, ask
@@ -280,6 +281,9 @@ def adopt_finished(engine: Engine, stage: int, generated: int, now_s: float) -> 
             leave_global(state, 0, i)
             view.stages[0, stage].phase = STAGE_DELIVERY
             view.stages[0, stage].generated_tokens = generated
+            tenant = view.tenants[0, tenant_of(view, 0, stage)]
+            tenant.prompt_tokens += view.stages[0, stage].prompt_tokens
+            tenant.admitted += 1
             state.core.counters[0].output_tokens += generated
             push(state, 0, view.clock[0].now_s, stage)
             handle_events(state, 0, view.clock[0].now_s)
