@@ -3,7 +3,7 @@
 from maestro_gym.core import moved
 from maestro_gym.registration import register_envs
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 moved.install()
 register_envs()

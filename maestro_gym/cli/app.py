@@ -98,7 +98,6 @@ app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Train, compare and validate schedulers for LLM multi-agent serving.

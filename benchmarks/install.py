@@ -1,0 +1,116 @@
+"""What an installation costs: seconds, megabytes, and how long the program takes to say anything.
+
+    python benchmarks/install.py                    # builds a wheel, and installs it into an empty environment
+    python benchmarks/install.py --python python3.12 --extras live,export
+    python benchmarks/install.py --into .venv       # of an installation that is there: times and sizes alone
+
+On a machine that others use, seconds of the processor say more than those of the clock; both are printed. Torch comes
+from wherever pip finds the version of constraints.txt; its default build brings CUDA libraries of several gigabytes.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+REPEATS = 5
+LARGEST = 10
+
+
+class Took(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        wall_s: By the clock [s].
+        cpu_s: Of the processor, with that of its children [s].
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+def run(words: Sequence[object], cwd: Path = ROOT) -> Took:
+    """Run a command to its end; a failure ends this program with its words."""
+    before, began_s = os.times(), time.perf_counter()
+    ended = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(map(str, words))}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}")
+    after = os.times()
+    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+    return Took(time.perf_counter() - began_s, cpu_s)
+
+
+def median(words: Sequence[object], cwd: Path) -> Took:
+    """The medians of `REPEATS` runs, after one that is not counted."""
+    run(words, cwd)
+    took = [run(words, cwd) for _ in range(REPEATS)]
+    return Took(statistics.median(t.wall_s for t in took), statistics.median(t.cpu_s for t in took))
+
+
+def size_mb(folder: Path) -> float:
+    """What the files of a folder take [MB]."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) / 1e6
+
+
+def install(python: str, extras: str, place: Path) -> list[str]:
+    """Build the wheel, make an environment and install the wheel into it; return rows of the table."""
+    run([python, "-m", "venv", place / "venv"])
+    pip = place / "venv" / "bin" / "pip"
+    empty_mb = size_mb(place / "venv")
+    built = run([pip, "wheel", "-q", "--no-deps", "-w", place, ROOT])
+    (wheel,) = place.glob("maestro_gym-*.whl")
+    spec = f"{wheel}[{extras}]" if extras else wheel
+    installed = run([pip, "install", "-q", spec, "-c", ROOT / "constraints.txt"])
+    return [
+        f"| wheel, {wheel.stat().st_size / 1e6:.1f} MB | {built.wall_s:.0f} | {built.cpu_s:.0f} |",
+        f"| install, {size_mb(place / 'venv') - empty_mb:,.0f} MB | {installed.wall_s:.0f} | {installed.cpu_s:.0f} |",
+    ]
+
+
+def start_times(venv: Path, cwd: Path) -> list[str]:
+    """How long the package takes to be imported, and the program to print its help; rows of the table."""
+    python, program = venv / "bin" / "python", venv / "bin" / "maestro-gym"
+    rows = []
+    for name, words in {
+        "`python -c pass`": [python, "-c", "pass"],
+        "`import maestro_gym`": [python, "-c", "import maestro_gym"],
+        "`maestro-gym --help`": [program, "--help"],
+        "`maestro-gym compare --help`": [program, "compare", "--help"],
+    }.items():
+        took = median(words, cwd)
+        rows.append(f"| {name}, median of {REPEATS} | {took.wall_s:.2f} | {took.cpu_s:.2f} |")
+    return rows
+
+
+def largest(venv: Path) -> str:
+    """The largest packages of an environment, in a sentence."""
+    (packages,) = (venv / "lib").glob("python3*/site-packages")
+    sizes = sorted(((size_mb(path), path.name) for path in packages.iterdir() if path.is_dir()), reverse=True)
+    return ", ".join(f"{name} {size:,.0f} MB" for size, name in sizes[:LARGEST])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", default="python3", help="the interpreter of the new environment")
+    parser.add_argument("--extras", default="", help="extras to install, separated by commas")
+    parser.add_argument("--into", type=Path, help="an environment that is there; nothing is installed")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        rows = install(given.python, given.extras, place) if given.into is None else []
+        venv = given.into.absolute() if given.into is not None else place / "venv"
+        rows += start_times(venv, place)
+        print("| what | seconds | of the processor |\n| --- | --- | --- |")
+        print("\n".join(rows))
+        print(f"\nLargest: {largest(venv)}.")
+
+
+if __name__ == "__main__":
+    main()
