@@ -104,8 +104,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        rows = install(given.python, given.extras, place) if given.into is None else []
         venv = given.into.absolute() if given.into is not None else place / "venv"
+        rows = [] if given.into is not None else install(given.python, given.extras, place)
+        rows += [] if given.into is None else [f"| environment, {size_mb(venv):,.0f} MB | | |"]
         rows += start_times(venv, place)
         print("| what | seconds | of the processor |\n| --- | --- | --- |")
         print("\n".join(rows))

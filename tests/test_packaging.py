@@ -1,6 +1,7 @@
 """What is published: metadata, extras, citation, templates; and a wheel that works in an empty environment."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -109,8 +110,9 @@ def test_templates_of_issues_have_what_a_form_needs() -> None:
             assert "label" in part["attributes"] or part["type"] == "markdown"
 
 
-def _run(*words: object, cwd: Path) -> str:
-    ended = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False)
+def _run(*words: object, cwd: Path, **variables: object) -> str:
+    env = os.environ | {name: str(value) for name, value in variables.items()}
+    ended = subprocess.run([str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, f"{words}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}"
     return ended.stdout
 
@@ -119,22 +121,24 @@ def _run(*words: object, cwd: Path) -> str:
 def test_a_wheel_in_an_empty_environment_runs_the_shipped_configs_and_policies(tmp_path: Path) -> None:
     """Both archives are built, the wheel from the one of sources; pip fetches what it needs, as at a user's."""
     builder, dist, own = tmp_path / "builder", tmp_path / "dist", tmp_path / "own"
-    for venv in (builder, own):
-        _run(sys.executable, "-m", "venv", venv, cwd=tmp_path)
-    _run(builder / "bin" / "pip", "install", "-q", "hatchling", cwd=tmp_path)
-    _run(builder / "bin" / "python", "-m", "hatchling", "build", "-t", "sdist", "-d", dist, cwd=ROOT)
+    pip = (sys.executable, "-m", "pip")
+    _run(*pip, "install", "-q", "--target", builder, "hatchling", cwd=tmp_path)
+    build = (sys.executable, "-m", "hatchling", "build", "-d", dist, "-t")
+    _run(*build, "sdist", cwd=ROOT, PYTHONPATH=builder)
     (sdist,) = dist.glob("maestro_gym-*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "sources", filter="data")
     (sources,) = (tmp_path / "sources").iterdir()
     assert (sources / "tests" / "test_packaging.py").is_file()
-    _run(builder / "bin" / "python", "-m", "hatchling", "build", "-t", "wheel", "-d", dist, cwd=sources)
+    _run(*build, "wheel", cwd=sources, PYTHONPATH=builder)
     (wheel,) = dist.glob("maestro_gym-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in (("configs", "maestro_gym/configs"), ("benchmarks/suite", "maestro_gym/benchmarks/suite")):
         for path in (ROOT / folder).rglob("*.yaml"):
             assert f"{inside}/{path.relative_to(ROOT / folder).as_posix()}" in names
-    _run(own / "bin" / "pip", "install", "-q", wheel, "-c", ROOT / "constraints.txt", cwd=tmp_path)
+    _run(sys.executable, "-m", "venv", "--without-pip", own, cwd=tmp_path)
+    into = (*pip, "--python", own / "bin" / "python", "install", "-q", "--no-compile")
+    _run(*into, wheel, "-c", ROOT / "constraints.txt", cwd=tmp_path)
     program = own / "bin" / "maestro-gym"
     assert __version__ in _run(program, "--version", cwd=tmp_path)
     assert "failed" not in _run(program, "doctor", cwd=tmp_path)
