@@ -11,13 +11,6 @@ Start with ``control/controller.py`` (the loop of a run), ``control/moves.py`` (
 docs/live.md says what is decided, what is done on the servers, and what was measured.
 """
 
-from importlib.util import find_spec
+from maestro_gym.real_backend.live_extra import LIVE_PACKAGES
 
-from maestro_gym.core.errors import MaestroError
-
-_missing = [package for package in ("httpx", "prometheus_client") if find_spec(package) is None]
-if _missing:
-    raise MaestroError(
-        f"Real servers need {' and '.join(_missing)}, which is not installed: pip install 'maestro-gym[live]', or in a "
-        "checkout pip install -e '.[live]' -c constraints.txt."
-    )
+__all__ = ["LIVE_PACKAGES"]
