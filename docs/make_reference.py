@@ -30,7 +30,9 @@ def command_line() -> str:
             continue
         inside = group.typer_instance.registered_commands
         names = [command.name or command.callback.__name__ for command in inside if command.callback]
-        verbs += [f"{group.typer_instance.info.name} {name}".strip() for name in ("", *names)]
+        # A group has its name from where it is joined, or from where it is made.
+        own = group.name if isinstance(group.name, str) else group.typer_instance.info.name
+        verbs += [f"{own} {name}".strip() for name in ("", *names)]
     for verb in ("", *sorted(verbs)):
         words = [*verb.split(), "--help"]
         lines = [line.rstrip() for line in runner.invoke(app, words, prog_name="maestro-gym").output.splitlines()]
