@@ -210,6 +210,21 @@ def test_what_stands_on_the_page_is_how_things_stood(browser: Any, traces: list[
         assert left.locator(".node small").first.inner_text() == "KV 6 of 47 GB"
 
 
+def test_whoever_is_turned_away_is_neither_there_nor_waits(browser: Any, traces: list[Trace]) -> None:  # noqa: ANN401
+    workflows = traces[0].workflows.copy()
+    workflows["rejected_s"][2] = 2.5
+    trace = replace(traces[0], workflows=workflows)
+    with serve(lambda: watch_document([trace])) as address, opened(browser, address) as page:
+        counts = "['present', 'rejected'].map(name => document.querySelector(`[data-count=${name}]`).innerText)"
+        for moment, found in ((2.4, ["3", "0"]), (3.5, ["2", "1"])):
+            page.evaluate("at => watch.show(at)", moment)
+            assert page.evaluate(counts) == found
+        assert page.locator(".waits b").count() == 0
+        assert page.locator(".decisions li", has_text="workflow 2 is turned away").count() == 1
+    with serve(lambda: watch_document(traces)) as address, opened(browser, address) as page:
+        assert page.locator('[data-count="rejected"]').count() == 0, "where nobody is turned away"
+
+
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
 def test_it_fits_the_width(browser: Any, traces: list[Trace], width: int) -> None:  # noqa: ANN401
     with serve(lambda: watch_document(traces)) as address, opened(browser, address, width) as page:

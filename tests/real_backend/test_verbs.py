@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -76,6 +77,11 @@ def test_a_live_run_leaves_results_and_can_be_resumed(fleet_file: Path, tmp_path
     log = folder / "events.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
     log.write_text("".join(lines[: len(lines) // 2]), encoding="utf-8")
+    if shutil.which("chromium"):
+        film = ("--video", tmp_path / "going.gif", "--video-seconds", 1)
+        watched = _invoke("watch", "--run", folder, "--fleet", fleet_file, *film)
+        assert watched.exit_code == 0, watched.output
+        assert (tmp_path / "going.gif").stat().st_size > 10_000
     again = _invoke("live", "--fleet", fleet_file, "--resume", folder)
     assert again.exit_code == 0, again.output
     finished = [json.loads(line)["stage"] for line in log.read_text().splitlines() if '"finish"' in line]

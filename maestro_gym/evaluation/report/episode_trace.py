@@ -27,10 +27,11 @@ TRACED_STAGE = np.dtype(
 """A stage in a trace; ``running`` when the end of the run found it at work."""
 
 TRACED_WORKFLOW = np.dtype(
-    [(name, "f8") for name in ("arrival_s", "deadline_s", "finished_s")]
+    [(name, "f8") for name in ("arrival_s", "deadline_s", "finished_s", "rejected_s")]
     + [(name, "i4") for name in ("cls", "tenant", "first_stage", "num_stages")]
 )
-"""A workflow in a trace; ``finished_s`` is inf when the end of the run found it unfinished."""
+"""A workflow in a trace; ``finished_s`` is inf when the end of the run found it unfinished, ``rejected_s`` where it
+was not turned away."""
 
 MOST_NODE_CELLS = 2**18
 """Cells that the time series of single nodes keeps: a fleet of hundreds is thinned in time."""
@@ -118,7 +119,7 @@ def trace_of(result: EpisodeResult) -> Trace:
         node_samples_s=np.array(result.samples["time_s"][: len(rows) : step]),
         residency_log=np.array(result.residency_log),
         stages=traced_stages(result.episode, result.stages),
-        workflows=traced_workflows(result.episode, result.workflows["finished_s"]),
+        workflows=traced_workflows(result.episode, result.workflows["finished_s"], result.workflows["rejected_s"]),
         edges=edges_of(result.episode),
         model_names=tuple(result.model_names),
         node_names=tuple(result.node_names),
@@ -145,12 +146,13 @@ def traced_stages(episode: Episode, view: np.ndarray) -> np.ndarray:
     return rows
 
 
-def traced_workflows(episode: Episode, finished_s: np.ndarray) -> np.ndarray:
+def traced_workflows(episode: Episode, finished_s: np.ndarray, rejected_s: np.ndarray | float = np.inf) -> np.ndarray:
     """Workflows as a trace holds them.
 
     Args:
         episode: What happened.
         finished_s: float, shape (W,), inf for unfinished ones.
+        rejected_s: float, shape (W,), inf for those that were not turned away.
 
     Returns:
         TRACED_WORKFLOW, shape (W,).
@@ -159,6 +161,7 @@ def traced_workflows(episode: Episode, finished_s: np.ndarray) -> np.ndarray:
     for name in ("arrival_s", "deadline_s", "cls", "tenant", "first_stage", "num_stages"):
         rows[name] = episode.workflows[name]
     rows["finished_s"] = finished_s[: len(rows)]
+    rows["rejected_s"] = rejected_s[: len(rows)] if isinstance(rejected_s, np.ndarray) else rejected_s
     return rows
 
 

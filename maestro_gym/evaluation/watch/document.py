@@ -63,6 +63,7 @@ def _episode(trace: Trace, nodes: Sequence[int], engines: Sequence[tuple[int, in
         "stages": _stages(trace),
         "workflows": {
             **{name: _times(trace.workflows[name]) for name in ("arrival_s", "deadline_s", "finished_s")},
+            "rejected_s": _rejected_s(trace),
             **{name: trace.workflows[name].tolist() for name in ("cls", "tenant", "first_stage", "num_stages")},
         },
         "engines": [
@@ -95,6 +96,12 @@ def _stages(trace: Trace) -> dict[str, list[Any]]:
         "first_token_s": _times(firsts_s),
         "finished_s": _times(ends_s),
     }
+
+
+def _rejected_s(trace: Trace) -> list[float | None]:
+    """When workflows were turned away; a trace of before there was admission has none."""
+    rows = trace.workflows
+    return _times(rows["rejected_s"]) if "rejected_s" in (rows.dtype.names or ()) else [None] * len(rows)
 
 
 def _kv(trace: Trace, nodes: Sequence[int]) -> dict[str, list[Any]]:

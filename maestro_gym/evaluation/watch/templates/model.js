@@ -12,7 +12,8 @@
   const prepared = function (episode) {
     const stages = episode.stages, workflows = episode.workflows;
     moments(stages, ["ready_s", "sent_s", "admitted_s", "first_token_s", "finished_s"]);
-    moments(workflows, ["arrival_s", "deadline_s", "finished_s"]);
+    moments(workflows, ["arrival_s", "deadline_s", "finished_s", "rejected_s"]);
+    stages.rejected_s = stages.workflow.map(function (workflow) { return workflows.rejected_s[workflow]; });
     episode.misses = [];
     workflows.deadline_s.forEach(function (deadline, workflow) {
       if (workflows.finished_s[workflow] > deadline && deadline <= episode.end_s && workflows.arrival_s[workflow] <= episode.end_s)
@@ -36,6 +37,9 @@
       if (stages.admitted_s[stage] <= episode.end_s && node !== undefined)
         found.push({ at: stages.admitted_s[stage], workflow: workflow, words: node + " admits " + who });
     });
+    episode.workflows.rejected_s.forEach(function (rejected, workflow) {
+      if (rejected <= episode.end_s) found.push({ at: rejected, workflow: workflow, words: "workflow " + workflow + " is turned away" });
+    });
     episode.engines.forEach(function (engine) {
       const model = episode.models[engine.model], node = names[engine.node];
       engine.spans.forEach(function ([begin, end, state, source], place) {
@@ -54,7 +58,8 @@
     workflows.arrival_s.forEach(function (arrival, workflow) {
       if (arrival > episode.end_s) return;
       steps.push({ at: arrival, by: 1 });
-      if (workflows.finished_s[workflow] <= episode.end_s) steps.push({ at: workflows.finished_s[workflow], by: -1 });
+      const left = Math.min(workflows.finished_s[workflow], workflows.rejected_s[workflow]);
+      if (left <= episode.end_s) steps.push({ at: left, by: -1 });
     });
     let count = 0;
     return steps.sort(byTime).map(function (step) { count += step.by; return { at: step.at, count: count }; });
@@ -84,13 +89,14 @@
   const phaseOf = function (stages, stage, at) {
     if (stages.finished_s[stage] <= at) return "done";
     if (stages.admitted_s[stage] <= at) return stages.first_token_s[stage] <= at ? "decode" : "prefill";
+    if (stages.rejected_s[stage] <= at) return "turned away";
     if (stages.ready_s[stage] > at) return "to come";
     return stages.sent_s[stage] <= at && stages.node[stage] >= 0 ? "at its node" : "waits";
   };
 
   const standing = function (episode, at) {
     const stages = episode.stages, workflows = episode.workflows;
-    const found = { queue: [], queued: {}, running: {}, present: [], met: 0, missed: 0, risk: 0, batch: 0, waiting: 0 };
+    const found = { queue: [], queued: {}, running: {}, present: [], met: 0, missed: 0, rejected: 0, risk: 0, batch: 0, waiting: 0 };
     const into = function (place, key, stage) { (place[key] = place[key] || []).push(stage); };
     for (let stage = 0; stage < stages.ready_s.length; stage++) {
       const phase = phaseOf(stages, stage, at);
@@ -106,6 +112,7 @@
       const finished = workflows.finished_s[workflow], deadline = workflows.deadline_s[workflow];
       if (at > deadline ? finished > deadline : false) found.missed++;
       if (finished <= at) { if (finished <= deadline) found.met++; continue; }
+      if (workflows.rejected_s[workflow] <= at) { found.rejected++; continue; }
       found.present.push(workflow);
       if (urgency(episode, workflow, at) === "risk") found.risk++;
     }

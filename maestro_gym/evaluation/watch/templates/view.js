@@ -27,7 +27,7 @@
     return shown.join("") + (more > 0 ? "<em>+" + more + "</em>" : "");
   };
 
-  const COUNTS = [["in the system", "present"], ["met", "met"], ["missed", "missed"], ["at risk", "risk"],
+  const COUNTS = [["in the system", "present"], ["met", "met"], ["missed", "missed"], ["turned away", "rejected"], ["at risk", "risk"],
                   ["running", "batch"], ["wait", "waits"]];
 
   // The parts of an episode that never change, and the function that fills them.
@@ -35,8 +35,10 @@
     const place = document.createElement("section");
     place.className = "episode" + (number === 0 ? " shown" : "");
     place.setAttribute("aria-label", episode.policy);
+    const turnsAway = episode.workflows.rejected_s.some(Number.isFinite);
+    const counted = COUNTS.filter(function ([, name]) { return name !== "rejected" || turnsAway; });
     place.innerHTML = "<h2>" + escaped(episode.policy) + '</h2><dl class="counts">' +
-      COUNTS.map(function ([words, name]) { return "<div><dt>" + words + '</dt><dd data-count="' + name + '"></dd></div>'; }).join("") +
+      counted.map(function ([words, name]) { return "<div><dt>" + words + '</dt><dd data-count="' + name + '"></dd></div>'; }).join("") +
       '</dl><h3>global queue: <span class="ready"></span> stages</h3><div class="fleet"><div class="stages"></div></div>' +
       '<div class="lists"><div><h3>most urgent</h3><ol class="deadlines"></ol></div><div><h3>decisions</h3><ol class="decisions"></ol></div></div>' +
       '<h3>nodes</h3><div class="nodes">' +
@@ -49,7 +51,7 @@
           }).join("") + '<div class="waits"><span>waits</span><span class="stages"></span></div></div>';
       }).join("") + "</div>";
     const one = function (name) { return place.querySelector(name); };
-    const counts = COUNTS.map(function ([, name]) { return [one('[data-count="' + name + '"]'), name]; });
+    const counts = counted.map(function ([, name]) { return [one('[data-count="' + name + '"]'), name]; });
     const [ready, queue, deadlines, decisions] = [".ready", ".fleet .stages", ".deadlines", ".decisions"].map(one);
     const nodes = Array.from(place.querySelectorAll(".node")).map(function (card) {
       const part = function (name) { return card.querySelector(name); };
@@ -124,6 +126,7 @@
       }
       const left = workflows.deadline_s[workflow] - at, finished = workflows.finished_s[workflow];
       const how = finished <= at ? "finished at " + seconds(finished) + (finished <= workflows.deadline_s[workflow] ? ", in time" : ", too late")
+        : workflows.rejected_s[workflow] <= at ? "turned away at " + seconds(workflows.rejected_s[workflow])
         : left < 0 ? "late by " + seconds(-left) : seconds(left) + " left";
       return "<div><b>" + escaped(episode.policy) + "</b>: workflow " + workflow + ", " + episode.classes[workflows.cls[workflow]] + ", tenant " +
         workflows.tenant[workflow] + "; " + how + "<ul>" + list.join("") + "</ul></div>";
