@@ -144,10 +144,14 @@ def test_the_json_holds_intervals_versions_and_null_for_the_unknown(tmp_path: Pa
 
 
 def test_the_terminal_table_names_policies_rules_metrics_and_reference(tmp_path: Path, words: Console) -> None:
-    run_compare("tiny", ["maestro", "fcfs"], out=tmp_path, runner=RUNNER, jobs=1, console=words)
+    asked: dict[str, Any] = {"runner": RUNNER, "jobs": 1, "console": words}
+    run_compare("tiny", ["maestro", "fcfs"], out=tmp_path / "first", **asked)
     text = read(words)
-    for expected in ("maestro (N)", "maestro-global", "SLO attainment [%]", "completion p95 [s]", "difference to fcfs"):
+    for expected in ("maestro (N)", "maestro-global", "SLO attainment [%]", "unfinished", "difference to fcfs"):
         assert expected in text
+    assert "completion p95 [s]" not in text
+    run_compare("tiny", ["maestro", "fcfs"], out=tmp_path / "wide", wide=True, **asked)
+    assert "completion p95 [s]" in read(words)
 
 
 def test_it_says_in_words_that_a_learned_policy_loses_to_a_heuristic(tmp_path: Path, words: Console) -> None:

@@ -97,7 +97,7 @@ def browser_page(width: int, height: int) -> Iterator[Any]:
         height: Of the page [px].
 
     Yields:
-        playwright's page.
+        A page of playwright.
 
     Raises:
         MaestroError: No browser begins.
