@@ -40,6 +40,7 @@ def test_the_image_copies_what_there_is_and_what_the_wheel_needs() -> None:
         assert any(path == kept or path.startswith(f"{kept}/") for kept in re.findall(r"^!(\S+)$", ignored, re.M)), path
     flat = {path for paths in copied for path in paths}
     assert {"pyproject.toml", "README.md", "LICENSE", "maestro_gym", "configs", "benchmarks/suite"} <= flat
+    assert 'pip install ".[live]"' in CONTAINERFILE
 
 
 def test_the_image_runs_as_the_user_of_the_manifest() -> None:
