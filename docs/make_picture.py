@@ -28,7 +28,7 @@ def draw(records: Path, path: Path) -> None:
     by_load = {label: _records(records / f"quick-{label}") for label in LOADS}
     names = list(by_load["high"])
     with matplotlib.rc_context(STYLE):
-        fig, (left, right) = figure(1, 2, width=9.5, height=3.4)
+        fig, (left, right) = figure(1, 2, width=7.4, height=3.2)
         for index, name in enumerate(names):
             values = [by_load[label][name].summary["slo_attainment"].value for label in LOADS]
             middle = 100 * np.array([value.mean for value in values])
@@ -43,11 +43,11 @@ def draw(records: Path, path: Path) -> None:
             gap = by_load["high"][name].summary["slo_attainment"].difference
             sides = np.array([[gap.mean - gap.low], [gap.high - gap.mean]]) * 100
             right.errorbar(100 * gap.mean, row, xerr=sides, capsize=3, **look(names.index(name)))
-        right.set(title=f"at high load: points more than {reference}", ylim=(len(others) - 0.5, -0.5))
+        right.set(title=f"high load: points above {reference}", ylim=(len(others) - 0.5, -0.5))
         right.set_yticks(range(len(others)), others)
         right.grid(axis="y", visible=False)
         legend_below(fig, left, names)
-        fig.savefig(path, dpi=110)
+        fig.savefig(path, dpi=140)
 
 
 def _records(folder: Path) -> dict[str, Record]:

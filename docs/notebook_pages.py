@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = "examples/notebooks"
 TIMEOUT_S = 1800
 """Longest time of one cell: the first that simulates also compiles."""
+
+
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What steers a terminal: a kernel asks programs for colours even where they write into a pipe."""
 
 
 def run_notebook(path: Path, folder: Path) -> nbformat.NotebookNode:
@@ -48,9 +53,22 @@ def write_pages(pages: Path, *, run: bool) -> None:
     for path in sorted((ROOT / NOTEBOOKS).glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
             notebook = run_notebook(path, Path(folder)) if run else nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            _trim(cell.get("outputs", []))
         text, found = MarkdownExporter().from_notebook_node(notebook, {"unique_key": path.stem})
         place = pages / NOTEBOOKS
         place.mkdir(parents=True, exist_ok=True)
         for name, picture in found["outputs"].items():
             (place / name).write_bytes(picture)
         (place / f"{path.stem}.md").write_text(text, encoding="utf-8")
+
+
+def _trim(outputs: list[nbformat.NotebookNode]) -> None:
+    """Leave out what is of this machine alone (notes on compiling), and let tables look as those of other pages."""
+    outputs[:] = [output for output in outputs if output.get("name") != "stderr"]
+    for output in outputs:
+        if "text" in output:
+            output["text"] = _TERMINAL.sub("", output["text"])
+        if "text/html" in output.get("data", {}):
+            html = output["data"]["text/html"]
+            output["data"]["text/html"] = re.sub(r'<table[^>]*class="dataframe"[^>]*>', "<table>", html)
