@@ -49,6 +49,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
     Raises:
         MaestroError: The scenario or an override is wrong.
     """
+    from maestro_gym.episodes.prices import fleet_usd_per_h, without_price
     from maestro_gym.episodes.scenario import Scenario
     from maestro_gym.performance.validity import beyond_measured
 
@@ -72,6 +73,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
         "horizon_s": config.horizon_s,
         "drain_s": config.drain_s,
         "seeds": " ".join(map(str, config.seeds)),
+        "usd_per_h": " ".join(without_price(config)) or fleet_usd_per_h(config),
         "hbm_pool_gb": pool_bytes / 1e9,
         "weights_gb": sum(weight_bytes) / 1e9,
     }
@@ -83,6 +85,7 @@ def scenario_tables(name: str, overrides: Sequence[str]) -> dict[str, list[Row]]
             "gpu": group.gpu,
             "tp": group.tp,
             "host": group.host,
+            "usd_per_gpu_h": config.usd_per_gpu_h(group),
         }
         for cluster in config.fleet.clusters
         for group in cluster.hosts

@@ -34,7 +34,7 @@ from maestro_gym.config.loading import (
     scenario_names,
 )
 from maestro_gym.config.messages import validated
-from maestro_gym.config.scenario import DeploymentConfig, ScenarioConfig
+from maestro_gym.config.scenario import DeploymentConfig, PlacementConfig, ScenarioConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import (
     ArrivalsConfig,
@@ -59,6 +59,7 @@ __all__ = [
     "LimitsConfig",
     "MixturePartConfig",
     "MoeKernel",
+    "PlacementConfig",
     "PredictorConfig",
     "RequestsConfig",
     "ResidencyCosts",

@@ -19,6 +19,9 @@ LONGEST_WAIT_S = 3600.0
 MOST_GB = 1e6
 """Most memory of anything [GB]."""
 
+MOST_USD_PER_H = 1e4
+"""Highest price of one GPU [USD/h]."""
+
 MOST_BYTES_PER_S = 1e16
 """Fastest transfer [bytes/s]."""
 

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
-from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, LatencyS, LinkBytesPerS, Name
+from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, MOST_USD_PER_H, LatencyS, LinkBytesPerS, Name
 
 MOST_NODES = 16_384
 """Most nodes of a fleet."""
@@ -21,6 +21,12 @@ class HostGroupConfig(StrictModel):
     nodes: int = Field(gt=0, le=64, description="nodes of each host")
     gpu: str = Field(description="kind of GPU, a name of configs/hardware/gpus")
     tp: int = Field(default=1, gt=0, le=64, description="GPUs of a node: its tensor-parallel degree")
+    usd_per_gpu_h: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_USD_PER_H,
+        description="price of a GPU [USD/h]; None: that of the GPU's file, if any",
+    )
 
 
 class ClusterConfig(StrictModel):

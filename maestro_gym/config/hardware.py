@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
-from maestro_gym.config.bounds import LONGEST_WAIT_S, MOST_BYTES_PER_S, MOST_GB, MOST_TOKENS
+from maestro_gym.config.bounds import LONGEST_WAIT_S, MOST_BYTES_PER_S, MOST_GB, MOST_TOKENS, MOST_USD_PER_H
 
 WEIGHT_BYTES_PER_PARAMETER = 2
 """bf16."""
@@ -301,6 +301,14 @@ class Calibration(StrictModel):
     fits: list[Fitted] = Field(default_factory=list, description="errors by source")
 
 
+class GpuPrice(StrictModel):
+    """What a GPU costs by the hour, busy or idle."""
+
+    usd_per_h: float = Field(ge=0, le=MOST_USD_PER_H, description="of one GPU with its share of the machine [USD/h]")
+    source: str = Field(description="whose list it is, and for which machine")
+    date: str = Field(description="day on which the list was read")
+
+
 class GpuConfig(StrictModel):
     """One kind of GPU."""
 
@@ -317,6 +325,9 @@ class GpuConfig(StrictModel):
     )
     step: StepCoefficients = Field(default_factory=StepCoefficients, description="coefficients of the step model")
     residency: ResidencyCosts = Field(default_factory=ResidencyCosts, description="costs of promotions")
+    price: GpuPrice | None = Field(
+        default=None, description="usd_per_h, source and date of a public list; left out: what runs on it has no cost"
+    )
     calibration: Calibration | None = Field(default=None, description="the fit that wrote `step` and `residency`")
 
     @property

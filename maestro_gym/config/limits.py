@@ -34,6 +34,45 @@ SHORTEST_PERIOD_S = 1e-3
 """Shortest period of the time series [s]: of an engine's step."""
 
 
+class SignalConfig(StrictModel):
+    """How old a router's knowledge of one kind of signals is."""
+
+    period_s: float = Field(
+        default=0.0, ge=0, le=LONGEST_WAIT_S, description="between two scrapes [s]; 0: always fresh"
+    )
+    delay_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_WAIT_S,
+        description="from a scrape to where routers know it, at most the period [s]",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if 0.0 < self.period_s < SHORTEST_PERIOD_S:
+            raise ValueError(f"period_s ({self.period_s}) is 0 or at least {SHORTEST_PERIOD_S:g} s")
+        if self.delay_s > self.period_s:
+            raise ValueError(
+                f"delay_s ({self.delay_s}) must not exceed period_s ({self.period_s}): a scrape is known before the "
+                "next is taken, as Prometheus asks of its timeout and its interval"
+            )
+        return self
+
+
+class SignalsConfig(StrictModel):
+    """Kinds of signals by which routers know the nodes, each with a period and a delay of its own."""
+
+    queues: SignalConfig = Field(
+        default=SignalConfig(), description="period_s and delay_s of queue lengths, stages on the way, work that waits"
+    )
+    running: SignalConfig = Field(
+        default=SignalConfig(), description="period_s and delay_s of admitted stages, their work and KV in use"
+    )
+    residency: SignalConfig = Field(
+        default=SignalConfig(), description="period_s and delay_s of which models are RUNNING, loading or SLEEPING"
+    )
+
+
 class LimitsConfig(StrictModel):
     """How nodes serve. Each default names its source; None is taken from the fleet's GPU."""
 
@@ -141,6 +180,9 @@ class LimitsConfig(StrictModel):
         default=False, description="the global tier may reject a workflow before it has sent a stage of it"
     )
     metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
+    signals: SignalsConfig | None = Field(
+        default=None, description="queues, running and residency as routers know them; None: always fresh"
+    )
     sample_period_s: float = Field(
         default=1.0, ge=0, le=LONGEST_S, description="period of the time series [s], 0 = none"
     )
@@ -149,6 +191,11 @@ class LimitsConfig(StrictModel):
     def _consistent(self) -> Self:
         if 0.0 < self.sample_period_s < SHORTEST_PERIOD_S:
             raise ValueError(f"sample_period_s ({self.sample_period_s}) is 0 or at least {SHORTEST_PERIOD_S:g} s")
+        if self.metrics_delay_s > 0.0 and self.signals is not None and self.signals.running.period_s > 0.0:
+            raise ValueError(
+                f"metrics_delay_s ({self.metrics_delay_s}) and signals.running both say how old the KV in use is; "
+                "leave one out"
+            )
         if self.rho_min > self.rho_max:
             raise ValueError(f"rho_min ({self.rho_min}) must not exceed rho_max ({self.rho_max})")
         if self.max_num_batched_tokens < self.max_num_seqs:

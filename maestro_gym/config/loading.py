@@ -317,7 +317,7 @@ def _check_fleet(config: ScenarioConfig, place: str) -> None:
                 )
     for index, deployment in enumerate(config.models):
         architecture = config.architectures[deployment.architecture]
-        for group in config.host_groups:
+        for group in config.groups_of(deployment):
             why = architecture.refuses_tp(group.tp)
             if why and config.kv_room_tokens(deployment, group) > 0:
                 fit = [tp for tp in range(1, 65) if not architecture.refuses_tp(tp)]
@@ -326,7 +326,7 @@ def _check_fleet(config: ScenarioConfig, place: str) -> None:
                     f"of {', '.join(map(str, fit))}."
                 )
         room_tokens, group = max(
-            ((config.kv_room_tokens(deployment, group), group) for group in config.host_groups),
+            ((config.kv_room_tokens(deployment, group), group) for group in config.groups_of(deployment)),
             key=lambda item: item[0],
         )
         if room_tokens >= _MIN_KV_TOKENS:
@@ -334,9 +334,10 @@ def _check_fleet(config: ScenarioConfig, place: str) -> None:
         weight_gb = architecture.weight_bytes_per_gpu(group.tp) / 1e9
         pool_gb = config.node_pool_bytes(group) / 1e9
         parts = config.limits.partitions if config.limits.memory_mode == "partitioned" else 1
+        where = " of the fleet" if deployment.placement is None else " that its `placement` names"
         share = f"{pool_gb:.1f} GB of HBM" + (f" in {parts} partitions" if parts > 1 else "")
         raise MaestroError(
-            f"{place}: models.{index}: no node of the fleet can host `{deployment.name}`. The roomiest ({group.gpu}, "
+            f"{place}: models.{index}: no node{where} can host `{deployment.name}`. The roomiest ({group.gpu}, "
             f"tp {group.tp}) offers {share} a GPU; the weights take {weight_gb:.1f} GB and the engine "
             f"{config.limits.margin_gb:g} GB, which leaves no room for {_MIN_KV_TOKENS} KV tokens. Take a larger GPU, "
             "a higher tp, other `limits.partitions` or a smaller architecture."

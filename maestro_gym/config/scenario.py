@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from maestro_gym.config.base import StrictModel, hint
 from maestro_gym.config.bounds import LONGEST_S, MOST_SEEDS, MOST_TOKENS, Name, Seed
 from maestro_gym.config.contention import contention_loads
-from maestro_gym.config.fleet import FleetConfig, HostGroupConfig
+from maestro_gym.config.fleet import ClusterConfig, FleetConfig, HostGroupConfig
 from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfig
 from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.config.training import TrainConfig
@@ -18,6 +18,23 @@ from maestro_gym.config.workload import PredictorConfig, WorkloadConfig
 from maestro_gym.state import BLOCK_TOKENS
 
 SizeClass = Literal["small", "medium", "large"]
+
+
+class PlacementConfig(StrictModel):
+    """Where a deployment may be: on nodes of these kinds of GPU, in these clusters."""
+
+    kinds: list[str] | None = Field(
+        default=None, min_length=1, max_length=1024, description="names of GPUs of the fleet; None: any"
+    )
+    clusters: list[str] | None = Field(
+        default=None, min_length=1, max_length=1024, description="names of clusters of the fleet; None: any"
+    )
+
+    def allows(self, cluster: ClusterConfig, group: HostGroupConfig) -> bool:
+        """Whether the nodes of a group of hosts of a cluster are among them."""
+        return (self.kinds is None or group.gpu in self.kinds) and (
+            self.clusters is None or cluster.name in self.clusters
+        )
 
 
 class DeploymentConfig(StrictModel):
@@ -31,6 +48,9 @@ class DeploymentConfig(StrictModel):
     size_class: SizeClass = Field(default="medium", description="what a role of a workload family asks for")
     max_model_len: int | None = Field(
         default=None, gt=0, le=MOST_TOKENS, description="longest context served [tokens]; None: architecture's"
+    )
+    placement: PlacementConfig | None = Field(
+        default=None, description="kinds of GPU and clusters that it is restricted to; None: anywhere"
     )
 
 
@@ -92,8 +112,26 @@ class ScenarioConfig(StrictModel):
                     f"models.{index}.max_model_len: {deployment.name} asks for {deployment.max_model_len} tokens, "
                     f"{deployment.architecture} is good for {limit}"
                 )
+            self._check_placement(index, deployment)
         if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must be distinct and not negative")
+
+    def _check_placement(self, index: int, deployment: DeploymentConfig) -> None:
+        where, placement = f"models.{index}.placement", deployment.placement
+        if placement is None:
+            return
+        kinds = dict.fromkeys(group.gpu for group in self.host_groups)
+        clusters = [cluster.name for cluster in self.fleet.clusters]
+        for key, named, known in (("kinds", placement.kinds, kinds), ("clusters", placement.clusters, clusters)):
+            for name in named or ():
+                if name not in known:
+                    raise ValueError(f"{where}.{key}: the fleet has no `{name}`. {hint(name, known)}")
+        if not self.groups_of(deployment):
+            raise ValueError(
+                f"{where}: no node is of {' or '.join(placement.kinds or ())} and in "
+                f"{' or '.join(placement.clusters or ())}, so `{deployment.name}` could be nowhere; name other "
+                "kinds or clusters"
+            )
 
     def _check_load(self) -> None:
         load = self.workload.load
@@ -116,13 +154,28 @@ class ScenarioConfig(StrictModel):
         """Groups of hosts of all clusters, in order."""
         return [group for cluster in self.fleet.clusters for group in cluster.hosts]
 
+    def groups_of(self, deployment: DeploymentConfig) -> list[HostGroupConfig]:
+        """Groups of hosts, in order, whose nodes a deployment may be placed on, whether it fits there or not."""
+        placement = deployment.placement
+        return [
+            group
+            for cluster in self.fleet.clusters
+            for group in cluster.hosts
+            if placement is None or placement.allows(cluster, group)
+        ]
+
+    def usd_per_gpu_h(self, group: HostGroupConfig) -> float | None:
+        """Price of a GPU of a group of hosts [USD/h]: the fleet's, else that of the GPU's file; None = not known."""
+        price = self.gpus[group.gpu].price
+        return group.usd_per_gpu_h if group.usd_per_gpu_h is not None or price is None else price.usd_per_h
+
     def max_model_len(self, deployment: DeploymentConfig) -> int:
         """Longest context of a deployment, in tokens.
 
         vLLM refuses to start where its KV memory cannot hold one request of ``max_model_len``. What is not
         set is therefore the architecture's limit or what the roomiest node holds in whole blocks, the lesser.
         """
-        room_tokens = max(self.kv_room_tokens(deployment, group) for group in self.host_groups)
+        room_tokens = max(self.kv_room_tokens(deployment, group) for group in self.groups_of(deployment))
         limit = deployment.max_model_len or self.architectures[deployment.architecture].max_model_len
         return min(limit, room_tokens // BLOCK_TOKENS * BLOCK_TOKENS)
 

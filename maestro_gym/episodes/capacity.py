@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from maestro_gym.config import ScenarioConfig
+from maestro_gym.config import HostGroupConfig, ScenarioConfig
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.episodes.world import node_kinds
+from maestro_gym.episodes.world import NodeKind
 from maestro_gym.performance.step_tables import StepTables, step_tables
 
 
@@ -27,7 +27,7 @@ def capacity_rps(
     """Reckon the capacity of a scenario's fleet.
 
     In a fleet of several kinds of node each kind adds its own nodes / sum_m(p_m / mu_m), over the models
-    that it can host.
+    that it can and may host; groups of nodes that may host different ones count as different kinds.
 
     Args:
         config: The scenario.
@@ -44,12 +44,11 @@ def capacity_rps(
     """
     limits = config.limits
     stages_rps = 0.0
-    for kind in node_kinds(config):
-        groups = [group for group in config.host_groups if (group.gpu, group.tp) == kind]
+    for (kind, allowed), groups in _alike(config).items():
         served, node_s = 0.0, 0.0
         for index, deployment in enumerate(config.models):
             room_tokens = config.kv_room_tokens(deployment, groups[0])
-            if model_share[index] <= 0 or room_tokens <= 0:
+            if model_share[index] <= 0 or room_tokens <= 0 or not allowed[index]:
                 continue
             tables = step_tables(
                 config.architectures[deployment.architecture],
@@ -70,6 +69,16 @@ def capacity_rps(
             "for. Check the models' popularity, `workload.model_map` and the fleet."
         )
     return stages_rps / calls_per_workflow
+
+
+def _alike(config: ScenarioConfig) -> dict[tuple[NodeKind, tuple[bool, ...]], list[HostGroupConfig]]:
+    """Groups of hosts by kind of node and by which deployments they may host, in order of first use."""
+    found: dict[tuple[NodeKind, tuple[bool, ...]], list[HostGroupConfig]] = {}
+    for cluster in config.fleet.clusters:
+        for group in cluster.hosts:
+            allowed = tuple(d.placement is None or d.placement.allows(cluster, group) for d in config.models)
+            found.setdefault((NodeKind(group.gpu, group.tp), allowed), []).append(group)
+    return found
 
 
 def node_rate_rps(tables: StepTables, kv_tokens: int, prompt_tokens: float, output_tokens: float) -> float:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from maestro_gym.config import HostGroupConfig, ScenarioConfig, hint
-from maestro_gym.config.limits import MAX_QUEUE
+from maestro_gym.config.limits import MAX_QUEUE, SignalsConfig
 from maestro_gym.config.workload import TenantConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
-from maestro_gym.state import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, TENANT_SPEC, World
+from maestro_gym.state import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, SIGNAL, TENANT_SPEC, World
 
 NOMINAL_CONTEXT_TOKENS = 2048
 """Context of each sequence of the nominal batch, from which SERVICE's decode speed is taken."""
@@ -81,6 +81,8 @@ def build_world(
         bytes_per_s=bytes_per_s,
         service=_records(_service(config)),
         tenants=_records(_tenants(config, tenant_names)),
+        barred=_barred(config),
+        signals=_records(_signals(config)),
         params=_records(_params(config)),
     )
 
@@ -167,7 +169,9 @@ def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, n
     for cluster, cluster_config in enumerate(config.fleet.clusters):
         for group in cluster_config.hosts:
             machine, gpu = config.hosts[group.host], config.gpus[group.gpu]
-            node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group))
+            usd_per_gpu_h = config.usd_per_gpu_h(group)
+            usd_per_h = math.nan if usd_per_gpu_h is None else group.tp * usd_per_gpu_h
+            node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group), usd_per_h)
             for _ in range(group.count):
                 nodes += [(cluster, len(hosts), *node[2:])] * group.nodes
                 hosts.append(
@@ -191,6 +195,7 @@ def _models(config: ScenarioConfig, architectures: list[str], popularity: np.nda
     models["arch"] = [architectures.index(deployment.architecture) for deployment in config.models]
     models["max_model_len"] = [config.max_model_len(deployment) for deployment in config.models]
     models["popularity"] = shares / shares.sum()
+    models["barred_nodes"] = _barred(config).sum(axis=0)
     return models
 
 
@@ -209,15 +214,32 @@ def _tenants(config: ScenarioConfig, names: Sequence[str]) -> np.ndarray:
         math.inf if row.quota_tokens_per_s is None else row.quota_tokens_per_s for row in rows
     ]
     return tenants
+def _barred(config: ScenarioConfig) -> np.ndarray:
+    """Whether a model may not be placed on a node; int64, shape (N, M)."""
+    barred = [
+        [int(d.placement is not None and not d.placement.allows(cluster, group)) for d in config.models]
+        for cluster in config.fleet.clusters
+        for group in cluster.hosts
+        for _ in range(group.count * group.nodes)
+    ]
+    return np.array(barred, dtype=np.int64)
+
+
+def _signals(config: ScenarioConfig) -> np.ndarray:
+    """How old the kinds of signals are, in order of SIGNAL_*; SIGNAL, shape (k,)."""
+    given = config.limits.signals or SignalsConfig()
+    ages = [(kind.period_s, kind.delay_s) for kind in (given.queues, given.running, given.residency)]
+    return np.array(ages, dtype=SIGNAL)
 
 
 def _service(config: ScenarioConfig) -> np.ndarray:
     service = np.zeros(len(config.models), dtype=SERVICE)
     speeds: dict[tuple[str, NodeKind], tuple[float, float, float]] = {}
     for row, deployment in enumerate(config.models):
-        # In a mixed fleet: the kind of node on which the model can have most nodes.
+        # In a mixed fleet: the kind of node on which the model can and may have most nodes.
         group = max(
-            config.host_groups, key=lambda item: (config.kv_room_tokens(deployment, item) > 0, item.count * item.nodes)
+            config.groups_of(deployment),
+            key=lambda item: (config.kv_room_tokens(deployment, item) > 0, item.count * item.nodes),
         )
         key = (deployment.architecture, _kind(group))
         if key not in speeds:

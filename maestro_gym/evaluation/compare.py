@@ -16,6 +16,7 @@ from maestro_gym.config import dump_config
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.run_folder import clear_earlier, run_folder
 from maestro_gym.episodes.metrics.row import IDENTITY, metric_columns
+from maestro_gym.episodes.prices import without_price
 from maestro_gym.evaluation.comparison import RULE_COLUMNS, Comparison, Setting
 from maestro_gym.evaluation.comparison_files import write_document, write_results
 from maestro_gym.evaluation.entrants import Entrant, enter
@@ -235,7 +236,7 @@ def _setting(name: str, overrides: tuple[str, ...]) -> Setting:
         load=scenario.rate_rps / scenario.capacity_rps,
         rate_rps=scenario.rate_rps,
         config_yaml=dump_config(scenario.config),
-        notes=(*scenario.workload.notes, *beyond_measured(scenario.config)),
+        notes=(*scenario.workload.notes, *beyond_measured(scenario.config), *without_price(scenario.config)),
         knee_rps=scenario.knee_rps,
     )
 

@@ -20,6 +20,7 @@ from maestro_gym.scheduling.sizes import (
     sleep_frees_bytes,
     usable_tokens,
 )
+from maestro_gym.scheduling.view import engine_status
 from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
 
 REUSE_SCALE_S = 60.0
@@ -64,14 +65,14 @@ def remaining_tokens(view: View, e: int, stage: int) -> float:
 
 @njit
 def ready_time_s(view: View, e: int, node: int, model: int) -> float:
-    """T_ready of Maestro: seconds until the model can serve on the node; 0 when it is RUNNING."""
-    slot = view.slot_of[e, node, model]
-    if slot >= 0:
-        engine = view.engines[e, node, slot]
-        if engine.status == ENGINE_AWAKE:
-            return 0.0
-        if engine.status == ENGINE_LOADING:
-            return max(0.0, engine.ready_s - view.clock[e].now_s)
+    """T_ready of Maestro: seconds until the model can serve on the node, as far as is known; 0 when it is RUNNING."""
+    status = engine_status(view, e, node, model)
+    if status == ENGINE_AWAKE:
+        return 0.0
+    if status == ENGINE_LOADING:
+        slot = view.slot_of[e, node, model]
+        return max(0.0, view.engines[e, node, slot].ready_s - view.clock[e].now_s) if slot >= 0 else 0.0
+    if status == ENGINE_ASLEEP:
         return wake_s(view, node, model)
     return load_s(view, node, model, view.host_models[e, view.world.nodes[node].host, model].tier)
 

@@ -20,10 +20,18 @@ from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_L
 
 
 @njit
+def may_place(view: View, node: int, model: int) -> bool:
+    """Whether the scenario lets a model be placed on a node at all."""
+    return int(view.world.barred[node, model]) == 0
+
+
+@njit
 def stage_fits(view: View, e: int, stage: int, node: int) -> bool:
     """Whether a node could ever serve a stage, alone, up to its output limit."""
     record = view.stages[e, stage]
     model = int(record.model)
+    if not may_place(view, node, model):
+        return False
     params = view.world.params[0]
     pool = view.world.nodes[node].hbm_pool_bytes
     most = blocks_up(int(record.prompt_tokens) + int(record.max_output_tokens)) * kv_bytes(view, node, model)
@@ -110,6 +118,8 @@ def can_admit(view: View, e: int, node: int, queue_index: int, level: int) -> bo
 @njit
 def can_promote(view: View, e: int, node: int, model: int) -> bool:
     """Whether a model can start to become RUNNING on a node now, idle engines put to sleep if need be."""
+    if not may_place(view, node, model):
+        return False
     slot = view.slot_of[e, node, model]
     if slot >= 0 and view.engines[e, node, slot].status != ENGINE_ASLEEP:
         return False

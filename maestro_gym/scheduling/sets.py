@@ -16,8 +16,8 @@ from maestro_gym.core.bits import bit_of, first_of, full, lowest, not_below, wor
 from maestro_gym.core.calendar import look_up, next_node
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import ready_time_s
-from maestro_gym.scheduling.view import cluster_of, now_s, num_nodes
-from maestro_gym.state import View
+from maestro_gym.scheduling.view import cluster_of, is_scraped, now_s, num_nodes
+from maestro_gym.state import SIGNAL_RESIDENCY, View
 
 ROUNDING_S = 1e-6
 """Time by which a sum may differ that was added up in another order."""
@@ -50,6 +50,8 @@ def roomy_nodes(view: View, e: int, word: int) -> int:
 @njit
 def warm_nodes(view: View, e: int, model: int, word: int) -> int:
     """Nodes with a free place where a model is RUNNING or loading."""
+    if is_scraped(view, e, SIGNAL_RESIDENCY):
+        return roomy_nodes(view, e, word)  # who is held to be warm need not be
     return int(view.roomy[e, word] & view.warm[e, model, word]) if has_sets(view, e) else every_node(view, word)
 
 
@@ -71,6 +73,8 @@ def welcoming_nodes(view: View, e: int, model: int, word: int) -> int:
     """Nodes with a free place that take stages of a model which is not warm there."""
     if not has_sets(view, e):
         return every_node(view, word)
+    if is_scraped(view, e, SIGNAL_RESIDENCY):
+        return int(view.roomy[e, word] & view.welcoming[e, word])
     return int(view.roomy[e, word] & view.welcoming[e, word] & ~view.warm[e, model, word])
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from maestro_gym.core.compile import njit
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
+from maestro_gym.scheduling.tiers import TIER_CLUSTER
+from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, SIGNAL_RESIDENCY, View
 
 SIMULTANEOUS_S: Final = 1e-9
 """Moments this close are one (docs/physics.md, "The decisions") [s]."""
@@ -257,7 +258,24 @@ def newcomer_places(view: View) -> int:
 
 
 @njit
-def is_warm(view: View, e: int, node: int, model: int) -> bool:
-    """Whether a model is RUNNING on a node or being loaded."""
+def is_scraped(view: View, e: int, kind: int) -> bool:
+    """Whether the pending decision is a router's that knows a kind of signals (``SIGNAL_*``) by its last scrape.
+
+    A node knows itself: decisions of the node tier see what is.
+    """
+    return float(view.world.signals[kind].period_s) > 0.0 and int(view.clock[e].tier) <= TIER_CLUSTER
+
+
+@njit
+def engine_status(view: View, e: int, node: int, model: int) -> int:
+    """One of ``ENGINE_*`` of a model on a node, as far as the decision knows; ``ENGINE_FREE`` when it has no slot."""
+    if is_scraped(view, e, SIGNAL_RESIDENCY):
+        return int(view.scraped_status[e, node, model])
     slot = slot_of(view, e, node, model)
-    return slot >= 0 and slot_status(view, e, node, slot) in (ENGINE_AWAKE, ENGINE_LOADING)
+    return slot_status(view, e, node, slot) if slot >= 0 else ENGINE_FREE
+
+
+@njit
+def is_warm(view: View, e: int, node: int, model: int) -> bool:
+    """Whether a model is RUNNING on a node or being loaded, as far as the decision knows."""
+    return engine_status(view, e, node, model) in (ENGINE_AWAKE, ENGINE_LOADING)

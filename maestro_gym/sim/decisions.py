@@ -26,7 +26,7 @@ from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
-from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_metrics, refresh_node
+from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_node
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.index import refresh_sets
 from maestro_gym.sim.memory import take_memory
@@ -34,6 +34,7 @@ from maestro_gym.sim.queues import leave_global, leave_node, set_out, turn_away
 from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
+from maestro_gym.sim.signals import refresh_metrics
 from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
 from maestro_gym.state import (
@@ -195,6 +196,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
             return _finish(state, e, DONE_DRAINED)
         time_s = min(time_s, earliest_s(state.core.waits_s[e]))
         time_s = min(time_s, min(env.global_wait_until_s, min(env.next_sample_s, env.next_scrape_s)))
+        time_s = min(time_s, env.next_signal_s)
         if time_s > end_s:
             integrate(state, e, end_s)
             return _finish(state, e, DONE_TIME)

@@ -12,6 +12,7 @@ from maestro_gym.sim.heap import pop, push
 from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.ready import tell_siblings
 from maestro_gym.sim.residency import advance_load
+from maestro_gym.sim.signals import handle_signals, refresh_metrics
 from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
 from maestro_gym.sim.stretch import TIE_S
 from maestro_gym.state import (
@@ -165,22 +166,6 @@ def _pop_stage_event(state: State, e: int) -> None:
 
 
 @njit
-def refresh_metrics(state: State, e: int) -> None:
-    """Scrape: bring the metric fields of the view up to now."""
-    view = state.visible
-    for node in range(view.nodes.shape[1]):
-        used = 0.0
-        for slot in range(view.engines.shape[2]):
-            engine = view.engines[e, node, slot]
-            if engine.status == ENGINE_AWAKE:
-                engine.kv_used_bytes = mapped_bytes(state, e, node, slot)
-                used += engine.kv_used_bytes
-            else:
-                engine.kv_used_bytes = 0.0
-        view.nodes[e, node].kv_used_bytes = used
-
-
-@njit
 def refresh_node(state: State, e: int, node: int) -> None:
     """Bring the streamed tokens of a node's running stages in the view up to now."""
     for slot in range(state.visible.engines.shape[2]):
@@ -299,6 +284,8 @@ def handle_events(state: State, e: int, time_s: float) -> int:
     if env.next_scrape_s <= until_s:
         refresh_metrics(state, e)
         env.next_scrape_s += view.world.params[0].metrics_delay_s
+    if env.next_signal_s <= until_s:
+        handle_signals(state, e, until_s)
     if env.next_sample_s <= until_s:
         _take_sample(state, e)
         env.next_sample_s += view.world.params[0].sample_period_s

@@ -9,6 +9,7 @@ from maestro_gym.core.compile import njit_as
 from maestro_gym.scheduling.sizes import load_bytes
 from maestro_gym.sim.index import begin_sets
 from maestro_gym.sim.residency import take_hbm
+from maestro_gym.sim.signals import begin_signals
 from maestro_gym.state import CPU, DISK, ENGINE_AWAKE, ENGINE_FREE, REMOTE, State, World
 from maestro_gym.state.types import BOXED_STATE
 
@@ -45,6 +46,7 @@ def warm_placement(world: World) -> np.ndarray:
             model = int(np.argmax(np.where(open_models, popularity / (placed.sum(0) + 1), -1.0)))
             empty = ~placed.any(1)
             fits = ((weight[:, model] <= left) | (empty & (weight[:, model] <= alone))) & ~placed[:, model]
+            fits &= world.barred[:, model] == 0
             open_models[model] = fits.any()
             if fits.any():
                 node = int(np.argmax(np.where(fits, left, -np.inf)))
@@ -62,7 +64,7 @@ def all_fit(world: World) -> np.ndarray:
     Returns:
         bool, shape (num_nodes,).
     """
-    return _taken_bytes(world).sum(1) <= world.nodes["hbm_pool_bytes"] * (1.0 + 1e-9)
+    return np.where(world.barred == 0, _taken_bytes(world), 0.0).sum(1) <= world.nodes["hbm_pool_bytes"] * (1.0 + 1e-9)
 
 
 def _taken_bytes(world: World) -> np.ndarray:
@@ -78,6 +80,8 @@ def _taken_bytes(world: World) -> np.ndarray:
 def host_tiers(world: World) -> np.ndarray:
     """Choose the tier of every model's weights on every host: CPU while DRAM lasts, then DISK, then REMOTE.
 
+    A model that no node of a host may hold takes nothing there.
+
     Args:
         world: The fleet.
 
@@ -92,9 +96,11 @@ def host_tiers(world: World) -> np.ndarray:
             continue
         hardware = world.nodes["hardware"][nodes[0]]
         size = world.perf["weight_bytes"][hardware][world.models["arch"]] * spec["gpus_per_node"]
-        used = np.cumsum(size[order])
+        barred = world.barred[nodes].all(axis=0)
+        used = np.cumsum(np.where(barred, 0.0, size)[order])
         tiers[host, order] = np.where(used <= spec["nvme_bytes"], DISK, REMOTE)
         tiers[host, order[used <= min(spec["dram_bytes"], spec["nvme_bytes"])]] = CPU
+        tiers[host, barred] = REMOTE
     return tiers
 
 
@@ -122,3 +128,4 @@ def start_running(state: State, e: int, placement: np.ndarray) -> None:
             view.slot_of[e, node, model] = slot
             take_hbm(state, e, node, slot, need_bytes)
     begin_sets(state, e)
+    begin_signals(state, e)

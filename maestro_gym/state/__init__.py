@@ -43,6 +43,7 @@ from maestro_gym.state.names import (
     LOAD_ROOM,
     LOAD_START,
     NUM_RESERVE_LEVELS,
+    NUM_SIGNALS,
     PHASE_DECODE,
     PHASE_IDLE,
     PHASE_PREFILL,
@@ -59,6 +60,9 @@ from maestro_gym.state.names import (
     RESERVE_Q90,
     RESIDENCY_NAMES,
     RUNNING,
+    SIGNAL_QUEUES,
+    SIGNAL_RESIDENCY,
+    SIGNAL_RUNNING,
     SLEEPING,
     STAGE_DELIVERY,
     STAGE_FINISHED,
@@ -82,13 +86,14 @@ from maestro_gym.state.view import (
     PERCENTILES,
     PREFIX,
     RECLAIM,
+    SIGNALS_VIEW,
     STAGE_VIEW,
     TENANT_MEMORY,
     TENANT_VIEW,
     WORKFLOW_VIEW,
     View,
 )
-from maestro_gym.state.world import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, TENANT_SPEC, World
+from maestro_gym.state.world import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SIGNAL, TENANT_SPEC, World
 
 __all__ = [
     "BATCH",
@@ -127,6 +132,7 @@ __all__ = [
     "NODE_VIEW",
     "NUMBERS",
     "NUM_RESERVE_LEVELS",
+    "NUM_SIGNALS",
     "PARAMS",
     "PERCENTILES",
     "PERF",
@@ -153,6 +159,11 @@ __all__ = [
     "SAMPLE",
     "SEQUENCE",
     "SERVICE",
+    "SIGNAL",
+    "SIGNALS_VIEW",
+    "SIGNAL_QUEUES",
+    "SIGNAL_RESIDENCY",
+    "SIGNAL_RUNNING",
     "SLEEPING",
     "STAGE",
     "STAGE_DELIVERY",

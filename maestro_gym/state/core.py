@@ -62,12 +62,24 @@ ENV_CORE = record(
     Field("next_sample_s", "f8", "s", "of the time series"),
     Field("samples", "i8", "rows", "written"),
     Field("next_scrape_s", "f8", "s", "when metric fields are refreshed"),
+    Field("next_signal_s", "f8", "s", "when the next kind of signals is scraped or known", blank=INF),
     Field("integrated_s", "f8", "s", "time up to which the integrals run"),
     Field("kv_reserved_bytes", "f8", "bytes", "total of the fleet, whose integral the counters hold"),
     Field("kv_virtual_bytes", "f8", "bytes", "total of the fleet"),
     Field("kv_shared_bytes", "f8", "bytes", "prefix blocks of the fleet, pinned and cached"),
     Field("weights_bytes", "f8", "bytes", "total of the fleet"),
     Field("evaluation", "i8", "flag", "1: drain after the horizon, 0: truncate at it"),
+)
+
+# A scrape of a node that is on its way to the routers: what `state.view.SIGNALS_VIEW` will hold, each kind for itself.
+SCRAPE = record(
+    Field("running", "i8", "stages", "admitted"),
+    Field("running_work_s", "f8", "s", "nominal service time left of admitted stages"),
+    Field("kv_used_bytes", "f8", "bytes", "mapped blocks, cached ones included"),
+    Field("kv_cached_bytes", "f8", "bytes", "unreferenced prefix blocks"),
+    Field("queue_len", "i8", "stages", "in its queue"),
+    Field("inbound", "i8", "stages", "sent to it, on the way"),
+    Field("queued_work_s", "f8", "s", "nominal service time of queued and inbound stages"),
 )
 
 # Integrals and counts of one environment, from the start of its episode.
@@ -163,6 +175,10 @@ class Core(NamedTuple):
     stale: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose membership in sets must be looked up again")]
     begun_next: Annotated[np.ndarray, plain("ES", "i4", "id", "list of ready stages that can be passed over", blank=-1)]
     begun_previous: Annotated[np.ndarray, plain("ES", "i4", "id", "the same, backwards", blank=-1)]
+    scrape_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when a kind of signals is scraped next", blank=INF)]
+    known_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when its scrape under way is known, inf = none", blank=INF)]
+    underway: Annotated[np.ndarray, of("EN", SCRAPE)]
+    underway_status: Annotated[np.ndarray, plain("ENM", "i8", "code", "the same of a model: ENGINE_*")]
     counters: Annotated[np.ndarray, of("E", COUNTERS)]
     samples: Annotated[np.ndarray, of("ET", SAMPLE)]
     node_samples: Annotated[np.ndarray, of("EDN", NODE_SAMPLE)]  # of the same moments

@@ -35,6 +35,10 @@ ENGINE_FREE, ENGINE_LOADING, ENGINE_AWAKE, ENGINE_ASLEEP = range(4)
 RECLAIM_TRIM, RECLAIM_SLEEP, RECLAIM_DEMOTE, RECLAIM_PAUSE = range(4)
 RECLAIM_NAMES = ("trim", "sleep", "demote", "pause")
 
+# Kinds of signals by which a router knows the nodes, each as old as its own scrapes.
+SIGNAL_QUEUES, SIGNAL_RUNNING, SIGNAL_RESIDENCY = range(3)
+NUM_SIGNALS = 3
+
 # What an engine's batch does in its present step.
 PHASE_IDLE, PHASE_DECODE, PHASE_PREFILL = range(3)
 

@@ -15,7 +15,7 @@ from maestro_gym.state.episode import Hidden
 from maestro_gym.state.view import View
 from maestro_gym.state.world import World
 
-_ONE = dict.fromkeys(string.ascii_uppercase, 1)
+_ONE = dict.fromkeys(string.ascii_letters, 1)
 
 
 def _smallest() -> State:
@@ -40,4 +40,4 @@ BOXED_STATE = Handle(STATE)
 
 def blank_hidden() -> Hidden:
     """What a rule of class N or P gets in place of the truth: nothing."""
-    return allocate(Hidden, dict.fromkeys(string.ascii_uppercase, 0))
+    return allocate(Hidden, dict.fromkeys(string.ascii_letters, 0))

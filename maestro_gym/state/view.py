@@ -119,6 +119,17 @@ NODE_VIEW = record(
     Field("rho", "f8", "1", "margin of adaptive reservations", BOOKS),
 )
 
+# What a router knows of a node where signals are scraped; blank where they are fresh (`load_signals`).
+SIGNALS_VIEW = record(
+    Field("queue_len", "i8", "stages", "in its queue, at the scrape", BOOKS),
+    Field("inbound", "i8", "stages", "sent to it, on the way", BOOKS),
+    Field("queued_work_s", "f8", "s", "nominal service time of queued and inbound stages", ESTIMATE, predicted=True),
+    Field("running", "i8", "stages", "admitted, on all engines", BOOKS),
+    Field("running_work_s", "f8", "s", "nominal service time left of admitted stages", ESTIMATE, predicted=True),
+    Field("kv_used_bytes", "f8", "bytes", "mapped blocks, cached ones included", BOOKS),
+    Field("kv_cached_bytes", "f8", "bytes", "unreferenced prefix blocks, which count as free", BOOKS),
+)
+
 ENGINE_VIEW = record(
     Field("model", "i8", "id", "that the slot holds, -1 = free slot", BOOKS, blank=-1),
     Field("status", "i8", "code", "ENGINE_*", BOOKS),
@@ -212,6 +223,10 @@ class View(NamedTuple):
     stages: Annotated[np.ndarray, of("ES", STAGE_VIEW)]  # a row is blank until its stage is ready
     nodes: Annotated[np.ndarray, of("EN", NODE_VIEW)]
     engines: Annotated[np.ndarray, of("ENK", ENGINE_VIEW)]
+    scraped: Annotated[np.ndarray, of("EN", SIGNALS_VIEW)]
+    scraped_status: Annotated[
+        np.ndarray, plain("ENM", "i8", "code", "ENGINE_* of a model as last scraped, FREE = in no slot", source=BOOKS)
+    ]
     models: Annotated[np.ndarray, of("EM", MODEL_VIEW)]
     tenants: Annotated[np.ndarray, of("EO", TENANT_VIEW)]
     waiting: Annotated[np.ndarray, plain("ENM", "i8", "stages", "sent to a node and not admitted", source=BOOKS)]

@@ -14,6 +14,7 @@ NODE_SPEC = record(
     Field("host", "i8", "id", "its host"),
     Field("hardware", "i8", "id", "row of the step tables"),
     Field("hbm_pool_bytes", "f8", "bytes", "usable HBM times gpu_memory_utilization"),
+    Field("usd_per_h", "f8", "USD/h", "of its GPUs, busy or idle; nan where a price is not known"),
 )
 
 HOST_SPEC = record(
@@ -30,6 +31,7 @@ MODEL_SPEC = record(
     Field("arch", "i8", "id", "row of the step tables"),
     Field("max_model_len", "i8", "tokens", "longest context"),
     Field("popularity", "f8", "1", "expected share of stages, for warm placement"),
+    Field("barred_nodes", "i8", "nodes", "on which it may not be placed"),
 )
 
 # How one architecture runs on one kind of node, for each GPU (docs/physics.md, "A step of an engine").
@@ -89,12 +91,18 @@ TENANT_SPEC = record(
     Field("quota_tokens_per_s", "f8", "tokens/s", "service that it has paid for, inf = no quota"),
 )
 
+# How old the routers' knowledge of one kind of signal is (docs/stale_signals.md).
+SIGNAL = record(
+    Field("period_s", "f8", "s", "between two scrapes; 0 = always fresh"),
+    Field("delay_s", "f8", "s", "from a scrape to where it is known, at most the period"),
+)
+
 
 class World(NamedTuple):
     """The fleet and its performance tables.
 
     Axes: N nodes, H hosts, M models, C and D clusters, A architectures, G kinds of node, T tokens, S sequences,
-    O tenants (owners).
+    O tenants (owners), k kinds of signals.
     """
 
     nodes: Annotated[np.ndarray, of("N", NODE_SPEC)]
@@ -107,4 +115,6 @@ class World(NamedTuple):
     bytes_per_s: Annotated[np.ndarray, plain("CD", "f8", "bytes/s", "between clusters")]
     service: Annotated[np.ndarray, of("M", SERVICE)]
     tenants: Annotated[np.ndarray, of("O", TENANT_SPEC)]
+    barred: Annotated[np.ndarray, plain("NM", "i8", "flag", "whether a model may not be placed on a node")]
+    signals: Annotated[np.ndarray, of("k", SIGNAL)]  # SIGNAL_*
     params: Annotated[np.ndarray, of("I", PARAMS)]  # one record of the scenario's scalars

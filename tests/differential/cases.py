@@ -17,10 +17,12 @@ from maestro_gym.state import (
     HOST_SPEC,
     MODEL_SPEC,
     NODE_SPEC,
+    NUM_SIGNALS,
     PARAMS,
     PERF,
     PREDICTION,
     SERVICE,
+    SIGNAL,
     STAGE,
     STAGE_HIDDEN,
     TENANT_SPEC,
@@ -66,6 +68,7 @@ class Features:
     reclaim_law: str
     temper: str
     admission: bool = False
+    barred: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def random_features(seed: int) -> Features:
         temper=pick(*TEMPERS),
         schedule_ahead=pick(True, False),
         admission=pick(True, False),
+        barred=pick(True, False, False),
     )
 
 
@@ -157,7 +161,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     for number in range(len(nodes)):
         host = number // features.nodes
         kind = int(kind_of_host[host])
-        nodes[number] = (host // features.hosts, host, kind, 0.0)
+        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0)
         rows = perf[kind][models["arch"]]
         nodes[number]["hbm_pool_bytes"] = _pool_bytes(features, rng, rows, placement[number], params)
     for host in range(len(hosts)):
@@ -172,6 +176,8 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     for name, scale in (("prefill_base_s", 0.01), ("prefill_s_per_token", 1e-4), ("decode_s_per_token", 0.02)):
         service[name] = scale * rng.uniform(0.5, 2.0, features.models)
     service["max_model_len"] = 8192
+    barred = _barred(features, placement)
+    models["barred_nodes"] = barred.sum(0)
     return World(
         nodes=nodes,
         hosts=hosts,
@@ -183,8 +189,18 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
         bytes_per_s=rng.uniform(1e6, 1e9, latency_s.shape),
         service=service,
         tenants=np.array([(1.0, 1.0 / TENANTS, np.inf)] * TENANTS, TENANT_SPEC),
+        barred=barred,
+        signals=np.zeros(NUM_SIGNALS, SIGNAL),
         params=params,
     )
+
+
+def _barred(features: Features, placement: np.ndarray) -> np.ndarray:
+    """Nodes on which models may not be; each may be where it runs at the start, and somewhere."""
+    rng = np.random.default_rng((features.seed, 3))
+    barred = (rng.random(placement.shape) < 0.4) & ~placement & features.barred
+    barred[rng.integers(len(placement), size=placement.shape[1]), np.arange(placement.shape[1])] = False
+    return barred.astype(np.int64)
 
 
 def _pool_bytes(

@@ -38,6 +38,7 @@ FEATURES = st.builds(
     reclaim_law=st.sampled_from(RECLAIM_LAWS),
     temper=st.sampled_from(sorted(TEMPERS)),
     admission=st.booleans(),
+    barred=st.booleans(),
 )
 
 

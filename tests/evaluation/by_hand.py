@@ -18,6 +18,7 @@ INF = np.inf
 def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
     nodes = np.zeros(2, state.NODE_SPEC)
     nodes["hbm_pool_bytes"] = 50 * GB
+    nodes["usd_per_h"] = 3.6, 14.4
     service = np.zeros(2, state.SERVICE)
     service["prefill_base_s"], service["decode_s_per_token"] = 0.1, 0.05
     params = np.zeros(1, state.PARAMS)

@@ -84,6 +84,10 @@ BY_HAND = {
     "compute_utilisation": 50 / 200,
     "prefix_hit_rate": 0.25,
     "end_s": 100.0,
+    # 18 USD an hour for 100 s; two workflows finish, one of them in time
+    "cost_usd": 0.5,
+    "cost_per_1k_workflows_usd": 250.0,
+    "cost_per_1k_in_time_usd": 500.0,
     # stages run for 3, 3, 4 and, to the end, 60 s; a token takes 1, 2, 1 and 2 MB; the second holds 10,000 tokens
     "kv_reserved_per_stage_bytes": 400e9 / 70,
     "kv_reserved_peak_bytes": 30e9,
@@ -131,6 +135,12 @@ def test_of_an_episode_that_ended_before_anybody_came_nothing_is_known(result: S
     known = {name for name, value in metrics_of(nobody).items() if not np.isnan(value)}
     assert not known & {"slo_attainment_worst_tenant", "shed_share_worst_tenant"}
     assert not known & {"service_gap_tokens", "service_fairness"}
+
+
+def test_what_runs_on_a_gpu_without_a_price_has_no_cost_and_not_none(result: SimpleNamespace) -> None:
+    result.world.nodes["usd_per_h"] = 3.6, np.nan
+    row = result_row(result)
+    assert np.isnan([row[name] for name in ("cost_usd", "cost_per_1k_workflows_usd", "cost_per_1k_in_time_usd")]).all()
 
 
 def test_padding_rows_behind_the_episode_do_not_count(result: SimpleNamespace) -> None:

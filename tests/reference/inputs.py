@@ -80,6 +80,7 @@ class NodeSpec:
     host: int
     hbm_pool_bytes: float
     speeds: tuple[Speed, ...]
+    barred: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,9 @@ def read_world(world: World) -> Fleet:
                 int(node["host"]),
                 float(node["hbm_pool_bytes"]),
                 tuple(speeds[int(node["hardware"])][arch] for arch in archs),
+                frozenset(model for model, flag in enumerate(barred) if flag),
             )
-            for node in world.nodes
+            for node, barred in zip(world.nodes, world.barred.tolist(), strict=True)
         ),
         hosts=tuple(HostSpec(*(float(value) for value in host)) for host in world.hosts),
         service=tuple(Service(*(float(row[name]) for name in Service.__annotations__)) for row in world.service),

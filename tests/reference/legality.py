@@ -22,7 +22,9 @@ WAIT: Action = ("wait", 0, 0)
 
 
 def could_serve(node: Node, stage: Stage) -> bool:
-    """Whether a node could serve a stage alone."""
+    """Whether a node could serve a stage alone, its model not barred from it."""
+    if stage.model in node.spec.barred:
+        return False
     limits, speed, pool = node.fleet.limits, node.spec.speeds[stage.model], node.spec.hbm_pool_bytes
     most = up_to_blocks(stage.prompt + stage.max_output) * speed.kv_bytes_per_token
     taken = pool
@@ -69,6 +71,8 @@ def can_admit(state: State, node: Node, stage: Stage, level: int) -> bool:
 
 def can_promote(state: State, node: Node, model: int) -> bool:
     """Whether a model may start to become RUNNING."""
+    if model in node.spec.barred:
+        return False
     engine = node.engine_of(model)
     if (engine is not None and engine.status != "asleep") or node.changed_s[model] == state.now_s:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from string import ascii_uppercase
+from string import ascii_letters
 
 import numba
 import numpy as np
@@ -28,7 +28,7 @@ FIELDS = [
     for name, array in arrays_of(part).items()
     for field in array.fields
 ]
-SIZES = {letter: size for size, letter in enumerate(ascii_uppercase, 1)}
+SIZES = {letter: size for size, letter in enumerate(ascii_letters, 1)}
 
 
 @pytest.mark.parametrize(("part", "field"), [(p, f) for _, p, f in FIELDS], ids=[name for name, _, _ in FIELDS])

@@ -15,9 +15,10 @@ from typing import Final
 
 from maestro_gym.baselines.late_binding.choose_node import best_node, cold_cost
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.load_signals import running_at
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import Routing, as_cost
-from maestro_gym.scheduling.view import model_of, now_s, num_nodes, num_running, number
+from maestro_gym.scheduling.view import model_of, now_s, num_nodes, number
 from maestro_gym.state import MEMORY, View
 
 NUMBERS = (Number("window", "s", 1, 600, 30, "Time over which the busy share of a node is taken."),)
@@ -41,7 +42,7 @@ def look(view: View, e: int) -> None:
         return
     kept = math.exp(-elapsed_s / max(1e-3, number(view, e, WINDOW)))
     for node in range(min(num_nodes(view), MOST_NODES)):
-        busy = 1.0 if num_running(view, e, node) > 0 else 0.0
+        busy = 1.0 if running_at(view, e, node) > 0 else 0.0
         view.memory[e, _NODE_NOTES + node] = kept * view.memory[e, _NODE_NOTES + node] + (1.0 - kept) * busy
     view.memory[e, _TIME_NOTE] = now_s(view, e)
 
@@ -52,7 +53,7 @@ def cost(view: View, e: int, stage: int, node: int) -> float:
     cold = cold_cost(view, e, node, model_of(view, e, stage))
     if node < MOST_NODES:
         return cold + float(view.memory[e, _NODE_NOTES + node])
-    return cold + (1.0 if num_running(view, e, node) > 0 else 0.0)
+    return cold + (1.0 if running_at(view, e, node) > 0 else 0.0)
 
 
 @njit

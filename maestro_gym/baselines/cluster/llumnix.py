@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from maestro_gym.baselines.late_binding.choose_node import COLD_COST
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.load_signals import stages_at
+from maestro_gym.scheduling.load_signals import kv_cached_at_bytes, kv_used_at_bytes, stages_at
 from maestro_gym.scheduling.rules import route_by
 from maestro_gym.scheduling.sizes import kv_bytes
 from maestro_gym.scheduling.view import is_warm, model_of, num_queued, prompt_tokens, queued_stage
@@ -19,12 +19,13 @@ from maestro_gym.state import View
 @njit
 def freeness(view: View, e: int, node: int) -> float:
     """Free KV for each request [bytes]."""
-    record = view.nodes[e, node]
     wanted = 0.0
     for position in range(num_queued(view, e, node)):
         waiting = queued_stage(view, e, node, position)
         wanted += prompt_tokens(view, e, waiting) * kv_bytes(view, node, model_of(view, e, waiting))
-    free = float(record.kv_pool_bytes) - float(record.kv_used_bytes) + float(record.kv_cached_bytes)
+    free = (
+        float(view.nodes[e, node].kv_pool_bytes) - kv_used_at_bytes(view, e, node) + kv_cached_at_bytes(view, e, node)
+    )
     return (free - wanted) / max(1, stages_at(view, e, node))
 
 

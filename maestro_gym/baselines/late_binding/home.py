@@ -10,6 +10,7 @@ the rival itself presumes a node for every model).
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.legal import may_place
 from maestro_gym.scheduling.view import num_models, num_nodes
 from maestro_gym.state import View
 
@@ -28,7 +29,20 @@ def popularity_rank(view: View, model: int) -> int:
 
 @njit
 def is_home(view: View, model: int, node: int) -> bool:
-    """Whether a model is pinned to a node."""
+    """Whether a model is pinned to a node; to every node that it may be on where those dealt to it are barred."""
+    if int(view.world.models[model].barred_nodes) == 0:
+        return _is_dealt(view, model, node)
+    if not may_place(view, node, model):
+        return False
+    for other in range(num_nodes(view)):
+        if _is_dealt(view, model, other) and may_place(view, other, model):
+            return _is_dealt(view, model, node)
+    return True
+
+
+@njit
+def _is_dealt(view: View, model: int, node: int) -> bool:
+    """Whether the deal of ranks to nodes gives a node to a model."""
     nodes, models = num_nodes(view), num_models(view)
     rank = popularity_rank(view, model)
     if models >= nodes:

@@ -24,8 +24,8 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import stage_fits
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.sets import has_sets, next_asleep, next_roomy, next_spare, some_node_welcomes
-from maestro_gym.scheduling.view import decision_number, first_ready, model_of, num_models, num_nodes
-from maestro_gym.state import Hidden, View
+from maestro_gym.scheduling.view import decision_number, first_ready, is_scraped, model_of, num_models, num_nodes
+from maestro_gym.state import SIGNAL_RESIDENCY, Hidden, View
 
 
 @njit
@@ -94,7 +94,7 @@ def is_closed(view: View, e: int, model: int, gate: int, welcomed: bool) -> bool
 @njit
 def mark_closed(view: View, e: int, gate: int, mark: float) -> None:
     """Mark the models that the sets of nodes show to be closed."""
-    if not has_sets(view, e):
+    if not has_sets(view, e) or is_scraped(view, e, SIGNAL_RESIDENCY):
         return
     welcomed = some_node_welcomes(view, e)
     for model in range(num_models(view)):

@@ -11,8 +11,8 @@ from maestro_gym.envs.observation.node import kv_free
 from maestro_gym.envs.observation.scales import of_count, of_time
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.legal import can_route
-from maestro_gym.scheduling.load_signals import queue_wait_s
-from maestro_gym.scheduling.view import model_of
+from maestro_gym.scheduling.load_signals import inbound_at, queue_wait_s, queued_at, running_at
+from maestro_gym.scheduling.view import engine_status, model_of
 from maestro_gym.state import ENGINE_AWAKE, View
 
 CLUSTER = Block("cluster", __name__)
@@ -64,7 +64,7 @@ def find_goal(view: View, e: int, cluster: int, stage: int, predictions: bool) -
         if predictions:
             start_s += queue_wait_s(view, e, node)
         else:
-            start_s += float(view.nodes[e, node].queue_len) + float(view.nodes[e, node].inbound)
+            start_s += float(queued_at(view, e, node)) + float(inbound_at(view, e, node))
         if start_s < best_start_s:
             best, best_start_s = node, start_s
     return Goal(cluster, model, nodes, open_nodes, best, best_start_s)
@@ -75,7 +75,7 @@ def _queue(view: View, e: int, goal: Goal) -> float:
     stages = 0.0
     for node in range(view.world.nodes.shape[0]):
         if int(view.world.nodes[node].cluster) == goal.cluster:
-            stages += float(view.nodes[e, node].queue_len) + float(view.nodes[e, node].inbound)
+            stages += float(queued_at(view, e, node)) + float(inbound_at(view, e, node))
     return of_count(stages / goal.nodes)
 
 
@@ -84,7 +84,7 @@ def _running(view: View, e: int, goal: Goal) -> float:
     stages = 0.0
     for node in range(view.world.nodes.shape[0]):
         if int(view.world.nodes[node].cluster) == goal.cluster:
-            stages += float(view.nodes[e, node].running)
+            stages += float(running_at(view, e, node))
     return of_count(stages / goal.nodes)
 
 
@@ -99,8 +99,7 @@ def _warm(view: View, e: int, goal: Goal) -> float:
     for node in range(view.world.nodes.shape[0]):
         if int(view.world.nodes[node].cluster) != goal.cluster:
             continue
-        slot = int(view.slot_of[e, node, goal.model])
-        if slot >= 0 and int(view.engines[e, node, slot].status) == ENGINE_AWAKE:
+        if engine_status(view, e, node, goal.model) == ENGINE_AWAKE:
             warm += 1.0
     return warm / goal.nodes
 

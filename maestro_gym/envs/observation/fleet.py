@@ -11,15 +11,12 @@ from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.node import kv_free, kv_reserved, weights
 from maestro_gym.envs.observation.scales import of_count, of_flag, of_time
 from maestro_gym.scheduling.legal import node_has_room
-from maestro_gym.scheduling.load_signals import queue_wait_s
+from maestro_gym.scheduling.load_signals import inbound_at, queue_wait_s, queued_at, running_at
 from maestro_gym.scheduling.view import (
     may_wait,
     now_s,
-    num_inbound,
     num_nodes,
-    num_queued,
     num_ready,
-    num_running,
     num_slots,
     ready_s,
     ready_stage,
@@ -63,9 +60,9 @@ def fleet_totals(view: View, e: int) -> Totals:
     free, reserved, weight, wait_s = 0.0, 0.0, 0.0, 0.0
     awake, loading = 0.0, 0.0
     for node in range(num_nodes(view)):
-        queued += float(num_queued(view, e, node))
-        inbound += float(num_inbound(view, e, node))
-        running += float(num_running(view, e, node))
+        queued += float(queued_at(view, e, node))
+        inbound += float(inbound_at(view, e, node))
+        running += float(running_at(view, e, node))
         room += of_flag(node_has_room(view, e, node))
         free += kv_free(view, e, node)
         reserved += kv_reserved(view, e, node)

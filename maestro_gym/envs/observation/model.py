@@ -11,7 +11,8 @@ from maestro_gym.envs.observation.node import pool_bytes
 from maestro_gym.envs.observation.scales import of_count, of_flag, of_share, of_time
 from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.sizes import weight_bytes
-from maestro_gym.state import CPU, DISK, ENGINE_AWAKE, ENGINE_LOADING, View
+from maestro_gym.scheduling.view import engine_status
+from maestro_gym.state import CPU, DISK, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, View
 
 MODEL = Block("model", __name__)
 
@@ -20,15 +21,15 @@ _NONE = -1
 
 @njit
 def _engine_status(view: View, e: int, node: int, model: int) -> int:
-    """Status of the model's engine on the node (ENGINE_*), -1 when it has none."""
-    slot = int(view.slot_of[e, node, model])
-    return int(view.engines[e, node, slot].status) if slot >= 0 else _NONE
+    """Status of the model's engine on the node (ENGINE_*) as far as is known, -1 when it has none."""
+    status = engine_status(view, e, node, model)
+    return status if status != ENGINE_FREE else _NONE
 
 
 @njit
 def _host_tier(view: View, e: int, node: int, model: int) -> int:
     """Where the weights of a model without an engine lie: CPU, DISK or REMOTE; -1 when it has an engine."""
-    if int(view.slot_of[e, node, model]) >= 0:
+    if _engine_status(view, e, node, model) != _NONE:
         return _NONE
     return int(view.host_models[e, int(view.world.nodes[node].host), model].tier)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_count, of_share, of_time
-from maestro_gym.scheduling.load_signals import queue_wait_s
+from maestro_gym.scheduling.load_signals import inbound_at, kv_used_at_bytes, queue_wait_s, queued_at, running_at
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, View
 
 NODE = Block("node", __name__)
@@ -29,22 +29,22 @@ def engines_in(view: View, e: int, node: int, status: int) -> float:
 
 @NODE.column("node_queue", "count", "stages in its queue")
 def _queue(view: View, e: int, node: int) -> float:
-    return of_count(float(view.nodes[e, node].queue_len))
+    return of_count(float(queued_at(view, e, node)))
 
 
 @NODE.column("node_inbound", "count", "stages on the way to it")
 def _inbound(view: View, e: int, node: int) -> float:
-    return of_count(float(view.nodes[e, node].inbound))
+    return of_count(float(inbound_at(view, e, node)))
 
 
 @NODE.column("node_running", "count", "admitted stages")
 def _running(view: View, e: int, node: int) -> float:
-    return of_count(float(view.nodes[e, node].running))
+    return of_count(float(running_at(view, e, node)))
 
 
 @NODE.column("node_room", "share", "of its queue places that are free")
 def _room(view: View, e: int, node: int) -> float:
-    taken = float(view.nodes[e, node].queue_len) + float(view.nodes[e, node].inbound)
+    taken = float(queued_at(view, e, node)) + float(inbound_at(view, e, node))
     return 1.0 - of_share(taken, float(view.world.params[0].node_queue_limit))
 
 
@@ -63,7 +63,7 @@ def kv_reserved(view: View, e: int, node: int) -> float:
 
 @NODE.column("node_kv_used", "share", "of usable HBM: mapped KV blocks")
 def _kv_used(view: View, e: int, node: int) -> float:
-    return of_share(float(view.nodes[e, node].kv_used_bytes), pool_bytes(view, node))
+    return of_share(kv_used_at_bytes(view, e, node), pool_bytes(view, node))
 
 
 @NODE.column("node_kv_cached", "share", "of usable HBM: unreferenced prefix blocks")

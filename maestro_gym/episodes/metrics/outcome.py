@@ -85,6 +85,7 @@ class Outcome:
         counters: The episode's COUNTERS record, by name.
         hbm_bytes: Usable HBM of the fleet, all nodes.
         num_nodes: Nodes of the fleet.
+        fleet_usd_per_h: Price of all nodes [USD/h]; nan where that of any is not known.
     """
 
     end_s: float
@@ -117,6 +118,7 @@ class Outcome:
     output_error_tokens: np.ndarray
     hbm_bytes: float
     num_nodes: int
+    fleet_usd_per_h: float
     counters: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -255,6 +257,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         output_error_tokens=episode.predictions["output_q50_tokens"] - episode.hidden["output_tokens"],
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
+        fleet_usd_per_h=float(result.world.nodes["usd_per_h"].sum()),
         counters={name: float(counters[name]) for name in counters.dtype.names or ()},
     )
 

@@ -42,6 +42,7 @@ HEADLINE = (
     Shown("cold_starts", "cold starts", 1.0, "cold starts"),
     Shown("kv_reserved_mean_bytes", "KV reserved [GB]", 1e-9, "KV memory reserved"),
     Shown("kv_used_mean_bytes", "KV used [GB]", 1e-9, "KV memory used"),
+    Shown("cost_per_1k_in_time_usd", "cost of 1,000 in time [USD]", 1.0, "cost of a thousand workflows in time"),
     Shown("unfinished", "unfinished", 1.0, "unfinished workflows"),
 )
 """Columns of a wide table, in order."""

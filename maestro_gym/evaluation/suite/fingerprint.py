@@ -75,6 +75,10 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
             parts["limits"].pop(switch, None)
     for gpu in parts["gpus"].values():
         gpu.pop("calibration", None)  # a record of how the constants were found
+        gpu.pop("price", None)  # what an episode costs, and nothing that happens in it
+    for cluster in parts["fleet"]["clusters"]:
+        for group in cluster["hosts"]:
+            group.pop("usd_per_gpu_h", None)
     for host in parts["hosts"].values():
         host.pop("gpus", None)  # a bound that every scenario has kept before an episode begins
     hashes = {name: digest(part) for name, part in parts.items()}
