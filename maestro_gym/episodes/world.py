@@ -214,6 +214,8 @@ def _tenants(config: ScenarioConfig, names: Sequence[str]) -> np.ndarray:
         math.inf if row.quota_tokens_per_s is None else row.quota_tokens_per_s for row in rows
     ]
     return tenants
+
+
 def _barred(config: ScenarioConfig) -> np.ndarray:
     """Whether a model may not be placed on a node; int64, shape (N, M)."""
     barred = [
