@@ -145,9 +145,12 @@ def test_a_search_is_tuned_by_what_its_numbers_do(tmp_path: Path) -> None:
 PROGRAM = "import sys; from maestro_gym.cli import main; sys.argv[0] = 'maestro-gym'; sys.exit(main())"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="ends a process by SIGINT")
 def test_a_study_that_ctrl_c_ends_goes_on_with_the_trial_that_was_under_way(tmp_path: Path) -> None:
-    long = [*TRAINING, "train.total_steps=1000000", "train.checkpoint_every_steps=64", "train.checkpoint_every_s=0.01"]
+    endless, enough = "train.total_steps=1000000", "train.total_steps=2048"
+    # Checkpoints follow each other closely and validations do not, so that it is stopped long before `enough`.
+    long = [*TRAINING, "train.eval_every_steps=1000000", "train.checkpoint_every_steps=64", endless]
     vary = [{"path": "train.entropy_coefficient", "low": 0.001, "high": 0.1, "log": True}]
     folder = tmp_path / "study"
     words = ["tune", "--config", _file(tmp_path, verb="train", overrides=long, vary=vary, trials=2), "-o", str(folder)]
@@ -167,7 +170,7 @@ def test_a_study_that_ctrl_c_ends_goes_on_with_the_trial_that_was_under_way(tmp_
     assert told.count("go on with:") == 1
     assert f"maestro-gym tune --resume {folder}" in told
     path = folder / CONFIG_FILE
-    path.write_text(path.read_text(encoding="utf-8").replace("total_steps=1000000", "total_steps=192"), "utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(endless, enough), "utf-8")
     result = run_tune(None, resume=folder)
     assert [row["state"] for row in result.rows] == ["complete"] * 2
     assert result.rows[0]["trial"] == 1  # 0 is the one that was stopped
