@@ -142,7 +142,13 @@ def test_a_search_is_tuned_by_what_its_numbers_do(tmp_path: Path) -> None:
     assert (Path(result.policy) / "policy.yaml").is_file()
 
 
-PROGRAM = "import sys; from maestro_gym.cli import main; sys.argv[0] = 'maestro-gym'; sys.exit(main())"
+PROGRAM = """
+import signal, sys
+from maestro_gym.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in what a shell runs in the background
+sys.argv[0] = "maestro-gym"
+sys.exit(main())
+"""
 
 
 @pytest.mark.slow
@@ -164,7 +170,10 @@ def test_a_study_that_ctrl_c_ends_goes_on_with_the_trial_that_was_under_way(tmp_
         while not (folder / "trials/0000/checkpoint").exists() and running.poll() is None:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
-        _, told = running.communicate(timeout=120)
+        try:
+            _, told = running.communicate(timeout=120)
+        finally:
+            running.kill()
     assert running.returncode == 130, told
     assert "Traceback" not in told
     assert told.count("go on with:") == 1
