@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from maestro_gym.core.colours import COLOURS, GREY
-from maestro_gym.evaluation.report.episode_trace import Trace
+from maestro_gym.evaluation.report.episode_trace import Trace, busiest_nodes
 from maestro_gym.evaluation.report.palette import figure
 from maestro_gym.evaluation.report.residency import Span, models_of, residency_spans
 
@@ -27,7 +27,7 @@ def draw_gantt(trace: Trace) -> Figure:
     Args:
         trace: An episode; its busiest nodes are drawn when it has many.
     """
-    nodes = busiest_nodes(trace)
+    nodes = busiest_nodes([trace], MAX_NODES)
     # An idle node has a lane, too.
     lanes = [(node, model) for node in nodes for model in models_of(trace, node) or [-1]]
     colour = _colours(trace)
@@ -80,13 +80,6 @@ def _stages(panel: Axes, trace: Trace, row: int, node: int, model: int, colour: 
         for begin_s, end_s in zip(begins_s[own], ends_s[own], strict=True)
     ]
     panel.add_collection(PatchCollection(bars, facecolor=colour, alpha=0.35, linewidth=0))
-
-
-def busiest_nodes(trace: Trace) -> list[int]:
-    """Ids of the nodes that worked most, `MAX_NODES` at most, in the order of their ids."""
-    begins_s, _, ends_s = trace.running_s
-    busy_s = np.bincount(trace.stages["node"][trace.ran], ends_s - begins_s, minlength=len(trace.node_names))
-    return sorted(np.argsort(-busy_s, kind="stable")[:MAX_NODES].tolist())
 
 
 def _colours(trace: Trace) -> dict[int, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from maestro_gym.evaluation.report.episode_trace import Trace
+from maestro_gym.evaluation.report.episode_trace import Trace, busiest_nodes
 from maestro_gym.evaluation.report.residency import models_of, residency_spans
 from maestro_gym.state import CLASS_NAMES
 
@@ -29,7 +29,7 @@ def watch_document(traces: Sequence[Trace], *, following: bool = False) -> dict[
         to that), and bytes in GB.
     """
     first = traces[0]
-    nodes = _nodes(traces)
+    nodes = busiest_nodes(traces, MOST_NODES)
     # The same rows in all, so that the same place of two episodes is the same engine.
     engines = [
         (node, model) for node in nodes for model in sorted({m for trace in traces for m in models_of(trace, node)})
@@ -41,14 +41,6 @@ def watch_document(traces: Sequence[Trace], *, following: bool = False) -> dict[
         "note": f"the {len(nodes)} busiest of {len(first.node_names)} nodes" if hidden else "",
         "episodes": [_episode(trace, nodes, engines) for trace in traces],
     }
-
-
-def _nodes(traces: Sequence[Trace]) -> list[int]:
-    busy_s = np.zeros(len(traces[0].node_names))
-    for trace in traces:
-        begins_s, _, ends_s = trace.running_s
-        busy_s += np.bincount(trace.stages["node"][trace.ran], ends_s - begins_s, minlength=len(busy_s))
-    return sorted(np.argsort(-busy_s, kind="stable")[:MOST_NODES].tolist())
 
 
 def _episode(trace: Trace, nodes: Sequence[int], engines: Sequence[tuple[int, int]]) -> dict[str, Any]:

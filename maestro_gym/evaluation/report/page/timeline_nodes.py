@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from maestro_gym.core.colours import COLOURS, GREY
 from maestro_gym.evaluation.report.chrome_trace import counts_over_time
-from maestro_gym.evaluation.report.episode_trace import Trace
+from maestro_gym.evaluation.report.episode_trace import Trace, busiest_nodes
 from maestro_gym.evaluation.report.gantt import MAX_NODES
 from maestro_gym.evaluation.report.page.packed import figure_document, plain_text
 from maestro_gym.evaluation.report.residency import models_of, residency_spans
@@ -50,12 +50,8 @@ _STATES = {
 
 
 def rows_of_nodes(traces: Sequence[Trace]) -> list[int]:
-    """The nodes that worked most in all episodes together, in the order of their ids."""
-    busy_s = np.zeros(len(traces[0].node_names))
-    for trace in traces:
-        begins_s, _, ends_s = trace.running_s
-        busy_s += np.bincount(trace.stages["node"][trace.ran], ends_s - begins_s, minlength=len(busy_s))
-    return sorted(np.argsort(-busy_s, kind="stable")[:MAX_NODES].tolist())
+    """The nodes that have a row."""
+    return busiest_nodes(traces, MAX_NODES)
 
 
 def batches(traces: Sequence[Trace]) -> list[dict[str, Any]]:
