@@ -15,11 +15,10 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.service import (
     OUTPUT_WEIGHT,
     PROMPT_WEIGHT,
-    is_new_decision,
     quota_tokens_per_s,
     served_tokens,
 )
-from maestro_gym.scheduling.view import now_s, num_tenants
+from maestro_gym.scheduling.view import is_new_decision, now_s, num_tenants
 from maestro_gym.state import TENANT_MEMORY, View
 
 _DECISION: Final = 70

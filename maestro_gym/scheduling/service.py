@@ -3,7 +3,7 @@
     service of a tenant = prompt_weight * prompt tokens + output_weight * output tokens, 1 and 2 (VTC, 2401.00588)
 
 A prompt counts when its call is first admitted, an answer when it has arrived, as a scheduler outside the engines sees
-it. Rules that keep accounts of tenants bring them up to date once a decision (`is_new_decision`).
+it. Rules that keep accounts of tenants bring them up to date once a decision (`view.is_new_decision`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Final
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.view import decision_number
 from maestro_gym.state import View
 
 PROMPT_WEIGHT: Final = 1.0
@@ -62,13 +61,3 @@ def weight_share(view: View, tenant: int) -> float:
 def quota_tokens_per_s(view: View, tenant: int) -> float:
     """Quota of a tenant [weighted tokens/s], inf when it has none."""
     return float(view.world.tenants[tenant].quota_tokens_per_s)
-
-
-@njit
-def is_new_decision(view: View, e: int, note: int) -> bool:
-    """Whether this is asked for the first time in the pending decision; ``note`` is a place of ``view.memory``."""
-    decision = float(decision_number(view, e) + 1)
-    if view.memory[e, note] == decision:
-        return False
-    view.memory[e, note] = decision
-    return True

@@ -67,6 +67,16 @@ def decision_number(view: View, e: int) -> int:
     return int(view.clock[e].decisions)
 
 
+@njit
+def is_new_decision(view: View, e: int, note: int) -> bool:
+    """Whether this is asked for the first time in the pending decision; ``note`` is a place of ``view.memory``."""
+    decision = float(decision_number(view, e) + 1)
+    if view.memory[e, note] == decision:
+        return False
+    view.memory[e, note] = decision
+    return True
+
+
 # --- fleet ------------------------------------------------------------------------------------
 
 

@@ -24,11 +24,10 @@ from maestro_gym.scheduling.rules import order_by
 from maestro_gym.scheduling.service import (
     PROMPT_WEIGHT,
     charged_tokens,
-    is_new_decision,
     num_waiting,
     weight_of,
 )
-from maestro_gym.scheduling.view import num_nodes, num_tenants, number, tenant_of
+from maestro_gym.scheduling.view import is_new_decision, num_nodes, num_tenants, number, tenant_of
 from maestro_gym.state import Hidden, View
 
 NUMBERS = (Number("quantum", "tokens", 100, 100_000, 8000, "Service that a refill grants a tenant of weight 1."),)

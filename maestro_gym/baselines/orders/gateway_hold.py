@@ -23,7 +23,7 @@ from maestro_gym.scheduling.estimates import slack_s
 from maestro_gym.scheduling.load_signals import work_wait_s
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import order_by
-from maestro_gym.scheduling.view import decision_number, num_nodes, number
+from maestro_gym.scheduling.view import is_new_decision, num_nodes, number
 from maestro_gym.state import MEMORY, View
 
 NUMBERS = (Number("wait_factor", "1", 0, 8, 1, "Factor on the measured wait; 0 holds nothing."),)
@@ -38,12 +38,11 @@ _NOTE: Final = MEMORY - 2
 @njit
 def least_wait_s(view: View, e: int) -> float:
     """The least time over the nodes to serve what they were sent, measured once a decision [s]."""
-    decision = float(decision_number(view, e) + 1)
-    if view.memory[e, _NOTE] != decision:
+    if is_new_decision(view, e, _NOTE):
         least_s = math.inf
         for node in range(num_nodes(view)):
             least_s = min(least_s, work_wait_s(view, e, node))
-        view.memory[e, _NOTE], view.memory[e, _NOTE + 1] = decision, least_s
+        view.memory[e, _NOTE + 1] = least_s
     return float(view.memory[e, _NOTE + 1])
 
 

@@ -25,10 +25,9 @@ from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import order_by
 from maestro_gym.scheduling.service import (
     charged_tokens,
-    is_new_decision,
     weight_share,
 )
-from maestro_gym.scheduling.view import now_s, num_tenants, number, ready_s, tenant_of
+from maestro_gym.scheduling.view import is_new_decision, now_s, num_tenants, number, ready_s, tenant_of
 from maestro_gym.state import Hidden, View
 
 NUMBERS = (Number("quantum", "s", 1, 120, 15, "Time after which shares are settled."),)

@@ -23,7 +23,7 @@ from maestro_gym.scheduling.estimates import ready_time_s
 from maestro_gym.scheduling.load_signals import queue_wait_s
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import order_by
-from maestro_gym.scheduling.view import decision_number, model_of, now_s, num_nodes, number, remaining_s, workflow_of
+from maestro_gym.scheduling.view import is_new_decision, model_of, now_s, num_nodes, number, remaining_s, workflow_of
 from maestro_gym.state import Hidden, View
 
 NUMBERS = (
@@ -52,9 +52,9 @@ def waiting_s(view: View, e: int, model: int) -> float:
     """RWT of a model, for the first models estimated once a decision [s]."""
     if model >= _NOTED_MODELS:
         return estimate_s(view, e, model)
-    note, decision = _NOTES + 2 * model, float(decision_number(view, e) + 1)
-    if view.memory[e, note] != decision:
-        view.memory[e, note], view.memory[e, note + 1] = decision, estimate_s(view, e, model)
+    note = _NOTES + 2 * model
+    if is_new_decision(view, e, note):
+        view.memory[e, note + 1] = estimate_s(view, e, model)
     return float(view.memory[e, note + 1])
 
 

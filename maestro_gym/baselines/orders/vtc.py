@@ -18,8 +18,8 @@ from typing import Final
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import order_by
-from maestro_gym.scheduling.service import is_new_decision, num_waiting, running_output_tokens, served_tokens, weight_of
-from maestro_gym.scheduling.view import num_tenants, number, tenant_of
+from maestro_gym.scheduling.service import num_waiting, running_output_tokens, served_tokens, weight_of
+from maestro_gym.scheduling.view import is_new_decision, num_tenants, number, tenant_of
 from maestro_gym.state import Hidden, View
 
 NUMBERS = (
