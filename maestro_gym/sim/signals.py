@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import slot_of, slot_status
 from maestro_gym.sim.steps import mapped_bytes
@@ -35,23 +37,28 @@ def refresh_metrics(state: State, e: int) -> None:
 
 
 @njit
+def _copy_signals(source: np.record, copy: np.record, kind: int) -> None:
+    """Copy what a kind of signals says of a node; residency is no part of the record."""
+    if kind == SIGNAL_QUEUES:
+        copy.queue_len = source.queue_len
+        copy.inbound = source.inbound
+        copy.queued_work_s = source.queued_work_s
+    elif kind == SIGNAL_RUNNING:
+        copy.running = source.running
+        copy.running_work_s = source.running_work_s
+        copy.kv_used_bytes = source.kv_used_bytes
+        copy.kv_cached_bytes = source.kv_cached_bytes
+
+
+@njit
 def _scrape(state: State, e: int, kind: int) -> None:
     """Take a copy of a kind of signals at all nodes."""
     view = state.visible
     if kind == SIGNAL_RUNNING:
         refresh_metrics(state, e)
     for node in range(view.nodes.shape[1]):
-        record, copy = view.nodes[e, node], state.core.underway[e, node]
-        if kind == SIGNAL_QUEUES:
-            copy.queue_len = record.queue_len
-            copy.inbound = record.inbound
-            copy.queued_work_s = record.queued_work_s
-        elif kind == SIGNAL_RUNNING:
-            copy.running = record.running
-            copy.running_work_s = record.running_work_s
-            copy.kv_used_bytes = record.kv_used_bytes
-            copy.kv_cached_bytes = record.kv_cached_bytes
-        elif kind == SIGNAL_RESIDENCY:
+        _copy_signals(view.nodes[e, node], state.core.underway[e, node], kind)
+        if kind == SIGNAL_RESIDENCY:
             for model in range(view.slot_of.shape[2]):
                 slot = slot_of(view, e, node, model)
                 status = slot_status(view, e, node, slot) if slot >= 0 else ENGINE_FREE
@@ -63,17 +70,8 @@ def _make_known(state: State, e: int, kind: int) -> None:
     """Let the routers know what was scraped last."""
     view = state.visible
     for node in range(view.nodes.shape[1]):
-        known, copy = view.scraped[e, node], state.core.underway[e, node]
-        if kind == SIGNAL_QUEUES:
-            known.queue_len = copy.queue_len
-            known.inbound = copy.inbound
-            known.queued_work_s = copy.queued_work_s
-        elif kind == SIGNAL_RUNNING:
-            known.running = copy.running
-            known.running_work_s = copy.running_work_s
-            known.kv_used_bytes = copy.kv_used_bytes
-            known.kv_cached_bytes = copy.kv_cached_bytes
-        elif kind == SIGNAL_RESIDENCY:
+        _copy_signals(state.core.underway[e, node], view.scraped[e, node], kind)
+        if kind == SIGNAL_RESIDENCY:
             for model in range(view.slot_of.shape[2]):
                 view.scraped_status[e, node, model] = state.core.underway_status[e, node, model]
 
