@@ -21,6 +21,7 @@ from maestro_gym.cli.app import app
 from maestro_gym.config import config_names, load_scenario, load_search, load_tune
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.scenario import Scenario
+from tests.cli.test_endings import PROGRAM as VERB
 
 optuna = pytest.importorskip("optuna", reason="optuna is not installed; the extra `tune` has it")
 
@@ -142,13 +143,8 @@ def test_a_search_is_tuned_by_what_its_numbers_do(tmp_path: Path) -> None:
     assert (Path(result.policy) / "policy.yaml").is_file()
 
 
-PROGRAM = """
-import signal, sys
-from maestro_gym.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in what a shell runs in the background
-sys.argv[0] = "maestro-gym"
-sys.exit(main())
-"""
+# SIGINT is ignored in what a shell runs in the background.
+PROGRAM = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {VERB}"
 
 
 @pytest.mark.slow
