@@ -32,7 +32,6 @@ FILES = (
     "LICENSE",
     "docs/**/*.md",
     "docs/**/*.png",
-    "docs/**/*.mp4",
     "docs/*.css",
     "examples/*.py",
     "examples/*.yaml",

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from maestro_gym.baselines.left_out import LEFT_OUT
-from maestro_gym.baselines.registry import ADMISSIONS, NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, TABLE, load_policy
+from maestro_gym.baselines.registry import (
+    ADMISSIONS,
+    NODE_RULES,
+    ORDERS,
+    RECLAIM_RULES,
+    ROUTINGS,
+    TABLE,
+    TOOL_ORDERS,
+    load_policy,
+)
 from maestro_gym.scheduling.rules import Declared
 
 _INTRODUCTION = """# Baselines
@@ -20,7 +29,8 @@ A rival of one tier stands in the table twice: completed with plain companions (
 vLLM's own admission) and, as `name+maestro`, with Maestro's rules on the other tiers. A routing brings the choice of
 cluster that goes with it: the cluster of the best node of the fleet. `name@early` is any policy bound at readiness,
 without the gates of [late binding](late_binding.md). A rule of admission (`admission/`) is part of the global rule,
-before its order; it admits all where a scenario's `limits.admission` is off ([admission.md](admission.md)).
+before its order; it admits all where a scenario's `limits.admission` is off ([admission.md](admission.md)). So is an
+order of the calls that wait for a tool (`tools/`); it says nothing where tools have no bounds ([tools.md](tools.md)).
 
 **Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
@@ -121,7 +131,7 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS)
+        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS)
         for name, rule in rules.items()
         for number in rule.numbers
     ]
@@ -159,6 +169,7 @@ def baselines_markdown() -> str:
             _parts("Node rules", NODE_RULES),
             _parts("Reclaim rules", RECLAIM_RULES),
             _parts("Rules of admission", ADMISSIONS),
+            _parts("Orders of the calls that wait for a tool", TOOL_ORDERS),
             _numbers(),
             _CHOICES,
             _left_out(),

@@ -37,6 +37,7 @@ from maestro_gym.scheduling.rules import (
     Order,
     ReclaimRule,
     Routing,
+    ToolOrder,
     as_band,
     as_cost,
     as_key,
@@ -46,10 +47,14 @@ from maestro_gym.scheduling.rules import (
 from maestro_gym.scheduling.view import (
     cluster_of,
     cluster_to_route_in,
+    first_at_tool,
+    is_tool_decision,
     may_wait,
+    next_at_tool,
     num_ready,
     ready_stage,
     stage_to_route,
+    tool_to_give,
 )
 from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
 
@@ -162,17 +167,59 @@ def _admitting(rule: RuleFunction, admission: Admission) -> RuleFunction:
     return admitting
 
 
-def global_rule(order: Order, placement: Routing, admission: Admission | None = None) -> Rule:
+@njit
+def first_call(view: View, oracle: Hidden, e: int, key: Callable[..., float]) -> int:
+    """Stage of least key among those that wait for the tool of the pending decision; the first that asked on a tie."""
+    best = first_at_tool(view, e, tool_to_give(view, e))
+    best_key = key(view, oracle, e, best)
+    stage = next_at_tool(view, e, best)
+    while stage >= 0:
+        its_key = key(view, oracle, e, stage)
+        if its_key < best_key:
+            best, best_key = stage, its_key
+        stage = next_at_tool(view, e, stage)
+    return best
+
+
+def _giving(rule: RuleFunction, order: Order, tools: ToolOrder) -> RuleFunction:
+    """A global rule that also says whose call gets a place of a tool."""
+    key = tools.key or order.key
+
+    @njit
+    def giving(view: View, oracle: Hidden, e: int) -> int:
+        return first_call(view, oracle, e, as_key(key)) if is_tool_decision(view, e) else rule(view, oracle, e)
+
+    return giving
+
+
+def _with_tools(made: Rule, order: Order, tools: ToolOrder) -> Rule:
+    """The rule with an order of the calls that wait for a tool."""
+    return replace(
+        made,
+        name=f"{made.name}/{tools.name}",
+        information=max(made.information, tools.information, key=INFORMATION_CLASSES.index),
+        description=f"{made.description}; {tools.description}",
+        function=_giving(made.function, order, tools),
+        numbers=made.numbers or tools.numbers,
+        orders_tools=True,
+    )
+
+
+def global_rule(
+    order: Order, placement: Routing, admission: Admission | None = None, tools: ToolOrder | None = None
+) -> Rule:
     """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
 
     Args:
         order: Of the ready stages.
         placement: Whose best node chooses the cluster; its gate says which stages may go.
         admission: Who is turned away or held back before; None admits all.
+        tools: Whose call gets a place of a tool; None gives it to the first that asked.
 
     Returns:
-        The rule ``order/placement``, with ``/admission`` behind it where there is one of another name.
+        The rule ``order/placement``, with ``/admission`` and ``/tools`` behind it where there is one of another name.
     """
+    own_order = order
     if admission is not None and admission.defers:
         order = _deferring(order, admission)
     gate, cluster = gate_of(placement), _cluster_of(placement)
@@ -202,8 +249,13 @@ def global_rule(order: Order, placement: Routing, admission: Admission | None = 
         function=rule if order.hold is None else _holding(rule, order.hold),
         numbers=order.numbers or placement.numbers,
     )
-    if admission is None:
-        return made
+    if admission is not None:
+        made = _with_admission(made, own_order, admission)
+    return made if tools is None else _with_tools(made, own_order, tools)
+
+
+def _with_admission(made: Rule, order: Order, admission: Admission) -> Rule:
+    """The rule behind a rule of admission."""
     return replace(
         made,
         name=made.name if admission.name == order.name else f"{made.name}/{admission.name}",

@@ -1,6 +1,7 @@
 """What policies are made of: the rules by name, what is put around one of them, and its form that binds early.
 
-A rule is a file of ``admission/``, ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``; this module finds it there.
+A rule is a file of ``admission/``, ``tools/``, ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``; this module finds
+it there.
 `complete_parts` puts the other tiers around it: ``plain`` companions (FCFS, warm join-shortest-queue, vLLM's own
 admission) or those of ``maestro``. `bound_early` takes the gates of late binding from any policy.
 """
@@ -12,7 +13,7 @@ import pkgutil
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
-from maestro_gym.baselines import admission, cluster, node, orders, reclaim
+from maestro_gym.baselines import admission, cluster, node, orders, reclaim, tools
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.config import hint
 from maestro_gym.config.base import shortened
@@ -33,6 +34,7 @@ from maestro_gym.scheduling.rules import (
     Order,
     ReclaimRule,
     Routing,
+    ToolOrder,
 )
 
 Around = Literal["plain", "maestro"]
@@ -68,6 +70,7 @@ ROUTINGS = _found(cluster, Routing)
 NODE_RULES = _found(node, NodeRule)
 RECLAIM_RULES = _found(reclaim, ReclaimRule)
 ADMISSIONS = _found(admission, Admission)
+TOOL_ORDERS = _found(tools, ToolOrder)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Parts:
         numbers: What its rules read from ``view.numbers``.
         family: What these numbers are.
         admission: Which workflows are admitted, global tier; None admits all.
+        tools: Whose call gets a place of a tool, global tier; None gives it to the first that asked.
     """
 
     order: Order
@@ -95,13 +99,14 @@ class Parts:
     numbers: tuple[float, ...] = ()
     family: Family | None = None
     admission: Admission | None = None
+    tools: ToolOrder | None = None
 
     def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
         """The policy under a name; its functions compile when they are first called."""
         return Policy(
             name=name,
             description=self.description,
-            global_rule=global_rule(self.order, self.placement, self.admission),
+            global_rule=global_rule(self.order, self.placement, self.admission, self.tools),
             cluster_rule=cluster_rule(self.routing),
             node_rule=node_rule(self.node),
             reclaim_rule=reclaim_rule(self.reclaim),
@@ -143,6 +148,8 @@ def complete_parts(rule: Declared, around: Around) -> Parts:
         words, parts = ("global", "Maestro below"), replace(parts, order=rule)
     elif isinstance(rule, Admission):
         words, parts = ("admission", "Maestro behind it"), replace(parts, admission=rule)
+    elif isinstance(rule, ToolOrder):
+        words, parts = ("tool", "Maestro around it"), replace(parts, tools=rule)
     elif isinstance(rule, Routing):
         words, parts = ("cluster", "Maestro around it"), replace(parts, placement=rule, routing=rule)
     elif isinstance(rule, NodeRule):

@@ -21,6 +21,7 @@ from maestro_gym.baselines.parts import (
     ORDERS,
     RECLAIM_RULES,
     ROUTINGS,
+    TOOL_ORDERS,
     Around,
     Parts,
     bound_early,
@@ -117,7 +118,7 @@ def _table() -> dict[str, Parts]:
             "Maestro with nothing predicted",
         ),
     }
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS):
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS):
         for rule in rules.values():
             if rule.rival:
                 table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}

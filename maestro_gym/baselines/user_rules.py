@@ -35,9 +35,9 @@ from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import VIEW
 
 _EXAMPLE = (
-    "A rule is what order_by, admit_by, route_by, serve_by or reclaim_by of maestro_gym.scheduling.rules returns, or a "
-    "class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`; an agent has `tier` and "
-    "`act(observation, mask)`."
+    "A rule is what order_by, admit_by, give_by, route_by, serve_by or reclaim_by of maestro_gym.scheduling.rules "
+    "returns, or a class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`; an agent has `tier` "
+    "and `act(observation, mask)`."
 )
 
 

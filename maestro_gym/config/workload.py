@@ -96,6 +96,18 @@ class TenantConfig(StrictModel):
     )
 
 
+class ToolConfig(StrictModel):
+    """A type of tools that serves so many calls at once."""
+
+    places: int = Field(gt=0, le=1_000_000, description="calls that it serves at once; others wait")
+    roles: list[str] = Field(
+        default=["*"],
+        min_length=1,
+        description="roles that call it, application.role, * for any letters; a role goes by the first type of the "
+        "list that names it",
+    )
+
+
 class WorkloadConfig(StrictModel):
     """A workload family, several, a trace or single requests, and the rate."""
 
@@ -138,6 +150,12 @@ class WorkloadConfig(StrictModel):
         default=None,
         description="weights and quotas by the names of tenants, tenant-0 and so on, behind PART/ in a mixture; who is "
         "not named has weight 1 and no quota",
+    )
+    tools: dict[str, ToolConfig] | None = Field(
+        default=None,
+        min_length=1,
+        description="types of tools with finite places, by name: a stage that calls a tool waits for one; None: every "
+        "call runs at once",
     )
     time_scale: float = Field(
         default=1.0, ge=1e-3, le=1000, description="multiplies deadlines, TTFT limits and tool gaps"

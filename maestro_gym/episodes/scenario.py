@@ -55,7 +55,7 @@ class Scenario:
         self.cluster_names = names.clusters
         self.workload = scenario_workload(config)
         mix = self.workload.mix()
-        self.world = build_world(config, mix.model_share, self.workload.tenant_names)
+        self.world = build_world(config, mix.model_share, self.workload.tenant_names, self.workload.role_names)
         self.capacity_rps = capacity_rps(
             config, mix.model_share, mix.prompt_tokens, mix.output_tokens, mix.calls_per_workflow
         )
@@ -136,7 +136,9 @@ class Scenario:
         other = copy(self)
         fixed = f"workload.rate_rps={self.rate_rps!r}"
         other.config = compose_scenario(self.config.model_dump(mode="json"), self.config.name, (*overrides, fixed))
-        other.world = build_world(other.config, self.workload.mix().model_share, self.workload.tenant_names)
+        other.world = build_world(
+            other.config, self.workload.mix().model_share, self.workload.tenant_names, self.workload.role_names
+        )
         return other
 
     def annotate(self, bare: Episode, key: int = 0) -> Episode:

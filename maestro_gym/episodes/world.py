@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,18 @@ from maestro_gym.config.workload import TenantConfig
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
-from maestro_gym.state import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SERVICE, SIGNAL, TENANT_SPEC, World
+from maestro_gym.state import (
+    HOST_SPEC,
+    MODEL_SPEC,
+    NODE_SPEC,
+    PARAMS,
+    PERF,
+    SERVICE,
+    SIGNAL,
+    TENANT_SPEC,
+    TOOL_SPEC,
+    World,
+)
 
 NOMINAL_CONTEXT_TOKENS = 2048
 """Context of each sequence of the nominal batch, from which SERVICE's decode speed is taken."""
@@ -42,7 +54,10 @@ class NodeKind(NamedTuple):
 
 
 def build_world(
-    config: ScenarioConfig, popularity: np.ndarray | None = None, tenant_names: Sequence[str] = ("tenant-0",)
+    config: ScenarioConfig,
+    popularity: np.ndarray | None = None,
+    tenant_names: Sequence[str] = ("tenant-0",),
+    role_names: Sequence[str] = (),
 ) -> World:
     """Build the arrays of a scenario's world.
 
@@ -50,13 +65,16 @@ def build_world(
         config: The scenario.
         popularity: float64, shape (M,), share of the stages by model; None takes the deployments' own.
         tenant_names: Of the workload, by id.
+        role_names: Of the workload, by id.
 
     Returns:
         The world, each record array a ``np.recarray`` so that the engine's source also runs interpreted.
 
     Raises:
-        MaestroError: ``workload.tenants`` names somebody whom the workload does not have.
+        MaestroError: ``workload.tenants`` names somebody whom the workload does not have, or a type of
+            ``workload.tools`` is called by no role.
     """
+    tools, tool_of = _tools(config, role_names)
     kinds, architectures = node_kinds(config), _architectures(config)
     limits = config.limits
     perf = np.zeros((len(kinds), len(architectures)), dtype=PERF)
@@ -83,6 +101,8 @@ def build_world(
         tenants=_records(_tenants(config, tenant_names)),
         barred=_barred(config),
         signals=_records(_signals(config)),
+        tools=_records(tools),
+        tool_of=tool_of,
         params=_records(_params(config)),
     )
 
@@ -214,6 +234,23 @@ def _tenants(config: ScenarioConfig, names: Sequence[str]) -> np.ndarray:
         math.inf if row.quota_tokens_per_s is None else row.quota_tokens_per_s for row in rows
     ]
     return tenants
+
+
+def _tools(config: ScenarioConfig, role_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Types of tools with finite places, TOOL_SPEC, and that of each role, int64; both empty when off."""
+    given = config.workload.tools or {}
+    tools = np.array([(tool.places,) for tool in given.values()], dtype=TOOL_SPEC)
+    tool_of = np.full(len(role_names) if given else 0, -1, np.int64)
+    for role, name in enumerate(role_names if given else ()):
+        fitting = (i for i, tool in enumerate(given.values()) if any(fnmatchcase(name, word) for word in tool.roles))
+        tool_of[role] = next(fitting, -1)
+    for number, (name, tool) in enumerate(given.items()):
+        if role_names and number not in tool_of:
+            raise MaestroError(
+                f"Scenario `{config.name}`: workload.tools.{name}.roles: no role is left that {tool.roles} names. "
+                f"{hint(tool.roles[0], role_names)} A role goes by the first type that names it."
+            )
+    return tools, tool_of
 
 
 def _barred(config: ScenarioConfig) -> np.ndarray:

@@ -44,6 +44,8 @@ class Rule:
         choice: What had to be chosen here because the source does not say, empty if nothing.
         function: The rule itself.
         numbers: Numbers that it reads at `numbers.places`, which a search may move.
+        orders_tools: A global rule that also answers `view.is_tool_decision`, with the stage whose call gets the place;
+            without it the first that asked gets it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Rule:
     choice: str
     function: RuleFunction
     numbers: tuple[Number, ...] = field(default=(), kw_only=True)
+    orders_tools: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse a tier or an information class that does not exist."""

@@ -7,6 +7,7 @@ policy (``baselines.registry.complete``), the same way for both.
 | --- | --- | --- |
 | `order_by` | ``key(view, oracle, e, stage) -> float``, smaller is sooner | an order of ready stages (global tier) |
 | `route_by` | ``cost(view, e, stage, node) -> float``, smaller is better | a choice of node (cluster tier) |
+| `give_by` | ``key(view, oracle, e, stage) -> float``, smaller is sooner | whose call gets a tool (global tier) |
 | `admit_by` | ``verdict(view, e, stage)``: ``ADMITS``, ``DEFERS`` or ``REJECTS`` | admission (global tier) |
 | `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
 | `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
@@ -124,6 +125,20 @@ class Admission(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolOrder(Declared):
+    """Whose call gets a place of a tool, of those that wait for one. It is part of the global rule.
+
+    It is inert where no tool has finite places, and where there are places for all that wait.
+
+    Attributes:
+        key: ``(view, oracle, e, stage) -> float``, smaller is sooner, of a stage whose answer has arrived; on a tie the
+            one that asked first. None takes that of the order of the global queue.
+    """
+
+    key: Callable[..., float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Routing(Declared):
     """A choice of node, and the choice of cluster that goes with it.
 
@@ -230,6 +245,16 @@ def admit_by(verdict: Callable[..., int], *, defers: bool = False, **about: Any)
         **about: Fields of `Declared`.
     """
     return Admission(verdict=compile_fresh(verdict), defers=defers, **about)
+
+
+def give_by(key: Callable[..., float], **about: Any) -> ToolOrder:  # noqa: ANN401
+    """Declare an order of the calls that wait for a place of a tool.
+
+    Args:
+        key: As in `ToolOrder`; a plain function is compiled.
+        **about: Fields of `Declared`.
+    """
+    return ToolOrder(key=compile_fresh(key), **about)
 
 
 def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401

@@ -5,6 +5,9 @@ from __future__ import annotations
 TIER_GLOBAL, TIER_CLUSTER, TIER_NODE, NO_TIER = range(4)
 """Who must decide; NO_TIER when an episode is over. Bit t of a set of tiers stands for tier t."""
 
+TIER_TOOL = 4
+"""The global rule again, which says whose call gets a free place of a tool; no agent decides it (docs/tools.md)."""
+
 TIER_NAMES = ("global", "cluster", "node")
 
 ALL_TIERS = (1 << len(TIER_NAMES)) - 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.tiers import TIER_CLUSTER
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_TOOL
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, SIGNAL_RESIDENCY, View
 
 SIMULTANEOUS_S: Final = 1e-9
@@ -162,6 +162,12 @@ def prompt_tokens(view: View, e: int, stage: int) -> float:
 
 
 @njit
+def future_s(view: View, e: int, stage: int) -> float:
+    """T_future, median, as predicted when the stage became ready [s]."""
+    return float(view.stages[e, stage].future_s_q50)
+
+
+@njit
 def remaining_s(view: View, e: int, stage: int) -> float:
     """Predicted T_rem of the workflow of a stage, median (class P)."""
     return float(view.stages[e, stage].remaining_s_q50)
@@ -273,7 +279,11 @@ def is_scraped(view: View, e: int, kind: int) -> bool:
 
     A node knows itself: decisions of the node tier see what is.
     """
-    return float(view.world.signals[kind].period_s) > 0.0 and int(view.clock[e].tier) <= TIER_CLUSTER
+    return float(view.world.signals[kind].period_s) > 0.0 and int(view.clock[e].tier) in (
+        TIER_GLOBAL,
+        TIER_CLUSTER,
+        TIER_TOOL,
+    )
 
 
 @njit
@@ -289,3 +299,55 @@ def engine_status(view: View, e: int, node: int, model: int) -> int:
 def is_warm(view: View, e: int, node: int, model: int) -> bool:
     """Whether a model is RUNNING on a node or being loaded, as far as the decision knows."""
     return engine_status(view, e, node, model) in (ENGINE_AWAKE, ENGINE_LOADING)
+
+
+# --- tools with finite places (docs/tools.md) ---------------------------------------------------
+
+
+@njit
+def tool_of_role(view: View, role: int) -> int:
+    """Type of the tools that a role calls, -1 for one without bounds."""
+    tool_of = view.world.tool_of
+    return int(tool_of[role]) if 0 <= role < tool_of.shape[0] else -1
+
+
+@njit
+def is_tool_decision(view: View, e: int) -> bool:
+    """Whether the global rule is asked whose call gets a free place of a tool, and not what to send."""
+    return int(view.clock[e].tier) == TIER_TOOL
+
+
+@njit
+def tool_to_give(view: View, e: int) -> int:
+    """The type of tools of such a decision."""
+    return int(view.clock[e].place)
+
+
+@njit
+def num_tool_places(view: View, tool: int) -> int:
+    """Calls that a type of tools serves at once."""
+    return int(view.world.tools[tool].places)
+
+
+@njit
+def num_tool_busy(view: View, e: int, tool: int) -> int:
+    """Places of it that calls occupy."""
+    return int(view.tools[e, tool].busy)
+
+
+@njit
+def num_tool_queued(view: View, e: int, tool: int) -> int:
+    """Stages that wait for a place of it."""
+    return int(view.tools[e, tool].queued)
+
+
+@njit
+def first_at_tool(view: View, e: int, tool: int) -> int:
+    """The stage that asked first among those that wait for a place of it, -1 when none does."""
+    return int(view.tools[e, tool].first)
+
+
+@njit
+def next_at_tool(view: View, e: int, stage: int) -> int:
+    """The stage that asked next for a place of the same tool, -1 when it was the last."""
+    return int(view.tool_next[e, stage])

@@ -49,6 +49,7 @@ class Simulation:
         state: All arrays, see `state.State`. Replaced when an episode needs larger ones.
         numbers: float64, shape (E, NUMBERS + PERCENTILES): what the policy of each environment is given when its next
             episode is loaded, see `Policy.numbers` and `Policy.scale`.
+        orders_tools: Whether the policy's global rule is asked whose call gets a place of a tool.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Simulation:
         self._num_slots = int(min(len(world.models), max(awake, int(placement.sum(1).max())) + SLEEPERS))
         self._sizes = (1, 1, 1)
         self.numbers = np.zeros((num_envs, NUMBERS + PERCENTILES))
+        self.orders_tools = False
         self.state = self._allocate(*self._sizes)
 
     def _allocate(self, workflows: int, stages: int, edges: int) -> State:
@@ -163,6 +165,7 @@ class Simulation:
         env["num_workflows"] = len(episode.workflows)
         env["event_budget"] = EVENT_BUDGET
         env["metric_tiers"] = self._metric_tiers
+        env["orders_tools"] = int(self.orders_tools)
         env["evaluation"] = int(self._evaluation)
         env["next_sample_s"] = (
             params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf

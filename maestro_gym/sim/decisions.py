@@ -23,7 +23,7 @@ from maestro_gym.scheduling.estimates import stage_service_s
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send, may_reject
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE, TIER_TOOL
 from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_node
@@ -37,6 +37,7 @@ from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
 from maestro_gym.sim.signals import refresh_metrics
 from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
+from maestro_gym.sim.tools import contested_tool, give_place
 from maestro_gym.state import (
     DONE_BUDGET,
     DONE_DRAINED,
@@ -46,6 +47,7 @@ from maestro_gym.state import (
     ENGINE_AWAKE,
     RESERVE_PROMPT,
     STAGE_RUNNING,
+    STAGE_TOOL,
     Hidden,
     State,
 )
@@ -119,8 +121,9 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.tier = tier
     clock.place = place
     clock.decisions += 1
-    clock.wait_legal = 1 if tier != TIER_CLUSTER and _goes_on(state, e) else 0
-    if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> tier) & 1 == 1:
+    clock.wait_legal = 1 if tier != TIER_CLUSTER and tier != TIER_TOOL and _goes_on(state, e) else 0
+    asked = TIER_GLOBAL if tier == TIER_TOOL else tier
+    if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> asked) & 1 == 1:
         refresh_metrics(state, e)
     if tier == TIER_NODE:
         refresh_node(state, e, place)
@@ -131,10 +134,16 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
 
 @njit
 def due_decision(state: State, e: int) -> int:
-    """The next decision due at this instant, written into the clock: global, then nodes by id; NO_TIER when none is."""
+    """The next decision due at this instant, written into the clock; NO_TIER when none is.
+
+    The order is cluster for a stage that was just sent, tools, global, then nodes by id.
+    """
     view, env = state.visible, state.core.env[e]
     if view.clock[e].stage >= 0:
         return _ask(state, e, TIER_CLUSTER, int(view.clock[e].cluster))
+    tool = contested_tool(state, e)
+    if tool >= 0:
+        return _ask(state, e, TIER_TOOL, tool)
     if env.global_due == 1 and view.clock[e].global_len > 0:
         if _any_send(state, e) or (_any_reject(state, e) and _goes_on(state, e)):
             return _ask(state, e, TIER_GLOBAL, 0)
@@ -255,6 +264,18 @@ def apply_global(state: State, e: int, action: int) -> bool:
     clock.stage = stage
     clock.cluster = cluster
     env.global_wait_until_s = math.inf
+    return True
+
+
+@njit
+def apply_tool(state: State, e: int, stage: int) -> bool:
+    """Give a place of the pending tool to a stage that waits for it; False when that is not legal."""
+    view = state.visible
+    if stage < 0 or stage >= view.stages.shape[1] or view.stages[e, stage].phase != STAGE_TOOL:
+        return False
+    if view.stages[e, stage].tool != view.clock[e].place:
+        return False
+    give_place(state, e, stage)
     return True
 
 

@@ -16,9 +16,9 @@ from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.actions import admit_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_promote, can_route, can_send
 from maestro_gym.scheduling.policy import RULE_TYPE, Policy
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
-from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
+from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, apply_tool, next_decision
 from maestro_gym.sim.reclaim import Rule
 from maestro_gym.state import NUM_RESERVE_LEVELS, NUMBERS, Hidden, State
 from maestro_gym.state.types import HIDDEN, STATE, blank_hidden
@@ -30,7 +30,7 @@ class Engine(NamedTuple):
     Attributes:
         state: All arrays of the batch.
         oracle: What the rules may read beyond the view: the truth for class O, else nothing.
-        global_rule: Which waiting stage goes to which cluster.
+        global_rule: Which waiting stage goes to which cluster, and whose call gets a place of a tool.
         cluster_rule: Which node takes it.
         node_rule: Admission, reservation, residency.
         reclaim_rule: What gives way when memory is short.
@@ -63,6 +63,8 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
         simulation.state.visible.numbers[:] = simulation.numbers
     for array in (simulation.numbers, simulation.state.visible.numbers):
         array[:, NUMBERS:] = policy.scale
+    simulation.orders_tools = policy.global_rule.orders_tools
+    simulation.state.core.env["orders_tools"] = simulation.orders_tools
     return _boxed(simulation.state, policy)
 
 
@@ -97,6 +99,8 @@ def fallback_action(state: State, e: int, tier: int) -> int:
     """The lowest legal action of the pending decision, for when a rule or an agent picked an illegal one."""
     view = state.visible
     clock = view.clock[e]
+    if tier == TIER_TOOL:
+        return int(view.tools[e, clock.place].first)
     if tier != TIER_CLUSTER and clock.wait_legal == 1:
         return 0
     if tier == TIER_GLOBAL:
@@ -142,13 +146,15 @@ def _apply(engine: Engine, e: int, tier: int, action: int) -> bool:
         return apply_global(engine.state, e, action)
     if tier == TIER_CLUSTER:
         return apply_cluster(engine.state, e, action)
+    if tier == TIER_TOOL:
+        return apply_tool(engine.state, e, action)
     return apply_node(engine.state, engine.oracle, e, action, engine.reclaim_rule)
 
 
 @njit
 def ask(engine: Engine, e: int, tier: int) -> int:
     """What the rule of a tier answers to the pending decision; nothing moves."""
-    if tier == TIER_GLOBAL:
+    if tier in (TIER_GLOBAL, TIER_TOOL):
         return engine.global_rule(engine.state.visible, engine.oracle, e)
     if tier == TIER_CLUSTER:
         return engine.cluster_rule(engine.state.visible, engine.oracle, e)

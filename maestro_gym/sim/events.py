@@ -6,15 +6,16 @@ import math
 
 from maestro_gym.core.calendar import earliest_s, next_node, put
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.view import tenant_of
+from maestro_gym.scheduling.view import tenant_of, tool_of_role
 from maestro_gym.sim.calendar import ask_node, plan_later
-from maestro_gym.sim.heap import pop, push
+from maestro_gym.sim.heap import pop
 from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.ready import tell_siblings
 from maestro_gym.sim.residency import advance_load
 from maestro_gym.sim.signals import handle_signals, refresh_metrics
 from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
 from maestro_gym.sim.stretch import TIE_S
+from maestro_gym.sim.tools import ask_for_place, return_place, run_tool
 from maestro_gym.state import (
     ENGINE_AWAKE,
     INTERACTIVE,
@@ -59,6 +60,7 @@ def _make_ready(state: State, e: int, stage: int) -> None:
     record.invocation_index = truth.invocation_index
     record.depth = truth.depth
     record.tools_available = truth.tools_available
+    record.tool = tool_of_role(state.visible, int(truth.role))
     record.sys_group = truth.sys_group
     record.sys_prefix_tokens = truth.sys_prefix_tokens
     record.ctx_group = truth.ctx_group
@@ -104,7 +106,7 @@ def _arrive(state: State, e: int, workflow: int) -> None:
 
 @njit
 def _deliver(state: State, e: int, stage: int) -> None:
-    """The controller has a stage's answer: its tool runs, or its workflow is done."""
+    """The controller has a stage's answer: its tool runs or is asked for, or its workflow is done."""
     now_s = state.visible.clock[e].now_s
     record = state.visible.stages[e, stage]
     workflow = state.visible.workflows[e, record.workflow]
@@ -135,15 +137,19 @@ def _deliver(state: State, e: int, stage: int) -> None:
     truth = state.hidden.truth[e, stage]
     if truth.num_children == 0:
         record.phase = STAGE_FINISHED
+    elif record.tool >= 0 and truth.tool_intent == 1:
+        ask_for_place(state, e, stage)
     else:
-        record.phase = STAGE_GAP
-        push(state, e, now_s + truth.tool_gap_s, stage)
+        run_tool(state, e, stage)
 
 
 @njit
 def _end_gap(state: State, e: int, stage: int) -> None:
     """A stage's tool has answered: children without other open parents are ready."""
-    state.visible.stages[e, stage].phase = STAGE_FINISHED
+    record = state.visible.stages[e, stage]
+    record.phase = STAGE_FINISHED
+    if record.tool_started_s < math.inf:
+        return_place(state, e, stage)
     truth = state.hidden.truth[e, stage]
     for i in range(truth.child_start, truth.child_start + truth.num_children):
         child = state.hidden.children[e, i]

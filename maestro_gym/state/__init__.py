@@ -73,6 +73,7 @@ from maestro_gym.state.names import (
     STAGE_READY,
     STAGE_REJECTED,
     STAGE_RUNNING,
+    STAGE_TOOL,
     STAGE_TRANSIT,
 )
 from maestro_gym.state.view import (
@@ -90,10 +91,21 @@ from maestro_gym.state.view import (
     STAGE_VIEW,
     TENANT_MEMORY,
     TENANT_VIEW,
+    TOOL_VIEW,
     WORKFLOW_VIEW,
     View,
 )
-from maestro_gym.state.world import HOST_SPEC, MODEL_SPEC, NODE_SPEC, PARAMS, PERF, SIGNAL, TENANT_SPEC, World
+from maestro_gym.state.world import (
+    HOST_SPEC,
+    MODEL_SPEC,
+    NODE_SPEC,
+    PARAMS,
+    PERF,
+    SIGNAL,
+    TENANT_SPEC,
+    TOOL_SPEC,
+    World,
+)
 
 __all__ = [
     "BATCH",
@@ -176,11 +188,14 @@ __all__ = [
     "STAGE_READY",
     "STAGE_REJECTED",
     "STAGE_RUNNING",
+    "STAGE_TOOL",
     "STAGE_TRANSIT",
     "STAGE_VIEW",
     "TENANT_MEMORY",
     "TENANT_SPEC",
     "TENANT_VIEW",
+    "TOOL_SPEC",
+    "TOOL_VIEW",
     "WORKFLOW",
     "WORKFLOW_VIEW",
     "Core",

@@ -71,6 +71,8 @@ def sizes_of(world: World) -> dict[str, int]:
         "U": NUMBERS + PERCENTILES,
         "O": len(world.tenants),
         "I": TENANT_MEMORY,
+        "t": len(world.tools),
+        "r": len(world.tool_of),
     }
 
 

@@ -53,6 +53,8 @@ ENV_CORE = record(
     Field("heap_len", "i8", "events", "in the heap"),
     Field("global_due", "i8", "flag", "the global rule must be asked"),
     Field("global_wait_until_s", "f8", "s", "when it is asked again", blank=INF),
+    Field("tools_due", "i8", "flag", "a call asked for a place of its tool, or gave one back"),
+    Field("orders_tools", "i8", "flag", "the global rule says which call gets a place; 0: the first that asked"),
     Field("done", "i8", "code", "DONE_*"),
     Field("events", "i8", "events", "since the last decision"),
     Field("begun_first", "i8", "id", "first of the ready stages that can be passed over, -1 = none", blank=-1),

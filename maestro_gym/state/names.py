@@ -16,8 +16,20 @@ CLASS_NAMES = ("interactive", "batch")
     STAGE_GAP,  # delivered; its tool runs
     STAGE_FINISHED,
     STAGE_REJECTED,  # its workflow was turned away before a stage of it was sent
-) = range(9)
-STAGE_PHASE_NAMES = ("future", "ready", "transit", "queued", "running", "delivery", "gap", "finished", "rejected")
+    STAGE_TOOL,  # delivered; it waits for a place of its tool
+) = range(10)
+STAGE_PHASE_NAMES = (
+    "future",
+    "ready",
+    "transit",
+    "queued",
+    "running",
+    "delivery",
+    "gap",
+    "finished",
+    "rejected",
+    "tool",
+)
 
 # Where the weights of a model are, worst to best.
 REMOTE, DISK, CPU, SLEEPING, RUNNING = range(5)

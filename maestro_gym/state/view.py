@@ -71,6 +71,7 @@ STAGE_VIEW = record(
     Field("admitted_s", "f8", "s", "last admission", BOOKS, blank=INF),
     Field("first_token_s", "f8", "s", "as the controller sees it: one-way latency included", BOOKS, blank=INF),
     Field("finished_s", "f8", "s", "when its last token was there", BOOKS, blank=INF),
+    Field("tool_started_s", "f8", "s", "when its call got a place of its tool, if it had to ask", BOOKS, blank=INF),
     Field("remaining_s_q50", "f8", "s", "T_rem of the workflow, median", ESTIMATE, predicted=True),
     Field("remaining_s_q90", "f8", "s", "T_rem of the workflow, 90th percentile", ESTIMATE, predicted=True),
     Field("future_s_q50", "f8", "s", "T_future, median", ESTIMATE, predicted=True),
@@ -102,6 +103,7 @@ STAGE_VIEW = record(
     Field("prefix_hit_tokens", "i4", "tokens", "served from the prefix cache at its last admission", ESTIMATE),
     Field("preemptions", "i4", "pauses", "after which it was computed again", BOOKS),
     Field("growths", "i4", "growths", "of its reservation", BOOKS),
+    Field("tool", "i4", "id", "type of the tools that its role calls, -1 = one without bounds", BOOKS, blank=-1),
 )
 
 NODE_VIEW = record(
@@ -166,6 +168,14 @@ TENANT_VIEW = record(
     Field("answered", "i8", "stages", "of these, whose answer has arrived", BOOKS),
 )
 
+# A type of tools with finite places, and who waits for one of them.
+TOOL_VIEW = record(
+    Field("busy", "i8", "places", "that a call occupies", BOOKS),
+    Field("queued", "i8", "stages", "that wait for a place", BOOKS),
+    Field("first", "i4", "id", "of them, that asked first, -1 = none; `tool_next` has the others", BOOKS, blank=-1),
+    Field("last", "i4", "id", "of them, that asked last, -1 = none", BOOKS, blank=-1),
+)
+
 # At most ``scheduling.blocks.MEMBERS`` stages that follow one another.
 BLOCK = record(
     Field("version", "i8", "changes", "after which what was noted of it is no bound any more", BOOKS),
@@ -215,7 +225,8 @@ class View(NamedTuple):
     Axes: E environments, W workflows and S stages of the largest episode, N nodes, H hosts, M models, K engine slots
     of a node, Q places in a node's queue, B sequences of a batch, X prefix entries of an engine, R reclaim candidates,
     P notes, U numbers, C clusters, A architectures, Y cells of a calendar (`core.calendar`), Z words of a set
-    (`core.bits`), V cells for a scan, O tenants (owners), I notes for each of them.
+    (`core.bits`), V cells for a scan, O tenants (owners), I notes for each of them, t types of tools
+    with finite places.
     """
 
     clock: Annotated[np.ndarray, of("E", CLOCK)]
@@ -229,6 +240,10 @@ class View(NamedTuple):
     ]
     models: Annotated[np.ndarray, of("EM", MODEL_VIEW)]
     tenants: Annotated[np.ndarray, of("EO", TENANT_VIEW)]
+    tools: Annotated[np.ndarray, of("Et", TOOL_VIEW)]
+    tool_next: Annotated[
+        np.ndarray, plain("ES", "i4", "id", "who asked next for a place of the same tool", source=BOOKS, blank=-1)
+    ]
     waiting: Annotated[np.ndarray, plain("ENM", "i8", "stages", "sent to a node and not admitted", source=BOOKS)]
     slot_of: Annotated[
         np.ndarray, plain("ENM", "i8", "index", "engine slot of a model, -1 = none", source=BOOKS, blank=-1)

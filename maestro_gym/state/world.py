@@ -91,6 +91,10 @@ TENANT_SPEC = record(
     Field("quota_tokens_per_s", "f8", "tokens/s", "service that it has paid for, inf = no quota"),
 )
 
+TOOL_SPEC = record(
+    Field("places", "i8", "places", "calls that it serves at once"),
+)
+
 # How old the routers' knowledge of one kind of signal is (docs/stale_signals.md).
 SIGNAL = record(
     Field("period_s", "f8", "s", "between two scrapes; 0 = always fresh"),
@@ -102,7 +106,7 @@ class World(NamedTuple):
     """The fleet and its performance tables.
 
     Axes: N nodes, H hosts, M models, C and D clusters, A architectures, G kinds of node, T tokens, S sequences,
-    O tenants (owners), k kinds of signals.
+    O tenants (owners), k kinds of signals, t types of tools with finite places, r roles.
     """
 
     nodes: Annotated[np.ndarray, of("N", NODE_SPEC)]
@@ -117,4 +121,8 @@ class World(NamedTuple):
     tenants: Annotated[np.ndarray, of("O", TENANT_SPEC)]
     barred: Annotated[np.ndarray, plain("NM", "i8", "flag", "whether a model may not be placed on a node")]
     signals: Annotated[np.ndarray, of("k", SIGNAL)]  # SIGNAL_*
+    tools: Annotated[np.ndarray, of("t", TOOL_SPEC)]
+    tool_of: Annotated[
+        np.ndarray, plain("r", "i8", "id", "type of the tools that a role calls, -1 = one without bounds")
+    ]
     params: Annotated[np.ndarray, of("I", PARAMS)]  # one record of the scenario's scalars

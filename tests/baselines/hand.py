@@ -48,7 +48,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     """One host and GPU a node of 72 GB, kinds in turn, models of 16 GB and 0.1 MB a token, 10 ms between clusters."""
     num_nodes = num_clusters * nodes_per_cluster
     sizes = {"N": num_nodes, "H": num_nodes, "M": num_models, "C": num_clusters, "D": num_clusters}
-    sizes |= {"G": num_kinds, "A": 1, "T": 64, "S": 64, "O": TENANTS, "I": 1, "k": NUM_SIGNALS}
+    sizes |= {"G": num_kinds, "A": 1, "T": 64, "S": 64, "O": TENANTS, "I": 1, "k": NUM_SIGNALS, "t": 0, "r": 0}
     world = allocate(World, sizes)
     nodes, hosts, models, perf, service, params = (
         getattr(world, name).view(np.recarray) for name in ("nodes", "hosts", "models", "perf", "service", "params")

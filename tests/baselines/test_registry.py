@@ -9,7 +9,15 @@ import pytest
 from maestro_gym.baselines import TABLE, load_policy
 from maestro_gym.baselines.baseline_docs import baselines_markdown
 from maestro_gym.baselines.maestro.percentiles import frozen_scales, scale_for
-from maestro_gym.baselines.registry import ADMISSIONS, NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, complete_parts
+from maestro_gym.baselines.registry import (
+    ADMISSIONS,
+    NODE_RULES,
+    ORDERS,
+    RECLAIM_RULES,
+    ROUTINGS,
+    TOOL_ORDERS,
+    complete_parts,
+)
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.scheduling.fitness_scale import FitnessScale
 from tests.baselines.hand import Hand, ask
@@ -112,7 +120,7 @@ def test_companions_that_do_not_exist_are_answered_with_the_nearest(routing_file
 
 
 def test_every_rival_stands_in_the_table_plainly_and_with_maestros_companions() -> None:
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, ADMISSIONS):
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, ADMISSIONS, TOOL_ORDERS):
         for rule in rules.values():
             name = getattr(rule, "table_name", "") or rule.name
             if rule.rival:
@@ -123,7 +131,7 @@ def test_every_rival_stands_in_the_table_plainly_and_with_maestros_companions() 
 
 def test_a_rule_is_named_as_its_file() -> None:
     folders = {"orders": ORDERS, "cluster": ROUTINGS, "node": NODE_RULES, "reclaim": RECLAIM_RULES}
-    for folder, rules in (folders | {"admission": ADMISSIONS}).items():
+    for folder, rules in (folders | {"admission": ADMISSIONS, "tools": TOOL_ORDERS}).items():
         files = {path.stem for path in (REPO / "maestro_gym" / "baselines" / folder).glob("*.py")}
         assert {name.replace("-", "_") for name in rules} <= files
 

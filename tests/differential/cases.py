@@ -26,6 +26,7 @@ from maestro_gym.state import (
     STAGE,
     STAGE_HIDDEN,
     TENANT_SPEC,
+    TOOL_SPEC,
     WORKFLOW,
     Episode,
     World,
@@ -35,6 +36,7 @@ from tests.reference.choosing import Temper
 ARCHITECTURES = ("Llama-3.2-3B", "Llama-3.1-8B", "Qwen2.5-14B", "Qwen3-30B-A3B")
 GPUS = ("A100-80GB", "A100-40GB")
 TENANTS = 3
+MOST_ROLES = 3
 RECLAIM_LAWS = ("vllm", "lru", "least-harm")
 TEMPERS = {
     "eager": {"wait": 0.001, "reject": 0.02, "promote": 1.0, "demote": 0.02, "levels": (0,), "in_order": True},
@@ -69,6 +71,8 @@ class Features:
     temper: str
     admission: bool = False
     barred: bool = False
+    tools: int = 0
+    orders_tools: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ def random_features(seed: int) -> Features:
         schedule_ahead=pick(True, False),
         admission=pick(True, False),
         barred=pick(True, False, False),
+        tools=pick(0, 1, 2),
+        orders_tools=pick(True, False),
     )
 
 
@@ -191,8 +197,19 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
         tenants=np.array([(1.0, 1.0 / TENANTS, np.inf)] * TENANTS, TENANT_SPEC),
         barred=barred,
         signals=np.zeros(NUM_SIGNALS, SIGNAL),
+        tools=_tools(features),
+        tool_of=_tool_of(features),
         params=params,
     )
+
+
+def _tools(features: Features) -> np.ndarray:
+    """A type of tools with one place and one with two; one role in three has tools without bounds."""
+    return np.array([(1 + tool,) for tool in range(features.tools)], TOOL_SPEC)
+
+
+def _tool_of(features: Features) -> np.ndarray:
+    return np.arange(1, MOST_ROLES + 1) % (features.tools + 1) - 1 if features.tools else np.zeros(0, np.int64)
 
 
 def _barred(features: Features, placement: np.ndarray) -> np.ndarray:
@@ -271,7 +288,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
 
 
 def _episode(features: Features, rng: np.random.Generator) -> Episode:
-    num_roles = int(rng.integers(1, 4))
+    num_roles = int(rng.integers(1, MOST_ROLES + 1))
     sys_tokens = rng.integers(0, 160, num_roles)
     horizon_s = rng.uniform(0.1, 4.0)
     flows, stages, hidden, predictions, children = [], [], [], [], []
@@ -303,6 +320,8 @@ def _episode(features: Features, rng: np.random.Generator) -> Episode:
             kids = [first + other for other in range(k + 1, calls) if k in parents[other]]
             truth["output_tokens"], truth["num_parents"] = output, len(parents[k])
             truth["tool_gap_s"] = rng.choice([0.0, rng.uniform(0.0, 2.0)])
+            truth["tool_intent"] = (job + k) % 3 > 0
+            truth["tool_gap_s"] *= 1 + 4 * features.tools  # else a place is free too often
             truth["child_start"], truth["num_children"] = len(children), len(kids)
             children += kids
             guess["output_q50_tokens"] = output * rng.lognormal(0.0, rng.choice([0.0, 0.7]))

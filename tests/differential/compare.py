@@ -91,6 +91,10 @@ def check_same(engine: EngineRun, reference: Run) -> None:
             mine = reference.state.counters.get(f"{name} of tenant {tenant}", 0)
             assert mine == row[name], f"{name} of tenant {tenant}: reference {mine}, engine {row[name]}"
 
+    for tool, row in enumerate(state.visible.tools[0]):
+        mine = len(reference.state.tool_calls[tool]), len(reference.state.tool_queues[tool])
+        assert mine == (row["busy"], row["queued"]), f"tool {tool}: busy, queued: reference {mine}, engine {row}"
+
 
 def _close(mine: float, its: float, tolerance: float) -> bool:
     return mine == its or abs(mine - its) <= tolerance or (math.isinf(mine) and math.isinf(its))

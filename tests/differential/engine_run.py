@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.actions import admit_code, demote_code, promote_code, reject_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import act, open_engine, run_until
 from maestro_gym.sim.placement import host_tiers
-from maestro_gym.state import DONE_NAMES, NUM_RESERVE_LEVELS, RESIDENCY_NAMES
+from maestro_gym.state import DONE_NAMES, NUM_RESERVE_LEVELS, RESIDENCY_NAMES, STAGE_TOOL
 from maestro_gym.state.types import VIEW
 from tests.differential.cases import Case
 from tests.reference.choosing import Action, Asked, choose
@@ -25,7 +27,8 @@ POLICY_OF_LAW = {"vllm": "fcfs", "lru": "maestro-lru", "least-harm": "maestro"}
 """Policies whose reclaim rule it is; nothing else of them is asked."""
 
 STATUS = ("free", "loading", "awake", "asleep")
-ALL_TIERS = 0b111
+ALL_TIERS = 0b111 | 1 << TIER_TOOL
+NAMES = dict(enumerate(TIER_NAMES)) | {TIER_TOOL: "tool"}
 
 
 @dataclass
@@ -63,6 +66,7 @@ def begin(case: Case) -> tuple[Simulation, Start]:
         num_slots=simulation.state.visible.engines.shape[2],
         reclaim_law=case.features.reclaim_law,
         drains=drains,
+        orders_tools=case.features.orders_tools,
     )
     return simulation, start
 
@@ -70,14 +74,15 @@ def begin(case: Case) -> tuple[Simulation, Start]:
 def run_engine(case: Case, simulation: Simulation) -> EngineRun:
     """Run a case to its end."""
     policy = load_policy(POLICY_OF_LAW[case.features.reclaim_law])
-    engine: Any = open_engine(simulation, policy)
+    rule = replace(policy.global_rule, orders_tools=case.features.orders_tools)
+    engine: Any = open_engine(simulation, replace(policy, global_rule=rule))
     view: Any = box(simulation.state.visible, VIEW)
     records: list[Record] = []
     while (tier := run_until(engine, 0, ALL_TIERS)) != NO_TIER:
         clock = simulation.state.visible.clock[0]
         legal = _legal(simulation, view, tier)
         place = int(clock["place"])
-        asked = Asked(len(records), TIER_NAMES[tier], place, tuple(sorted(legal)))
+        asked = Asked(len(records), NAMES[tier], place, tuple(sorted(legal)))
         records.append(Record(float(clock["now_s"]), asked, *observe(simulation)))
         action = choose(asked, case.temper)
         if not act(engine, 0, tier, _code(view, action)):
@@ -89,7 +94,10 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
     visible = simulation.state.visible
     clock, world = visible.clock[0], visible.world
     wait: list[Action] = [("wait", 0, 0)] if clock["wait_legal"] else []
-    if TIER_NAMES[tier] == "global":
+    if tier == TIER_TOOL:
+        waiting = (visible.stages[0]["phase"] == STAGE_TOOL) & (visible.stages[0]["tool"] == clock["place"])
+        return [("call", int(stage), 0) for stage in np.flatnonzero(waiting)]
+    if NAMES[tier] == "global":
         queue = visible.global_queue[0, : clock["global_len"]].tolist()
         clusters = range(len(world.latency_s))
         rejections: list[Action] = [("reject", s, 0) for s in queue if can_reject(view, 0, s)]
@@ -113,6 +121,7 @@ def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
     codes = {
         "wait": lambda: 0,
         "send": lambda: send_code(view, first, second),
+        "call": lambda: first,
         "reject": lambda: reject_code(view, first),
         "route": lambda: first,
         "admit": lambda: admit_code(view, first, second),
@@ -157,5 +166,5 @@ def observe(simulation: Simulation) -> tuple[list[tuple[float, ...]], list[tuple
 def stage_times(simulation: Simulation, stage: int) -> dict[str, float]:
     """When what happened to a stage."""
     row = simulation.state.visible.stages[0, stage]
-    names = ("ready", "sent", "queued", "admitted", "first_token", "finished")
+    names = ("ready", "sent", "queued", "admitted", "first_token", "finished", "tool_started")
     return {name: float(row[f"{name}_s"]) for name in names if row[f"{name}_s"] < math.inf}

@@ -39,6 +39,8 @@ FEATURES = st.builds(
     temper=st.sampled_from(sorted(TEMPERS)),
     admission=st.booleans(),
     barred=st.booleans(),
+    tools=st.integers(0, 2),
+    orders_tools=st.booleans(),
 )
 
 
@@ -81,6 +83,10 @@ def occurrences() -> Counter[str]:
         found["system prompt reused"] += any(stage.ctx_group < 0 for stage in hits)
         found["context reused"] += any(stage.sys_group < 0 or stage.prefix_hit > stage.sys_tokens for stage in hits)
         found["tool gap"] += any(stage.gap_s > 0 and stage.children for stage in stages)
+        found["tool queue"] += any(
+            stage.times.get("tool_started", 0.0) > stage.times["finished"] + 1e-6 for stage in stages
+        )
+        found["tool order"] += any(record.asked.tier == "tool" for record in reference.records)
         found["another cluster"] += any(
             state.nodes[stage.node].spec.cluster != stage.job.ingress for stage in stages if stage.node >= 0
         )
@@ -101,6 +107,8 @@ def occurrences() -> Counter[str]:
         "system prompt reused",
         "context reused",
         "tool gap",
+        "tool queue",
+        "tool order",
         "another cluster",
         "tensor parallel",
         "growths",

@@ -27,7 +27,15 @@ def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
     models["arch"], models["max_model_len"] = (0, 1), (10_000, 40_000)
     perf["kv_bytes_per_token"] = 1e6, 2e6
     tenants = np.ones(2, state.TENANT_SPEC)
-    return SimpleNamespace(nodes=nodes, service=service, params=params, models=models, perf=perf, tenants=tenants)
+    return SimpleNamespace(
+        nodes=nodes,
+        service=service,
+        params=params,
+        models=models,
+        perf=perf,
+        tenants=tenants,
+        tools=np.array([(2,)], state.TOOL_SPEC),
+    )
 
 
 def episode() -> state.Episode:
@@ -44,6 +52,7 @@ def episode() -> state.Episode:
     stages["prompt_tokens"] = 95, 9998, 89, 50, 60
     hidden = np.zeros(5, state.STAGE_HIDDEN)
     hidden["output_tokens"] = 5, 2, 11, 20, 20
+    hidden["tool_gap_s"] = 0.5, 0.0, 0.0, 0.0, 0.0
     hidden["remaining_s"] = 4.5, 2.0, 2.0, 49.0, 20.0
     hidden["num_children"], hidden["child_start"] = (1, 0, 0, 1, 0), (0, 1, 1, 1, 2)
     predictions = np.zeros(5, state.PREDICTION)
@@ -59,6 +68,8 @@ def stage_views() -> np.ndarray:
     stages["admitted_s"] = 1.0, 6.0, 3.0, 40.0, INF  # stage 3 was paused after its first token
     stages["first_token_s"] = 2.0, 8.0, 5.0, 30.0, INF
     stages["finished_s"] = 4.0, 9.0, 7.0, INF, INF
+    # The first stage calls a tool: it asks at 4 s, waits half a second for a place and holds it for another half.
+    stages["tool"], stages["tool_started_s"] = (0, -1, -1, -1, -1), (4.5, INF, INF, INF, INF)
     stages["generated_tokens"] = 5, 2, 11, 7, 0
     stages["node"] = 0, 0, 1, 1, -1
     stages["model"] = 0, 1, 0, 1, 0

@@ -106,6 +106,8 @@ class Fleet:
     latency_s: tuple[tuple[float, ...], ...]
     bytes_per_s: tuple[tuple[float, ...], ...]
     limits: dict[str, float]
+    tool_places: tuple[int, ...]
+    tool_of_role: tuple[int, ...]
 
     @property
     def num_models(self) -> int:
@@ -143,6 +145,8 @@ class Stage:
     ctx_tokens: int
     output: int
     gap_s: float
+    role: int
+    calls_tool: bool
     children: tuple[int, ...]
     q50: float
     q90: float
@@ -156,6 +160,7 @@ class Stage:
     preemptions: int = 0
     growths: int = 0
     prefix_hit: int = 0
+    tool: int = -1
     times: dict[str, float] = field(default_factory=dict)
 
 
@@ -195,6 +200,8 @@ def read_world(world: World) -> Fleet:
         service=tuple(Service(*(float(row[name]) for name in Service.__annotations__)) for row in world.service),
         latency_s=tuple(map(tuple, world.latency_s.tolist())),
         bytes_per_s=tuple(map(tuple, world.bytes_per_s.tolist())),
+        tool_places=tuple(int(row["places"]) for row in world.tools),
+        tool_of_role=tuple(world.tool_of.tolist()),
         limits={name: world.params[0][name].item() for name in world.params.dtype.names or ()},
     )
 
@@ -231,6 +238,8 @@ def read_episode(episode: Episode) -> tuple[list[Job], list[Stage]]:
                 ctx_tokens=int(row["ctx_prefix_tokens"]),
                 output=int(truth["output_tokens"]),
                 gap_s=float(truth["tool_gap_s"]),
+                role=int(row["role"]),
+                calls_tool=bool(truth["tool_intent"]),
                 children=tuple(int(c) for c in episode.children[first : first + int(truth["num_children"])]),
                 q50=float(guess["output_q50_tokens"]),
                 q90=float(guess["output_q90_tokens"]),

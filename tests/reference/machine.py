@@ -261,6 +261,9 @@ class State:
     jobs_done: list[int] = field(default_factory=list)
     finished_s: list[float] = field(default_factory=list)
     rejected_s: list[float] = field(default_factory=list)
+    tool_queues: list[list[Stage]] = field(default_factory=list)
+    tool_calls: list[list[Stage]] = field(default_factory=list)
+    orders_tools: bool = False
     counters: dict[str, float] = field(default_factory=dict)
     residency_log: list[tuple[float, int, int, str, str]] = field(default_factory=list)
 

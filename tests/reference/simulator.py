@@ -15,6 +15,9 @@ Conventions of the order of things (docs/physics.md, "The decisions"):
 - A place that could do nothing is asked again after the longest wait too.
 - Where admission is on, a workflow of which nothing was sent may be turned away. Global is then asked, too, when
   nothing can be sent, if something else is going to happen.
+- A stage that calls a tool with finite places waits for one when its answer arrives. At the end of an instant, before
+  the global decision, free places go to who waits: in order of asking, or as the policy is asked where there are more
+  calls than places.
 - An action for which no room can be made counts as waiting.
 - The run ends at the cap, or at the horizon where episodes are truncated, with steps under way.
 """
@@ -49,6 +52,7 @@ class Start:
         num_slots: engine slots of a node.
         reclaim_law: vllm, lru or least-harm.
         drains: go on after the horizon until all is done, up to the cap.
+        orders_tools: the policy is asked whose call gets a place of a tool; else the first that asked.
     """
 
     running: list[list[int]]
@@ -56,6 +60,7 @@ class Start:
     num_slots: int
     reclaim_law: str
     drains: bool
+    orders_tools: bool = False
 
 
 @dataclass
@@ -106,6 +111,9 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.jobs_left = [len(job.stages) for job in jobs]
     state.jobs_done = [0] * len(jobs)
     state.finished_s = [math.inf] * len(jobs)
+    state.tool_queues = [[] for _ in fleet.tool_places]
+    state.tool_calls = [[] for _ in fleet.tool_places]
+    state.orders_tools = start.orders_tools
     state.rejected_s = [math.inf] * len(jobs)
     run = Run(state)
     end_s = fleet.limits["drain_cap_s" if start.drains else "horizon_s"]
@@ -230,6 +238,8 @@ def _handle_stage(state: State, stage: Stage) -> None:
         _deliver(state, stage)
     elif stage.phase == "gap":
         stage.phase = "finished"
+        if stage.tool >= 0:
+            state.tool_calls[stage.tool].remove(stage)
         for child in (state.stages[number] for number in stage.children):
             child.parents_left -= 1
             if child.parents_left == 0:
@@ -258,11 +268,38 @@ def _deliver(state: State, stage: Stage) -> None:
         state.finished_s[number] = state.now_s
         state.count("finished")
         state.count("slo_met_weight" if state.now_s <= job.deadline_s else "slo_missed_weight", job.weight)
-    if stage.children:
-        stage.phase = "gap"
-        state.timed.append((state.now_s + stage.gap_s, stage.id))
-    else:
+    if not stage.children:
         stage.phase = "finished"
+        return
+    tools = state.fleet.tool_of_role
+    if stage.calls_tool and stage.role < len(tools) and tools[stage.role] >= 0:
+        stage.tool, stage.phase = tools[stage.role], "tool"
+        state.tool_queues[stage.tool].append(stage)
+    else:
+        _run_tool(state, stage)
+
+
+def _run_tool(state: State, stage: Stage) -> None:
+    stage.phase = "gap"
+    state.timed.append((state.now_s + stage.gap_s, stage.id))
+
+
+def _give_place(state: State, stage: Stage) -> None:
+    """A call of a tool begins."""
+    state.tool_queues[stage.tool].remove(stage)
+    state.tool_calls[stage.tool].append(stage)
+    stage.times["tool_started"] = state.now_s
+    _run_tool(state, stage)
+
+
+def _contested_tool(state: State) -> int | None:
+    """Begin calls as far as nobody has to choose; the tool where somebody has to."""
+    for tool, places in enumerate(state.fleet.tool_places):
+        while (queue := state.tool_queues[tool]) and len(state.tool_calls[tool]) < places:
+            if state.orders_tools and len(queue) > places - len(state.tool_calls[tool]):
+                return tool
+            _give_place(state, queue[0])
+    return None
 
 
 # --- decisions --------------------------------------------------------------------------------
@@ -274,7 +311,7 @@ def _decide(run: Run, choose: Callable[[Asked], Action]) -> None:
     while (question := _next_question(state)) is not None:
         tier, place, actions = question
         legal = list(actions)
-        if tier != "cluster" and legality.may_wait(state):
+        if tier in ("global", "node") and legality.may_wait(state):
             legal.append(legality.WAIT)
         asked = Asked(len(run.records), tier, place, tuple(sorted(legal)))
         run.records.append(Record(state.now_s, asked, *observe(state)))
@@ -284,6 +321,8 @@ def _decide(run: Run, choose: Callable[[Asked], Action]) -> None:
 def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
     if state.to_route is not None:
         return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
+    if (tool := _contested_tool(state)) is not None:
+        return "tool", tool, [("call", stage.id, 0) for stage in state.tool_queues[tool]]
     if state.global_due and state.queue:
         actions = legality.global_actions(state)
         rejections = legality.rejections(state)
@@ -305,6 +344,8 @@ def _act(state: State, asked: Asked, action: Action) -> None:
         _send(state, state.stages[first], second)
     elif kind == "reject":
         _reject(state, state.stages[first].job_id)
+    elif kind == "call":
+        _give_place(state, state.stages[first])
     elif kind == "route":
         _route(state, state.nodes[first])
     elif asked.tier == "global":

@@ -12,10 +12,12 @@ from maestro_gym.state import (
     ENGINE_LOADING,
     STAGE_FINISHED,
     STAGE_FUTURE,
+    STAGE_GAP,
     STAGE_QUEUED,
     STAGE_READY,
     STAGE_REJECTED,
     STAGE_RUNNING,
+    STAGE_TOOL,
     STAGE_TRANSIT,
     State,
 )
@@ -78,6 +80,19 @@ def check_state(state: State, e: int = 0) -> None:
         assert books["output_tokens"] == stages["generated_tokens"][mine & answered].sum()
         assert (books["admitted"], books["answered"]) == (np.sum(mine & begun), np.sum(mine & answered))
         assert 0 <= books["cached_tokens"] <= books["prompt_tokens"]
+    # Tools: every call waits once, or holds one of its tool's places.
+    for tool, record in enumerate(view.tools[e]):
+        mine = stages["tool"] == tool
+        at, waiting = int(record["first"]), []
+        while at >= 0:
+            waiting.append(at)
+            at = int(view.tool_next[e, at])
+        assert sorted(waiting) == np.flatnonzero(mine & (phases == STAGE_TOOL)).tolist()
+        assert record["queued"] == len(waiting)
+        assert record["last"] == (waiting[-1] if waiting else -1)
+        assert record["busy"] == np.sum(mine & (phases == STAGE_GAP) & np.isfinite(stages["tool_started_s"]))
+        assert record["busy"] <= world.tools[tool]["places"]
+        assert not waiting or record["busy"] == world.tools[tool]["places"] or core.env[e]["tools_due"] == 1
     # Workflows: arrived = finished + rejected + in the system.
     arrived = np.isfinite(view.workflows[e]["arrival_s"])
     finished = np.isfinite(view.workflows[e]["finished_s"])

@@ -22,7 +22,17 @@ from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.state import Episode
 from tests.sim.invariants import check_state
 
-POLICIES = ("fcfs", "maestro", "static-max", "random", "no-colocation", "reject-late", "shed", "gateway+maestro")
+POLICIES = (
+    "fcfs",
+    "maestro",
+    "static-max",
+    "random",
+    "no-colocation",
+    "reject-late",
+    "shed",
+    "gateway+maestro",
+    "tool-srtf",
+)
 
 
 def prepare(overrides: list[str], stop_s: float, seed: int) -> tuple[Scenario, Episode]:
@@ -51,6 +61,7 @@ def simulate(scenario: Scenario, episode: Episode, policy: str, seed: int) -> Si
     load=st.floats(0.3, 4.0),
     queue_limit=st.integers(1, 12),
     admission=st.booleans(),
+    tools=st.sampled_from([None, "{all: {places: 1}}", "{some: {places: 3, roles: ['*.*r']}}"]),
     max_num_seqs=st.integers(1, 64),
     dram_gb=st.sampled_from([1, 60, 512]),
     placement=st.sampled_from(["warm", "cold"]),
@@ -66,6 +77,7 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
     load: float,
     queue_limit: int,
     admission: bool,
+    tools: str | None,
     max_num_seqs: int,
     dram_gb: int,
     placement: str,
@@ -84,6 +96,7 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
         f"hosts.gpu2-512.dram_gb={dram_gb}",
         f"workload.initial_placement={placement}",
         "predictor.kind=noisy",
+        *([] if tools is None else [f"workload.tools={tools}"]),
     ]
     simulation = simulate(*prepare(overrides, stop_s, seed), policy, seed)
     check_state(simulation.state)

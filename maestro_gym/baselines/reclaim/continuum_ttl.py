@@ -22,7 +22,7 @@ from maestro_gym.scheduling.load_times import wake_s
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import reclaim_by
 from maestro_gym.scheduling.view import node_to_serve, now_s, number, prompt_tokens, slot_model
-from maestro_gym.state import RECLAIM_SLEEP, STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP, View
+from maestro_gym.state import RECLAIM_SLEEP, STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP, STAGE_TOOL, View
 
 NUMBERS = (
     Number("price", "s/s", 0.01, 10, 1, "Delay to others for each second that the whole memory of a node is held."),
@@ -37,7 +37,7 @@ def mean_gap_s(view: View, e: int) -> float:
     total_s, ended = number(view, e, FIRST_GAP), 1
     for stage in range(view.stages.shape[1]):
         record = view.stages[e, stage]
-        if int(record.phase) == STAGE_GAP:
+        if int(record.phase) in (STAGE_TOOL, STAGE_GAP):
             total_s += max(0.0, now_s(view, e) - float(record.finished_s))
         if stage > 0 and int(record.phase) != STAGE_FUTURE:
             before = view.stages[e, stage - 1]

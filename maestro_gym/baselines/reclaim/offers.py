@@ -12,7 +12,7 @@ from typing import Final
 from maestro_gym.baselines.late_binding.room import oldest_waiting_s
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import node_to_serve, slot_model
-from maestro_gym.state import RECLAIM_SLEEP, STAGE_DELIVERY, STAGE_GAP, View
+from maestro_gym.state import RECLAIM_SLEEP, STAGE_DELIVERY, STAGE_GAP, STAGE_TOOL, View
 
 RANK_IDLE, RANK_WANTED, RANK_SLEEPER = range(3)
 """First to last: to put an engine to sleep that nobody waits for, one that is waited for, to end a sleeper."""
@@ -49,7 +49,7 @@ def is_wanted_sleep(view: View, e: int, candidate: int) -> bool:
 def pauses_on(view: View, e: int, stage: int, node: int, model: int) -> bool:
     """Whether a session pauses on the engine of a model: a stage ran there, and its answer or tool is under way."""
     record = view.stages[e, stage]
-    if int(record.phase) not in (STAGE_DELIVERY, STAGE_GAP):
+    if int(record.phase) not in (STAGE_DELIVERY, STAGE_TOOL, STAGE_GAP):
         return False
     return int(record.model) == model and int(record.node) == node
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maestro_gym.episodes.metrics.blocking import blocked_s
-from maestro_gym.state import STAGE_FINISHED, STAGE_READY, STAGE_RUNNING
+from maestro_gym.state import STAGE_FINISHED, STAGE_READY, STAGE_RUNNING, STAGE_TOOL
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
@@ -41,6 +41,10 @@ _STAGE_ARRAYS = (
     "context_tokens",
     "context_limit_tokens",
     "output_error_tokens",
+    "tool",
+    "tool_asked_s",
+    "tool_started_s",
+    "tool_ended_s",
 )
 
 
@@ -82,6 +86,11 @@ class Outcome:
         context_tokens: int, shape (S,): prompt and output tokens so far.
         context_limit_tokens: int, shape (S,): longest context of the stage's model.
         output_error_tokens: float, shape (S,): predicted median less true length of the answer.
+        tool: int, shape (S,): type of the tool with finite places that the stage called, -1 where it called none.
+        tool_asked_s: float, shape (S,): when it asked for a place, inf = never.
+        tool_started_s: float, shape (S,): when it got one, inf = never.
+        tool_ended_s: float, shape (S,): when the tool answers, inf = it never began.
+        tool_places: int, shape (types,): places of every type; empty where tools have no bounds.
         counters: The episode's COUNTERS record, by name.
         hbm_bytes: Usable HBM of the fleet, all nodes.
         num_nodes: Nodes of the fleet.
@@ -116,6 +125,11 @@ class Outcome:
     context_tokens: np.ndarray
     context_limit_tokens: np.ndarray
     output_error_tokens: np.ndarray
+    tool: np.ndarray
+    tool_asked_s: np.ndarray
+    tool_started_s: np.ndarray
+    tool_ended_s: np.ndarray
+    tool_places: np.ndarray
     hbm_bytes: float
     num_nodes: int
     fleet_usd_per_h: float
@@ -182,6 +196,9 @@ class Outcome:
             first_admitted_s=by_then(self.first_admitted_s),
             first_token_s=by_then(self.first_token_s),
             stage_finished_s=stage_finished_s,
+            tool_asked_s=by_then(self.tool_asked_s),
+            tool_started_s=by_then(self.tool_started_s),
+            tool_ended_s=by_then(self.tool_ended_s),
             finished=self.finished & np.isfinite(stage_finished_s),
         )
         return earlier.of_workflows(self.deadline_s <= end_s)
@@ -217,6 +234,9 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
     if len(stages):
         predicted_s = episode.predictions["remaining_s_q50"][workflows["first_stage"]]
     generated_tokens = np.where(ready, seen["generated_tokens"], 0)
+    asked = (seen["phase"] == STAGE_TOOL) | (seen["tool_started_s"] < np.inf) & (seen["tool"] >= 0)
+    asked &= len(result.world.tools) > 0
+    tool_started_s = np.where(asked, seen["tool_started_s"], np.inf)
     counters = result.counters
     return Outcome(
         end_s=end_s,
@@ -255,6 +275,11 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         context_tokens=stages["prompt_tokens"] + generated_tokens,
         context_limit_tokens=result.world.models["max_model_len"][stages["model"]],
         output_error_tokens=episode.predictions["output_q50_tokens"] - episode.hidden["output_tokens"],
+        tool=np.where(asked, seen["tool"], -1),
+        tool_asked_s=np.where(asked, seen["finished_s"], np.inf),
+        tool_started_s=tool_started_s,
+        tool_ended_s=tool_started_s + episode.hidden["tool_gap_s"],
+        tool_places=result.world.tools["places"],
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
         fleet_usd_per_h=float(result.world.nodes["usd_per_h"].sum()),

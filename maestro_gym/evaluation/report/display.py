@@ -69,7 +69,14 @@ TENANTS = (
 )
 """Columns of tables about tenants."""
 
-SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS)}
+TOOLS = (
+    Shown("tool_wait_mean_s", "tool wait mean [s]", 1.0, "mean wait for a place of a tool"),
+    Shown("tool_wait_p95_s", "tool wait p95 [s]", 1.0, "95th percentile of the wait for a place of a tool"),
+    Shown("tool_utilisation", "tool places busy [%]", 100.0, "share of the places of tools in use"),
+)
+"""Columns beside them where tools have finite places."""
+
+SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS, *TOOLS)}
 
 
 def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
@@ -77,12 +84,14 @@ def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
 
     Args:
         rows: One row an episode.
-        wide: All columns, and not only those of `FIRST`, with the share turned away where there is any.
+        wide: All columns, and not only those of `FIRST`, with the share turned away where there is any, and the wait
+            for tools where there is one.
     """
     sheds = "shed_share" in rows and bool((rows["shed_share"] > 0).any())
+    queues = "tool_wait_mean_s" in rows and bool(rows["tool_wait_mean_s"].notna().any())
     if not wide:
-        return (*FIRST, *SHED[:1]) if sheds else FIRST
-    return (*HEADLINE, *SHED) if sheds else HEADLINE
+        return (*FIRST, *(SHED[:1] if sheds else ()), *(TOOLS[:1] if queues else ()))
+    return (*HEADLINE, *(SHED if sheds else ()), *(TOOLS if queues else ()))
 
 
 def number(value: float, *, signed: bool = False) -> str:

@@ -14,7 +14,7 @@ from numba import types
 
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.sizes import load_bytes, load_room_bytes, weight_bytes
-from maestro_gym.scheduling.tiers import TIER_CLUSTER
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_TOOL
 from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import ask_node, set_event
 from maestro_gym.sim.decisions import due_decision
@@ -100,8 +100,15 @@ def advance_to(engine: Engine, now_s: float) -> int:
 
 @njit_as(types.int64(ENGINE))
 def next_tier(engine: Engine) -> int:
-    """Return the tier that must decide now, and write it into the clock; NO_TIER when none must."""
-    return due_decision(engine.state, 0)
+    """Return the tier that must decide now, and write it into the clock; NO_TIER when none must.
+
+    Whose call gets a place of a tool is answered here, as no server takes part in it.
+    """
+    tier = due_decision(engine.state, 0)
+    while tier == TIER_TOOL:
+        act(engine, 0, tier, ask(engine, 0, tier))
+        tier = due_decision(engine.state, 0)
+    return tier
 
 
 @njit_as(types.int64(ENGINE))

@@ -25,18 +25,17 @@
     return episode;
   };
 
-  // What the policy decided: who is sent where, who is admitted, which model is loaded or put down. A narrow column cuts
-  // the end of a line, so the workflow stands first and its stage last.
+  // What the policy decided: who is sent where, who is admitted, which model is loaded or put down.
   const decisionsOf = function (episode) {
     const found = [], stages = episode.stages, names = {};
     episode.nodes.forEach(function (node) { names[node.id] = node.name; });
     stages.sent_s.forEach(function (sent, stage) {
       const workflow = stages.workflow[stage], node = names[stages.node[stage]];
-      const words = function (verb) { return workflow + verb + node + ": " + episode.roles[stages.role[stage]]; };
+      const who = episode.roles[stages.role[stage]] + " of " + workflow;
       if (sent <= episode.end_s && node !== undefined)
-        found.push({ at: sent, workflow: workflow, words: words(" to ") });
+        found.push({ at: sent, workflow: workflow, words: "to " + node + ": " + who });
       if (stages.admitted_s[stage] <= episode.end_s && node !== undefined)
-        found.push({ at: stages.admitted_s[stage], workflow: workflow, words: words(" admitted by ") });
+        found.push({ at: stages.admitted_s[stage], workflow: workflow, words: node + " admits " + who });
     });
     episode.workflows.rejected_s.forEach(function (rejected, workflow) {
       if (rejected <= episode.end_s) found.push({ at: rejected, workflow: workflow, words: "workflow " + workflow + " is turned away" });

@@ -100,9 +100,7 @@
       }).join(""));
       const last = after(episode.decisions, at);
       write(decisions, episode.decisions.slice(Math.max(0, last - MOST_ROWS), last).reverse().map(function (decision) {
-        const words = "<time>" + seconds(decision.at) + "</time>" + escaped(decision.words), full = ' title="' + escaped(decision.words) + '"';
-        return "<li" + full + ">" + (decision.workflow === null ? words
-          : '<button type="button" data-workflow="' + decision.workflow + '">' + words + "</button>") + "</li>";
+        return "<li><time>" + seconds(decision.at) + "</time>" + escaped(decision.words) + "</li>";
       }).join(""));
     };
     return { place: place, draw: draw };
