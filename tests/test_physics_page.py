@@ -32,7 +32,7 @@ SECTIONS = {
     "arrivals": ArrivalsConfig,
     "predictor": PredictorConfig,
 }
-WORDS = {"on": True, "of the GPU": None, "fresh": None}
+WORDS = {"on": True, "of the GPU": None, "fresh": None, "never": None}
 
 
 def _tables() -> Iterator[tuple[list[str], list[list[str]]]]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
 from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, MOST_USD_PER_H, LatencyS, LinkBytesPerS, Name
+from maestro_gym.config.failures import FailuresConfig
 
 MOST_NODES = 16_384
 """Most nodes of a fleet."""
@@ -52,6 +53,9 @@ class FleetConfig(StrictModel):
     )
     bytes_per_s: list[list[LinkBytesPerS]] | None = Field(
         default=None, description="bandwidth from row to column [bytes/s]; overrides link_bytes_per_s"
+    )
+    failures: FailuresConfig | None = Field(
+        default=None, description="how nodes and hosts fail and come back; None: never"
     )
 
     @model_validator(mode="after")

@@ -301,6 +301,13 @@ class Calibration(StrictModel):
     fits: list[Fitted] = Field(default_factory=list, description="errors by source")
 
 
+class GpuPower(StrictModel):
+    """What a GPU draws at most."""
+
+    max_w: float = Field(gt=0, le=1e5, description="power limit of the board [W]")
+    source: str = Field(description="data sheet or reading")
+
+
 class GpuPrice(StrictModel):
     """What a GPU costs by the hour, busy or idle."""
 
@@ -325,6 +332,9 @@ class GpuConfig(StrictModel):
     )
     step: StepCoefficients = Field(default_factory=StepCoefficients, description="coefficients of the step model")
     residency: ResidencyCosts = Field(default_factory=ResidencyCosts, description="costs of promotions")
+    power: GpuPower | None = Field(
+        default=None, description="max_w and source of the board; left out: what runs on it has no energy"
+    )
     price: GpuPrice | None = Field(
         default=None, description="usd_per_h, source and date of a public list; left out: what runs on it has no cost"
     )

@@ -73,6 +73,28 @@ class SignalsConfig(StrictModel):
     )
 
 
+class AutoscalingConfig(StrictModel):
+    """When nodes may be started and stopped, and what a start takes (docs/autoscaling.md)."""
+
+    period_s: float = Field(
+        default=30.0, ge=1.0, le=LONGEST_WAIT_S, description="between two decisions on the number of nodes [s]"
+    )
+    start_s: float = Field(
+        default=120.0,
+        ge=0,
+        le=LONGEST_WAIT_S,
+        description="machine, container and process of a node, before it can load models [s]; a modelling choice",
+    )
+    min_nodes: int = Field(default=1, ge=1, le=2**14, description="nodes that stay on")
+    max_nodes: int | None = Field(default=None, ge=1, le=2**14, description="nodes that may be on; None: all")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_nodes is not None and self.min_nodes > self.max_nodes:
+            raise ValueError(f"min_nodes ({self.min_nodes}) must not exceed max_nodes ({self.max_nodes})")
+        return self
+
+
 class LimitsConfig(StrictModel):
     """How nodes serve. Each default names its source; None is taken from the fleet's GPU."""
 
@@ -178,6 +200,9 @@ class LimitsConfig(StrictModel):
     )
     admission: bool = Field(
         default=False, description="the global tier may reject a workflow before it has sent a stage of it"
+    )
+    autoscaling: AutoscalingConfig | None = Field(
+        default=None, description="the global tier may start and stop nodes; None: all are on"
     )
     metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
     signals: SignalsConfig | None = Field(

@@ -196,6 +196,11 @@ class LiveFleetConfig(StrictModel):
             raise ValueError(
                 f"limits.schedule_ahead: servers that are started with {NO_ASYNC} do not; remove one of the two"
             )
+        if self.limits.get("autoscaling"):
+            raise ValueError(
+                "limits.autoscaling: starting and stopping nodes is not live; leave it out, and all servers of the "
+                "fleet file are used"
+            )
         if self.limits.get("admission"):
             raise ValueError(
                 "limits.admission: rejecting workflows is not live yet; leave it out, and all are admitted"

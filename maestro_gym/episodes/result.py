@@ -29,6 +29,8 @@ class EpisodeResult:
         samples: SAMPLE, shape (num_samples,).
         node_samples: NODE_SAMPLE, shape (D, N), of the first D moments of ``samples``.
         residency_log: RESIDENCY_EVENT, shape (num_events,).
+        node_state_s: float64, shape (N, NUM_NODE_STATES): time that each node spent in NODE_*.
+        node_busy_s: float64, shape (N,): its engines' time in steps without the slowdown by neighbours, summed.
         end_s: Simulated time at the end.
         done: Why it ended.
         world: The fleet.
@@ -51,6 +53,8 @@ class EpisodeResult:
     samples: np.ndarray
     node_samples: np.ndarray
     residency_log: np.ndarray
+    node_state_s: np.ndarray
+    node_busy_s: np.ndarray
     end_s: float
     done: str
     world: World

@@ -105,6 +105,8 @@ def result_of(
         samples=np.array(core.samples[e, : core.env[e]["samples"]]),
         node_samples=np.array(core.node_samples[e, : core.env[e]["samples"]]),
         residency_log=np.array(core.residency_log[e, : core.residency_len[e]]),
+        node_state_s=_node_state_s(state, e),
+        node_busy_s=np.array(core.nodes[e]["busy_s"]),
         end_s=float(view.clock[e]["now_s"]),
         done=DONE_NAMES[core.env[e]["done"]],
         world=scenario.world,
@@ -113,6 +115,15 @@ def result_of(
         role_names=tuple(scenario.workload.role_names),
         wall_s=wall_s,
     )
+
+
+def _node_state_s(state: State, e: int) -> np.ndarray:
+    """Time that each node spent in each state, the one that it is in included; float64, shape (N, states)."""
+    spent_s = np.array(state.core.node_state_s[e])
+    nodes = state.visible.nodes[e]
+    since_s = float(state.visible.clock[e]["now_s"]) - nodes["state_since_s"]
+    spent_s[np.arange(len(nodes)), nodes["node_state"]] += since_s
+    return spent_s
 
 
 def run_episode(

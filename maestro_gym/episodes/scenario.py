@@ -10,6 +10,7 @@ from typing import Any, Self
 from maestro_gym.config import ScenarioConfig, compose_scenario, load_scenario
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.capacity import capacity_rps
+from maestro_gym.episodes.outages import outages_of, planned_outages
 from maestro_gym.episodes.world import build_world, world_names
 from maestro_gym.predictors import Predictor, build_predictor, history_workflows, record
 from maestro_gym.state import Episode
@@ -56,6 +57,7 @@ class Scenario:
         self.workload = scenario_workload(config)
         mix = self.workload.mix()
         self.world = build_world(config, mix.model_share, self.workload.tenant_names, self.workload.role_names)
+        self._planned = planned_outages(config.fleet, self.world, names.hosts, names.nodes)
         self.capacity_rps = capacity_rps(
             config, mix.model_share, mix.prompt_tokens, mix.output_tokens, mix.calls_per_workflow
         )
@@ -113,7 +115,8 @@ class Scenario:
             return self._episodes[wanted]
         key = episode_key(*wanted)
         bare = self.workload.episode(key, self.rate_rps, self.config.horizon_s, self.world.service, wanted[0])
-        episode = self.annotate(bare, key)
+        outages = outages_of(self.config.fleet, self.world, self._planned, key)
+        episode = self.annotate(bare, key)._replace(outages=outages)
         self._episodes[wanted] = episode
         if len(self._episodes) > _CACHED_EPISODES:
             self._episodes.popitem(last=False)

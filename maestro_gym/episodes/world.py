@@ -191,7 +191,8 @@ def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, n
             machine, gpu = config.hosts[group.host], config.gpus[group.gpu]
             usd_per_gpu_h = config.usd_per_gpu_h(group)
             usd_per_h = math.nan if usd_per_gpu_h is None else group.tp * usd_per_gpu_h
-            node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group), usd_per_h)
+            max_w = math.nan if gpu.power is None else group.tp * gpu.power.max_w
+            node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group), usd_per_h, max_w)
             for _ in range(group.count):
                 nodes += [(cluster, len(hosts), *node[2:])] * group.nodes
                 hosts.append(
@@ -300,6 +301,19 @@ def _network(config: ScenarioConfig) -> tuple[np.ndarray, np.ndarray]:
     return latency_s, np.full((size, size), fleet.link_bytes_per_s)
 
 
+def _scaling(config: ScenarioConfig) -> dict[str, float]:
+    """When nodes may be started and stopped; a period of 0 is never."""
+    given, most = config.limits.autoscaling, config.fleet.num_nodes
+    if given is None:
+        return {"scale_period_s": 0.0, "node_start_s": 0.0, "min_nodes": most, "max_nodes": most}
+    return {
+        "scale_period_s": given.period_s,
+        "node_start_s": given.start_s,
+        "min_nodes": min(given.min_nodes, most),
+        "max_nodes": most if given.max_nodes is None else min(given.max_nodes, most),
+    }
+
+
 def _params(config: ScenarioConfig) -> np.ndarray:
     limits = config.limits
     residency = config.gpus[config.host_groups[0].gpu].residency
@@ -322,6 +336,7 @@ def _params(config: ScenarioConfig) -> np.ndarray:
         "cpu_base_s": cost("cpu_base_s"),
         "cpu_s_per_byte": cost("cpu_s_per_gb") / 1e9,
         "cpu_s_per_layer": cost("cpu_s_per_layer"),
+        **_scaling(config),
     }
     params = np.zeros(1, dtype=PARAMS)
     for name in PARAMS.names or ():

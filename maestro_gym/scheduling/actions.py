@@ -1,7 +1,8 @@
 """Integer codes of the actions of the three tiers: the one place that makes and reads them.
 
 Global, with C clusters and S stages: ``0`` waits, ``1 + stage * C + cluster`` sends a stage to a cluster,
-``1 + S * C + stage`` rejects the workflow of a stage. Cluster: the node id.
+``1 + S * C + stage`` rejects the workflow of a stage, ``1 + S * C + S + node`` starts a node, the N codes behind stop
+one. Cluster: the node id.
 Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
 stage, M codes promote a model, M codes demote one.
 """
@@ -28,13 +29,13 @@ def send_code(view: View, stage: int, cluster: int) -> int:
 
 @njit
 def sent_stage(view: View, code: int) -> int:
-    """Stage that a global action sends; the action must be neither ``WAIT`` nor a rejection."""
+    """Stage that a global action sends; the action must be a send."""
     return (code - 1) // view.world.latency_s.shape[0]
 
 
 @njit
 def sent_cluster(view: View, code: int) -> int:
-    """Cluster that a global action sends its stage to; the action must be neither ``WAIT`` nor a rejection."""
+    """Cluster that a global action sends its stage to; the action must be a send."""
     return (code - 1) % view.world.latency_s.shape[0]
 
 
@@ -47,7 +48,36 @@ def reject_code(view: View, stage: int) -> int:
 @njit
 def is_reject(view: View, code: int) -> bool:
     """Whether a global action turns a workflow away."""
-    return code > view.stages.shape[1] * view.world.latency_s.shape[0]
+    stages = view.stages.shape[1]
+    return 0 < code - stages * view.world.latency_s.shape[0] <= stages
+
+
+@njit
+def start_code(view: View, node: int) -> int:
+    """Global action that starts a node, or calls back one that drains."""
+    return 1 + view.stages.shape[1] * (view.world.latency_s.shape[0] + 1) + node
+
+
+@njit
+def stop_code(view: View, node: int) -> int:
+    """Global action that stops a node."""
+    return start_code(view, view.world.nodes.shape[0] + node)
+
+
+@njit
+def is_scaling(view: View, code: int) -> bool:
+    """Whether a global action starts or stops a node."""
+    return code >= start_code(view, 0)
+
+
+@njit
+def scaled_node(view: View, code: int) -> tuple[int, bool]:
+    """Node of a global action that `is_scaling`, and whether it is started; a node of no action is -1."""
+    nodes = view.world.nodes.shape[0]
+    place = code - start_code(view, 0)
+    if place >= 2 * nodes:
+        return -1, False
+    return place % nodes, place < nodes
 
 
 @njit

@@ -16,7 +16,18 @@ from maestro_gym.scheduling.sizes import (
     load_room_bytes,
     weight_bytes,
 )
-from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, STAGE_READY, View
+from maestro_gym.state import (
+    ENGINE_ASLEEP,
+    ENGINE_AWAKE,
+    ENGINE_FREE,
+    ENGINE_LOADING,
+    NODE_DRAINING,
+    NODE_OFF,
+    NODE_READY,
+    NODE_STARTING,
+    STAGE_READY,
+    View,
+)
 
 
 @njit
@@ -45,8 +56,10 @@ def stage_fits(view: View, e: int, stage: int, node: int) -> bool:
 
 @njit
 def node_has_room(view: View, e: int, node: int) -> bool:
-    """Whether a node's queue, with what is on the way to it, has a free place."""
+    """Whether a node is ready, and its queue, with what is on the way to it, has a free place."""
     record = view.nodes[e, node]
+    if record.node_state != NODE_READY:
+        return False
     return record.queue_len + record.inbound < view.world.params[0].node_queue_limit
 
 
@@ -85,6 +98,42 @@ def may_reject(view: View) -> bool:
 def can_reject(view: View, e: int, stage: int) -> bool:
     """Whether the workflow of a stage may be turned away now."""
     return may_reject(view) and is_at_gateway(view, e, stage)
+
+
+@njit
+def may_scale(view: View, e: int) -> bool:
+    """Whether nodes may be started and stopped at this moment (`limits.autoscaling`)."""
+    return int(view.clock[e].scaling) == 1
+
+
+@njit
+def can_start(view: View, e: int, node: int) -> bool:
+    """Whether a node that is off may be started now, or a draining one called back."""
+    record = view.nodes[e, node]
+    if not may_scale(view, e) or record.node_state not in (NODE_OFF, NODE_DRAINING):
+        return False
+    # A node changes once at a moment, so that starts and stops come to an end.
+    return view.clock[e].nodes_on < view.world.params[0].max_nodes and record.state_since_s < view.clock[e].now_s
+
+
+@njit
+def can_stop(view: View, e: int, node: int) -> bool:
+    """Whether a node that is ready or starting may be stopped now."""
+    record = view.nodes[e, node]
+    if not may_scale(view, e) or record.node_state not in (NODE_READY, NODE_STARTING):
+        return False
+    return view.clock[e].nodes_on > view.world.params[0].min_nodes and record.state_since_s < view.clock[e].now_s
+
+
+@njit
+def any_scaling(view: View, e: int) -> bool:
+    """Whether a node may be started or stopped now."""
+    if not may_scale(view, e):
+        return False
+    for node in range(view.nodes.shape[1]):  # noqa: SIM110 - numba compiles no generator expression
+        if can_start(view, e, node) or can_stop(view, e, node):
+            return True
+    return False
 
 
 @njit

@@ -100,12 +100,12 @@ class Simulation:
         smallest = float(world.perf["weight_bytes"].min() + params["margin_bytes"])
         awake = int(world.nodes["hbm_pool_bytes"].max() // smallest)
         self._num_slots = int(min(len(world.models), max(awake, int(placement.sum(1).max())) + SLEEPERS))
-        self._sizes = (1, 1, 1)
+        self._sizes = (1, 1, 1, 1)
         self.numbers = np.zeros((num_envs, NUMBERS + PERCENTILES))
         self.orders_tools = False
         self.state = self._allocate(*self._sizes)
 
-    def _allocate(self, workflows: int, stages: int, edges: int) -> State:
+    def _allocate(self, workflows: int, stages: int, edges: int, outages: int) -> State:
         world, envs = self.world, self.num_envs
         params = world.params[0]
         slots = self._num_slots
@@ -114,6 +114,7 @@ class Simulation:
             "W": workflows,
             "S": stages,
             "J": edges,
+            "f": outages,
             "K": slots,
             "Q": int(params["node_queue_limit"]),
             "B": int(params["max_num_seqs"]),
@@ -127,12 +128,17 @@ class Simulation:
 
     def _grow(self, episode: Episode) -> None:
         """Replace the arrays by larger ones when an episode does not fit, with all that they hold."""
-        need = (len(episode.workflows), len(episode.stages), max(1, len(episode.children)))
+        need = (
+            len(episode.workflows),
+            len(episode.stages),
+            max(1, len(episode.children)),
+            max(1, len(episode.outages)),
+        )
         if all(n <= have for n, have in zip(need, self._sizes, strict=True)):
             return
         # A quarter more than needed, so that the next slightly larger episode does not copy again.
         sizes = [have if n <= have else n + n // 4 for n, have in zip(need, self._sizes, strict=True)]
-        self._sizes = (sizes[0], sizes[1], sizes[2])
+        self._sizes = (sizes[0], sizes[1], sizes[2], sizes[3])
         old, self.state = self.state, self._allocate(*self._sizes)
         for part, fresh in zip(old, self.state, strict=True):
             for name in arrays_of(type(part)):
@@ -163,6 +169,9 @@ class Simulation:
         env = core.env[e]
         params = self.world.params[0]
         env["num_workflows"] = len(episode.workflows)
+        env["num_outages"] = len(episode.outages)
+        env["next_scale_s"] = params["scale_period_s"] if params["scale_period_s"] > 0 else math.inf
+        view.clock[e]["nodes_on"] = len(self.world.nodes)
         env["event_budget"] = EVENT_BUDGET
         env["metric_tiers"] = self._metric_tiers
         env["orders_tools"] = int(self.orders_tools)
@@ -197,6 +206,7 @@ class Simulation:
             snapshot.visible.workflows.shape[1],
             snapshot.visible.stages.shape[1],
             snapshot.hidden.children.shape[1],
+            snapshot.hidden.outages.shape[1],
         )
         self.state = snapshot
         self.state = self.snapshot()

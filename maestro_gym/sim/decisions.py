@@ -14,13 +14,24 @@ from maestro_gym.scheduling.actions import (
     ACT_WAIT,
     WAIT,
     is_reject,
+    is_scaling,
     node_act,
     rejected_stage,
+    scaled_node,
     sent_cluster,
     sent_stage,
 )
 from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send, may_reject
+from maestro_gym.scheduling.legal import (
+    any_scaling,
+    can_admit,
+    can_demote,
+    can_promote,
+    can_reject,
+    can_route,
+    can_send,
+    may_reject,
+)
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE, TIER_TOOL
@@ -30,6 +41,7 @@ from maestro_gym.sim.events import handle_events, integrate, next_event_s, refre
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.index import refresh_sets
 from maestro_gym.sim.memory import take_memory
+from maestro_gym.sim.node_states import scale
 from maestro_gym.sim.queues import leave_global, leave_node, set_out, turn_away
 from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
@@ -121,7 +133,8 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.tier = tier
     clock.place = place
     clock.decisions += 1
-    clock.wait_legal = 1 if tier != TIER_CLUSTER and tier != TIER_TOOL and _goes_on(state, e) else 0
+    can_wait = tier not in (TIER_CLUSTER, TIER_TOOL)
+    clock.wait_legal = 1 if can_wait and (clock.scaling == 1 or _goes_on(state, e)) else 0
     asked = TIER_GLOBAL if tier == TIER_TOOL else tier
     if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> asked) & 1 == 1:
         refresh_metrics(state, e)
@@ -144,6 +157,9 @@ def due_decision(state: State, e: int) -> int:
     tool = contested_tool(state, e)
     if tool >= 0:
         return _ask(state, e, TIER_TOOL, tool)
+    if any_scaling(view, e):
+        return _ask(state, e, TIER_GLOBAL, 0)
+    view.clock[e].scaling = 0
     if env.global_due == 1 and view.clock[e].global_len > 0:
         if _any_send(state, e) or (_any_reject(state, e) and _goes_on(state, e)):
             return _ask(state, e, TIER_GLOBAL, 0)
@@ -163,7 +179,8 @@ def due_decision(state: State, e: int) -> int:
 @njit
 def _finish(state: State, e: int, reason: int) -> int:
     """End the episode."""
-    count_open_stretches(state, e)
+    for node in range(state.visible.nodes.shape[1]):
+        count_open_stretches(state, e, node)
     state.core.env[e].done = reason
     state.visible.clock[e].tier = NO_TIER
     return NO_TIER
@@ -205,7 +222,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
             return _finish(state, e, DONE_DRAINED)
         time_s = min(time_s, earliest_s(state.core.waits_s[e]))
         time_s = min(time_s, min(env.global_wait_until_s, min(env.next_sample_s, env.next_scrape_s)))
-        time_s = min(time_s, env.next_signal_s)
+        time_s = min(time_s, min(env.next_signal_s, env.next_scale_s))
         if time_s > end_s:
             integrate(state, e, end_s)
             return _finish(state, e, DONE_TIME)
@@ -246,8 +263,12 @@ def apply_global(state: State, e: int, action: int) -> bool:
         if clock.wait_legal == 0:
             return False
         env.global_due = 0
+        clock.scaling = 0
         env.global_wait_until_s = clock.now_s + view.world.params[0].wait_max_s
         return True
+    if is_scaling(view, action):
+        node, starts = scaled_node(view, action)
+        return scale(state, e, node, starts)
     if is_reject(view, action):
         return _reject(state, e, rejected_stage(view, action))
     stage, cluster = sent_stage(view, action), sent_cluster(view, action)

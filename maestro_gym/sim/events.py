@@ -9,6 +9,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import tenant_of, tool_of_role
 from maestro_gym.sim.calendar import ask_node, plan_later
 from maestro_gym.sim.heap import pop
+from maestro_gym.sim.node_states import handle_drained, handle_outages, handle_starts
 from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.ready import tell_siblings
 from maestro_gym.sim.residency import advance_load
@@ -224,7 +225,9 @@ def next_event_s(state: State, e: int) -> float:
         time_s = min(time_s, state.core.heap_s[e, 0])
     if env.arrival_next < env.num_workflows:
         time_s = min(time_s, state.hidden.workflows[e, env.arrival_next].arrival_s)
-    return time_s
+    if env.outage_next < env.num_outages:
+        time_s = min(time_s, state.hidden.outages[e, env.outage_next].time_s)
+    return min(time_s, env.next_start_s)
 
 
 @njit
@@ -232,7 +235,7 @@ def handle_events(state: State, e: int, time_s: float) -> int:
     """Advance the clock to a time and handle all that happens then; the number of events.
 
     Order at one instant: engine steps (completion, memory release), load ends, timed stage events
-    (delivery, gap end, arrival at a node), workflow arrivals; ties by id.
+    (delivery, gap end, arrival at a node), workflow arrivals, outages, nodes that are ready or drained; ties by id.
     """
     integrate(state, e, time_s)
     view, core = state.visible, state.core
@@ -279,6 +282,11 @@ def handle_events(state: State, e: int, time_s: float) -> int:
             event_s = min(event_s, min(engine.event_s, engine.load_event_s))
         put(events_s, node, event_s)
         node = next_node(events_s, node + 1, until_s)
+    count += handle_outages(state, e, until_s)
+    if env.next_start_s <= until_s:
+        count += handle_starts(state, e, until_s)
+    if env.draining > 0:
+        handle_drained(state, e)
     node = next_node(core.waits_s[e], 0, until_s)
     while node >= 0:
         ask_node(state, e, node)
@@ -287,6 +295,9 @@ def handle_events(state: State, e: int, time_s: float) -> int:
     if env.global_wait_until_s <= until_s:
         env.global_due = 1
         env.global_wait_until_s = math.inf
+    if env.next_scale_s <= until_s:
+        view.clock[e].scaling = 1
+        env.next_scale_s += view.world.params[0].scale_period_s
     if env.next_scrape_s <= until_s:
         refresh_metrics(state, e)
         env.next_scrape_s += view.world.params[0].metrics_delay_s

@@ -8,7 +8,7 @@ from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.index import note_room
 from maestro_gym.sim.ready import enlist, strike
-from maestro_gym.state import STAGE_QUEUED, STAGE_READY, STAGE_REJECTED, STAGE_TRANSIT, State
+from maestro_gym.state import NODE_DRAINING, NODE_READY, STAGE_QUEUED, STAGE_READY, STAGE_REJECTED, STAGE_TRANSIT, State
 
 
 @njit
@@ -71,6 +71,29 @@ def _await(state: State, e: int, node: int, stage: int) -> None:
 
 
 @njit
+def _await_no_longer(state: State, e: int, node: int, stage: int) -> None:
+    """A stage that waited for its admission at a node does so no longer."""
+    view = state.visible
+    model = view.stages[e, stage].model
+    record = view.nodes[e, node]
+    view.waiting[e, node, model] -= 1
+    view.models[e, model].waiting -= 1
+    record.queued_work_s -= stage_service_s(view, e, stage)
+    if record.queue_len + record.inbound == 0:
+        record.queued_work_s = 0.0
+    note_room(state, e, node)
+
+
+@njit
+def return_global(state: State, e: int, stage: int) -> None:
+    """A stage that was at a node, or on its way there, waits in the global queue again."""
+    record = state.visible.stages[e, stage]
+    record.node = -1
+    record.cluster = -1
+    join_global(state, e, stage)
+
+
+@njit
 def set_out(state: State, e: int, node: int, stage: int) -> None:
     """A stage sets out for a node."""
     record = state.visible.stages[e, stage]
@@ -82,11 +105,15 @@ def set_out(state: State, e: int, node: int, stage: int) -> None:
 
 @njit
 def join_node(state: State, e: int, stage: int) -> None:
-    """A stage that had set out reaches its node's queue."""
+    """A stage that had set out reaches its node's queue, or finds the node gone and comes back."""
     view = state.visible
     record = view.stages[e, stage]
     node = view.nodes[e, record.node]
     node.inbound -= 1
+    if node.node_state not in (NODE_READY, NODE_DRAINING):
+        _await_no_longer(state, e, int(record.node), stage)
+        return_global(state, e, stage)
+        return
     view.node_queue[e, record.node, node.queue_len] = stage
     node.queue_len += 1
     record.queued_s = view.clock[e].now_s
@@ -109,17 +136,11 @@ def rejoin_node(state: State, e: int, node: int, stage: int) -> None:
 
 @njit
 def leave_node(state: State, e: int, node: int, index: int) -> None:
-    """The stage at a place of a node's queue leaves it for its engine."""
+    """The stage at a place of a node's queue leaves it."""
     view = state.visible
-    stage = view.node_queue[e, node, index]
-    model = view.stages[e, stage].model
+    stage = int(view.node_queue[e, node, index])
     record = view.nodes[e, node]
     record.queue_len -= 1
     for i in range(index, record.queue_len):
         view.node_queue[e, node, i] = view.node_queue[e, node, i + 1]
-    view.waiting[e, node, model] -= 1
-    view.models[e, model].waiting -= 1
-    record.queued_work_s -= stage_service_s(view, e, stage)
-    if record.queue_len + record.inbound == 0:
-        record.queued_work_s = 0.0
-    note_room(state, e, node)
+    _await_no_longer(state, e, node, stage)

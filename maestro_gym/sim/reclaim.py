@@ -13,7 +13,7 @@ from maestro_gym.scheduling.load_times import sleep_s
 from maestro_gym.scheduling.sizes import blocks_up, free_kv_bytes, kv_bytes, load_room_bytes, sleep_frees_bytes
 from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.memory import evict, give_back_memory, resize
-from maestro_gym.sim.queues import join_global, rejoin_node
+from maestro_gym.sim.queues import rejoin_node, return_global
 from maestro_gym.sim.residency import end_engine, sleep_engine
 from maestro_gym.sim.stretch import cut, steps_done
 from maestro_gym.state import (
@@ -167,9 +167,7 @@ def pause_stage(state: State, e: int, node: int, slot: int, stage: int) -> None:
     if target.queue_len + target.inbound < view.node_queue.shape[2]:
         rejoin_node(state, e, node, stage)
     else:
-        record.node = -1
-        record.cluster = -1
-        join_global(state, e, stage)
+        return_global(state, e, stage)
 
 
 @njit

@@ -120,7 +120,7 @@ def _make_nvme_room(state: State, e: int, node: int, model: int) -> None:
 
 
 @njit
-def _share_host_rates(state: State, e: int, host: int, part: int) -> None:
+def share_host_rates(state: State, e: int, host: int, part: int) -> None:
     """Recompute the rates of all loads of a host that transfer over the same device."""
     view = state.visible
     now_s = view.clock[e].now_s
@@ -206,7 +206,7 @@ def _begin_part(state: State, e: int, node: int, slot: int, part: int) -> None:
         core.load_bytes = weight_bytes(view, node, model) if part == LOAD_PCIE else host_bytes(state, node, model)
         core.load_rate = 0.0
         core.load_updated_s = now_s
-        _share_host_rates(state, e, view.world.nodes[node].host, part)
+        share_host_rates(state, e, view.world.nodes[node].host, part)
 
 
 @njit
@@ -221,7 +221,7 @@ def advance_load(state: State, e: int, node: int, slot: int) -> bool:
     core.load_event_s = math.inf
     core.load_rate = 0.0
     if part in (LOAD_NIC, LOAD_NVME, LOAD_PCIE):
-        _share_host_rates(state, e, host, part)
+        share_host_rates(state, e, host, part)
     if part == LOAD_NIC:
         _make_nvme_room(state, e, node, engine.model)
         note_tier(state, e, host, engine.model, max(DISK, view.host_models[e, host, engine.model].tier))
@@ -310,8 +310,8 @@ def take_hbm(state: State, e: int, node: int, slot: int, need_bytes: float) -> N
 
 
 @njit
-def _leave_hbm(state: State, e: int, node: int, slot: int, kept_bytes: float) -> None:
-    """Give back the HBM of an idle RUNNING engine but for ``kept_bytes``."""
+def leave_hbm(state: State, e: int, node: int, slot: int, kept_bytes: float) -> None:
+    """Give back the HBM of an engine that is RUNNING with nothing admitted, or loads, but for ``kept_bytes``."""
     view = state.visible
     params = view.world.params[0]
     engine = view.engines[e, node, slot]
@@ -338,7 +338,7 @@ def sleep_engine(state: State, e: int, node: int, slot: int) -> float:
     if not _make_dram_room(state, e, node, host_bytes(state, node, model), -1):
         end_engine(state, e, node, slot)
         return 0.0
-    _leave_hbm(state, e, node, slot, params.sleep_bytes)
+    leave_hbm(state, e, node, slot, params.sleep_bytes)
     engine.status = ENGINE_ASLEEP
     note_asleep(state, e, node, int(model), True)
     engine.slept_before = 1
@@ -356,7 +356,7 @@ def end_engine(state: State, e: int, node: int, slot: int) -> None:
     host = view.world.nodes[node].host
     source = RUNNING if engine.status == ENGINE_AWAKE else SLEEPING
     if source == RUNNING:
-        _leave_hbm(state, e, node, slot, 0.0)
+        leave_hbm(state, e, node, slot, 0.0)
     else:
         add_weights(state, e, node, -view.world.params[0].sleep_bytes)
         note_asleep(state, e, node, int(model), False)

@@ -137,22 +137,22 @@ def _count_stretch(state: State, e: int, node: int, slot: int, held_now: int) ->
     unit = kv_bytes(view, node, view.engines[e, node, slot].model)
     state.core.counters[e].kv_used_byte_s += 0.5 * (core.held_tokens + held_now) * unit * elapsed_s
     state.core.counters[e].busy_s += elapsed_s / core.factor
+    state.core.nodes[e, node].busy_s += elapsed_s / core.factor
 
 
 @njit
-def count_open_stretches(state: State, e: int) -> None:
-    """At the end of an episode, count what is under way."""
+def count_open_stretches(state: State, e: int, node: int) -> None:
+    """Count what a node has under way and will not go on with: the episode ends, or the node is lost."""
     view = state.visible
-    for node in range(view.nodes.shape[1]):
-        for slot in range(view.engines.shape[2]):
-            if state.core.engines[e, node, slot].steps == 0:
-                continue
-            grown = 0
-            for i in range(view.engines[e, node, slot].running):
-                grown += state.core.sequences[e, view.batch[e, node, slot, i]].scheduled_tokens
-            grown *= steps_done(state, e, node, slot)
-            held = state.core.engines[e, node, slot].held_tokens + grown
-            _count_stretch(state, e, node, slot, held)
+    for slot in range(view.engines.shape[2]):
+        if state.core.engines[e, node, slot].steps == 0:
+            continue
+        grown = 0
+        for i in range(view.engines[e, node, slot].running):
+            grown += state.core.sequences[e, view.batch[e, node, slot, i]].scheduled_tokens
+        grown *= steps_done(state, e, node, slot)
+        held = state.core.engines[e, node, slot].held_tokens + grown
+        _count_stretch(state, e, node, slot, held)
 
 
 @njit

@@ -12,7 +12,7 @@ from maestro_gym.core.bits import num_words
 from maestro_gym.core.calendar import num_leaves
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.state.fields import Array, arrays_of
-from maestro_gym.state.names import CPU, NUM_SIGNALS
+from maestro_gym.state.names import CPU, NUM_NODE_STATES, NUM_SIGNALS
 from maestro_gym.state.view import MEMORY, NUMBERS, PERCENTILES, TENANT_MEMORY
 from maestro_gym.state.world import World
 
@@ -64,6 +64,7 @@ def sizes_of(world: World) -> dict[str, int]:
         "A": world.perf.shape[1],
         "F": CPU + 1,
         "k": NUM_SIGNALS,
+        "s": NUM_NODE_STATES,
         "V": 1 + models,
         "Y": 2 * num_leaves(nodes),
         "Z": num_words(nodes),

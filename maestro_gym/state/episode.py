@@ -70,6 +70,18 @@ SERVICE = record(
 )
 
 
+# The beginning or the end of an outage, in order of time.
+OUTAGE = record(
+    Field("time_s", "f8", "s", "when it happens"),
+    Field("host", "i8", "id", "of the machine that it concerns"),
+    Field("node", "i8", "id", "of the only node of it that it concerns, -1 = all, and the page cache with them"),
+    Field("fails", "i8", "flag", "1 for the beginning, 0 for the end"),
+)
+
+NO_OUTAGES = np.zeros(0, OUTAGE)
+"""What nobody sees who has a fleet that never fails."""
+
+
 class Episode(NamedTuple):
     """One episode: workflows in order of arrival, their stages, and the predictions about them.
 
@@ -79,6 +91,7 @@ class Episode(NamedTuple):
         hidden: STAGE_HIDDEN, shape (num_stages,).
         predictions: PREDICTION, shape (num_stages,).
         children: int64, shape (num_edges,), stage ids, CSR by ``hidden.child_start``.
+        outages: OUTAGE, shape (num_rows,), sorted by ``time_s``; the same whatever the scheduler does.
     """
 
     workflows: np.ndarray
@@ -86,6 +99,7 @@ class Episode(NamedTuple):
     hidden: np.ndarray
     predictions: np.ndarray
     children: np.ndarray
+    outages: np.ndarray = NO_OUTAGES
 
 
 class Hidden(NamedTuple):
@@ -96,3 +110,4 @@ class Hidden(NamedTuple):
     truth: Annotated[np.ndarray, of("ES", STAGE_HIDDEN)]
     predictions: Annotated[np.ndarray, of("ES", PREDICTION)]  # of stages that may not be ready yet, too
     children: Annotated[np.ndarray, plain("EJ", "i8", "id", "children of all stages")]
+    outages: Annotated[np.ndarray, of("Ef", OUTAGE)]

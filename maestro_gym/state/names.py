@@ -40,6 +40,11 @@ RESERVE_ADAPTIVE, RESERVE_Q90, RESERVE_MAX, RESERVE_PROMPT = range(4)
 RESERVE_NAMES = ("adaptive", "q90", "max_output", "prompt")
 NUM_RESERVE_LEVELS = 4
 
+# Whether a node serves. A draining one finishes what it has; of one that is off or failed nothing is left.
+NODE_READY, NODE_OFF, NODE_STARTING, NODE_DRAINING, NODE_FAILED = range(5)
+NODE_STATE_NAMES = ("ready", "off", "starting", "draining", "failed")
+NUM_NODE_STATES = 5
+
 # State of one engine slot of a node. A slot holds one model that is RUNNING, loading or SLEEPING.
 ENGINE_FREE, ENGINE_LOADING, ENGINE_AWAKE, ENGINE_ASLEEP = range(4)
 

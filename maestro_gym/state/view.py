@@ -35,6 +35,8 @@ CLOCK = record(
     Field("global_len", "i8", "stages", "length of global_queue", BOOKS),
     Field("decisions", "i8", "decisions", "so far, of all tiers", BOOKS),
     Field("wait_legal", "i8", "flag", "whether the pending decision may be to wait", BOOKS),
+    Field("scaling", "i8", "flag", "whether nodes may be started and stopped at this moment", BOOKS),
+    Field("nodes_on", "i8", "nodes", "ready, starting or failed: neither off nor draining", BOOKS),
     Field("key", "i8", "key", "for randomised rules; independent of the episode's draws", BOOKS),
     Field("indexed", "i8", "flag", "whether sets of nodes and lists of ready stages are kept", BOOKS),
     Field("joined", "i8", "stages", "that joined the global queue so far", BOOKS),
@@ -104,6 +106,7 @@ STAGE_VIEW = record(
     Field("preemptions", "i4", "pauses", "after which it was computed again", BOOKS),
     Field("growths", "i4", "growths", "of its reservation", BOOKS),
     Field("tool", "i4", "id", "type of the tools that its role calls, -1 = one without bounds", BOOKS, blank=-1),
+    Field("restarts", "i4", "restarts", "from nothing, after the node on which it ran was lost", BOOKS),
 )
 
 NODE_VIEW = record(
@@ -119,6 +122,9 @@ NODE_VIEW = record(
     Field("queued_work_s", "f8", "s", "nominal service time of queued and inbound stages", ESTIMATE, predicted=True),
     Field("running_work_s", "f8", "s", "nominal service time left of admitted stages", ESTIMATE, predicted=True),
     Field("rho", "f8", "1", "margin of adaptive reservations", BOOKS),
+    Field("node_state", "i8", "code", "NODE_*", BOOKS),
+    Field("state_since_s", "f8", "s", "when it came into that state", BOOKS),
+    Field("started_s", "f8", "s", "while starting: when it will be ready", BOOKS, blank=INF),
 )
 
 # What a router knows of a node where signals are scraped; blank where they are fresh (`load_signals`).

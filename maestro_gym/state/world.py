@@ -15,6 +15,7 @@ NODE_SPEC = record(
     Field("hardware", "i8", "id", "row of the step tables"),
     Field("hbm_pool_bytes", "f8", "bytes", "usable HBM times gpu_memory_utilization"),
     Field("usd_per_h", "f8", "USD/h", "of its GPUs, busy or idle; nan where a price is not known"),
+    Field("max_w", "f8", "W", "power limit of its GPUs; nan where it is not known"),
 )
 
 HOST_SPEC = record(
@@ -80,6 +81,10 @@ PARAMS = record(
     Field("dispatch_s", "f8", "s", "from admission to the engine, a place of the batch taken"),
     Field("wait_max_s", "f8", "s", "after which a place that waits is asked again"),
     Field("admission", "i8", "flag", "whether the global tier may reject a workflow"),
+    Field("scale_period_s", "f8", "s", "between two moments at which nodes may be started and stopped; 0 = never"),
+    Field("node_start_s", "f8", "s", "from the order to start a node until it can load models"),
+    Field("min_nodes", "i8", "nodes", "that must stay on"),
+    Field("max_nodes", "i8", "nodes", "that may be on"),
     Field("metrics_delay_s", "f8", "s", "age of metric fields; 0 = always fresh"),
     Field("sample_period_s", "f8", "s", "between two rows of the time series; 0 = none"),
 )

@@ -262,4 +262,4 @@ def reclaim_rule(name: str) -> Rule:
 
 def make_oracle(num_stages: int) -> Hidden:
     """The hidden truth, blank; with no stages it is what a rule without oracle rights receives."""
-    return by_attribute(allocate(Hidden, dict.fromkeys("WSJ", num_stages) | {"E": 1}))
+    return by_attribute(allocate(Hidden, dict.fromkeys("WSJf", num_stages) | {"E": 1}))

@@ -16,8 +16,10 @@ from maestro_gym.performance.step_tables import StepTables, step_tables
 from maestro_gym.state import (
     HOST_SPEC,
     MODEL_SPEC,
+    NO_OUTAGES,
     NODE_SPEC,
     NUM_SIGNALS,
+    OUTAGE,
     PARAMS,
     PERF,
     PREDICTION,
@@ -73,6 +75,8 @@ class Features:
     barred: bool = False
     tools: int = 0
     orders_tools: bool = False
+    failures: bool = False
+    scaling: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ def random_features(seed: int) -> Features:
         barred=pick(True, False, False),
         tools=pick(0, 1, 2),
         orders_tools=pick(True, False),
+        failures=pick(True, False),
+        scaling=pick(True, False, False),
     )
 
 
@@ -129,7 +135,23 @@ def make_case(features: Features) -> Case:
         row[awake] = True
     world = _world(features, rng, placement)
     temper = Temper(seed=features.seed, **TEMPERS[features.temper])
-    return Case(features, world, _episode(features, rng), placement, temper)
+    episode = _episode(features, rng)
+    return Case(features, world, episode._replace(outages=_outages(features, world)), placement, temper)
+
+
+def _outages(features: Features, world: World) -> np.ndarray:
+    """Outages of nodes and of hosts, some within others, short enough that an episode sees them end."""
+    if not features.failures:
+        return NO_OUTAGES
+    rng = np.random.default_rng((features.seed, 4))
+    rows = []
+    for _ in range(int(rng.integers(1, 8))):
+        node = int(rng.integers(len(world.nodes)))
+        host = int(world.nodes[node]["host"])
+        begin_s, length_s = rng.uniform(0.0, 8.0), rng.uniform(0.01, 6.0)
+        only = -1 if rng.random() < 0.4 else node
+        rows += [(begin_s, host, only, 1), (begin_s + length_s, host, only, 0)]
+    return np.array(sorted(rows), OUTAGE)
 
 
 @cache
@@ -167,7 +189,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     for number in range(len(nodes)):
         host = number // features.nodes
         kind = int(kind_of_host[host])
-        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0)
+        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0, 0.0)
         rows = perf[kind][models["arch"]]
         nodes[number]["hbm_pool_bytes"] = _pool_bytes(features, rng, rows, placement[number], params)
     for host in range(len(hosts)):
@@ -278,6 +300,10 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "dispatch_s": float(rng.choice([0.0, 0.02])),
         "wait_max_s": rng.uniform(1.0, 5.0),
         "admission": features.admission,
+        "scale_period_s": 1.7 if features.scaling else 0.0,
+        "node_start_s": 2.5,
+        "min_nodes": 1,
+        "max_nodes": max(1, features.clusters * features.hosts * features.nodes - features.seed % 2),
         "metrics_delay_s": 0.0,
         "sample_period_s": 0.0,
     }

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
+from maestro_gym.state import NODE_STATE_NAMES
 from tests.differential.cases import Case
 from tests.differential.engine_run import EngineRun, begin, run_engine, stage_times
 from tests.reference.choosing import Asked, Temper, choose
@@ -37,6 +40,11 @@ COUNTERS = (
     "oom_events",
     "growths",
     "invalid_actions",
+    "node_failures",
+    "restarts",
+    "wasted_tokens",
+    "node_starts",
+    "node_stops",
     "kv_reserved_byte_s",
     "kv_virtual_byte_s",
     "weights_byte_s",
@@ -73,14 +81,17 @@ def check_same(engine: EngineRun, reference: Run) -> None:
     for stage in reference.state.stages:
         row, name = state.visible.stages[0, stage.id], f"stage {stage.id}"
         _check_times(stage.times, stage_times(engine.simulation, stage.id), name)
-        mine = (stage.preemptions, stage.growths, stage.prefix_hit)
-        its = (int(row["preemptions"]), int(row["growths"]), int(row["prefix_hit_tokens"]))
-        assert mine == its, f"{name}: preemptions, growths, prefix hit: reference {mine}, engine {its}"
+        mine = (stage.preemptions, stage.restarts, stage.growths, stage.prefix_hit)
+        its = tuple(int(row[of]) for of in ("preemptions", "restarts", "growths", "prefix_hit_tokens"))
+        assert mine == its, f"{name}: preemptions, restarts, growths, prefix hit: reference {mine}, engine {its}"
     for number, finished_s in enumerate(reference.state.finished_s):
         its_s = float(state.visible.workflows[0, number]["finished_s"])
         assert _close(finished_s, its_s, TIME_S), f"workflow {number}: reference {finished_s}, engine {its_s}"
         rejected_s, its_s = reference.state.rejected_s[number], float(state.visible.workflows[0, number]["rejected_s"])
         assert _close(rejected_s, its_s, TIME_S), f"workflow {number}: rejected {rejected_s}, engine {its_s}"
+    for node in reference.state.nodes:
+        mine = [node.spent_s.get(life, 0.0) for life in NODE_STATE_NAMES]
+        np.testing.assert_allclose(mine, state.core.node_state_s[0, node.id], atol=TIME_S)
     for name in COUNTERS:
         mine, its = reference.state.counters.get(name, 0), float(state.core.counters[0][name])
         assert _close(mine, its, max(TIME_S, 1e-9 * abs(its))), f"counter {name}: reference {mine}, engine {its}"

@@ -11,13 +11,30 @@ import numpy as np
 
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.boxed import box
-from maestro_gym.scheduling.actions import admit_code, demote_code, promote_code, reject_code, send_code
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
+from maestro_gym.scheduling.actions import (
+    admit_code,
+    demote_code,
+    promote_code,
+    reject_code,
+    send_code,
+    start_code,
+    stop_code,
+)
+from maestro_gym.scheduling.legal import (
+    can_admit,
+    can_demote,
+    can_promote,
+    can_reject,
+    can_route,
+    can_send,
+    can_start,
+    can_stop,
+)
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import act, open_engine, run_until
 from maestro_gym.sim.placement import host_tiers
-from maestro_gym.state import DONE_NAMES, NUM_RESERVE_LEVELS, RESIDENCY_NAMES, STAGE_TOOL
+from maestro_gym.state import DONE_NAMES, NODE_STATE_NAMES, NUM_RESERVE_LEVELS, RESIDENCY_NAMES, STAGE_TOOL
 from maestro_gym.state.types import VIEW
 from tests.differential.cases import Case
 from tests.reference.choosing import Action, Asked, choose
@@ -101,7 +118,12 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
         queue = visible.global_queue[0, : clock["global_len"]].tolist()
         clusters = range(len(world.latency_s))
         rejections: list[Action] = [("reject", s, 0) for s in queue if can_reject(view, 0, s)]
-        return wait + rejections + [("send", s, c) for s in queue for c in clusters if can_send(view, 0, s, c)]
+        nodes = range(len(world.nodes))
+        scalings: list[Action] = [("start", n, 0) for n in nodes if can_start(view, 0, n)]
+        scalings += [("stop", n, 0) for n in nodes if can_stop(view, 0, n)]
+        return (
+            wait + rejections + scalings + [("send", s, c) for s in queue for c in clusters if can_send(view, 0, s, c)]
+        )
     if tier != TIER_NODE:
         nodes = [n for n in range(len(world.nodes)) if world.nodes[n]["cluster"] == clock["cluster"]]
         return [("route", n, 0) for n in nodes if can_route(view, 0, int(clock["stage"]), n)]
@@ -123,6 +145,8 @@ def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
         "send": lambda: send_code(view, first, second),
         "call": lambda: first,
         "reject": lambda: reject_code(view, first),
+        "start": lambda: start_code(view, first),
+        "stop": lambda: stop_code(view, first),
         "route": lambda: first,
         "admit": lambda: admit_code(view, first, second),
         "promote": lambda: promote_code(view, first),
@@ -147,6 +171,8 @@ def observe(simulation: Simulation) -> tuple[list[tuple[float, ...]], list[tuple
                 node.rho,
                 node.queue_len,
                 node.inbound,
+                NODE_STATE_NAMES[node.node_state],
+                int(simulation.state.core.nodes[0, number]["outages"]),
             )
         )
         rows = []

@@ -41,6 +41,8 @@ FEATURES = st.builds(
     barred=st.booleans(),
     tools=st.integers(0, 2),
     orders_tools=st.booleans(),
+    failures=st.booleans(),
+    scaling=st.booleans(),
 )
 
 
@@ -120,6 +122,11 @@ def occurrences() -> Counter[str]:
         "demotions",
         "boundary_preemptions",
         "rejected",
+        "node_failures",
+        "restarts",
+        "wasted_tokens",
+        "node_starts",
+        "node_stops",
         "drained",
         "time limit",
         *RECLAIM_LAWS,

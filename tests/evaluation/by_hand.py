@@ -19,6 +19,7 @@ def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
     nodes = np.zeros(2, state.NODE_SPEC)
     nodes["hbm_pool_bytes"] = 50 * GB
     nodes["usd_per_h"] = 3.6, 14.4
+    nodes["max_w"] = 360.0, 720.0
     service = np.zeros(2, state.SERVICE)
     service["prefill_base_s"], service["decode_s_per_token"] = 0.1, 0.05
     params = np.zeros(1, state.PARAMS)
@@ -87,6 +88,7 @@ def counters() -> np.void:
     record["prompt_tokens"], record["cached_tokens"] = 1000, 250
     record["cold_starts"], record["wakes"], record["sleeps"], record["demotions"] = 3, 2, 1, 4
     record["preemptions"], record["boundary_preemptions"], record["oom_events"] = 1, 5, 6
+    record["restarts"], record["wasted_tokens"], record["node_starts"] = 7, 123, 2
     return record[0]
 
 
@@ -115,6 +117,14 @@ def residency() -> np.ndarray:
     return log
 
 
+def node_state_s() -> np.ndarray:
+    """Of 100 s the first node was ready in all; the second was off for 50, started for 10 and had failed for 10."""
+    table = np.zeros((2, state.NUM_NODE_STATES))
+    table[0, state.NODE_READY] = 100.0
+    table[1, [state.NODE_READY, state.NODE_OFF, state.NODE_STARTING, state.NODE_FAILED]] = 30.0, 50.0, 10.0, 10.0
+    return table
+
+
 def make_result(policy: str = "fcfs", seed: int = 0, contention: str = "high", delay_s: float = 0.0) -> SimpleNamespace:
     """The hand-made result; ``delay_s`` puts off the ends of all finished stages and workflows."""
     stages = stage_views()
@@ -136,6 +146,8 @@ def make_result(policy: str = "fcfs", seed: int = 0, contention: str = "high", d
         samples=samples(),
         node_samples=node_samples(),
         residency_log=residency(),
+        node_state_s=node_state_s(),
+        node_busy_s=np.array([20.0, 10.0]),
         end_s=100.0,
         done="time limit",
         world=world(),

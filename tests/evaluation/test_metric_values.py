@@ -93,10 +93,17 @@ BY_HAND = {
     "compute_utilisation": 50 / 200,
     "prefix_hit_rate": 0.25,
     "end_s": 100.0,
-    # 18 USD an hour for 100 s; two workflows finish, one of them in time
-    "cost_usd": 0.5,
-    "cost_per_1k_workflows_usd": 250.0,
-    "cost_per_1k_in_time_usd": 500.0,
+    # 3.6 USD an hour for 100 s and 14.4 for 50; two workflows finish, one of them in time
+    "cost_usd": 0.3,
+    "cost_per_1k_workflows_usd": 150.0,
+    "cost_per_1k_in_time_usd": 300.0,
+    # nodes: on for 100 and 50 s, busy for 20 and 10 of them, failed for 0 and 10; limits of 360 and 720 W
+    "availability": 1 - 10 / 150,
+    "restarts": 7.0,
+    "wasted_tokens": 123.0,
+    "node_h": 150 / 3600,
+    "node_starts": 2.0,
+    "energy_kwh": (360 * (20 + 0.15 * 80) + 720 * (10 + 0.15 * 40)) / 3.6e6,
     # stages run for 3, 3, 4 and, to the end, 60 s; a token takes 1, 2, 1 and 2 MB; the second holds 10,000 tokens
     "kv_reserved_per_stage_bytes": 400e9 / 70,
     "kv_reserved_peak_bytes": 30e9,

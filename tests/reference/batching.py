@@ -92,9 +92,9 @@ def begin_step(state: State, node: Node, engine: Engine) -> None:
     engine.step = Step(begin_s, begin_s + nominal_s * slowdown(node, engine), nominal_s, engine.phase)
 
 
-def count_unfinished(state: State) -> None:
-    """At the end of a run, count the part of every step under way that is over."""
-    for engine in (engine for node in state.nodes for engine in node.engines()):
+def count_unfinished(state: State, engines: list[Engine]) -> None:
+    """Count the part that is over of every step under way that will not end."""
+    for engine in engines:
         step = engine.step
         if step is not None:
             part = max(0.0, state.now_s - step.begin_s) / (step.end_s - step.begin_s)

@@ -158,6 +158,7 @@ class Stage:
     generated: int = 0
     passed_over: bool = False
     preemptions: int = 0
+    restarts: int = 0
     growths: int = 0
     prefix_hit: int = 0
     tool: int = -1

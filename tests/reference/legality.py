@@ -7,12 +7,16 @@ Conventions beside the formulas (docs/physics.md, "The decisions"):
 - Where memory is elastic, a load may count on the memory of idle engines and of sleepers, an
   admission on that of idle engines, which it can only put to sleep.
 - A node is asked only when it can admit a waiting stage or promote its model. Wait is legal when
-  anything is under way: a step, a load, a stage in transit or in a gap, a later arrival.
+  anything is under way: a step, a load, a stage in transit or in a gap, a later arrival, an outage, a start; and
+  wherever nodes may be started and stopped.
 """
 
 from __future__ import annotations
 
+import math
+
 from tests.reference.choosing import Action
+from tests.reference.comings import next_coming_s
 from tests.reference.inputs import Stage, up_to_blocks
 from tests.reference.kv_memory import RESERVE_LEVELS, admit_bytes
 from tests.reference.machine import Node, State
@@ -38,7 +42,7 @@ def could_serve(node: Node, stage: Stage) -> bool:
 
 def can_route(node: Node, stage: Stage) -> bool:
     """Whether a stage may be sent to a node now."""
-    has_place = len(node.queue) + node.inbound < node.fleet.limits["node_queue_limit"]
+    has_place = node.life == "ready" and len(node.queue) + node.inbound < node.fleet.limits["node_queue_limit"]
     return has_place and could_serve(node, stage)
 
 
@@ -141,4 +145,6 @@ def may_wait(state: State) -> bool:
         bool(state.timed)
         or state.arrived < len(state.jobs)
         or any(engine.batch or engine.load is not None for engine in engines)
+        or next_coming_s(state) < math.inf
+        or state.scaling
     )

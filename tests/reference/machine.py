@@ -174,6 +174,16 @@ class Node:
     inbound: int = 0
     due: bool = False
     ask_again_s: float = math.inf
+    life: str = "ready"
+    since_s: float = 0.0
+    started_s: float = math.inf
+    outages: int = 0
+    spent_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it counts among the nodes that are on."""
+        return self.life not in ("off", "draining")
 
     @property
     def partitioned(self) -> bool:
@@ -257,6 +267,9 @@ class State:
     to_route: Stage | None = None
     timed: list[tuple[float, int]] = field(default_factory=list)
     arrived: int = 0
+    outages: list[tuple[float, int, int, int]] = field(default_factory=list)
+    scaling: bool = False
+    scale_s: float = math.inf
     jobs_left: list[int] = field(default_factory=list)
     jobs_done: list[int] = field(default_factory=list)
     finished_s: list[float] = field(default_factory=list)

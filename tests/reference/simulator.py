@@ -32,6 +32,7 @@ from maestro_gym.state import Episode, World
 from tests.reference import legality
 from tests.reference.batching import count_unfinished, end_step, plan_node
 from tests.reference.choosing import Action, Asked
+from tests.reference.comings import come_back, handle_comings, handle_scaling, next_coming_s, scale_actions, start, stop
 from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
 from tests.reference.kv_memory import admit, admit_bytes
 from tests.reference.machine import TIE_S, Engine, Host, Node, State
@@ -115,6 +116,8 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.tool_calls = [[] for _ in fleet.tool_places]
     state.orders_tools = start.orders_tools
     state.rejected_s = [math.inf] * len(jobs)
+    state.outages = [tuple(row) for row in episode.outages.tolist()]
+    state.scale_s = fleet.limits["scale_period_s"] or math.inf
     run = Run(state)
     end_s = fleet.limits["drain_cap_s" if start.drains else "horizon_s"]
     while not run.done:
@@ -131,7 +134,7 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
             run.done = "drained"
         elif time_s > end_s:
             _pass_time(state, end_s)
-            count_unfinished(state)
+            count_unfinished(state, [engine for node in nodes for engine in node.engines()])
             run.done = "time limit"
         else:
             _handle(run, time_s)
@@ -157,6 +160,7 @@ def _next_time_s(state: State) -> float:
                 times.append(engine.load.end_s)
     if state.arrived < len(state.jobs):
         times.append(state.jobs[state.arrived].arrival_s)
+    times += [next_coming_s(state), state.scale_s]
     return max(state.now_s, min(times))
 
 
@@ -207,11 +211,13 @@ def _handle(run: Run, time_s: float) -> None:
         for number in job.stages:
             if state.stages[number].parents_left == 0:
                 _make_ready(state, state.stages[number])
+    handle_comings(state, until_s)
     for node in state.nodes:
         if node.ask_again_s <= until_s:
             node.due, node.ask_again_s = True, math.inf
     if state.ask_again_s <= until_s:
         state.global_due, state.ask_again_s = True, math.inf
+    handle_scaling(state, until_s)
 
 
 def _kinds(node: Node, engine: Engine) -> set[str]:
@@ -247,6 +253,9 @@ def _handle_stage(state: State, stage: Stage) -> None:
     else:
         node = state.nodes[stage.node]
         node.inbound -= 1
+        if node.life not in ("ready", "draining"):
+            come_back(state, stage)
+            return
         node.queue.append(stage)
         node.due = True
         stage.phase = "queued"
@@ -323,6 +332,9 @@ def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
         return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
     if (tool := _contested_tool(state)) is not None:
         return "tool", tool, [("call", stage.id, 0) for stage in state.tool_queues[tool]]
+    if scalings := scale_actions(state):
+        return "global", 0, legality.global_actions(state) + legality.rejections(state) + scalings
+    state.scaling = False
     if state.global_due and state.queue:
         actions = legality.global_actions(state)
         rejections = legality.rejections(state)
@@ -346,10 +358,12 @@ def _act(state: State, asked: Asked, action: Action) -> None:
         _reject(state, state.stages[first].job_id)
     elif kind == "call":
         _give_place(state, state.stages[first])
+    elif kind in ("start", "stop"):
+        (start if kind == "start" else stop)(state, state.nodes[first])
     elif kind == "route":
         _route(state, state.nodes[first])
     elif asked.tier == "global":
-        state.global_due = False
+        state.global_due = state.scaling = False
         state.ask_again_s = state.now_s + state.fleet.limits["wait_max_s"]
     else:
         node = state.nodes[asked.place]
@@ -454,6 +468,8 @@ def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, .
                 node.rho,
                 len(node.queue),
                 node.inbound,
+                node.life,
+                node.outages,
             )
         )
         for engine in sorted(node.engines(), key=lambda engine: engine.model):

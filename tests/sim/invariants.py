@@ -10,6 +10,11 @@ from maestro_gym.state import (
     ENGINE_AWAKE,
     ENGINE_FREE,
     ENGINE_LOADING,
+    NODE_DRAINING,
+    NODE_FAILED,
+    NODE_OFF,
+    NODE_READY,
+    NODE_STARTING,
     STAGE_FINISHED,
     STAGE_FUTURE,
     STAGE_GAP,
@@ -48,6 +53,20 @@ def check_state(state: State, e: int = 0) -> None:
         assert nodes[n]["running"] == engines[n]["running"].sum()
     assert len(held) == len(set(held))
     assert len(held) == np.isin(phases, (STAGE_READY, STAGE_QUEUED, STAGE_RUNNING)).sum()
+    # Nodes: one that does not serve holds nothing, one that is not ready is sent nothing.
+    for n, node in enumerate(nodes):
+        if node["node_state"] not in (NODE_READY, NODE_DRAINING):
+            assert node["queue_len"] == node["running"] == 0
+            assert np.all(engines[n]["status"] == ENGINE_FREE)
+            assert np.all(view.slot_of[e, n] == -1)
+        is_roomy = bool(int(view.roomy[e, n // 32]) >> (n % 32) & 1)
+        assert not is_roomy or node["node_state"] == NODE_READY
+        assert (node["started_s"] < np.inf) == (node["node_state"] == NODE_STARTING)
+        assert (core.nodes[e, n]["outages"] > 0) or node["node_state"] != NODE_FAILED
+        assert (core.nodes[e, n]["outages"] == 0) or node["node_state"] in (NODE_FAILED, NODE_OFF, NODE_STARTING)
+    assert view.clock[e]["nodes_on"] == np.sum(~np.isin(nodes["node_state"], (NODE_OFF, NODE_DRAINING)))
+    assert core.env[e]["draining"] == np.sum(nodes["node_state"] == NODE_DRAINING)
+    assert counters["restarts"] == stages["restarts"].sum()
     # The books by model.
     kinds = range(len(world.models))
     for model in kinds:

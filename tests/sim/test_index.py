@@ -13,7 +13,7 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.tiers import ALL_TIERS, NO_TIER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import OWN, answer_and_run, open_engine, run_until
-from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, STAGE_READY, Episode
+from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, NODE_READY, STAGE_READY, Episode
 from tests.sim.test_invariants import digest
 
 
@@ -82,6 +82,7 @@ def check_index(simulation: Simulation) -> None:
         "asleep": engines["status"] == ENGINE_ASLEEP,
     }
     roomy = nodes["queue_len"] + nodes["inbound"] < view.world.params["node_queue_limit"][0]
+    roomy &= nodes["node_state"] == NODE_READY
     np.testing.assert_array_equal(members(view.roomy[0], num_nodes), roomy)
     found = {name: (held & status[:, :, None]).any(1).T for name, status in statuses.items()}
     for name, expected in found.items():
@@ -117,10 +118,12 @@ def check_index(simulation: Simulation) -> None:
     assert (core.events_s[0, half : half + num_nodes] <= engine_events).all()
 
 
+@pytest.mark.parametrize("failures", [False, True])
 @pytest.mark.parametrize("policy", ["maestro", "searched", "fcfs"])
 @pytest.mark.parametrize("memory", ["elastic", "partitioned"])
-def test_sets_lists_and_calendars_are_what_a_scan_finds(policy: str, memory: str) -> None:
+def test_sets_lists_and_calendars_are_what_a_scan_finds(policy: str, memory: str, failures: bool) -> None:
     overrides = ["contention=overload", "horizon_s=60", f"limits.memory_mode={memory}", "limits.node_queue_limit=6"]
+    overrides += ["fleet.failures.node_mtbf_s=60", "fleet.failures.host_mtbf_s=100"] if failures else []
     scenario = Scenario.load("quick", overrides)
     simulation = Simulation(scenario.world, evaluation=True)
     simulation.load(0, scenario.episode("validation", 3, 0))

@@ -62,6 +62,8 @@ def simulate(scenario: Scenario, episode: Episode, policy: str, seed: int) -> Si
     queue_limit=st.integers(1, 12),
     admission=st.booleans(),
     tools=st.sampled_from([None, "{all: {places: 1}}", "{some: {places: 3, roles: ['*.*r']}}"]),
+    failures=st.booleans(),
+    scaling=st.booleans(),
     max_num_seqs=st.integers(1, 64),
     dram_gb=st.sampled_from([1, 60, 512]),
     placement=st.sampled_from(["warm", "cold"]),
@@ -78,6 +80,8 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
     queue_limit: int,
     admission: bool,
     tools: str | None,
+    failures: bool,
+    scaling: bool,
     max_num_seqs: int,
     dram_gb: int,
     placement: str,
@@ -98,6 +102,8 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
         "predictor.kind=noisy",
         *([] if tools is None else [f"workload.tools={tools}"]),
     ]
+    overrides += ["fleet.failures.node_mtbf_s=40", "fleet.failures.host_mtbf_s=90"] if failures else []
+    overrides += ["limits.autoscaling.period_s=5", "limits.autoscaling.start_s=8"] if scaling else []
     simulation = simulate(*prepare(overrides, stop_s, seed), policy, seed)
     check_state(simulation.state)
     assert simulation.state.core.counters[0]["invalid_actions"] == 0

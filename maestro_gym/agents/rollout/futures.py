@@ -21,7 +21,7 @@ def with_arrivals_of(episode: Episode, other: Episode, after_s: float) -> Episod
         after_s: Simulated time of the last arrival that is kept.
 
     Returns:
-        The episode; rows of what has arrived by ``after_s`` are those of ``episode``.
+        The episode; rows of what has arrived by ``after_s`` are those of ``episode``, and so are outages.
     """
     kept = int(np.searchsorted(episode.workflows["arrival_s"], after_s, side="right"))
     first = int(np.searchsorted(other.workflows["arrival_s"], after_s, side="right"))
@@ -49,4 +49,5 @@ def with_arrivals_of(episode: Episode, other: Episode, after_s: float) -> Episod
         children=np.concatenate(
             [episode.children[:children_kept], other.children[children_first:] + stages_kept - stages_first]
         ),
+        outages=episode.outages,
     )

@@ -94,7 +94,10 @@ class Outcome:
         counters: The episode's COUNTERS record, by name.
         hbm_bytes: Usable HBM of the fleet, all nodes.
         num_nodes: Nodes of the fleet.
-        fleet_usd_per_h: Price of all nodes [USD/h]; nan where that of any is not known.
+        node_state_s: float, shape (N, NUM_NODE_STATES): time that each node spent in NODE_*.
+        node_busy_s: float, shape (N,): its engines' time in steps without the slowdown by neighbours, summed.
+        node_usd_per_h: float, shape (N,): price of each node [USD/h]; nan where it is not known.
+        node_max_w: float, shape (N,): power limit of each node [W]; nan where it is not known.
     """
 
     end_s: float
@@ -132,7 +135,10 @@ class Outcome:
     tool_places: np.ndarray
     hbm_bytes: float
     num_nodes: int
-    fleet_usd_per_h: float
+    node_state_s: np.ndarray
+    node_busy_s: np.ndarray
+    node_usd_per_h: np.ndarray
+    node_max_w: np.ndarray
     counters: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -282,7 +288,10 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         tool_places=result.world.tools["places"],
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
-        fleet_usd_per_h=float(result.world.nodes["usd_per_h"].sum()),
+        node_state_s=result.node_state_s,
+        node_busy_s=result.node_busy_s,
+        node_usd_per_h=result.world.nodes["usd_per_h"],
+        node_max_w=result.world.nodes["max_w"],
         counters={name: float(counters[name]) for name in counters.dtype.names or ()},
     )
 

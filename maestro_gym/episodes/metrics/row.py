@@ -12,6 +12,7 @@ from maestro_gym.episodes.metrics import tenants as tenant_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import tools as tool_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import fleet as fleet_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import cost as cost_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import nodes as node_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import reservation as reservation_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import prediction as prediction_metrics  # noqa: F401
 

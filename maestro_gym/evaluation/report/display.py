@@ -76,7 +76,21 @@ TOOLS = (
 )
 """Columns beside them where tools have finite places."""
 
-SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS, *TOOLS)}
+LOST = (
+    Shown("availability", "availability [%]", 100.0, "share of the time in which nodes had not failed"),
+    Shown("restarts", "restarts", 1.0, "stages that were lost with their node"),
+    Shown("wasted_tokens", "wasted [k tokens]", 1e-3, "tokens that were lost with them"),
+)
+"""Columns beside them where nodes fail."""
+
+SCALED = (
+    Shown("node_h", "node-hours", 1.0, "node-hours"),
+    Shown("energy_kwh", "energy [kWh]", 1.0, "energy"),
+    Shown("cost_usd", "cost [USD]", 1.0, "cost"),
+)
+"""Columns beside them where nodes are started."""
+
+SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS, *TOOLS, *LOST, *SCALED)}
 
 
 def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
@@ -84,14 +98,17 @@ def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
 
     Args:
         rows: One row an episode.
-        wide: All columns, and not only those of `FIRST`, with the share turned away where there is any, and the wait
-            for tools where there is one.
+        wide: All columns, and not only those of `FIRST`; with what was turned away, waited for tools, or was lost with
+            nodes or saved by them, where there is any.
     """
-    sheds = "shed_share" in rows and bool((rows["shed_share"] > 0).any())
-    queues = "tool_wait_mean_s" in rows and bool(rows["tool_wait_mean_s"].notna().any())
-    if not wide:
-        return (*FIRST, *(SHED[:1] if sheds else ()), *(TOOLS[:1] if queues else ()))
-    return (*HEADLINE, *(SHED if sheds else ()), *(TOOLS if queues else ()))
+    beside: tuple[Shown, ...] = ()
+    groups = (("shed_share", SHED), ("tool_wait_mean_s", TOOLS), ("restarts", LOST), ("node_starts", SCALED))
+    for column, group in groups:
+        # Where there are no tools with places nobody has a wait; elsewhere nothing happened is 0.
+        is_there = column in rows and bool((rows[column].notna() if group is TOOLS else rows[column] > 0).any())
+        if is_there:
+            beside += group if wide else group[:1]
+    return (*(HEADLINE if wide else FIRST), *beside)
 
 
 def number(value: float, *, signed: bool = False) -> str:

@@ -76,6 +76,7 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     for gpu in parts["gpus"].values():
         gpu.pop("calibration", None)  # a record of how the constants were found
         gpu.pop("price", None)  # what an episode costs, and nothing that happens in it
+        gpu.pop("power", None)
     for cluster in parts["fleet"]["clusters"]:
         for group in cluster["hosts"]:
             group.pop("usd_per_gpu_h", None)
