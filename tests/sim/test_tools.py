@@ -149,8 +149,8 @@ def test_without_the_switch_nothing_is_counted(toy: Scenario) -> None:
     assert simulation.state.visible.tools.shape == (1, 0)
     assert starts(simulation, 2) == [math.inf] * 2
     row = result_row(run_episode(toy, load_policy("fcfs", toy), episode=episode))
-    assert math.isnan(row["tool_wait_mean_s"])
-    assert math.isnan(row["tool_utilisation"])
+    assert math.isnan(float(row["tool_wait_mean_s"]))
+    assert math.isnan(float(row["tool_utilisation"]))
 
 
 def test_copies_of_a_batch_go_on_alike(one_place: Scenario) -> None:
