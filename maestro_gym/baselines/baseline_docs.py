@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from maestro_gym.baselines.left_out import LEFT_OUT
 from maestro_gym.baselines.registry import (
     ADMISSIONS,
+    AUTOSCALINGS,
     NODE_RULES,
     ORDERS,
     RECLAIM_RULES,
@@ -31,6 +32,8 @@ cluster that goes with it: the cluster of the best node of the fleet. `name@earl
 without the gates of [late binding](late_binding.md). A rule of admission (`admission/`) is part of the global rule,
 before its order; it admits all where a scenario's `limits.admission` is off ([admission.md](admission.md)). So is an
 order of the calls that wait for a tool (`tools/`); it says nothing where tools have no bounds ([tools.md](tools.md)).
+And so is a rule of autoscaling (`autoscale/`), inert where `limits.autoscaling` is off
+([autoscaling.md](autoscaling.md)).
 
 **Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
@@ -82,6 +85,7 @@ what is possible, `actions.py` makes the codes of actions. `examples/` holds a r
 | --- | --- | --- |
 | `order_by` | `key(view, oracle, e, stage)`, smaller is sooner; `band` and `hold` as in its docstring | global |
 | `admit_by` | `verdict(view, e, stage)`: `ADMITS`, `DEFERS` or `REJECTS` | global, before the order |
+| `scale_by` | `target(view, e)`, nodes that should be on | global, before admission |
 | `route_by` | `cost(view, e, stage, node)`, smaller is better; `gate=LATE`, `OPEN` or `HOME` | cluster |
 | `serve_by` | an order and a reservation level | node |
 | `reclaim_by` | `rank(view, e, candidate, growth)` and `cost(view, e, candidate)` | reclaim |
@@ -131,7 +135,7 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS)
+        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS)
         for name, rule in rules.items()
         for number in rule.numbers
     ]
@@ -170,6 +174,7 @@ def baselines_markdown() -> str:
             _parts("Reclaim rules", RECLAIM_RULES),
             _parts("Rules of admission", ADMISSIONS),
             _parts("Orders of the calls that wait for a tool", TOOL_ORDERS),
+            _parts("Rules of autoscaling", AUTOSCALINGS),
             _numbers(),
             _CHOICES,
             _left_out(),

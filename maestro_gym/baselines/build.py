@@ -21,7 +21,7 @@ from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, sent_stage
-from maestro_gym.scheduling.legal import can_reject, may_reject
+from maestro_gym.scheduling.legal import can_reject, may_reject, may_scale
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
@@ -33,6 +33,7 @@ from maestro_gym.scheduling.rules import (
     OPEN,
     REJECTS,
     Admission,
+    Autoscaling,
     NodeRule,
     Order,
     ReclaimRule,
@@ -44,6 +45,7 @@ from maestro_gym.scheduling.rules import (
     as_rank,
     as_until,
 )
+from maestro_gym.scheduling.scaling import is_new_moment, note_target, noted_target, step_towards
 from maestro_gym.scheduling.view import (
     cluster_of,
     cluster_to_route_in,
@@ -205,8 +207,29 @@ def _with_tools(made: Rule, order: Order, tools: ToolOrder) -> Rule:
     )
 
 
+def _scaling(rule: RuleFunction, autoscaling: Autoscaling) -> RuleFunction:
+    """A global rule that starts and stops nodes, one by one, towards a target, before it does anything else."""
+    target = autoscaling.target
+
+    @njit
+    def scaling(view: View, oracle: Hidden, e: int) -> int:
+        if may_scale(view, e):
+            if is_new_moment(view, e):
+                note_target(view, e, target(view, e))
+            action = step_towards(view, e, noted_target(view, e))
+            if action != WAIT:
+                return action
+        return rule(view, oracle, e)
+
+    return scaling
+
+
 def global_rule(
-    order: Order, placement: Routing, admission: Admission | None = None, tools: ToolOrder | None = None
+    order: Order,
+    placement: Routing,
+    admission: Admission | None = None,
+    tools: ToolOrder | None = None,
+    autoscaling: Autoscaling | None = None,
 ) -> Rule:
     """The first stage of an order that some node is open to goes to the cluster that a routing prefers.
 
@@ -215,9 +238,11 @@ def global_rule(
         placement: Whose best node chooses the cluster; its gate says which stages may go.
         admission: Who is turned away or held back before; None admits all.
         tools: Whose call gets a place of a tool; None gives it to the first that asked.
+        autoscaling: How many nodes should be on; None leaves them as they are.
 
     Returns:
-        The rule ``order/placement``, with ``/admission`` and ``/tools`` behind it where there is one of another name.
+        The rule ``order/placement``, with ``/admission``, ``/autoscaling`` and ``/tools`` behind it where there is one
+        of another name.
     """
     own_order = order
     if admission is not None and admission.defers:
@@ -250,19 +275,22 @@ def global_rule(
         numbers=order.numbers or placement.numbers,
     )
     if admission is not None:
-        made = _with_admission(made, own_order, admission)
+        made = _with(made, admission, _admitting(made.function, admission), own_order.name)
+    if autoscaling is not None:
+        made = _with(made, autoscaling, _scaling(made.function, autoscaling), own_order.name)
+    # Outermost: a decision on a place of a tool is no moment to scale.
     return made if tools is None else _with_tools(made, own_order, tools)
 
 
-def _with_admission(made: Rule, order: Order, admission: Admission) -> Rule:
-    """The rule behind a rule of admission."""
+def _with(made: Rule, part: Admission | Autoscaling, function: RuleFunction, order: str) -> Rule:
+    """A global rule with another part of it in front."""
     return replace(
         made,
-        name=made.name if admission.name == order.name else f"{made.name}/{admission.name}",
-        information=max(made.information, admission.information, key=INFORMATION_CLASSES.index),
-        description=f"{admission.description}; {made.description}",
-        function=_admitting(made.function, admission),
-        numbers=made.numbers or admission.numbers,
+        name=made.name if part.name == order else f"{made.name}/{part.name}",
+        information=max(made.information, part.information, key=INFORMATION_CLASSES.index),
+        description=f"{part.description}; {made.description}",
+        function=function,
+        numbers=made.numbers or part.numbers,
     )
 
 

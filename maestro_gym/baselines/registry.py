@@ -15,6 +15,7 @@ from maestro_gym.baselines.maestro.percentiles import scale_for
 from maestro_gym.baselines.parts import (
     ADMISSIONS,
     AROUND,
+    AUTOSCALINGS,
     COMPANIONS,
     EARLY,
     NODE_RULES,
@@ -118,7 +119,7 @@ def _table() -> dict[str, Parts]:
             "Maestro with nothing predicted",
         ),
     }
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS):
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS):
         for rule in rules.values():
             if rule.rival:
                 table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}

@@ -27,6 +27,7 @@ from maestro_gym.scheduling.rules import (
     COST_TYPE,
     KEY_TYPE,
     RANK_TYPE,
+    TARGET_TYPE,
     VERDICT_TYPE,
     Declared,
     ReclaimRule,
@@ -35,9 +36,9 @@ from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import VIEW
 
 _EXAMPLE = (
-    "A rule is what order_by, admit_by, give_by, route_by, serve_by or reclaim_by of maestro_gym.scheduling.rules "
-    "returns, or a class with `tier = 'cluster'` and a static method `decide(view, oracle, e)`; an agent has `tier` "
-    "and `act(observation, mask)`."
+    "A rule is what order_by, admit_by, scale_by, give_by, route_by, serve_by or reclaim_by of "
+    "maestro_gym.scheduling.rules returns, or a class with `tier = 'cluster'` and a static method "
+    "`decide(view, oracle, e)`; an agent has `tier` and `act(observation, mask)`."
 )
 
 
@@ -195,6 +196,7 @@ _TYPES = {
     "band": BAND_TYPE,
     "hold": types.FunctionType(types.boolean(VIEW, types.int64, types.int64)),
     "verdict": VERDICT_TYPE,
+    "target": TARGET_TYPE,
     "cost": COST_TYPE,
     "node": types.FunctionType(types.int64(VIEW, *[types.int64] * 4)),
     "cluster": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),

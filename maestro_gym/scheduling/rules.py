@@ -8,6 +8,7 @@ policy (``baselines.registry.complete``), the same way for both.
 | `order_by` | ``key(view, oracle, e, stage) -> float``, smaller is sooner | an order of ready stages (global tier) |
 | `route_by` | ``cost(view, e, stage, node) -> float``, smaller is better | a choice of node (cluster tier) |
 | `give_by` | ``key(view, oracle, e, stage) -> float``, smaller is sooner | whose call gets a tool (global tier) |
+| `scale_by` | ``target(view, e) -> int``, nodes that should be on | autoscaling (global tier) |
 | `admit_by` | ``verdict(view, e, stage)``: ``ADMITS``, ``DEFERS`` or ``REJECTS`` | admission (global tier) |
 | `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
 | `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
@@ -37,6 +38,8 @@ RANK_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64, types
 CANDIDATE_COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
 VERDICT_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64))
+
+TARGET_TYPE = types.FunctionType(types.int64(VIEW, types.int64))
 
 UNTIL_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
@@ -136,6 +139,18 @@ class ToolOrder(Declared):
     """
 
     key: Callable[..., float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoscaling(Declared):
+    """How many nodes should be on. It is part of the global rule, before admission, and inert without the switch.
+
+    Attributes:
+        target: ``(view, e) -> int``, nodes of the fleet that should be on, whatever the least and the greatest number
+            are. It is asked once at each moment at which nodes may be started and stopped.
+    """
+
+    target: Callable[..., int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +270,16 @@ def give_by(key: Callable[..., float], **about: Any) -> ToolOrder:  # noqa: ANN4
         **about: Fields of `Declared`.
     """
     return ToolOrder(key=compile_fresh(key), **about)
+
+
+def scale_by(target: Callable[..., int], **about: Any) -> Autoscaling:  # noqa: ANN401
+    """Declare a rule of autoscaling.
+
+    Args:
+        target: As in `Autoscaling`; a plain function is compiled.
+        **about: Fields of `Declared`.
+    """
+    return Autoscaling(target=compile_fresh(target), **about)
 
 
 def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401

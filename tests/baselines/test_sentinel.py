@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from maestro_gym.baselines import build
-from maestro_gym.baselines.registry import ADMISSIONS, NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS, load_policy
+from maestro_gym.baselines.registry import (
+    ADMISSIONS,
+    AUTOSCALINGS,
+    NODE_RULES,
+    ORDERS,
+    RECLAIM_RULES,
+    ROUTINGS,
+    load_policy,
+)
 from maestro_gym.baselines.sentinel import examine, examine_rules, predicted_fields
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Rule
@@ -18,6 +26,7 @@ RULES = [
     *(build.node_rule(rule) for rule in NODE_RULES.values()),
     *(build.reclaim_rule(rule) for rule in RECLAIM_RULES.values()),
     *(build.global_rule(ORDERS["fcfs"], ROUTINGS["warm-jsq"], rule) for rule in ADMISSIONS.values()),
+    *(build.global_rule(ORDERS["fcfs"], ROUTINGS["warm-jsq"], autoscaling=rule) for rule in AUTOSCALINGS.values()),
 ]
 """Every part of the registry, by itself."""
 
@@ -32,7 +41,8 @@ RULE = {call}
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
-    return Scenario.load("quick", ("contention=high", "horizon_s=60", "limits.admission=true"))
+    switches = ("limits.admission=true", "limits.autoscaling.period_s=10")
+    return Scenario.load("quick", ("contention=high", "horizon_s=60", *switches))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.tier} {rule.name}")

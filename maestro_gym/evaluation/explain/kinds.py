@@ -11,6 +11,7 @@ from maestro_gym.scheduling.actions import (
     ACT_WAIT,
     WAIT,
     is_reject,
+    is_scaling,
     node_act,
     rejected_stage,
     sent_stage,
@@ -45,7 +46,7 @@ class Kind(NamedTuple):
 SAME: Final = 0
 """Both answers are the same action."""
 
-HOLDS, SENDS, OTHER_STAGE, OTHER_CLUSTER, REJECTS, KEEPS = range(1, 7)
+HOLDS, SENDS, OTHER_STAGE, OTHER_CLUSTER, REJECTS, KEEPS, SCALES = range(1, 8)
 _GLOBAL = (
     "holds a stage that {reference} would send",
     "sends a stage that {reference} would hold",
@@ -53,6 +54,7 @@ _GLOBAL = (
     "sends the stage to another cluster",
     "turns a workflow away that {reference} keeps",
     "keeps a workflow that {reference} turns away",
+    "starts or stops another node, or none",
 )
 
 BATCH_THERE, IDLE_THERE, LOADING_THERE, ABSENT_THERE = range(4)
@@ -67,7 +69,7 @@ _TAKEN_TOO = (
 )
 _LEFT = ("a running batch", "an idle engine", "a loading engine", "a start of the model")
 _STATES = len(_TAKEN)
-FIRST_NODES: Final = KEEPS + 1
+FIRST_NODES: Final = SCALES + 1
 """Of the kinds of the cluster tier: by what the policy's node has of the model, then by what the other node has."""
 
 FIRST_CROWDED: Final = FIRST_NODES + _STATES * _STATES
@@ -166,6 +168,8 @@ def kind_of(view: View, e: int, tier: int, mine: int, theirs: int) -> int:
     if mine == theirs:
         return SAME
     if tier == TIER_GLOBAL:
+        if is_scaling(view, mine) or is_scaling(view, theirs):
+            return SCALES
         if is_reject(view, mine):
             return OTHER_STAGE if is_reject(view, theirs) else REJECTS
         if is_reject(view, theirs):
@@ -188,6 +192,8 @@ def kind_of(view: View, e: int, tier: int, mine: int, theirs: int) -> int:
 def stage_of(view: View, e: int, tier: int, action: int) -> int:
     """The stage that an answer to the pending decision moves, -1 where it moves none."""
     if tier == TIER_GLOBAL:
+        if is_scaling(view, action):
+            return -1
         if is_reject(view, action):
             return rejected_stage(view, action)
         return -1 if action == WAIT else sent_stage(view, action)
