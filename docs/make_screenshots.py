@@ -1,7 +1,8 @@
-"""The pictures of the report and of the page of `watch` in the docs, from the folder of a comparison.
+"""The pictures of the report, of the page of `watch` and of the site in the docs, each at three widths.
 
 ``python docs/make_screenshots.py RUN NAME...`` writes pictures such as ``report-phone`` into ``docs/images``, each of
-200 kB at most; without names all are written, into ``--into FOLDER``.
+200 kB at most, from the folder of a comparison and from the site that ``make docs`` has built; without names all are
+written, into ``--into FOLDER``.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,6 +59,29 @@ def watch_pictures(run: Path, folder: Path) -> Iterator[Path]:
                 yield _taken(page, folder / ("watch.png" if name == "desk" else f"watch-{name}.png"))
 
 
+def site_pictures(site: Path, folder: Path) -> Iterator[Path]:
+    """The first page of the built site at every width."""
+    with served(site) as address:
+        for name, size in WIDTHS.items():
+            with browser_page(*size) as page:
+                page.goto(address)
+                yield _taken(page, folder / f"site-{name}.png")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of what is asked for."""
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve a folder on this machine; yields its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 @contextmanager
 def _opened(address: str, width: int, height: int) -> Iterator[Any]:
     with browser_page(width, height) as page:
@@ -73,18 +100,19 @@ def _taken(page: Any, path: Path) -> Path:  # noqa: ANN401 - playwright's
 
 
 def main() -> None:
-    """Make the pictures of a run."""
+    """Make the pictures of a run and of the site."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--into", type=Path, default=Path(__file__).parent / "images")
-    asked = parser.parse_args()
+    parser.add_argument("run", type=Path, help="the folder of a comparison")
+    parser.add_argument("names", nargs="*", help="the pictures to keep, such as report-phone")
+    parser.add_argument("--into", type=Path, default=Path(__file__).parent / "images", help="default: docs/images")
+    parser.add_argument("--site", type=Path, default=Path("build/site"), help="the built site; default: build/site")
+    asked = parser.parse_intermixed_args()
     if not asked.names and asked.into == parser.get_default("into"):
         parser.error("name the pictures of docs/images to replace, or a folder by --into")
     asked.into.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as beside:
-        for made in (report_pictures, watch_pictures):
-            for path in made(asked.run, Path(beside)):
+        for made, source in ((report_pictures, asked.run), (watch_pictures, asked.run), (site_pictures, asked.site)):
+            for path in made(source, Path(beside)):
                 if not asked.names or path.stem in asked.names:
                     copy = shutil.copy(path, asked.into / path.name)
                     sys.stdout.write(f"{copy}, {path.stat().st_size:,} bytes\n")

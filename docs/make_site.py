@@ -32,6 +32,7 @@ FILES = (
     "LICENSE",
     "docs/**/*.md",
     "docs/**/*.png",
+    "docs/**/*.mp4",
     "docs/*.css",
     "examples/*.py",
     "examples/*.yaml",

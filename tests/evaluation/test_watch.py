@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -200,9 +201,11 @@ def test_what_stands_on_the_page_is_how_things_stood(browser: Any, traces: list[
         ] == [("0", False)]
         assert "prefill" in left.locator('[data-node="1"] .engine .stages b').first.get_attribute("class")
         assert left.locator('[data-node="1"] .waits b').get_attribute("class") == "batch"
-        assert left.locator(".decisions li").first.inner_text().startswith("3.0 s")
+        assert re.fullmatch(r"3\.0 s\s*1 admitted by \S+: \S+", left.locator(".decisions li").first.inner_text())
         marks.first.click()
         assert page.locator(".picked").count() == 2, "under both policies"
+        left.locator(".decisions button").first.click()
+        assert page.evaluate("watch.now().picked") == 1
         page.evaluate("watch.show(11)")
         assert [place.inner_text() for place in page.locator('[data-count="missed"]').all()] == ["1", "1"]
         assert [place.inner_text() for place in page.locator('[data-count="met"]').all()] == ["1", "1"]

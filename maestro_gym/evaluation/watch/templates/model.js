@@ -25,17 +25,18 @@
     return episode;
   };
 
-  // What the policy decided: who is sent where, who is admitted, which model is loaded or put down.
+  // What the policy decided: who is sent where, who is admitted, which model is loaded or put down. A narrow column cuts
+  // the end of a line, so the workflow stands first and its stage last.
   const decisionsOf = function (episode) {
     const found = [], stages = episode.stages, names = {};
     episode.nodes.forEach(function (node) { names[node.id] = node.name; });
     stages.sent_s.forEach(function (sent, stage) {
       const workflow = stages.workflow[stage], node = names[stages.node[stage]];
-      const who = episode.roles[stages.role[stage]] + " of " + workflow;
+      const words = function (verb) { return workflow + verb + node + ": " + episode.roles[stages.role[stage]]; };
       if (sent <= episode.end_s && node !== undefined)
-        found.push({ at: sent, workflow: workflow, words: "to " + node + ": " + who });
+        found.push({ at: sent, workflow: workflow, words: words(" to ") });
       if (stages.admitted_s[stage] <= episode.end_s && node !== undefined)
-        found.push({ at: stages.admitted_s[stage], workflow: workflow, words: node + " admits " + who });
+        found.push({ at: stages.admitted_s[stage], workflow: workflow, words: words(" admitted by ") });
     });
     episode.workflows.rejected_s.forEach(function (rejected, workflow) {
       if (rejected <= episode.end_s) found.push({ at: rejected, workflow: workflow, words: "workflow " + workflow + " is turned away" });

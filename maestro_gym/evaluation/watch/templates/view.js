@@ -100,7 +100,9 @@
       }).join(""));
       const last = after(episode.decisions, at);
       write(decisions, episode.decisions.slice(Math.max(0, last - MOST_ROWS), last).reverse().map(function (decision) {
-        return "<li><time>" + seconds(decision.at) + "</time>" + escaped(decision.words) + "</li>";
+        const words = "<time>" + seconds(decision.at) + "</time>" + escaped(decision.words), full = ' title="' + escaped(decision.words) + '"';
+        return "<li" + full + ">" + (decision.workflow === null ? words
+          : '<button type="button" data-workflow="' + decision.workflow + '">' + words + "</button>") + "</li>";
       }).join(""));
     };
     return { place: place, draw: draw };
