@@ -1,14 +1,13 @@
-"""Write what the code knows about itself into docs.
+"""Write what the code knows about itself into docs: ``make docs``, or ``python docs/make_reference.py [PAGE...]``.
 
-These are the pages of baselines, command line, configuration, environments, live metrics, metrics and the
-shaped family.
-Run by ``make docs``.
+These are the pages of baselines, command line, configuration, environments, live metrics, metrics and the shaped
+family; without a name all are written.
 """
 
+import argparse
 import importlib
 import inspect
 import os
-import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -106,7 +105,12 @@ PAGES = {
 
 def main() -> None:
     """Write the pages that the command line names, all without one: ``python docs/make_reference.py environments``."""
-    for name in sys.argv[1:] or PAGES:
+    parser = argparse.ArgumentParser(description=" ".join(__doc__.split()))
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help=f"a page to write: {', '.join(PAGES)}")
+    asked = parser.parse_args().pages
+    if unknown := sorted(set(asked) - set(PAGES)):
+        parser.error(f"there is no page {', '.join(unknown)}; the pages are {', '.join(PAGES)}")
+    for name in asked or PAGES:
         (DOCS / f"{name}.md").write_text(PAGES[name]().rstrip() + "\n", encoding="utf-8")
         print(f"wrote docs/{name}.md")
 

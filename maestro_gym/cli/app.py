@@ -40,7 +40,18 @@ from maestro_gym.cli.console import (
     split_words,
 )
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import LOCAL, Jobs, JsonFile, On, Overrides, Overwrite, Perfetto, Trust, Wide
+from maestro_gym.cli.options import (
+    CONTENTION_HELP,
+    LOCAL,
+    Jobs,
+    JsonFile,
+    On,
+    Overrides,
+    Overwrite,
+    Perfetto,
+    Trust,
+    Wide,
+)
 from maestro_gym.cli.stand_ins import write_what_can_be_written
 from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
@@ -148,7 +159,7 @@ def compare(
         typer.Option(
             "--contention",
             "-c",
-            help="The contention: low, medium, high or overload; repeat the option for several.",
+            help=f"{CONTENTION_HELP} Repeat the option for several.",
             show_default="the scenario's",
         ),
     ] = None,

@@ -17,15 +17,11 @@ Overrides = Annotated[
 ScenarioName = Annotated[
     str, typer.Option("--scenario", "-s", help="A name in configs/scenarios, or the path of a YAML file.")
 ]
-Contention = Annotated[
-    str | None,
-    typer.Option(
-        "--contention",
-        "-c",
-        help="The contention: low, medium, high or overload, which is 0.5, 0.8, 1.1 or 1.5 of the knee or of the "
-        "capacity, as `maestro-gym describe` says.",
-    ),
-]
+CONTENTION_HELP = (
+    "The contention: low, medium, high or overload, which is 0.5, 0.8, 1.1 or 1.5 of the knee or of the capacity, as "
+    "`maestro-gym describe` says."
+)
+Contention = Annotated[str | None, typer.Option("--contention", "-c", help=CONTENTION_HELP)]
 Trust = Annotated[
     bool,
     typer.Option(

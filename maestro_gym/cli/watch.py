@@ -12,7 +12,7 @@ import typer
 from maestro_gym.cli.console import dotted_overrides, output, split_words
 from maestro_gym.cli.fleet import FleetName
 from maestro_gym.cli.loading import runner_for
-from maestro_gym.cli.options import Overrides, Trust
+from maestro_gym.cli.options import CONTENTION_HELP, Overrides, Trust
 from maestro_gym.core.errors import MaestroError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def watch(
         typer.Option(
             "--contention",
             "-c",
-            help="The contention: low, medium, high or overload.",
+            help=CONTENTION_HELP,
             show_default="the scenario's; of a comparison the hardest",
         ),
     ] = None,

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from maestro_gym.core import code_cache
 from maestro_gym.core.cache_place import cache_root
+from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.core.run_state import size_and_time
 from maestro_gym.core.whole_file import write_whole
 
@@ -76,11 +76,19 @@ def note_checkout() -> None:
 
 def _present(module: str) -> set[str]:
     """The names of the folders of a module, or of a package, at the present sources; none where it is gone."""
-    file = code_cache._file_of(f"maestro_gym.{module}")
-    if file is None and not _PACKAGE.joinpath(*module.split(".")).is_dir():
+    stem = _PACKAGE.joinpath(*module.split("."))
+    if stem.with_suffix(".py").is_file():
+        return {cache_dir(module).name}
+    if not stem.is_dir():
         return set()
-    of_file = set() if file is None else {f"{module}-{code_cache._digest((file,))}"}
-    return of_file | {code_cache.cache_dir(module).name}
+    # Code that stands in a package's own file is named by that file, what was made by the whole package by all of it.
+    own = {_named_by_its_file(module)} if (stem / "__init__.py").is_file() else set()
+    return own | {cache_dir(module).name}
+
+
+def _named_by_its_file(package: str) -> str:
+    digest = cache_dir(f"{package}.__init__").name.rpartition("-")[2]
+    return f"{package}-{digest}"
 
 
 def stale_folders(folders: Iterable[CacheFolder], older_than_s: float = GRACE_S) -> list[CacheFolder]:
