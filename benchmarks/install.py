@@ -3,6 +3,7 @@
     python benchmarks/install.py                    # builds a wheel, and installs it into an empty environment
     python benchmarks/install.py --python python3.12 --extras live,export
     python benchmarks/install.py --into .venv       # of an installation that is there: times and sizes alone
+    python benchmarks/install.py --by-extra         # what each extra adds, of the environment that runs this
 
 On a machine that others use, seconds of the processor say more than those of the clock; both are printed. Torch comes
 from wherever pip finds the version of constraints.txt; its default build brings CUDA libraries of several gigabytes.
@@ -14,13 +15,18 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
 LARGEST = 10
+BUILT_ON = ("gymnasium", "stable-baselines3", "torch", "numpy", "pandas", "wandb", "tensorboard")
+"""The seven packages that the project is built on."""
 
 
 class Took(NamedTuple):
@@ -95,13 +101,71 @@ def largest(venv: Path) -> str:
     return ", ".join(f"{name} {size:,.0f} MB" for size, name in sizes[:LARGEST])
 
 
+def needed(words: Iterable[str]) -> set[str]:
+    """The packages of this environment that requirements bring, directly or not, but for the project itself."""
+    from packaging.requirements import Requirement  # a bare interpreter lacks it, and installs alone
+    from packaging.utils import canonicalize_name
+
+    found: set[str] = set()
+    waiting = [Requirement(word) for word in words]
+    asked: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        asking = waiting.pop()
+        key = canonicalize_name(asking.name), frozenset(asking.extras)
+        if key in asked or key[0] == "maestro-gym":
+            continue
+        asked.add(key)
+        try:
+            there = distribution(key[0])
+        except PackageNotFoundError:
+            raise SystemExit(f"{asking} is not installed; run this in an environment with all extras.") from None
+        found.add(key[0])
+        for word in there.requires or ():
+            other = Requirement(word)
+            extras = [*asking.extras, ""]
+            if other.marker is None or any(other.marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(other)
+    return found
+
+
+@cache
+def package_mb(name: str) -> float:
+    """What the files of an installed package take, without its bytecode [MB]."""
+    files = [Path(str(file.locate())) for file in distribution(name).files or () if file.suffix != ".pyc"]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+
+
+def by_extra() -> list[str]:
+    """What the seven packages, a plain installation and each extra take, rows of a table."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    plain = needed(project["dependencies"])
+    extras = {
+        name: needed(words) for name, words in project["optional-dependencies"].items() if name not in ("all", "dev")
+    }
+    kinds = {"the seven packages": needed(BUILT_ON), "without an extra": plain}
+    kinds |= {f"`{name}`": plain | found for name, found in sorted(extras.items())}
+    kinds["`all`"] = plain.union(*extras.values())
+    plain_mb = sum(map(package_mb, plain))
+    rows = []
+    for name, packages in kinds.items():
+        size = sum(map(package_mb, packages))
+        more = f"{size - plain_mb:,.0f}" if name.startswith("`") else ""
+        rows.append(f"| {name} | {len(packages)} | {size:,.0f} | {more} |")
+    return rows
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default="python3", help="the interpreter of the new environment")
     parser.add_argument("--extras", default="", help="extras to install, separated by commas")
     parser.add_argument("--into", type=Path, help="an environment that is there; nothing is installed")
+    parser.add_argument("--by-extra", action="store_true", help="what each extra adds to this environment")
     given = parser.parse_args()
+    if given.by_extra:
+        print("| what | packages | MB without bytecode | more than without an extra |\n| --- | --- | --- | --- |")
+        print("\n".join(by_extra()))
+        return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         venv = given.into.absolute() if given.into is not None else place / "venv"
