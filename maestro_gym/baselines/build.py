@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 from zlib import crc32
 
+from maestro_gym.baselines.late_binding.bounds import Keys
 from maestro_gym.baselines.late_binding.choose_node import best_node
 from maestro_gym.baselines.late_binding.gates import (
     GATE_BOUND_HOME,
@@ -103,15 +104,15 @@ def _unknown(view: View, e: int) -> float:
     return -math.inf
 
 
-def _first_of(order: Order) -> Callable[..., int]:
+def first_of(order: Order) -> Callable[..., int]:
     """The first stage of an order: ``(view, oracle, e, gate) -> stage``."""
     band, key, until, slope = order.band, order.key, order.until, order.slope or _unknown
     number = crc32(order.name.encode()) + 1
 
     @njit
     def first(view: View, oracle: Hidden, e: int, gate: int) -> int:
-        pace = slope(view, e)
-        return first_in_order(view, oracle, e, as_band(band), as_key(key), as_until(until), pace, number, gate)
+        keys = Keys(as_band(band), as_key(key), as_until(until), slope(view, e), number)
+        return first_in_order(view, oracle, e, keys, gate)
 
     return first
 
@@ -248,7 +249,7 @@ def global_rule(
     if admission is not None and admission.defers:
         order = _deferring(order, admission)
     gate, cluster = gate_of(placement), _cluster_of(placement)
-    first = _first_of(order)
+    first = first_of(order)
 
     @njit
     def rule(view: View, oracle: Hidden, e: int) -> int:

@@ -350,6 +350,7 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     engine = view.engines[e, node, slot]
     view.batch[e, node, slot, engine.running] = stage
     engine.running += 1
+    state.core.engines[e, node, slot].mapped_steps = -1
     engine.last_used_s = now_s
     view.host_models[e, view.world.nodes[node].host, record.model].last_used_s = now_s
     state.core.counters[e].prompt_tokens += sequence.target_tokens

@@ -135,6 +135,7 @@ def leave_batch(state: State, e: int, node: int, slot: int, index: int) -> None:
     for i in range(index, engine.running - 1):
         batch[i] = batch[i + 1]
     engine.running -= 1
+    state.core.engines[e, node, slot].mapped_steps = -1
     engine.last_used_s = view.clock[e].now_s
     record = view.nodes[e, node]
     record.running -= 1

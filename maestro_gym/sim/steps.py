@@ -51,14 +51,17 @@ def mapped_bytes(state: State, e: int, node: int, slot: int) -> float:
     engine = view.engines[e, node, slot]
     core = state.core.engines[e, node, slot]
     steps = steps_done(state, e, node, slot)
-    tokens = 0
-    for i in range(engine.running):
-        sequence = state.core.sequences[e, view.batch[e, node, slot, i]]
-        own = sequence.computed_tokens - sequence.hit_tokens
-        if core.steps > 1 and sequence.scheduled_tokens > 0:
-            own += steps
-        tokens += blocks_up(own)
-    return tokens * kv_bytes(view, node, engine.model) + engine.kv_pinned_bytes + engine.kv_cached_bytes
+    if core.mapped_steps != steps:
+        tokens = 0
+        for i in range(engine.running):
+            sequence = state.core.sequences[e, view.batch[e, node, slot, i]]
+            own = sequence.computed_tokens - sequence.hit_tokens
+            if core.steps > 1 and sequence.scheduled_tokens > 0:
+                own += steps
+            tokens += blocks_up(own)
+        core.mapped_steps = steps
+        core.mapped_tokens = tokens
+    return core.mapped_tokens * kv_bytes(view, node, engine.model) + engine.kv_pinned_bytes + engine.kv_cached_bytes
 
 
 @njit
@@ -123,6 +126,7 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
     _count_stretch(state, e, node, slot, max(held_tokens(state, e, node, slot), core.held_tokens))
     core.steps = 0
     core.seen_steps = 0
+    core.mapped_steps = -1
     core.event_s = math.inf
     core.dirty = 1
     plan_later(state, e, node)

@@ -36,6 +36,8 @@ ENGINE_CORE = record(
     Field("factor", "f8", "1", "slowdown by neighbours, frozen at the start of the stretch", blank=1),
     Field("seen_steps", "i8", "steps", "already shown in the view"),
     Field("held_tokens", "i8", "tokens", "private ones of its whole batch at the beginning"),
+    Field("mapped_steps", "i8", "steps", "of the stretch, for which mapped_tokens was reckoned; -1: the batch changed"),
+    Field("mapped_tokens", "i8", "tokens", "of its batch's own blocks after so many steps"),
     Field("dirty", "i8", "flag", "must be planned before time goes on"),
     Field("cold", "i8", "flag", "no request served since the start"),
     Field("load_stage", "i8", "code", "LOAD_*"),

@@ -195,6 +195,7 @@ BLOCK = record(
 BLOCK_NOTE = record(
     Field("least_key", "f8", "key", "of those in the least band, less what time has added", BOOKS),
     Field("until_s", "f8", "s", "how long that is a bound", BOOKS),
+    Field("pressing_s", "f8", "s", "from when one of its stages may be pressing", BOOKS),
     Field("version", "i8", "changes", "of the block when it was noted", BOOKS),
     Field("order", "i8", "id", "of the order that noted it, 0 = nothing is noted", BOOKS),
     Field("least_band", "i8", "band", "of its stages", BOOKS),

@@ -160,8 +160,7 @@ def test_a_stage_that_finds_every_node_closed_keeps_later_ones_of_its_model_from
         hand.ready(*stages)
         hand.view.model_memory[:] = 0.0
         oracle = box(hand.oracle, HIDDEN)
-        order = fcfs.RULE.band, fcfs.RULE.key, fcfs.RULE.until, 0.0, 1
-        return int(send.first_in_order(box(hand.view, VIEW), oracle, 0, *order, GATE_FLEET))
+        return int(build.first_of(fcfs.RULE)(box(hand.view, VIEW), oracle, 0, GATE_FLEET))
 
     assert first(small) == small
     assert first(big, small) == -1

@@ -6,10 +6,11 @@ come from a search over whole episodes and not from the literature.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from maestro_gym.baselines.late_binding.network import NUM_NETWORK, moves
-from maestro_gym.baselines.late_binding.slack import is_pressing
+from maestro_gym.baselines.late_binding.slack import is_pressing, pressing_from_s
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
 from maestro_gym.scheduling.view import model_of, now_s, num_nodes, num_ready, num_slots, num_waiting, number
@@ -70,6 +71,12 @@ def serves(view: View, e: int, node: int, model: int) -> bool:
 def leaves_places(view: View, e: int, stage: int) -> bool:
     """Whether a stage leaves the places of a node that are kept for pressing ones."""
     return number(view, e, RESERVE) > 0.0 and not is_pressing(view, e, stage)
+
+
+@njit
+def takes_kept_places_from_s(view: View, e: int, stage: int) -> float:
+    """The time before which a stage that waits surely leaves the places that are kept for pressing ones [s]."""
+    return pressing_from_s(view, e, stage) if number(view, e, RESERVE) > 0.0 else -math.inf
 
 
 @njit

@@ -6,8 +6,8 @@ It is work-conserving: a stage that no node can take does not hold up those behi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
+from maestro_gym.baselines.late_binding.bounds import Keys
 from maestro_gym.baselines.late_binding.displacement import displacement_node, displaces, waited_stage_s
 from maestro_gym.baselines.late_binding.gates import (
     GATE_HELD,
@@ -19,7 +19,7 @@ from maestro_gym.baselines.late_binding.gates import (
 )
 from maestro_gym.baselines.late_binding.holds import leaves_places
 from maestro_gym.baselines.late_binding.room import is_overdue
-from maestro_gym.baselines.late_binding.walk import first_to_try, next_to_try
+from maestro_gym.baselines.late_binding.walk import closed_to_others, first_to_try, next_to_try
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import stage_fits
 from maestro_gym.scheduling.order import is_sooner
@@ -107,11 +107,7 @@ def first_in_order(
     view: View,
     oracle: Hidden,
     e: int,
-    band: Callable[..., int],
-    key: Callable[..., float],
-    until: Callable[..., float],
-    slope: float,
-    order: int,
+    keys: Keys,
     gate: int,
 ) -> int:
     """First stage of the global queue, by band and key, that some node is open to; -1 = none.
@@ -124,16 +120,11 @@ def first_in_order(
         view: What a scheduler sees.
         oracle: The true future, empty but for oracle policies.
         e: Environment.
-        band: Of a stage, handed over by ``scheduling.rules.as_band``.
-        key: Of a stage, handed over by ``scheduling.rules.as_key``.
-        until: Until when the key of a stage keeps to the slope, handed over by ``scheduling.rules.as_until``.
-        slope: Least change of a key in a second, -inf when the order knows none.
-        order: Number of the order.
+        keys: The order.
         gate: One of ``gates.GATE_*``.
     """
     # No other scan, of another decision or gate, marks a model with these numbers.
     closed = 2.0 * (1 + decision_number(view, e) * NUM_GATES + gate)
-    closed_to_others = closed + 1.0
     mark_closed(view, e, gate, closed)
     best, best_band, best_key = -1, 1 << 30, math.inf
     stage = first_to_try(view, e, closed)
@@ -141,12 +132,12 @@ def first_in_order(
         model = model_of(view, e, stage)
         mark = float(view.model_memory[e, model])
         other = gate == GATE_HELD and leaves_places(view, e, stage)
-        if mark != closed and not (other and mark == closed_to_others):
-            its_band, its_key = band(view, e, stage), key(view, oracle, e, stage)
+        if mark != closed and not (other and mark == closed_to_others(closed)):
+            its_band, its_key = keys.band(view, e, stage), keys.key(view, oracle, e, stage)
             if best < 0 or is_sooner(its_band, its_key, best_band, best_key):
                 if can_leave(view, e, stage, gate):
                     best, best_band, best_key = stage, its_band, its_key
                 elif fits_somewhere(view, e, stage):
-                    view.model_memory[e, model] = closed_to_others if other else closed
-        stage = next_to_try(view, oracle, e, stage, closed, band, key, until, slope, order, best_band, best_key)
+                    view.model_memory[e, model] = closed_to_others(closed) if other else closed
+        stage = next_to_try(view, oracle, e, stage, closed, keys, best_band, best_key)
     return best

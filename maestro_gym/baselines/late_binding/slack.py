@@ -5,6 +5,8 @@ The numbers are those of `holds`; where a policy is given none, the slack is dea
 
 from __future__ import annotations
 
+import math
+
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import class_of, now_s, number, workflow_of
 from maestro_gym.state import INTERACTIVE, View
@@ -43,3 +45,14 @@ def is_pressing(view: View, e: int, stage: int) -> bool:
     if class_of(view, e, stage) == INTERACTIVE and number(view, e, PRESSING_CLASS) > 0.5:
         return True
     return slack_s < number(view, e, PRESSING_SLACK)
+
+
+@njit
+def pressing_from_s(view: View, e: int, stage: int) -> float:
+    """The time before which a call that waits is surely not pressing [s]: its slack falls as the clock goes."""
+    slack_s = slack_of(view, e, stage)
+    if slack_s < number(view, e, RELEGATION_MARGIN):
+        return math.inf
+    if class_of(view, e, stage) == INTERACTIVE and number(view, e, PRESSING_CLASS) > 0.5:
+        return -math.inf
+    return now_s(view, e) + slack_s - number(view, e, PRESSING_SLACK)

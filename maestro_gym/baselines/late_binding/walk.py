@@ -9,13 +9,18 @@ number in its first cell. Where no lists are kept, the walk meets every stage of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
+from maestro_gym.baselines.late_binding.bounds import Keys, first_promising
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.blocks import first_promising
 from maestro_gym.scheduling.sets import has_sets
 from maestro_gym.scheduling.view import model_of, num_models, num_ready, ready_stage
 from maestro_gym.state import Hidden, View
+
+
+@njit
+def closed_to_others(closed: float) -> float:
+    """The mark of a model that nobody is open to but for pressing stages, beside the mark of a closed one."""
+    return closed + 1.0
 
 
 @njit
@@ -38,18 +43,7 @@ def first_to_try(view: View, e: int, closed: float) -> int:
 
 @njit
 def next_to_try(
-    view: View,
-    oracle: Hidden,
-    e: int,
-    stage: int,
-    closed: float,
-    band: Callable[..., int],
-    key: Callable[..., float],
-    until: Callable[..., float],
-    slope: float,
-    order: int,
-    best_band: int,
-    best_key: float,
+    view: View, oracle: Hidden, e: int, stage: int, closed: float, keys: Keys, best_band: int, best_key: float
 ) -> int:
     """The next stage of the queue whose model is not marked and which may be sooner, -1 when there is none.
 
@@ -58,23 +52,20 @@ def next_to_try(
         oracle: The true future, empty but for oracle policies.
         e: Environment.
         stage: The stage that the walk is at; its model may have been marked since.
-        closed: The mark.
-        band: As in `blocks.first_promising`, and so are the arguments after it.
-        key: See there.
-        until: See there.
-        slope: See there; -inf for an order without one, which meets every stage.
-        order: See there.
-        best_band: See there.
-        best_key: See there; inf while there is none.
+        closed: The mark; of models that are open to pressing stages alone it is `closed_to_others`.
+        keys: The order.
+        best_band: Band of the best so far.
+        best_key: Its key, inf while there is none.
     """
     scratch = view.scratch[e]
     if not has_sets(view, e):
         scratch[0] += 1
         return ready_stage(view, e, int(scratch[0])) if scratch[0] < num_ready(view, e) else -1
     after = int(view.ready_next[e, stage])
-    is_closed = view.model_memory[e, model_of(view, e, stage)] == closed
-    if not is_closed and slope > -math.inf and best_key < math.inf:
-        after = first_promising(view, oracle, e, after, band, key, until, slope, order, best_band, best_key)
+    mark = float(view.model_memory[e, model_of(view, e, stage)])
+    is_closed, pressing = mark == closed, mark == closed_to_others(closed)
+    if not is_closed and keys.slope > -math.inf and (pressing or best_key < math.inf):
+        after = first_promising(view, oracle, e, after, keys, pressing, best_band, best_key)
     if after < 0 or is_closed:
         after = int(scratch[scratch[0]])
         scratch[0] -= 1
