@@ -45,3 +45,4 @@ def ask_node_later(state: State, e: int, node: int) -> None:
 def plan_later(state: State, e: int, node: int) -> None:
     """An engine of a node must be planned before time goes on."""
     put(state.core.dirty[e], node, SET)
+    state.core.metrics_until_s[e, node] = -math.inf

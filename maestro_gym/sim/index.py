@@ -59,6 +59,7 @@ def note_asleep(state: State, e: int, node: int, model: int, is_asleep: bool) ->
 def touch(state: State, e: int, node: int) -> None:
     """Memory, engines or queue of a node have changed."""
     put_in(state.core.stale[e], node, True)
+    state.core.metrics_until_s[e, node] = -math.inf
 
 
 @njit

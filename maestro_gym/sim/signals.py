@@ -9,6 +9,7 @@ import numpy as np
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import slot_of, slot_status
 from maestro_gym.sim.steps import mapped_bytes
+from maestro_gym.sim.stretch import TIE_S, next_boundary_s
 from maestro_gym.state import (
     ENGINE_AWAKE,
     ENGINE_FREE,
@@ -22,15 +23,19 @@ from maestro_gym.state import (
 
 @njit
 def refresh_metrics(state: State, e: int) -> None:
-    """Scrape: bring the metric fields of the view up to now."""
+    """Scrape: bring the metric fields of the view up to now, at the nodes where they have changed."""
     view = state.visible
+    until_s = state.core.metrics_until_s[e]
     for node in range(view.nodes.shape[1]):
-        used = 0.0
+        if view.clock[e].now_s + 2.0 * TIE_S < until_s[node]:
+            continue
+        used, until_s[node] = 0.0, math.inf
         for slot in range(view.engines.shape[2]):
             engine = view.engines[e, node, slot]
             if engine.status == ENGINE_AWAKE:
                 engine.kv_used_bytes = mapped_bytes(state, e, node, slot)
                 used += engine.kv_used_bytes
+                until_s[node] = min(until_s[node], next_boundary_s(state, e, node, slot))
             else:
                 engine.kv_used_bytes = 0.0
         view.nodes[e, node].kv_used_bytes = used

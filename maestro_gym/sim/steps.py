@@ -375,3 +375,4 @@ def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> No
         event_s = min(event_s, min(core.event_s, core.load_event_s))
     set_event(state, e, node, event_s)
     put(state.core.dirty[e], node, UNSET)
+    state.core.metrics_until_s[e, node] = -math.inf

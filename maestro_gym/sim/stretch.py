@@ -56,6 +56,16 @@ def steps_done(state: State, e: int, node: int, slot: int) -> int:
 
 
 @njit
+def next_boundary_s(state: State, e: int, node: int, slot: int) -> float:
+    """When the next step of the stretch under way ends, inf when none does before its last."""
+    core = state.core.engines[e, node, slot]
+    steps = steps_done(state, e, node, slot) + 1
+    if steps >= core.steps:
+        return core.event_s if steps == core.steps and core.steps > 1 else math.inf
+    return core.begin_s + stretch_s(state, e, node, slot, steps)
+
+
+@njit
 def cut(state: State, e: int, node: int, slot: int) -> None:
     """Make the stretch under way end at its next token boundary; an idle engine is planned at once."""
     core = state.core.engines[e, node, slot]

@@ -192,6 +192,9 @@ class Core(NamedTuple):
     tier_hosts: Annotated[np.ndarray, plain("EMF", "i8", "hosts", "whose weights of a model are there")]
     host_nodes: Annotated[np.ndarray, plain("EHZ", "i8", "set", "nodes of a host")]
     stale: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose membership in sets must be looked up again")]
+    metrics_until_s: Annotated[
+        np.ndarray, plain("EN", "f8", "s", "until when the metric fields of a node stay as they are", blank=-INF)
+    ]
     begun_next: Annotated[np.ndarray, plain("ES", "i4", "id", "list of ready stages that can be passed over", blank=-1)]
     begun_previous: Annotated[np.ndarray, plain("ES", "i4", "id", "the same, backwards", blank=-1)]
     scrape_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when a kind of signals is scraped next", blank=INF)]
