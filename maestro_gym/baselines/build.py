@@ -106,11 +106,12 @@ def _unknown(view: View, e: int) -> float:
 
 def first_of(order: Order) -> Callable[..., int]:
     """The first stage of an order: ``(view, oracle, e, gate) -> stage``."""
-    band, key, until, slope = order.band, order.key, order.until, order.slope or _unknown
+    band, key, until, slope, begin = order.band, order.key, order.until, order.slope or _unknown, order.begin
     number = crc32(order.name.encode()) + 1
 
     @njit
     def first(view: View, oracle: Hidden, e: int, gate: int) -> int:
+        begin(view, e)
         keys = Keys(as_band(band), as_key(key), as_until(until), slope(view, e), number)
         return first_in_order(view, oracle, e, keys, gate)
 

@@ -47,13 +47,19 @@ def _update(view: View, e: int) -> None:
 
 
 @njit
+def update_quotas(view: View, e: int) -> None:
+    """Fill and drain the buckets up to now, once a decision."""
+    if is_new_decision(view, e, _DECISION):
+        _update(view, e)
+
+
+@njit
 def above_quota_tokens(view: View, e: int, tenant: int, burst_s: float) -> float:
     """By how much a tenant has been served more than its quota and a burst allow; asked with one burst an episode.
 
     Returns:
         Weighted tokens, negative or 0 within the quota, -inf without one.
     """
-    if is_new_decision(view, e, _DECISION):
-        _update(view, e)
+    update_quotas(view, e)
     quota = quota_tokens_per_s(view, tenant)
     return -math.inf if quota == math.inf else float(view.tenant_memory[e, tenant, _USED]) - burst_s * quota

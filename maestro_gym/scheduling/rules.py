@@ -104,6 +104,9 @@ class Order(Declared):
         until: ``(view, e, stage) -> float``: until when the key of a stage keeps to that [s].
         hold: ``(view, e, stage) -> bool``: whether the first of the order is kept in the global queue although a node
             is open to it; those behind it wait too, so its band puts it behind what may leave. None holds nothing.
+        begin: ``(view, e) -> None``: brings the accounts that the order keeps up to now, before any key is asked; it
+            may be called more than once in a decision. Which stages are asked for their key depends on what else is
+            known, so accounts must not rest on that.
     """
 
     key: Callable[..., float]
@@ -111,6 +114,7 @@ class Order(Declared):
     slope: Callable[..., float] | None = None
     until: Callable[..., float]
     hold: Callable[..., bool] | None = None
+    begin: Callable[..., None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +225,11 @@ def keeps(view: View, e: int) -> float:
 
 
 @njit
+def nothing_to_begin(view: View, e: int) -> None:
+    """An order that keeps no accounts."""
+
+
+@njit
 def always(view: View, e: int, stage: int) -> float:
     """A key that keeps to the slope as long as its stage waits."""
     return math.inf
@@ -233,6 +242,7 @@ def order_by(
     slope: Callable[..., float] | None = None,
     until: Callable[..., float] = always,
     hold: Callable[..., bool] | None = None,
+    begin: Callable[..., None] = nothing_to_begin,
     **about: Any,  # noqa: ANN401
 ) -> Order:
     """Declare an order of stages.
@@ -243,12 +253,13 @@ def order_by(
         slope: As in `Order`; `keeps` for keys that stay as they are. It spares decisions the walk along a long queue.
         until: As in `Order`.
         hold: As in `Order`.
+        begin: As in `Order`.
         **about: Fields of `Declared`.
     """
-    key, band, until = compile_fresh(key), compile_fresh(band), compile_fresh(until)
+    key, band, until, begin = compile_fresh(key), compile_fresh(band), compile_fresh(until), compile_fresh(begin)
     slope = None if slope is None else compile_fresh(slope)
     hold = None if hold is None else compile_fresh(hold)
-    return Order(key=key, band=band, slope=slope, until=until, hold=hold, **about)
+    return Order(key=key, band=band, slope=slope, until=until, hold=hold, begin=begin, **about)
 
 
 def admit_by(verdict: Callable[..., int], *, defers: bool = False, **about: Any) -> Admission:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from maestro_gym.baselines.registry import load_policy, policy_names
@@ -36,6 +36,7 @@ def play(scenario: Scenario, episode: Episode, policy: str, seed: int, *, plain:
     dram_gb=st.sampled_from([1, 60, 512]),
     seed=st.integers(0, 1000),
 )
+@example(policy="dlpm", memory="elastic", load=1.0, queue_limit=2, max_num_seqs=1, dram_gb=1, seed=0)
 def test_every_policy_decides_as_by_plain_scans(
     policy: str, memory: str, load: float, queue_limit: int, max_num_seqs: int, dram_gb: int, seed: int
 ) -> None:

@@ -65,10 +65,16 @@ def _refill(view: View, e: int) -> None:
 
 
 @njit
-def credit(view: View, e: int, tenant: int) -> float:
-    """The credit of a tenant, brought up to date once a decision [weighted tokens]."""
+def refill(view: View, e: int) -> None:
+    """Bring credits up to date, once a decision."""
     if is_new_decision(view, e, _DECISION):
         _refill(view, e)
+
+
+@njit
+def credit(view: View, e: int, tenant: int) -> float:
+    """The credit of a tenant [weighted tokens]."""
+    refill(view, e)
     return _credit(view, e, tenant)
 
 
@@ -90,6 +96,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 RULE = order_by(
     key,
     band=band,
+    begin=refill,
     numbers=NUMBERS,
     name="dlpm",
     information="N",

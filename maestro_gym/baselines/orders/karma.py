@@ -120,12 +120,18 @@ def _end_quantum(view: View, e: int, elapsed_s: float) -> None:
 
 
 @njit
-def left_of_share(view: View, e: int, tenant: int) -> float:
-    """What a tenant may still be served of its fair share in the running quantum; accounts are brought up to date."""
+def end_quantum_in_time(view: View, e: int) -> None:
+    """Bring accounts up to date, once a decision."""
     if is_new_decision(view, e, _DECISION):
         elapsed_s = now_s(view, e) - float(view.memory[e, _BEGIN])
         if elapsed_s >= number(view, e, QUANTUM):
             _end_quantum(view, e, elapsed_s)
+
+
+@njit
+def left_of_share(view: View, e: int, tenant: int) -> float:
+    """What a tenant may still be served of its fair share in the running quantum."""
+    end_quantum_in_time(view, e)
     share = weight_share(view, tenant) * float(view.memory[e, _CAPACITY]) * number(view, e, QUANTUM)
     return share - _served_now(view, e, tenant)
 
@@ -147,6 +153,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 RULE = order_by(
     key,
     band=band,
+    begin=end_quantum_in_time,
     numbers=NUMBERS,
     name="karma",
     information="N",

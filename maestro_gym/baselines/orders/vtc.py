@@ -61,10 +61,16 @@ def _lift_returned(view: View, e: int) -> None:
 
 
 @njit
-def counter(view: View, e: int, tenant: int) -> float:
-    """What a tenant's counter shows, brought up to date once a decision [weighted tokens]."""
+def lift(view: View, e: int) -> None:
+    """Bring counters up to date, once a decision."""
     if is_new_decision(view, e, _DECISION):
         _lift_returned(view, e)
+
+
+@njit
+def counter(view: View, e: int, tenant: int) -> float:
+    """What a tenant's counter shows [weighted tokens]."""
+    lift(view, e)
     return _unlifted(view, e, tenant) + float(view.tenant_memory[e, tenant, _LIFT])
 
 
@@ -76,6 +82,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 
 RULE = order_by(
     key,
+    begin=lift,
     numbers=NUMBERS,
     name="vtc",
     information="N",

@@ -13,13 +13,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maestro_gym.baselines.orders.vtc import NUMBERS as VTC_NUMBERS
-from maestro_gym.baselines.orders.vtc import key
+from maestro_gym.baselines.orders.vtc import key, lift
 from maestro_gym.scheduling.rules import order_by
 
 NUMBERS = (*VTC_NUMBERS[:-1], replace(VTC_NUMBERS[-1], default=1.0))
 
 RULE = order_by(
     key,
+    begin=lift,
     numbers=NUMBERS,
     name="vtc-predict",
     information="N",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.numbers import Number, places
-from maestro_gym.scheduling.quotas import above_quota_tokens
+from maestro_gym.scheduling.quotas import above_quota_tokens, update_quotas
 from maestro_gym.scheduling.rules import order_by
 from maestro_gym.scheduling.service import weight_of
 from maestro_gym.scheduling.view import number, ready_s, tenant_of
@@ -42,6 +42,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 RULE = order_by(
     key,
     band=band,
+    begin=update_quotas,
     numbers=NUMBERS,
     name="weighted-quota",
     information="N",
