@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -66,9 +67,15 @@ def identity_of(policy: Policy, label: PolicyLabel, spec: str) -> PolicyIdentity
         rules=list(label.rules),
         information=policy.information,  # pyright: ignore[reportArgumentType] - one of INFORMATION_CLASSES
         learned=label.learned,
-        numbers=digest(list(policy.numbers)) if policy.numbers else None,
+        numbers=digest(_without_later(policy.numbers)) if policy.numbers else None,
         files={file.name: file_sha256(file) for file in _files_of(spec)},
     )
+
+
+def _without_later(numbers: Sequence[float]) -> list[float]:
+    """Numbers without zeros at the end: a family that gets another, off at 0, leaves its policies what they are."""
+    last = max((place for place, number in enumerate(numbers) if number != 0.0), default=-1)
+    return list(numbers[: last + 1])
 
 
 def training_of(spec: str, stated: Training | None = None) -> Training:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from maestro_gym.baselines import load_policy
 from maestro_gym.cli.app import app
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.metrics.row import metric_columns
@@ -15,11 +16,14 @@ from maestro_gym.episodes.result import EpisodeResult
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.evaluation.suite.check import Verdict, check_record
+from maestro_gym.evaluation.suite.identity import identity_of
 from maestro_gym.evaluation.suite.record import Record, read_record
-from maestro_gym.evaluation.worker import Runner
+from maestro_gym.evaluation.worker import Runner, label_of
 from maestro_gym.evaluation.workers.choose import open_workers
 from maestro_gym.scheduling.policy import Policy
 from tests.evaluation.suite.small import SEEDS, Ran, Small, forget
+
+ROOT = Path(__file__).parents[3]
 
 
 def _check(record: Record, **settings: Any) -> Verdict:  # noqa: ANN401 - passed on
@@ -55,6 +59,16 @@ def test_a_record_says_what_was_run_on_what_and_by_what(ran: tuple[Small, Ran]) 
     values = record.results.metrics["completion_mean_s"]
     assert len(set(values)) == len(SEEDS)
     assert record.summary["completion_mean_s"].value.mean == pytest.approx(sum(values) / len(values))
+
+
+def test_shipped_policies_are_those_of_the_records_that_are_kept() -> None:
+    scenario = Scenario.load("quick")
+    kept = {path.stem: read_record(path).policy for path in (ROOT / "benchmarks" / "records").glob("quick-*/*.json")}
+    assert "searched" in kept
+    for was in kept.values():
+        policy = load_policy(was.spec, scenario)
+        now = identity_of(policy, label_of(policy, was.spec, policy.name), was.spec)
+        assert (now.name, now.rules, now.numbers, now.files) == (was.name, was.rules, was.numbers, was.files)
 
 
 def test_a_run_that_was_stopped_goes_on_and_leaves_the_same_numbers(small: Small) -> None:
