@@ -146,6 +146,41 @@ def pair_table(comparison: Comparison, table: dict[str, Any]) -> str:
     return _lines(rows)
 
 
+def summary_table(rows: list[dict[str, Any]], comparisons: dict[str, Comparison]) -> str:
+    """A row a question: the reference, the best rule made for it, and one policy beside both, on one metric.
+
+    Args:
+        rows: What is asked: ``thing``, ``decision``, ``of`` (a comparison), ``metric`` and ``policy``.
+        comparisons: By name.
+    """
+    heads = ["left open", "scenario", "what is decided", "metric", "Maestro as published", "best rule for it"]
+    table = [[*heads, "to Maestro", "searched", "to Maestro", "to that rule"], ["---"] * 4 + ["---:"] * 6]
+    for row in rows:
+        comparison, item, policy = comparisons[row["of"]], SHOWN[row["metric"]], row["policy"]
+        (setting,) = comparison.settings
+        sign = 1.0 if item.better == "higher" else -1.0
+        names = [label.name for label in comparison.policies if label.name not in (policy, comparison.reference)]
+        best = max(names, key=lambda name: sign * comparison.cell(setting, name, item.column).value.estimate)
+        cells = {name: comparison.cell(setting, name, item.column) for name in (comparison.reference, best, policy)}
+        values = {name: number(cell.value.estimate * item.scale) for name, cell in cells.items()}
+        gap = comparison.difference(setting, policy, best, item.column)
+        table.append(
+            [
+                row["thing"],
+                f"`{setting.scenario}`, {setting.contention}",
+                row["decision"],
+                item.heading,
+                values[comparison.reference],
+                f"`{best}` {values[best]}",
+                _difference(cells[best].difference, item.scale),
+                values[policy],
+                _difference(cells[policy].difference, item.scale),
+                _difference(gap, item.scale),
+            ]
+        )
+    return _lines(table)
+
+
 def _lead(comparison: Comparison, setting: Setting, policy: str, item: Shown) -> str:
     """Say how far a policy is from the best other one that does not know the future."""
     sign = 1.0 if item.better == "higher" else -1.0
@@ -223,9 +258,15 @@ def main() -> None:
             console.print(f"{name}: left as it is; --traces DIR names the folder of its trace")
             continue
         console.rule(name)
+        if "summary" in plan:
+            of = {row["of"]: run(row["of"], plans[row["of"]], traces, anew=False) for row in plan["summary"]}
+            commands = "\n\n".join(f"`{command_of(plans[part])}`" for part in of)
+            made = f"{commands}\n\n{time.strftime('%Y-%m-%d')}, commit {_commit()}."
+            write(ROOT / "docs" / plan["page"], name, f"{summary_table(plan['summary'], of)}\n\n{made}")
+            continue
         comparison = run(name, plan, traces, anew=options.anew)
         made = f"`{command_of(plan)}`\n\n{time.strftime('%Y-%m-%d')}, commit {_commit()}."
-        for mark, table in plan["tables"].items():
+        for mark, table in plan.get("tables", {}).items():
             body = LAYOUTS[table["layout"]](comparison, table)
             write(ROOT / "docs" / table["page"], mark, f"{body}\n\n{made}")
 
