@@ -205,7 +205,7 @@ def test_a_part_names_its_numbers_but_for_the_fixed_ones(tmp_path: Path) -> None
     assert set(Search(_config(start="defaults"), tmp_path).space.names) == set(FAMILY.names)
 
 
-@pytest.mark.parametrize("name", [name for name in config_names("search") if name not in ("quick", "generalist")])
+@pytest.mark.parametrize("name", [name for name in config_names("search") if name not in ("quick", "generalist", "clairvoyant")])
 def test_a_shipped_search_names_what_exists(name: str, tmp_path: Path) -> None:
     config = load_search(name)
     assert len(Search(config, tmp_path).space.names) >= 2
@@ -213,6 +213,14 @@ def test_a_shipped_search_names_what_exists(name: str, tmp_path: Path) -> None:
     for field in ("places", "objective", "population", "episodes"):
         assert getattr(config, field) == getattr(generalist, field)
     assert (config.generations, config.validation_episodes) == (same.generations, same.validation_episodes)
+
+
+def test_the_clairvoyant_search_is_the_generalist_with_true_times() -> None:
+    told, same = load_search("clairvoyant"), load_search("generalist")
+    assert told.model_copy(update={"places": same.places}) == same
+    for place, other in zip(told.places, same.places, strict=True):
+        assert (place.scenario, place.weight) == (other.scenario, other.weight)
+        assert place.overrides == [*other.overrides, "predictor.kind=oracle"]
 
 
 def test_mistakes_are_told_with_what_exists(tmp_path: Path) -> None:
