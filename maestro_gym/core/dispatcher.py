@@ -93,15 +93,23 @@ class EntryLibrary(JITCodeLibrary):
 
 
 def closure(libraries: Iterable[Any]) -> list[Any]:
-    """Libraries and all parts that they need, each once."""
-    found, waiting = dict.fromkeys(libraries), list(libraries)
+    """Libraries and all parts that they need, each once, and behind all that need it.
+
+    The order matters: LLVM takes a function that may be left out into a module only where something calls it already.
+    """
+    begun: set[Any] = set()
+    ended: list[Any] = []
+    waiting = [(library, False) for library in libraries]
     while waiting:
-        library = waiting.pop()
-        for needed in library._linking_libraries if isinstance(library, PartLibrary) else ():
-            if needed not in found:
-                found[needed] = None
-                waiting.append(needed)
-    return list(found)
+        library, has_begun = waiting.pop()
+        if has_begun:
+            ended.append(library)
+        elif library not in begun:
+            begun.add(library)
+            waiting.append((library, True))
+            if isinstance(library, PartLibrary):
+                waiting += [(needed, False) for needed in library._linking_libraries]
+    return ended[::-1]
 
 
 class _EntryCompiler(_FunctionCompiler):

@@ -205,7 +205,9 @@ def test_a_part_names_its_numbers_but_for_the_fixed_ones(tmp_path: Path) -> None
     assert set(Search(_config(start="defaults"), tmp_path).space.names) == set(FAMILY.names)
 
 
-@pytest.mark.parametrize("name", [name for name in config_names("search") if name not in ("quick", "generalist", "clairvoyant")])
+@pytest.mark.parametrize(
+    "name", [name for name in config_names("search") if name not in ("quick", "generalist", "clairvoyant")]
+)
 def test_a_shipped_search_names_what_exists(name: str, tmp_path: Path) -> None:
     config = load_search(name)
     assert len(Search(config, tmp_path).space.names) >= 2
