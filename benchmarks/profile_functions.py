@@ -25,6 +25,8 @@ from maestro_gym.cli.console import show_table
 from maestro_gym.core.errors import MaestroError
 
 _SHOWN = 20
+_DECISIONS = 400
+"""Of the agent in every environment, as in `speed.py`."""
 _SAMPLES_PER_S = 1999
 _NUMBER = re.compile(r"(\d+)")
 
@@ -72,13 +74,18 @@ def _write_map(loaded: dict[int, tuple[Any, str, int]]) -> Path:
     return path
 
 
-def _run(policy: str, overrides: tuple[str, ...], episodes: int) -> None:
-    """The second process: episodes, then the map."""
+def _run(asked: argparse.Namespace) -> None:
+    """The second process: episodes, or stretches of them under a random agent, then the map."""
     loaded = _note_objects()
     import cells
 
-    cell = cells.EpisodeCell(overrides, policy)
-    for _ in range(episodes):
+    overrides = tuple(asked.overrides)
+    cell: cells.EpisodeCell | cells.VectorCell
+    if asked.environments:
+        cell = cells.VectorCell(overrides, asked.environments, 1, _DECISIONS)
+    else:
+        cell = cells.EpisodeCell(overrides, asked.policy)
+    for _ in range(asked.episodes):
         cell.measure()
     print(_write_map(loaded))
 
@@ -111,12 +118,15 @@ def main() -> None:
     """Run episodes under `perf` and print the functions that take most."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--policy", default="maestro")
-    parser.add_argument("--episodes", type=int, default=60)
+    parser.add_argument("--episodes", type=int, default=60, help="how often the same is run (default 60)")
+    parser.add_argument(
+        "--environments", type=int, default=0, help="a random agent in a batch of so many, 400 decisions each"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", default=["contention=high"])
     asked = parser.parse_args()
     if asked.inside:
-        _run(asked.policy, tuple(asked.overrides), asked.episodes)
+        _run(asked)
         return
     missing = [tool for tool in ("perf", "nm") if shutil.which(tool) is None]
     if missing:
@@ -124,14 +134,15 @@ def main() -> None:
     about = machine()
     with tempfile.TemporaryDirectory() as folder:
         data = str(Path(folder) / "perf.data")
-        own = [sys.executable, __file__, "--inside", "--policy", asked.policy, "--episodes", str(asked.episodes)]
+        own = [sys.executable, __file__, "--inside", *sys.argv[1:]]
         record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(_SAMPLES_PER_S), "-o", data, *own]
-        ran = subprocess.run([*record, *asked.overrides], stdout=subprocess.PIPE, text=True, check=True)
+        ran = subprocess.run(record, stdout=subprocess.PIPE, text=True, check=True)
         report = ["perf", "report", "-i", data, "--no-children", "--sort", "symbol"]
         told = subprocess.run(report, capture_output=True, text=True, check=True)
     Path(ran.stdout.splitlines()[-1]).unlink()
     rows = _shares(told.stdout)[:_SHOWN]
-    title = f"{asked.policy}, {' '.join(asked.overrides)}: share of the time in compiled code"
+    whose = f"a random agent in {asked.environments} environments" if asked.environments else asked.policy
+    title = f"{whose}, {' '.join(asked.overrides)}: share of the time in compiled code"
     show_table(title, rows, machine_line(about, os.getloadavg()[0]))
 
 

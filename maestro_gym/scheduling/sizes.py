@@ -87,6 +87,14 @@ def usable_tokens(view: View, e: int, node: int, slot: int, stage: int, entry: i
 
 
 @njit
+def most_usable_tokens(view: View, e: int, stage: int) -> int:
+    """Prompt tokens of a stage that any entry of any engine could serve: a bound of `usable_tokens`."""
+    record = view.stages[e, stage]
+    shared = max(int(record.ctx_prefix_tokens), int(record.sys_prefix_tokens))
+    return min(shared, int(record.prompt_tokens) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
+
+
+@njit
 def reserve_tokens(view: View, e: int, node: int, stage: int, level: int) -> int:
     """Tokens that an admission sets aside for prompt and output, whole blocks, shared ones included.
 

@@ -10,7 +10,7 @@ import math
 from maestro_gym.baselines.late_binding.displacement import displacement_node
 from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
 from maestro_gym.baselines.late_binding.holds import active_others, serves
-from maestro_gym.baselines.maestro.fitness import fitness_terms, normalised_fitness, raw_fitness_s
+from maestro_gym.baselines.maestro.fitness import normalised_fitness, raw_fitness_s, saved_s, terms_with_hit
 from maestro_gym.baselines.shaped.numbers import (
     ALONE,
     COLD,
@@ -36,17 +36,17 @@ from maestro_gym.state import View
 
 
 @njit
-def extra_cost(view: View, e: int, stage: int, node: int, ready_s: float, harm_s: float) -> float:
+def extra_cost(view: View, e: int, stage: int, node: int, hit_tokens: int, ready_s: float, harm_s: float) -> float:
     """The sum of the named costs of a node, beside its fitness."""
     model = model_of(view, e, stage)
     record = view.nodes[e, node]
     ingress = int(view.workflows[e, int(view.stages[e, stage].workflow)].ingress_cluster)
-    saved_s = float(prefix_hit_tokens(view, e, node, stage)) * float(view.world.service[model].prefill_s_per_token)
+    prefix_s = saved_s(view, model, hit_tokens)
     others = active_others(view, e, node, model)
     slot = slot_of(view, e, node, model)
     own = slot_running(view, e, node, slot) if slot >= 0 else 0
     cost = number(view, e, WORK_WAIT) * work_wait_s(view, e, node)
-    cost += number(view, e, READY) * ready_s + number(view, e, HARM) * harm_s + number(view, e, PREFIX) * saved_s
+    cost += number(view, e, READY) * ready_s + number(view, e, HARM) * harm_s + number(view, e, PREFIX) * prefix_s
     cost += number(view, e, LATENCY) * float(view.world.latency_s[ingress, cluster_of(view, node)])
     cost += number(view, e, STAGES) * stages_at(view, e, node) + number(view, e, OTHERS) * others
     cost += number(view, e, KV_SHARE) * float(record.kv_reserved_bytes) / max(1.0, float(record.kv_pool_bytes))
@@ -73,10 +73,11 @@ def shaped_node(view: View, e: int, stage: int, cluster: int, gate: int) -> int:
             break
         if not is_open(view, e, stage, node, gate, expected):
             continue
-        a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
+        hit_tokens = prefix_hit_tokens(view, e, node, stage)
+        a_s, ready_s, harm_s = terms_with_hit(view, e, stage, node, hit_tokens)
         raw_s = raw_fitness_s(a_s, ready_s, harm_s)
         value = number(view, e, FITNESS) * normalised_fitness(a_s, ready_s, harm_s, scale)
-        value -= extra_cost(view, e, stage, node, ready_s, harm_s)
+        value -= extra_cost(view, e, stage, node, hit_tokens, ready_s, harm_s)
         if value > best_value or (value == best_value and raw_s > best_raw_s):
             best, best_value, best_raw_s = node, value, raw_s
     return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)

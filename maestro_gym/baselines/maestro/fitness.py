@@ -12,11 +12,14 @@ import math
 from typing import Final
 
 from maestro_gym.baselines.late_binding.displacement import displacement_node
-from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, next_maybe
+from maestro_gym.baselines.late_binding.gates import asks_cold_nodes, is_expected, is_open, may_be_open
+from maestro_gym.core.bits import first_of, lowest
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import prefix_hit_tokens, ready_time_s, reclaim_harm_s
 from maestro_gym.scheduling.fitness_scale import fitness_scale
 from maestro_gym.scheduling.load_signals import work_wait_s
+from maestro_gym.scheduling.sets import cluster_nodes, num_words
+from maestro_gym.scheduling.sizes import most_usable_tokens
 from maestro_gym.scheduling.view import cluster_of, model_of
 from maestro_gym.state import INTERACTIVE, View
 
@@ -50,10 +53,15 @@ def benefit_s(view: View, e: int, stage: int, node: int, hit_tokens: int) -> flo
 @njit
 def fitness_terms(view: View, e: int, stage: int, node: int) -> tuple[float, float, float]:
     """A, T_ready and C_deg of a node for a stage, seconds."""
-    model = model_of(view, e, stage)
+    return terms_with_hit(view, e, stage, node, prefix_hit_tokens(view, e, node, stage))
+
+
+@njit
+def terms_with_hit(view: View, e: int, stage: int, node: int, hit_tokens: int) -> tuple[float, float, float]:
+    """`fitness_terms` where the prompt tokens that the node holds are known already."""
     return (
-        benefit_s(view, e, stage, node, prefix_hit_tokens(view, e, node, stage)),
-        ready_time_s(view, e, node, model),
+        benefit_s(view, e, stage, node, hit_tokens),
+        ready_time_s(view, e, node, model_of(view, e, stage)),
         reclaim_harm_s(view, e, node, stage),
     )
 
@@ -80,6 +88,27 @@ def normalised_fitness(
     fitness = normalised(a_s, scale[0], scale[1])
     fitness -= LAMBDA * normalised(ready_s, scale[2], scale[3])
     return fitness - MU * normalised(harm_s, scale[4], scale[5])
+
+
+@njit
+def fitness_of(
+    terms_s: tuple[float, float, float], normalise: bool, scale: tuple[float, float, float, float, float, float]
+) -> float:
+    """The fitness of the terms of `fitness_terms`, normalised or in seconds."""
+    a_s, ready_s, harm_s = terms_s
+    return normalised_fitness(a_s, ready_s, harm_s, scale) if normalise else raw_fitness_s(a_s, ready_s, harm_s)
+
+
+@njit
+def is_fitter(
+    terms_s: tuple[float, float, float],
+    best: tuple[float, float],
+    normalise: bool,
+    scale: tuple[float, float, float, float, float, float],
+) -> bool:
+    """Whether the terms of a node make it fitter than the best so far: by fitness, then by the raw sum of seconds."""
+    fitness, raw_s = fitness_of(terms_s, normalise, scale), raw_fitness_s(terms_s[0], terms_s[1], terms_s[2])
+    return fitness > best[0] or (fitness == best[0] and raw_s > best[1])
 
 
 @njit
@@ -110,28 +139,28 @@ def fittest_node(
         A node id, -1 when no node is open.
     """
     expected = is_expected(view, e, stage, gate)
-    best, best_fitness, best_raw_s = -1, -math.inf, -math.inf
+    fittest, best = -1, (-math.inf, -math.inf)
     model, cold = model_of(view, e, stage), asks_cold_nodes(view, e, stage, expected)
-    most_hit = int(view.stages[e, stage].prompt_tokens)
-    node = -1
-    while True:
-        node = next_maybe(view, e, model, cluster, gate, cold, node)
-        if node < 0:
-            break
-        # With all of its prompt in the cache and no harm it is no fitter than this: most nodes need no closer look.
-        a_s, ready_s = benefit_s(view, e, stage, node, most_hit), ready_time_s(view, e, node, model)
-        raw_s = raw_fitness_s(a_s, ready_s, 0.0)
-        fitness = normalised_fitness(a_s, ready_s, 0.0, scale) if normalise else raw_s
-        if fitness < best_fitness or (fitness == best_fitness and raw_s <= best_raw_s):
-            continue
-        if not is_open(view, e, stage, node, gate, expected):
-            continue
-        a_s, ready_s, harm_s = fitness_terms(view, e, stage, node)
-        raw_s = raw_fitness_s(a_s, ready_s, harm_s)
-        fitness = normalised_fitness(a_s, ready_s, harm_s, scale) if normalise else raw_s
-        if fitness > best_fitness or (fitness == best_fitness and raw_s > best_raw_s):
-            best, best_fitness, best_raw_s = node, fitness, raw_s
-    return best if best >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
+    most_hit = most_usable_tokens(view, e, stage)
+    for word in range(num_words(view)):
+        nodes = may_be_open(view, e, model, gate, cold, word) & cluster_nodes(view, e, cluster, word)
+        while nodes != 0:
+            node = first_of(word) + lowest(nodes)
+            nodes &= nodes - 1
+            # Serving at once, without harm and with all that can be shared in its cache it is no fitter than this, and
+            # most nodes need no closer look; the next bound knows when it can serve.
+            a_s = benefit_s(view, e, stage, node, most_hit)
+            if not is_fitter((a_s, 0.0, 0.0), best, normalise, scale):
+                continue
+            if not is_fitter((a_s, ready_time_s(view, e, node, model), 0.0), best, normalise, scale):
+                continue
+            if not is_open(view, e, stage, node, gate, expected):
+                continue
+            terms_s = fitness_terms(view, e, stage, node)
+            if is_fitter(terms_s, best, normalise, scale):
+                fittest = node
+                best = fitness_of(terms_s, normalise, scale), raw_fitness_s(terms_s[0], terms_s[1], terms_s[2])
+    return fittest if fittest >= 0 else displacement_node(view, e, stage, cluster, gate, expected)
 
 
 @njit
