@@ -23,7 +23,7 @@ LAYERS = (
     ("fidelity",),
     ("agents",),
     ("real_backend",),
-    ("cli",),
+    ("cli", "__main__"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FOREIGN_TO_SIM = {"gymnasium", "torch", "pandas", "requests", "httpx", "aiohttp", "urllib", "http", "stable_baselines3"}
@@ -104,5 +104,5 @@ def test_a_rule_imports_the_contract_and_what_rules_share(path: Path) -> None:
             assert _layer(name) in ("core", "state", "scheduling"), f"line {line}: {name}"
 
 
-def test_the_root_of_the_package_registers_environments_and_does_nothing_else() -> None:
-    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "registration.py", "v1.py"}
+def test_the_root_of_the_package_registers_environments_and_opens_the_command_line() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py", "registration.py", "v1.py"}

@@ -306,7 +306,3 @@ def main() -> None:
             from maestro_gym.core.stale_code import prune_daily
 
             prune_daily()
-
-
-if __name__ == "__main__":
-    main()

@@ -95,6 +95,13 @@ def test_an_unknown_verb_exits_with_2() -> None:
     assert _invoke("compere").exit_code == 2
 
 
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "maestro_gym", "compar"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "python -m maestro_gym" in done.stderr
+    assert "Did you mean 'compare'?" in done.stderr
+
+
 def test_a_root_script_is_its_verb(tmp_path: Path) -> None:
     words = [sys.executable, "validate.py", "--fleet", str(tmp_path / "none.yaml")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
