@@ -87,10 +87,12 @@ def run_cell(cell: dict[str, Any]) -> dict[str, float]:
     engine = open_engine(simulation, policy)
     answer_and_run(engine, 0, OWN, ALL_TIERS, cell["from_s"])
     decisions, ready = int(view.clock["decisions"][0]), int(view.clock["global_len"][0])
+    events = int(core.counters["events"][0])
     begin_s, opened_s = time.process_time(), time.perf_counter() - began
     tier = answer_and_run(engine, 0, OWN, ALL_TIERS, cell["from_s"] + cell["for_s"])
     seconds = time.process_time() - begin_s
     decisions = int(view.clock["decisions"][0]) - decisions
+    events = int(core.counters["events"][0]) - events
     return {
         "nodes": cell["nodes"],
         "models": len(scenario.model_names),
@@ -98,6 +100,7 @@ def run_cell(cell: dict[str, Any]) -> dict[str, float]:
         "finished": int(core.counters["stages_finished"][0]),
         "ready": (ready + int(view.clock["global_len"][0])) / 2,
         "decisions": decisions,
+        "events": events,
         "seconds": seconds,
         "microseconds": 1e6 * seconds / max(1, decisions),
         "drawn_s": drawn_s,
@@ -185,10 +188,10 @@ def main() -> None:
         print(json.dumps(run_cell(arguments.cell)))
         return
     before = machine()
-    names = "nodes, models, calls, finished, waiting, decisions, seconds, us a decision, by plain scans, ratio"
-    names += ", drawn in s, peak GB"
+    names = "nodes, models, calls, finished, waiting, decisions, seconds, decisions/s, events/s"
+    names += ", us a decision, by plain scans, ratio, drawn in s, peak GB"
     print("| " + names.replace(", ", " | ") + " |")
-    print("| ---: " * 12 + "|")
+    print("| ---: " * 14 + "|")
     rows, scans = [], []
     for cell in cells_of(arguments.study, arguments.policy, arguments.horizon):
         row = measure(cell)
@@ -197,7 +200,8 @@ def main() -> None:
         scans.append(plain)
         print(
             f"| {row['nodes']:,} | {row['models']:,} | {row['calls']:,} | {row['finished']:,} | {row['ready']:,.0f} "
-            f"| {row['decisions']:,} | {row['seconds']:.2f} | {row['microseconds']:.1f} | {plain:.1f} "
+            f"| {row['decisions']:,} | {row['seconds']:.2f} | {row['decisions'] / row['seconds']:,.0f} "
+            f"| {row['events'] / row['seconds']:,.0f} | {row['microseconds']:.2f} | {plain:.2f} "
             f"| {plain / row['microseconds']:.1f} | {row['drawn_s']:.1f} | {row['peak_gb']:.2f} |",
             flush=True,
         )

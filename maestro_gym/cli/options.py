@@ -45,7 +45,9 @@ On = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Put this run in the place of an earlier one in its folder, whose files are removed."),
+    typer.Option(
+        "--overwrite", help="Put this run in the place of an earlier one in its folder, whose files are removed."
+    ),
 ]
 Perfetto = Annotated[
     Path | None,

@@ -306,4 +306,5 @@ def handle_events(state: State, e: int, time_s: float) -> int:
     if env.next_sample_s <= until_s:
         _take_sample(state, e)
         env.next_sample_s += view.world.params[0].sample_period_s
+    core.counters[e].events += count
     return count

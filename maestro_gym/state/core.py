@@ -98,6 +98,7 @@ SCRAPE = record(
 
 # Integrals and counts of one environment, from the start of its episode.
 COUNTERS = record(
+    Field("events", "i8", "events", "handled: what ends or arrives, and outages and starts of nodes"),
     Field("arrived", "i8", "workflows", "that arrived"),
     Field("finished", "i8", "workflows", "that finished"),
     Field("rejected", "i8", "workflows", "that were turned away"),
