@@ -2,9 +2,10 @@
 
 A rule is one file: orders of the ready stages in ``orders/``, choices of node in ``cluster/``, admission and residency
 in ``node/``, who gives way in ``reclaim/``, who is let in at all in ``admission/``, whose call gets a tool in
-``tools/``, how many nodes are on in ``autoscale/``. Start with ``cluster/llm_d.py`` (a rival, whole), ``parts.py``
-(what a policy is made of, late and early bound), ``registry.py`` (the table of policies, and ``complete``, which puts
-the other tiers around a rule) and ``late_binding/gates.py`` (what all residency-aware rules share).
+``tools/``, what becomes of contexts meanwhile in ``contexts/``, how many nodes are on in ``autoscale/``. Start with
+``cluster/llm_d.py`` (a rival, whole), ``parts.py`` (what a policy is made of, late and early bound), ``registry.py``
+(the table of policies, and ``complete``, which puts the other tiers around a rule) and ``late_binding/gates.py`` (what
+all residency-aware rules share).
 ``build.py`` compiles declarations, ``maestro/`` holds the paper's formulas, ``sentinel.py`` tests what a rule may know.
 A new rule is a new file with a ``RULE`` in the folder of its tier, see CONTRIBUTING.md.
 """

@@ -8,6 +8,7 @@ from maestro_gym.baselines.left_out import LEFT_OUT
 from maestro_gym.baselines.registry import (
     ADMISSIONS,
     AUTOSCALINGS,
+    CONTEXT_RULES,
     NODE_RULES,
     ORDERS,
     RECLAIM_RULES,
@@ -34,6 +35,8 @@ before its order; it admits all where a scenario's `limits.admission` is off ([a
 order of the calls that wait for a tool (`tools/`); it says nothing where tools have no bounds ([tools.md](tools.md)).
 And so is a rule of autoscaling (`autoscale/`), inert where `limits.autoscaling` is off
 ([autoscaling.md](autoscaling.md)).
+What becomes of a context while its tool runs (`contexts/`) is part of the node rule, where a scenario gives
+`limits.context_hold_max_s`.
 
 **Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
@@ -135,7 +138,9 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS)
+        for rules in (
+            ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES
+        )
         for name, rule in rules.items()
         for number in rule.numbers
     ]
@@ -175,6 +180,7 @@ def baselines_markdown() -> str:
             _parts("Rules of admission", ADMISSIONS),
             _parts("Orders of the calls that wait for a tool", TOOL_ORDERS),
             _parts("Rules of autoscaling", AUTOSCALINGS),
+            _parts("What becomes of a context while its tool runs", CONTEXT_RULES),
             _numbers(),
             _CHOICES,
             _left_out(),

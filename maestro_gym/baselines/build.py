@@ -35,6 +35,7 @@ from maestro_gym.scheduling.rules import (
     REJECTS,
     Admission,
     Autoscaling,
+    ContextRule,
     NodeRule,
     Order,
     ReclaimRule,
@@ -51,11 +52,13 @@ from maestro_gym.scheduling.view import (
     cluster_of,
     cluster_to_route_in,
     first_at_tool,
+    is_context_decision,
     is_tool_decision,
     may_wait,
     next_at_tool,
     num_ready,
     ready_stage,
+    stage_of_context,
     stage_to_route,
     tool_to_give,
 )
@@ -313,8 +316,40 @@ def cluster_rule(routing: Routing) -> Rule:
     return _rule(routing, "cluster", rule)
 
 
-def node_rule(declared: NodeRule) -> Rule:
-    """A node serves its queue in an order, or as the declaration decides."""
+def _holding_contexts(made: Rule, contexts: ContextRule) -> Rule:
+    """A node rule that also says what becomes of a context while its tool runs."""
+    rule, hold_s = made.function, contexts.hold_s
+
+    @njit
+    def holding(view: View, oracle: Hidden, e: int) -> int:
+        if not is_context_decision(view, e):
+            return rule(view, oracle, e)
+        stage = stage_of_context(view, e)
+        return hold_code(hold_s(view, e, stage, int(view.stages[e, stage].node)))
+
+    return replace(
+        made,
+        name=f"{made.name}/{contexts.name}",
+        information=max(made.information, contexts.information, key=INFORMATION_CLASSES.index),
+        description=f"{made.description}; {contexts.description}",
+        function=holding,
+        numbers=made.numbers or contexts.numbers,
+        decides_contexts=True,
+    )
+
+
+def node_rule(declared: NodeRule, contexts: ContextRule | None = None) -> Rule:
+    """A node serves its queue in an order, or as the declaration decides.
+
+    Args:
+        declared: Admission, reservation and residency.
+        contexts: What becomes of a context while its tool runs; None leaves it in the cache.
+    """
+    made = _node_rule(declared)
+    return made if contexts is None else _holding_contexts(made, contexts)
+
+
+def _node_rule(declared: NodeRule) -> Rule:
     if declared.decide is not None:
         return _rule(declared, "node", declared.decide)
     if declared.order is None:

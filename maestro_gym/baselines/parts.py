@@ -1,7 +1,7 @@
 """What policies are made of: the rules by name, what is put around one of them, and its form that binds early.
 
-A rule is a file of ``autoscale/``, ``admission/``, ``tools/``, ``orders/``, ``cluster/``, ``node/`` or ``reclaim/``;
-this module finds it there.
+A rule is a file of ``autoscale/``, ``admission/``, ``contexts/``, ``tools/``, ``orders/``, ``cluster/``, ``node/`` or
+``reclaim/``; this module finds it there.
 `complete_parts` puts the other tiers around it: ``plain`` companions (FCFS, warm join-shortest-queue, vLLM's own
 admission) or those of ``maestro``. `bound_early` takes the gates of late binding from any policy.
 """
@@ -13,7 +13,7 @@ import pkgutil
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
-from maestro_gym.baselines import admission, autoscale, cluster, node, orders, reclaim, tools
+from maestro_gym.baselines import admission, autoscale, cluster, contexts, node, orders, reclaim, tools
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
 from maestro_gym.config import hint
 from maestro_gym.config.base import shortened
@@ -29,6 +29,7 @@ from maestro_gym.scheduling.rules import (
     OPEN,
     Admission,
     Autoscaling,
+    ContextRule,
     Declared,
     Gate,
     NodeRule,
@@ -73,6 +74,7 @@ RECLAIM_RULES = _found(reclaim, ReclaimRule)
 ADMISSIONS = _found(admission, Admission)
 TOOL_ORDERS = _found(tools, ToolOrder)
 AUTOSCALINGS = _found(autoscale, Autoscaling)
+CONTEXT_RULES = _found(contexts, ContextRule)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Parts:
         admission: Which workflows are admitted, global tier; None admits all.
         tools: Whose call gets a place of a tool, global tier; None gives it to the first that asked.
         autoscaling: How many nodes should be on, global tier; None leaves them as they are.
+        contexts: What becomes of a context while its tool runs, node tier; None leaves it in the cache.
     """
 
     order: Order
@@ -104,6 +107,7 @@ class Parts:
     admission: Admission | None = None
     tools: ToolOrder | None = None
     autoscaling: Autoscaling | None = None
+    contexts: ContextRule | None = None
 
     def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
         """The policy under a name; its functions compile when they are first called."""
@@ -112,7 +116,7 @@ class Parts:
             description=self.description,
             global_rule=global_rule(self.order, self.placement, self.admission, self.tools, self.autoscaling),
             cluster_rule=cluster_rule(self.routing),
-            node_rule=node_rule(self.node),
+            node_rule=node_rule(self.node, self.contexts),
             reclaim_rule=reclaim_rule(self.reclaim),
             spec=spec,
             numbers=self.numbers,
@@ -156,6 +160,8 @@ def complete_parts(rule: Declared, around: Around) -> Parts:
         words, parts = ("tool", "Maestro around it"), replace(parts, tools=rule)
     elif isinstance(rule, Autoscaling):
         words, parts = ("autoscaling", "Maestro behind it"), replace(parts, autoscaling=rule)
+    elif isinstance(rule, ContextRule):
+        words, parts = ("context", "Maestro around it"), replace(parts, contexts=rule)
     elif isinstance(rule, Routing):
         words, parts = ("cluster", "Maestro around it"), replace(parts, placement=rule, routing=rule)
     elif isinstance(rule, NodeRule):

@@ -17,6 +17,7 @@ from maestro_gym.baselines.parts import (
     AROUND,
     AUTOSCALINGS,
     COMPANIONS,
+    CONTEXT_RULES,
     EARLY,
     NODE_RULES,
     ORDERS,
@@ -119,7 +120,7 @@ def _table() -> dict[str, Parts]:
             "Maestro with nothing predicted",
         ),
     }
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS):
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES):
         for rule in rules.values():
             if rule.rival:
                 table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}

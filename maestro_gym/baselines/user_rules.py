@@ -36,7 +36,7 @@ from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import VIEW
 
 _EXAMPLE = (
-    "A rule is what order_by, admit_by, scale_by, give_by, route_by, serve_by or reclaim_by of "
+    "A rule is what order_by, admit_by, scale_by, give_by, route_by, serve_by, hold_by or reclaim_by of "
     "maestro_gym.scheduling.rules returns, or a class with `tier = 'cluster'` and a static method "
     "`decide(view, oracle, e)`; an agent has `tier` and `act(observation, mask)`."
 )
@@ -181,6 +181,7 @@ _TAKES = {
     "cost": ("view", "e", "stage", "node"),
     "node": ("view", "e", "stage", "cluster", "gate"),
     "cluster": ("view", "e", "stage", "gate"),
+    "hold_s": ("view", "e", "stage", "node"),
     "decide": ("view", "oracle", "e"),
 }
 """What the functions of a declaration take, by field."""
@@ -200,6 +201,7 @@ _TYPES = {
     "cost": COST_TYPE,
     "node": types.FunctionType(types.int64(VIEW, *[types.int64] * 4)),
     "cluster": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),
+    "hold_s": COST_TYPE,
     "decide": RULE_TYPE,
 }
 """Their compiled types."""

@@ -204,6 +204,13 @@ class LimitsConfig(StrictModel):
     autoscaling: AutoscalingConfig | None = Field(
         default=None, description="the global tier may start and stop nodes; None: all are on"
     )
+    context_hold_max_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_WAIT_S,
+        description="longest time that a node rule may hold the KV of a context while its tool runs [s]; 0: contexts "
+        "are cached like any prefix",
+    )
     metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
     signals: SignalsConfig | None = Field(
         default=None, description="queues, running and residency as routers know them; None: always fresh"

@@ -205,6 +205,8 @@ class LiveFleetConfig(StrictModel):
             raise ValueError(
                 "limits.admission: rejecting workflows is not live yet; leave it out, and all are admitted"
             )
+        if self.limits.get("context_hold_max_s"):
+            raise ValueError("limits.context_hold_max_s: a vLLM server holds no context on request; leave it out")
         return self
 
     @property

@@ -2,9 +2,10 @@
 
 Global, with C clusters and S stages: ``0`` waits, ``1 + stage * C + cluster`` sends a stage to a cluster,
 ``1 + S * C + stage`` rejects the workflow of a stage, ``1 + S * C + S + node`` starts a node, the N codes behind stop
-one. Cluster: the node id.
+one. Whose call gets a tool: the stage. Cluster: the node id.
 Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
-stage, M codes promote a model, M codes demote one.
+stage, M codes promote a model, M codes demote one. What becomes of a context: ``LEAVE``, ``DROP``, or ``HOLD``
+and milliseconds.
 """
 
 from __future__ import annotations
@@ -123,6 +124,26 @@ def node_act(view: View, code: int) -> tuple[int, int, int]:
     if code <= admits + models:
         return ACT_PROMOTE, code - 1 - admits, -1
     return ACT_DEMOTE, code - 1 - admits - models, -1
+
+
+LEAVE, DROP, HOLD = range(3)
+"""Codes of what becomes of a context: it stays while nobody needs the room, it goes at once, it is held for a time."""
+
+LONGEST_HOLD_S = 1e9
+
+
+@njit
+def hold_code(hold_s: float) -> int:
+    """Code of a context's fate: hold it for so many seconds, leave it at 0, drop it below."""
+    if hold_s <= 0.0:
+        return LEAVE if hold_s == 0.0 else DROP
+    return HOLD + int(min(hold_s, LONGEST_HOLD_S) * 1000.0)
+
+
+@njit
+def held_s(code: int) -> float:
+    """Seconds for which a code of ``HOLD`` or more holds a context."""
+    return (code - HOLD) / 1000.0
 
 
 def num_global_actions(window: int, clusters: int) -> int:

@@ -46,6 +46,8 @@ class Rule:
         numbers: Numbers that it reads at `numbers.places`, which a search may move.
         orders_tools: A global rule that also answers `view.is_tool_decision`, with the stage whose call gets the place;
             without it the first that asked gets it.
+        decides_contexts: A node rule that also answers `view.is_context_decision`, with a code of `scheduling.actions`;
+            without it a context stays while nobody needs its room.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Rule:
     function: RuleFunction
     numbers: tuple[Number, ...] = field(default=(), kw_only=True)
     orders_tools: bool = field(default=False, kw_only=True)
+    decides_contexts: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse a tier or an information class that does not exist."""

@@ -8,6 +8,9 @@ TIER_GLOBAL, TIER_CLUSTER, TIER_NODE, NO_TIER = range(4)
 TIER_TOOL = 4
 """The global rule again, which says whose call gets a free place of a tool; no agent decides it (docs/tools.md)."""
 
+TIER_CONTEXT = 5
+"""The node rule again, on what becomes of a context while its tool runs; no agent decides it (docs/tools.md)."""
+
 TIER_NAMES = ("global", "cluster", "node")
 
 ALL_TIERS = (1 << len(TIER_NAMES)) - 1

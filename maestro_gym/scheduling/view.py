@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_TOOL
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, SIGNAL_RESIDENCY, View
 
 SIMULTANEOUS_S: Final = 1e-9
@@ -351,3 +351,15 @@ def first_at_tool(view: View, e: int, tool: int) -> int:
 def next_at_tool(view: View, e: int, stage: int) -> int:
     """The stage that asked next for a place of the same tool, -1 when it was the last."""
     return int(view.tool_next[e, stage])
+
+
+@njit
+def is_context_decision(view: View, e: int) -> bool:
+    """Whether the node rule is asked what becomes of a context while its tool runs, and not what to admit."""
+    return int(view.clock[e].tier) == TIER_CONTEXT
+
+
+@njit
+def stage_of_context(view: View, e: int) -> int:
+    """The stage of such a decision: it ran where its context lies."""
+    return int(view.clock[e].place)

@@ -50,6 +50,7 @@ class Simulation:
         numbers: float64, shape (E, NUMBERS + PERCENTILES): what the policy of each environment is given when its next
             episode is loaded, see `Policy.numbers` and `Policy.scale`.
         orders_tools: Whether the policy's global rule is asked whose call gets a place of a tool.
+        decides_contexts: Whether its node rule is asked what becomes of a context while its tool runs.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Simulation:
         self._sizes = (1, 1, 1, 1)
         self.numbers = np.zeros((num_envs, NUMBERS + PERCENTILES))
         self.orders_tools = False
+        self.decides_contexts = False
         self.state = self._allocate(*self._sizes)
 
     def _allocate(self, workflows: int, stages: int, edges: int, outages: int) -> State:
@@ -175,6 +177,7 @@ class Simulation:
         env["event_budget"] = EVENT_BUDGET
         env["metric_tiers"] = self._metric_tiers
         env["orders_tools"] = int(self.orders_tools)
+        env["decides_contexts"] = int(self.decides_contexts)
         env["evaluation"] = int(self._evaluation)
         env["next_sample_s"] = (
             params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf

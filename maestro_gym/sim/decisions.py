@@ -34,9 +34,10 @@ from maestro_gym.scheduling.legal import (
 )
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE, TIER_TOOL
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
 from maestro_gym.scheduling.view import tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
+from maestro_gym.sim.contexts import undecided_context
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_node
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.index import refresh_sets
@@ -133,9 +134,9 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.tier = tier
     clock.place = place
     clock.decisions += 1
-    can_wait = tier not in (TIER_CLUSTER, TIER_TOOL)
+    can_wait = tier in (TIER_GLOBAL, TIER_NODE)
     clock.wait_legal = 1 if can_wait and (clock.scaling == 1 or _goes_on(state, e)) else 0
-    asked = TIER_GLOBAL if tier == TIER_TOOL else tier
+    asked = TIER_GLOBAL if tier == TIER_TOOL else TIER_NODE if tier == TIER_CONTEXT else tier
     if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> asked) & 1 == 1:
         refresh_metrics(state, e)
     if tier == TIER_NODE:
@@ -149,7 +150,7 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
 def due_decision(state: State, e: int) -> int:
     """The next decision due at this instant, written into the clock; NO_TIER when none is.
 
-    The order is cluster for a stage that was just sent, tools, global, then nodes by id.
+    The order is cluster for a stage that was just sent, tools, contexts, global, then nodes by id.
     """
     view, env = state.visible, state.core.env[e]
     if view.clock[e].stage >= 0:
@@ -157,6 +158,9 @@ def due_decision(state: State, e: int) -> int:
     tool = contested_tool(state, e)
     if tool >= 0:
         return _ask(state, e, TIER_TOOL, tool)
+    stage = undecided_context(state, e)
+    if stage >= 0:
+        return _ask(state, e, TIER_CONTEXT, stage)
     if any_scaling(view, e):
         return _ask(state, e, TIER_GLOBAL, 0)
     view.clock[e].scaling = 0

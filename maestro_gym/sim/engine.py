@@ -13,11 +13,12 @@ from numba import types
 
 from maestro_gym.core.boxed import Handle, box
 from maestro_gym.core.compile import njit, njit_as
-from maestro_gym.scheduling.actions import admit_code, promote_code, send_code
+from maestro_gym.scheduling.actions import LEAVE, admit_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_promote, can_route, can_send
 from maestro_gym.scheduling.policy import RULE_TYPE, Policy
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_GLOBAL, TIER_TOOL
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
+from maestro_gym.sim.contexts import apply_context
 from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, apply_tool, next_decision
 from maestro_gym.sim.reclaim import Rule
 from maestro_gym.state import NUM_RESERVE_LEVELS, NUMBERS, Hidden, State
@@ -32,7 +33,7 @@ class Engine(NamedTuple):
         oracle: What the rules may read beyond the view: the truth for class O, else nothing.
         global_rule: Which waiting stage goes to which cluster, and whose call gets a place of a tool.
         cluster_rule: Which node takes it.
-        node_rule: Admission, reservation, residency.
+        node_rule: Admission, reservation, residency, and what becomes of a context while its tool runs.
         reclaim_rule: What gives way when memory is short.
     """
 
@@ -64,7 +65,9 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     for array in (simulation.numbers, simulation.state.visible.numbers):
         array[:, NUMBERS:] = policy.scale
     simulation.orders_tools = policy.global_rule.orders_tools
+    simulation.decides_contexts = policy.node_rule.decides_contexts
     simulation.state.core.env["orders_tools"] = simulation.orders_tools
+    simulation.state.core.env["decides_contexts"] = simulation.decides_contexts
     return _boxed(simulation.state, policy)
 
 
@@ -101,6 +104,8 @@ def fallback_action(state: State, e: int, tier: int) -> int:
     clock = view.clock[e]
     if tier == TIER_TOOL:
         return int(view.tools[e, clock.place].first)
+    if tier == TIER_CONTEXT:
+        return LEAVE
     if tier != TIER_CLUSTER and clock.wait_legal == 1:
         return 0
     if tier == TIER_GLOBAL:
@@ -148,6 +153,8 @@ def _apply(engine: Engine, e: int, tier: int, action: int) -> bool:
         return apply_cluster(engine.state, e, action)
     if tier == TIER_TOOL:
         return apply_tool(engine.state, e, action)
+    if tier == TIER_CONTEXT:
+        return apply_context(engine.state, e, action)
     return apply_node(engine.state, engine.oracle, e, action, engine.reclaim_rule)
 
 

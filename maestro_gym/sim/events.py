@@ -8,6 +8,7 @@ from maestro_gym.core.calendar import earliest_s, next_node, put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import tenant_of, tool_of_role
 from maestro_gym.sim.calendar import ask_node, plan_later
+from maestro_gym.sim.contexts import let_go
 from maestro_gym.sim.heap import pop
 from maestro_gym.sim.node_states import handle_drained, handle_outages, handle_starts
 from maestro_gym.sim.queues import join_global, join_node
@@ -254,6 +255,9 @@ def handle_events(state: State, e: int, time_s: float) -> int:
                     engine.event_s = math.inf
                     engine.dirty = 1
                     plan_later(state, e, node)
+            if engine.held_until_s <= until_s:
+                count += 1
+                let_go(state, e, node, slot, until_s)
         node = next_node(events_s, node + 1, until_s)
     node = next_node(events_s, 0, until_s)
     while node >= 0:
@@ -279,7 +283,7 @@ def handle_events(state: State, e: int, time_s: float) -> int:
         event_s = math.inf
         for slot in range(view.engines.shape[2]):
             engine = core.engines[e, node, slot]
-            event_s = min(event_s, min(engine.event_s, engine.load_event_s))
+            event_s = min(event_s, min(min(engine.event_s, engine.load_event_s), engine.held_until_s))
         put(events_s, node, event_s)
         node = next_node(events_s, node + 1, until_s)
     count += handle_outages(state, e, until_s)

@@ -10,6 +10,7 @@ import math
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, usable_tokens
+from maestro_gym.sim.calendar import set_event
 from maestro_gym.sim.index import touch
 from maestro_gym.state import BLOCK_TOKENS, State
 
@@ -80,6 +81,64 @@ def _unpin(state: State, e: int, node: int, slot: int, entry: int) -> None:
 
 
 @njit
+def plan_event(state: State, e: int, node: int) -> None:
+    """Look up again when a node's earliest event is."""
+    event_s = math.inf
+    for slot in range(state.visible.engines.shape[2]):
+        engine = state.core.engines[e, node, slot]
+        event_s = min(event_s, min(min(engine.event_s, engine.load_event_s), engine.held_until_s))
+    set_event(state, e, node, event_s)
+
+
+@njit
+def hold_prefix(state: State, e: int, node: int, slot: int, entry: int, until_s: float) -> None:
+    """An entry, and what it is based on, counts as reserved until a time, whether a stage reads it or not."""
+    entries = state.visible.prefixes[e, node, slot]
+    entries[entry].held_until_s = until_s
+    at = entry
+    while at >= 0:
+        if entries[at].refs == 0:
+            own = entries[at].tokens - entries[at].base_tokens
+            _share(state, e, node, slot, own, -own)
+        entries[at].refs += 1
+        at = entries[at].base_entry
+    engine = state.core.engines[e, node, slot]
+    engine.held_until_s = min(engine.held_until_s, until_s)
+    plan_event(state, e, node)
+
+
+@njit
+def release_prefix(state: State, e: int, node: int, slot: int, entry: int) -> bool:
+    """An entry is held no longer; False where it was not."""
+    entries = state.visible.prefixes[e, node, slot]
+    if entries[entry].held_until_s == -math.inf:
+        return False
+    entries[entry].held_until_s = -math.inf
+    at = entry
+    while at >= 0:
+        entries[at].refs -= 1
+        if entries[at].refs == 0:
+            own = entries[at].tokens - entries[at].base_tokens
+            _share(state, e, node, slot, -own, own)
+        at = entries[at].base_entry
+    until_s = math.inf
+    for i in range(entries.shape[0]):
+        if entries[i].held_until_s > -math.inf:
+            until_s = min(until_s, entries[i].held_until_s)
+    state.core.engines[e, node, slot].held_until_s = until_s
+    plan_event(state, e, node)
+    return True
+
+
+@njit
+def drop_prefix(state: State, e: int, node: int, slot: int, entry: int) -> None:
+    """Drop an entry that nothing reads or builds on."""
+    record = state.visible.prefixes[e, node, slot, entry]
+    if record.refs == 0 and record.dependents == 0:
+        _cut_entry(state, e, node, slot, entry, record.tokens)
+
+
+@njit
 def _cut_entry(state: State, e: int, node: int, slot: int, entry: int, tokens: int) -> None:
     """Drop ``tokens`` from the tail of an unreferenced entry; an entry without blocks goes."""
     record = state.visible.prefixes[e, node, slot, entry]
@@ -145,7 +204,10 @@ def evict(state: State, e: int, node: int, only_slot: int) -> None:
 
 @njit
 def forget_prefixes(state: State, e: int, node: int, slot: int) -> None:
-    """Drop every prefix of a drained engine."""
+    """Drop every prefix of a drained engine, held ones too."""
+    if state.core.engines[e, node, slot].held_until_s < math.inf:
+        for entry in range(state.visible.prefixes.shape[3]):
+            release_prefix(state, e, node, slot, entry)
     while True:
         entry = _oldest_entry(state, e, node, slot)
         if entry < 0:
@@ -209,6 +271,10 @@ def take_memory(state: State, e: int, node: int, slot: int, stage: int, tokens: 
     grant(state, e, node, sequence.virtual_bytes)
     record.reserved_tokens = sequence.private_tokens
     record.prefix_hit_tokens = hit
+    if state.core.engines[e, node, slot].held_until_s < math.inf:
+        context = find_prefix(view, e, node, slot, int(record.ctx_group))
+        if context >= 0:
+            release_prefix(state, e, node, slot, context)
     evict(state, e, node, slot)
 
 

@@ -13,6 +13,7 @@ from maestro_gym.core.calendar import put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import blocks_up, kv_bytes
 from maestro_gym.sim.calendar import UNSET, ask_node, plan_later, set_event
+from maestro_gym.sim.contexts import note_boundary
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
 from maestro_gym.sim.reclaim import Rule, grow, leave_batch
@@ -75,6 +76,7 @@ def finish_stage(state: State, e: int, node: int, slot: int, index: int) -> None
     leave_batch(state, e, node, slot, index)
     give_back_memory(state, e, node, slot, stage)
     keep_context(state, e, node, slot, stage, held)
+    note_boundary(state, e, stage)
     # rho follows the recent relative under-estimation of what admission had reckoned with (F7).
     params = view.world.params[0]
     predicted = float(record.prompt_tokens) + record.output_q50_tokens
@@ -372,7 +374,7 @@ def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> No
             _plan(state, e, node, slot)
         elif changed and core.steps > 0:
             cut(state, e, node, slot)
-        event_s = min(event_s, min(core.event_s, core.load_event_s))
+        event_s = min(event_s, min(min(core.event_s, core.load_event_s), core.held_until_s))
     set_event(state, e, node, event_s)
     put(state.core.dirty[e], node, UNSET)
     state.core.metrics_until_s[e, node] = -math.inf

@@ -40,6 +40,7 @@ ENGINE_CORE = record(
     Field("mapped_tokens", "i8", "tokens", "of its batch's own blocks after so many steps"),
     Field("dirty", "i8", "flag", "must be planned before time goes on"),
     Field("cold", "i8", "flag", "no request served since the start"),
+    Field("held_until_s", "f8", "s", "when the first of its held contexts is let go, inf = none is held", blank=INF),
     Field("load_stage", "i8", "code", "LOAD_*"),
     Field("load_event_s", "f8", "s", "end of that part of the load, inf = none", blank=INF),
     Field("load_bytes", "f8", "bytes", "left to transfer in it"),
@@ -57,6 +58,9 @@ ENV_CORE = record(
     Field("global_wait_until_s", "f8", "s", "when it is asked again", blank=INF),
     Field("tools_due", "i8", "flag", "a call asked for a place of its tool, or gave one back"),
     Field("orders_tools", "i8", "flag", "the global rule says which call gets a place; 0: the first that asked"),
+    Field("decides_contexts", "i8", "flag", "the node rule says what becomes of a context while its tool runs"),
+    Field("context_first", "i8", "id", "first of the stages whose context that is to be said of, -1 = none", blank=-1),
+    Field("context_last", "i8", "id", "last of them, -1 = none", blank=-1),
     Field("done", "i8", "code", "DONE_*"),
     Field("events", "i8", "events", "since the last decision"),
     Field("begun_first", "i8", "id", "first of the ready stages that can be passed over, -1 = none", blank=-1),
@@ -198,6 +202,9 @@ class Core(NamedTuple):
     ]
     begun_next: Annotated[np.ndarray, plain("ES", "i4", "id", "list of ready stages that can be passed over", blank=-1)]
     begun_previous: Annotated[np.ndarray, plain("ES", "i4", "id", "the same, backwards", blank=-1)]
+    context_next: Annotated[
+        np.ndarray, plain("ES", "i4", "id", "the next stage whose context is to be decided on", blank=-1)
+    ]
     scrape_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when a kind of signals is scraped next", blank=INF)]
     known_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when its scrape under way is known, inf = none", blank=INF)]
     underway: Annotated[np.ndarray, of("EN", SCRAPE)]

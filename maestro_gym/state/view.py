@@ -213,6 +213,7 @@ PREFIX = record(
     Field("refs", "i8", "stages", "running ones that read it, directly or through an entry based on it", ESTIMATE),
     Field("dependents", "i8", "entries", "based on it", ESTIMATE),
     Field("last_used_s", "f8", "s", "last hit or extension", ESTIMATE),
+    Field("held_until_s", "f8", "s", "until when a node rule holds it, -inf = nobody does", BOOKS, blank=-INF),
 )
 
 RECLAIM = record(

@@ -85,6 +85,7 @@ PARAMS = record(
     Field("node_start_s", "f8", "s", "from the order to start a node until it can load models"),
     Field("min_nodes", "i8", "nodes", "that must stay on"),
     Field("max_nodes", "i8", "nodes", "that may be on"),
+    Field("context_hold_max_s", "f8", "s", "that a node may hold a context across a tool's wait; 0 = it never does"),
     Field("metrics_delay_s", "f8", "s", "age of metric fields; 0 = always fresh"),
     Field("sample_period_s", "f8", "s", "between two rows of the time series; 0 = none"),
 )

@@ -77,6 +77,7 @@ class Features:
     orders_tools: bool = False
     failures: bool = False
     scaling: bool = False
+    decides_contexts: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def random_features(seed: int) -> Features:
         orders_tools=pick(True, False),
         failures=pick(True, False),
         scaling=pick(True, False, False),
+        decides_contexts=pick(True, False),
     )
 
 
@@ -304,6 +306,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "node_start_s": 2.5,
         "min_nodes": 1,
         "max_nodes": max(1, features.clusters * features.hosts * features.nodes - features.seed % 2),
+        "context_hold_max_s": 5.0 if features.decides_contexts else 0.0,
         "metrics_delay_s": 0.0,
         "sample_period_s": 0.0,
     }

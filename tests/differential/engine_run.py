@@ -12,6 +12,9 @@ import numpy as np
 from maestro_gym.baselines.registry import load_policy
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.actions import (
+    DROP,
+    HOLD,
+    LEAVE,
     admit_code,
     demote_code,
     promote_code,
@@ -30,7 +33,7 @@ from maestro_gym.scheduling.legal import (
     can_start,
     can_stop,
 )
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_NAMES, TIER_NODE, TIER_TOOL
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CONTEXT, TIER_NAMES, TIER_NODE, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import act, open_engine, run_until
 from maestro_gym.sim.placement import host_tiers
@@ -38,14 +41,14 @@ from maestro_gym.state import DONE_NAMES, NODE_STATE_NAMES, NUM_RESERVE_LEVELS, 
 from maestro_gym.state.types import VIEW
 from tests.differential.cases import Case
 from tests.reference.choosing import Action, Asked, choose
-from tests.reference.simulator import Record, Start
+from tests.reference.simulator import HOLDS_MS, Record, Start
 
 POLICY_OF_LAW = {"vllm": "fcfs", "lru": "maestro-lru", "least-harm": "maestro"}
 """Policies whose reclaim rule it is; nothing else of them is asked."""
 
 STATUS = ("free", "loading", "awake", "asleep")
-ALL_TIERS = 0b111 | 1 << TIER_TOOL
-NAMES = dict(enumerate(TIER_NAMES)) | {TIER_TOOL: "tool"}
+ALL_TIERS = 0b111 | 1 << TIER_TOOL | 1 << TIER_CONTEXT
+NAMES = dict(enumerate(TIER_NAMES)) | {TIER_TOOL: "tool", TIER_CONTEXT: "context"}
 
 
 @dataclass
@@ -84,6 +87,7 @@ def begin(case: Case) -> tuple[Simulation, Start]:
         reclaim_law=case.features.reclaim_law,
         drains=drains,
         orders_tools=case.features.orders_tools,
+        decides_contexts=case.features.decides_contexts,
     )
     return simulation, start
 
@@ -91,8 +95,12 @@ def begin(case: Case) -> tuple[Simulation, Start]:
 def run_engine(case: Case, simulation: Simulation) -> EngineRun:
     """Run a case to its end."""
     policy = load_policy(POLICY_OF_LAW[case.features.reclaim_law])
-    rule = replace(policy.global_rule, orders_tools=case.features.orders_tools)
-    engine: Any = open_engine(simulation, replace(policy, global_rule=rule))
+    policy = replace(
+        policy,
+        global_rule=replace(policy.global_rule, orders_tools=case.features.orders_tools),
+        node_rule=replace(policy.node_rule, decides_contexts=case.features.decides_contexts),
+    )
+    engine: Any = open_engine(simulation, policy)
     view: Any = box(simulation.state.visible, VIEW)
     records: list[Record] = []
     while (tier := run_until(engine, 0, ALL_TIERS)) != NO_TIER:
@@ -114,6 +122,8 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
     if tier == TIER_TOOL:
         waiting = (visible.stages[0]["phase"] == STAGE_TOOL) & (visible.stages[0]["tool"] == clock["place"])
         return [("call", int(stage), 0) for stage in np.flatnonzero(waiting)]
+    if tier == TIER_CONTEXT:
+        return [("leave", 0, 0), ("drop", 0, 0), *(("hold", ms, 0) for ms in HOLDS_MS)]
     if NAMES[tier] == "global":
         queue = visible.global_queue[0, : clock["global_len"]].tolist()
         clusters = range(len(world.latency_s))
@@ -144,6 +154,9 @@ def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
         "wait": lambda: 0,
         "send": lambda: send_code(view, first, second),
         "call": lambda: first,
+        "leave": lambda: LEAVE,
+        "drop": lambda: DROP,
+        "hold": lambda: HOLD + first,
         "reject": lambda: reject_code(view, first),
         "start": lambda: start_code(view, first),
         "stop": lambda: stop_code(view, first),

@@ -43,6 +43,7 @@ FEATURES = st.builds(
     orders_tools=st.booleans(),
     failures=st.booleans(),
     scaling=st.booleans(),
+    decides_contexts=st.booleans(),
 )
 
 
@@ -89,6 +90,7 @@ def occurrences() -> Counter[str]:
             stage.times.get("tool_started", 0.0) > stage.times["finished"] + 1e-6 for stage in stages
         )
         found["tool order"] += any(record.asked.tier == "tool" for record in reference.records)
+        found["context decision"] += any(record.asked.tier == "context" for record in reference.records)
         found["another cluster"] += any(
             state.nodes[stage.node].spec.cluster != stage.job.ingress for stage in stages if stage.node >= 0
         )
@@ -111,6 +113,7 @@ def occurrences() -> Counter[str]:
         "tool gap",
         "tool queue",
         "tool order",
+        "context decision",
         "another cluster",
         "tensor parallel",
         "growths",

@@ -13,6 +13,7 @@ Conventions beside the formulas (docs/physics.md, "A step of an engine"):
 
 from __future__ import annotations
 
+from tests.reference.contexts import note_boundary
 from tests.reference.kv_memory import keep_context, leave, share_system_prompt
 from tests.reference.machine import TIE_S, Engine, Node, Sequence, State, Step
 from tests.reference.reclaim import grow_batch
@@ -134,6 +135,7 @@ def finish(state: State, node: Node, engine: Engine, sequence: Sequence) -> None
     stage, limits = sequence.stage, state.fleet.limits
     leave(state, engine, sequence)
     keep_context(state, node, engine, stage, sequence.computed)
+    note_boundary(state, stage)
     expected = stage.prompt + stage.q50
     under = max(0.0, sequence.computed / expected - 1)
     rho = node.rho + limits["rho_step"] * (under - node.rho)

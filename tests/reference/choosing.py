@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 Action = tuple[str, int, int]
-"""(kind, first, second): wait; send stage cluster; reject stage; call stage; start, stop or route node; admit place
-level; promote or demote."""
+"""(kind, first, second): wait; send stage cluster; reject stage; call stage; leave, drop or hold ms; start, stop or route
+node; admit place level; promote or demote."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,9 @@ class Asked:
 
     Attributes:
         number: of this decision in the episode.
-        tier: global, cluster, node or tool.
-        place: the node of a node decision, the type of a tool decision, the cluster of a cluster decision, else 0.
+        tier: global, cluster, node, tool or context.
+        place: the node of a node decision, the type of a tool decision, the stage of a context decision, the cluster of
+            a cluster decision, else 0.
         legal: everything that may be done.
     """
 

@@ -9,6 +9,7 @@ Conventions beside the formulas (docs/physics.md, "KV memory"):
   prefix at the end of its prefill, if the engine has none yet.
 - A finished stage leaves all its whole blocks as its workflow's context, which may be longer than
   what a sibling left before; then cached prefixes are dropped until everything has room.
+- A context that is held counts as read until its time is over or the next stage of its group is admitted there.
 - Dropping takes blocks off the tail of the least recently used prefix that nobody reads and none is
   based on, no more blocks than needed. Memory of an idle or busy engine alike; where memory is
   partitioned, only the engine's own.
@@ -90,6 +91,9 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
     )
     engine.batch.append(sequence)
     touch(state, prefix)
+    context = find_prefix(engine, stage.ctx_group)
+    if context is not None:
+        context.held_until_s = -math.inf
     make_fit(node, engine)
     stage.prefix_hit = hit
     return sequence

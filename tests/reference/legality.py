@@ -144,7 +144,7 @@ def may_wait(state: State) -> bool:
     return (
         bool(state.timed)
         or state.arrived < len(state.jobs)
-        or any(engine.batch or engine.load is not None for engine in engines)
+        or any(engine.batch or engine.load is not None or engine.held() for engine in engines)
         or next_coming_s(state) < math.inf
         or state.scaling
     )

@@ -29,6 +29,7 @@ class Prefix:
     base: Prefix | None
     base_tokens: int
     used_s: float
+    held_until_s: float = -math.inf
 
     @property
     def own_tokens(self) -> int:
@@ -130,10 +131,13 @@ class Engine:
         return [prefix for prefix in self.prefixes if prefix is not None]
 
     def is_read(self, prefix: Prefix) -> bool:
-        """Whether a running stage reads a prefix, directly or through one that is based on it."""
-        return any(
-            sequence.prefix is not None and prefix in (sequence.prefix, sequence.prefix.base) for sequence in self.batch
-        )
+        """Whether a running stage reads a prefix, or it is held, directly or through one that is based on it."""
+        readers = [sequence.prefix for sequence in self.batch if sequence.prefix is not None] + self.held()
+        return any(prefix in (reader, reader.base) for reader in readers)
+
+    def held(self) -> list[Prefix]:
+        """Contexts that are held while their tools run."""
+        return [prefix for prefix in self.cached() if prefix.held_until_s > -math.inf]
 
     def is_base(self, prefix: Prefix) -> bool:
         """Whether another prefix begins with this one."""
@@ -277,6 +281,8 @@ class State:
     tool_queues: list[list[Stage]] = field(default_factory=list)
     tool_calls: list[list[Stage]] = field(default_factory=list)
     orders_tools: bool = False
+    undecided: list[Stage] = field(default_factory=list)
+    decides_contexts: bool = False
     counters: dict[str, float] = field(default_factory=dict)
     residency_log: list[tuple[float, int, int, str, str]] = field(default_factory=list)
 

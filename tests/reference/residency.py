@@ -84,7 +84,7 @@ def sleep_frees_bytes(node: Node, engine: Engine) -> float:
     """HBM that putting an engine to sleep gives back."""
     limits = node.fleet.limits
     freed = engine.speed.weight_bytes + limits["margin_bytes"] - limits["sleep_bytes"]
-    return freed + (engine.pool_bytes if node.partitioned else 0.0)
+    return freed + (engine.pool_bytes if node.partitioned else engine.pinned_bytes)
 
 
 def free_dram_bytes(state: State, node: Node) -> float:

@@ -33,11 +33,15 @@ from tests.reference import legality
 from tests.reference.batching import count_unfinished, end_step, plan_node
 from tests.reference.choosing import Action, Asked
 from tests.reference.comings import come_back, handle_comings, handle_scaling, next_coming_s, scale_actions, start, stop
+from tests.reference.contexts import decide, let_go, next_undecided
 from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
 from tests.reference.kv_memory import admit, admit_bytes
 from tests.reference.machine import TIE_S, Engine, Host, Node, State
 from tests.reference.reclaim import make_room
 from tests.reference.residency import TIERS, advance_load, end_engine, load_bytes, sleep_engine, start_load
+
+HOLDS_MS = (300, 2000, 60_000)
+"""For how long a policy of the test may hold a context [ms]."""
 
 BYTES_PER_TOKEN = 4.0
 """Of a prompt on the network."""
@@ -53,6 +57,7 @@ class Start:
         num_slots: engine slots of a node.
         reclaim_law: vllm, lru or least-harm.
         drains: go on after the horizon until all is done, up to the cap.
+        decides_contexts: the policy is asked what becomes of contexts while tools run; else they stay in the cache.
         orders_tools: the policy is asked whose call gets a place of a tool; else the first that asked.
     """
 
@@ -62,6 +67,7 @@ class Start:
     reclaim_law: str
     drains: bool
     orders_tools: bool = False
+    decides_contexts: bool = False
 
 
 @dataclass
@@ -114,7 +120,7 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.finished_s = [math.inf] * len(jobs)
     state.tool_queues = [[] for _ in fleet.tool_places]
     state.tool_calls = [[] for _ in fleet.tool_places]
-    state.orders_tools = start.orders_tools
+    state.orders_tools, state.decides_contexts = start.orders_tools, start.decides_contexts
     state.rejected_s = [math.inf] * len(jobs)
     state.outages = [tuple(row) for row in episode.outages.tolist()]
     state.scale_s = fleet.limits["scale_period_s"] or math.inf
@@ -158,6 +164,7 @@ def _next_time_s(state: State) -> float:
             times.append(engine.step.end_s if engine.step is not None else _wait_for_memory_s(state, engine))
             if engine.load is not None:
                 times.append(engine.load.end_s)
+            times += [prefix.held_until_s for prefix in engine.held()]
     if state.arrived < len(state.jobs):
         times.append(state.jobs[state.arrived].arrival_s)
     times += [next_coming_s(state), state.scale_s]
@@ -196,6 +203,7 @@ def _handle(run: Run, time_s: float) -> None:
                 end_step(state, node, engine)
             elif _wait_for_memory_s(state, engine) <= until_s:
                 engine.at_boundary = True
+            let_go(node, engine, until_s)
     for node in state.nodes:
         for engine in node.engines():
             if engine.load is not None and engine.load.end_s <= until_s:
@@ -332,6 +340,8 @@ def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
         return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
     if (tool := _contested_tool(state)) is not None:
         return "tool", tool, [("call", stage.id, 0) for stage in state.tool_queues[tool]]
+    if (stage := next_undecided(state)) is not None:
+        return "context", stage.id, [("leave", 0, 0), ("drop", 0, 0), *(("hold", ms, 0) for ms in HOLDS_MS)]
     if scalings := scale_actions(state):
         return "global", 0, legality.global_actions(state) + legality.rejections(state) + scalings
     state.scaling = False
@@ -360,6 +370,8 @@ def _act(state: State, asked: Asked, action: Action) -> None:
         _give_place(state, state.stages[first])
     elif kind in ("start", "stop"):
         (start if kind == "start" else stop)(state, state.nodes[first])
+    elif kind in ("leave", "drop", "hold"):
+        decide(state, kind, first / 1000)
     elif kind == "route":
         _route(state, state.nodes[first])
     elif asked.tier == "global":

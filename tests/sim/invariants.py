@@ -158,6 +158,11 @@ def check_state(state: State, e: int = 0) -> None:
             assert engine["kv_cached_bytes"] == own[entries["refs"] == 0].sum()
             assert engine["kv_reserved_bytes"] == mine["private_tokens"].sum() * unit + pinned
             direct = np.bincount(mine["ref_entry"][mine["ref_entry"] >= 0], minlength=len(groups))
+            held = view.prefixes[e, n, k]["held_until_s"] > -np.inf
+            assert core.engines[e, n, k]["held_until_s"] == min(
+                view.prefixes[e, n, k]["held_until_s"][held], default=np.inf
+            )
+            direct += held
             through = np.zeros(len(groups), int)
             for i in np.flatnonzero(groups):
                 base = view.prefixes[e, n, k, i]["base_entry"]

@@ -24,7 +24,7 @@ _SOURCES = ("episodes", "baselines")
 """Packages whose sources, and those of all that they import, make up the simulator and the named policies."""
 
 
-_LATER_SWITCHES = ("schedule_ahead", "sleep_base_s", "admission")
+_LATER_SWITCHES = ("schedule_ahead", "sleep_base_s", "admission", "context_hold_max_s")
 """Limits that came after the first benchmarks were frozen, and leave everything as it was while they are off."""
 
 
