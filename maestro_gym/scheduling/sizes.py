@@ -187,7 +187,7 @@ def sleep_frees_bytes(view: View, e: int, node: int, slot: int) -> float:
     freed = weight_bytes(view, node, engine.model) + params.margin_bytes - params.sleep_bytes
     if params.partitioned == 1:
         freed += engine.kv_pool_bytes
-    else:
+    elif engine.running == 0:
         freed += engine.kv_pinned_bytes  # contexts that it holds
     return freed
 
