@@ -318,14 +318,14 @@ def cluster_rule(routing: Routing) -> Rule:
 
 def _holding_contexts(made: Rule, contexts: ContextRule) -> Rule:
     """A node rule that also says what becomes of a context while its tool runs."""
-    rule, hold_s = made.function, contexts.hold_s
+    rule, fate = made.function, contexts.fate
 
     @njit
     def holding(view: View, oracle: Hidden, e: int) -> int:
         if not is_context_decision(view, e):
             return rule(view, oracle, e)
         stage = stage_of_context(view, e)
-        return hold_code(hold_s(view, e, stage, int(view.stages[e, stage].node)))
+        return fate(view, e, stage, int(view.stages[e, stage].node))
 
     return replace(
         made,

@@ -181,7 +181,7 @@ _TAKES = {
     "cost": ("view", "e", "stage", "node"),
     "node": ("view", "e", "stage", "cluster", "gate"),
     "cluster": ("view", "e", "stage", "gate"),
-    "hold_s": ("view", "e", "stage", "node"),
+    "fate": ("view", "e", "stage", "node"),
     "decide": ("view", "oracle", "e"),
 }
 """What the functions of a declaration take, by field."""
@@ -201,7 +201,7 @@ _TYPES = {
     "cost": COST_TYPE,
     "node": types.FunctionType(types.int64(VIEW, *[types.int64] * 4)),
     "cluster": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),
-    "hold_s": COST_TYPE,
+    "fate": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),
     "decide": RULE_TYPE,
 }
 """Their compiled types."""

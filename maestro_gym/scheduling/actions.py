@@ -4,8 +4,8 @@ Global, with C clusters and S stages: ``0`` waits, ``1 + stage * C + cluster`` s
 ``1 + S * C + stage`` rejects the workflow of a stage, ``1 + S * C + S + node`` starts a node, the N codes behind stop
 one. Whose call gets a tool: the stage. Cluster: the node id.
 Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
-stage, M codes promote a model, M codes demote one. What becomes of a context: ``LEAVE``, ``DROP``, or ``HOLD``
-and milliseconds.
+stage, M codes promote a model, M codes demote one. What becomes of a context: ``LEAVE``, ``DROP``,
+``HOLD`` and milliseconds.
 """
 
 from __future__ import annotations
@@ -130,13 +130,14 @@ LEAVE, DROP, HOLD = range(3)
 """Codes of what becomes of a context: it stays while nobody needs the room, it goes at once, it is held for a time."""
 
 LONGEST_HOLD_S = 1e9
+"""What a code of ``HOLD`` can say; the scenario's limit is shorter."""
 
 
 @njit
 def hold_code(hold_s: float) -> int:
-    """Code of a context's fate: hold it for so many seconds, leave it at 0, drop it below."""
+    """Code that holds a context for so many seconds; it is left in the cache where that is no time at all."""
     if hold_s <= 0.0:
-        return LEAVE if hold_s == 0.0 else DROP
+        return LEAVE
     return HOLD + int(min(hold_s, LONGEST_HOLD_S) * 1000.0)
 
 

@@ -11,7 +11,7 @@ policy (``baselines.registry.complete``), the same way for both.
 | `scale_by` | ``target(view, e) -> int``, nodes that should be on | autoscaling (global tier) |
 | `admit_by` | ``verdict(view, e, stage)``: ``ADMITS``, ``DEFERS`` or ``REJECTS`` | admission (global tier) |
 | `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
-| `hold_by` | ``hold_s(view, e, stage, node) -> float`` | how long a context is held for a tool (node tier) |
+| `hold_by` | ``fate(view, e, stage, node)``: ``LEAVE``, ``DROP``, ``hold_code(s)`` | contexts across tools (node tier) |
 | `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
 | `scheduling.policy.Rule` | ``decide(view, oracle, e) -> int`` | any tier, from nothing |
 """
@@ -203,12 +203,12 @@ class ContextRule(Declared):
     """What becomes of the KV of a context while its tool runs: part of the node rule, and inert without the switch.
 
     Attributes:
-        hold_s: ``(view, e, stage, node) -> float``, asked when a stage that calls a tool has its last token: for so
-            long its context is held; 0 leaves it in the cache, where it stays while nobody needs the room; below 0 it
-            goes.
+        fate: ``(view, e, stage, node) -> int``, asked when a stage that calls a tool has its last token. Its context
+            stays in the cache while nobody needs the room (``LEAVE``), goes at once (``DROP``) or is held for a time
+            (``hold_code``), see `scheduling.actions`.
     """
 
-    hold_s: Callable[..., float]
+    fate: Callable[..., int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,14 +330,14 @@ def serve_by(order: Order, level: int, *, head_of_line: bool = False, **about: A
     return NodeRule(order=order, level=level, head_of_line=head_of_line, **about)
 
 
-def hold_by(hold_s: Callable[..., float], **about: Any) -> ContextRule:  # noqa: ANN401
+def hold_by(fate: Callable[..., int], **about: Any) -> ContextRule:  # noqa: ANN401
     """Declare what becomes of contexts while their tools run.
 
     Args:
-        hold_s: As in `ContextRule`; a plain function is compiled.
+        fate: As in `ContextRule`; a plain function is compiled.
         **about: Fields of `Declared`.
     """
-    return ContextRule(hold_s=compile_fresh(hold_s), **about)
+    return ContextRule(fate=compile_fresh(fate), **about)
 
 
 def reclaim_by(rank: Callable[..., int], cost: Callable[..., float], **about: Any) -> ReclaimRule:  # noqa: ANN401

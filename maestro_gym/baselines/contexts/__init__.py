@@ -2,5 +2,5 @@
 
 Start with ``kv_continuum.py`` (a time to live); ``kv_keep.py`` and ``kv_drop.py`` are the two ends. They are part of
 the node rule and say nothing where ``limits.context_hold_max_s`` is 0. A new one is a file with
-``RULE = hold_by(hold_s, ...)``.
+``RULE = hold_by(fate, ...)``.
 """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from maestro_gym.baselines.reclaim.continuum_ttl import NUMBERS, PRICE, mean_gap_s, ttl_s
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.actions import hold_code
 from maestro_gym.scheduling.rules import hold_by
 from maestro_gym.scheduling.sizes import kv_bytes
 from maestro_gym.scheduling.view import number, prompt_tokens
@@ -19,18 +20,18 @@ from maestro_gym.state import View
 
 
 @njit
-def hold_s(view: View, e: int, stage: int, node: int) -> float:
-    """The TTL [s]."""
+def fate(view: View, e: int, stage: int, node: int) -> int:
+    """Held for the TTL."""
     record = view.stages[e, stage]
     model = int(record.model)
     tokens = prompt_tokens(view, e, stage) + int(record.generated_tokens)
     share = tokens * kv_bytes(view, node, model) / max(1.0, float(view.world.nodes[node].hbm_pool_bytes))
     back_s = tokens * float(view.world.service[model].prefill_s_per_token)
-    return ttl_s(mean_gap_s(view, e), back_s, number(view, e, PRICE) * share)
+    return hold_code(ttl_s(mean_gap_s(view, e), back_s, number(view, e, PRICE) * share))
 
 
 RULE = hold_by(
-    hold_s,
+    fate,
     numbers=NUMBERS,
     name="kv-continuum",
     information="N",

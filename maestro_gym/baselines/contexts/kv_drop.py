@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.actions import DROP
 from maestro_gym.scheduling.rules import hold_by
 from maestro_gym.state import View
 
 
 @njit
-def hold_s(view: View, e: int, stage: int, node: int) -> float:
-    """Below 0: not at all [s]."""
-    return -1.0
+def fate(view: View, e: int, stage: int, node: int) -> int:
+    """It goes."""
+    return DROP
 
 
 RULE = hold_by(
-    hold_s,
+    fate,
     name="kv-drop",
     information="N",
     description="every context goes when a tool is called",

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.actions import hold_code
 from maestro_gym.scheduling.rules import hold_by
 from maestro_gym.state import View
 
 
 @njit
-def hold_s(view: View, e: int, stage: int, node: int) -> float:
-    """As long as may be [s]."""
-    return math.inf
+def fate(view: View, e: int, stage: int, node: int) -> int:
+    """Held for as long as may be."""
+    return hold_code(math.inf)
 
 
 RULE = hold_by(
-    hold_s,
+    fate,
     name="kv-keep",
     information="N",
     description="every context is held while its tool runs",
