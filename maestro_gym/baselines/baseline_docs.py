@@ -138,9 +138,7 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (
-            ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES
-        )
+        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES)
         for name, rule in rules.items()
         for number in rule.numbers
     ]

@@ -11,7 +11,7 @@ policy (``baselines.registry.complete``), the same way for both.
 | `scale_by` | ``target(view, e) -> int``, nodes that should be on | autoscaling (global tier) |
 | `admit_by` | ``verdict(view, e, stage)``: ``ADMITS``, ``DEFERS`` or ``REJECTS`` | admission (global tier) |
 | `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
-| `hold_by` | ``fate(view, e, stage, node)``: ``LEAVE``, ``DROP``, ``hold_code(s)`` | contexts across tools (node tier) |
+| `hold_by` | ``fate(view, e, stage, node) -> int``, a code of ``actions`` | contexts across tools (node tier) |
 | `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
 | `scheduling.policy.Rule` | ``decide(view, oracle, e) -> int`` | any tier, from nothing |
 """
