@@ -208,8 +208,8 @@ class LimitsConfig(StrictModel):
         default=0.0,
         ge=0,
         le=LONGEST_WAIT_S,
-        description="longest time that a node rule may hold the KV of a context while its tool runs [s]; 0: contexts "
-        "are cached like any prefix",
+        description="longest time that a node rule may hold the KV of a context while its tool runs, on the GPU or in "
+        "the host's memory [s]; 0: contexts are cached like any prefix",
     )
     metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
     signals: SignalsConfig | None = Field(

@@ -5,7 +5,7 @@ Global, with C clusters and S stages: ``0`` waits, ``1 + stage * C + cluster`` s
 one. Whose call gets a tool: the stage. Cluster: the node id.
 Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
 stage, M codes promote a model, M codes demote one. What becomes of a context: ``LEAVE``, ``DROP``,
-``HOLD`` and milliseconds.
+``OFFLOAD``, ``HOLD`` and milliseconds.
 """
 
 from __future__ import annotations
@@ -126,8 +126,9 @@ def node_act(view: View, code: int) -> tuple[int, int, int]:
     return ACT_DEMOTE, code - 1 - admits - models, -1
 
 
-LEAVE, DROP, HOLD = range(3)
-"""Codes of what becomes of a context: it stays while nobody needs the room, it goes at once, it is held for a time."""
+LEAVE, DROP, OFFLOAD, HOLD = range(4)
+"""Codes of what becomes of a context: it stays while nobody needs the room, it goes at once, it goes to the memory of
+the host, it is held for a time."""
 
 LONGEST_HOLD_S = 1e9
 """What a code of ``HOLD`` can say; the scenario's limit is shorter."""

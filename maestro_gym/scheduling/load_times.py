@@ -6,7 +6,7 @@ docs/physics.md, "Residency" has them together, with the constants and their sou
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.sizes import weight_bytes
+from maestro_gym.scheduling.sizes import kv_bytes, weight_bytes
 from maestro_gym.state import DISK, View
 
 
@@ -73,6 +73,12 @@ def sleep_s(view: View, node: int, model: int) -> float:
     return copy_time_s(
         view.world.params[0].sleep_base_s, weight_bytes(view, node, model), _pcie_bytes_per_s(view, node)
     )
+
+
+@njit
+def kv_copy_s(view: View, node: int, model: int, tokens: int) -> float:
+    """Seconds to copy the KV of tokens between the memory of a host and the GPUs of a node, nothing else copying."""
+    return copy_time_s(0.0, tokens * kv_bytes(view, node, model), _pcie_bytes_per_s(view, node))
 
 
 @njit

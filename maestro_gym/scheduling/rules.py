@@ -204,8 +204,8 @@ class ContextRule(Declared):
 
     Attributes:
         fate: ``(view, e, stage, node) -> int``, asked when a stage that calls a tool has its last token. Its context
-            stays in the cache while nobody needs the room (``LEAVE``), goes at once (``DROP``) or is held for a time
-            (``hold_code``), see `scheduling.actions`.
+            stays in the cache while nobody needs the room (``LEAVE``), goes at once (``DROP``), goes to the memory of
+            the host (``OFFLOAD``) or is held for a time (``hold_code``), see `scheduling.actions`.
     """
 
     fate: Callable[..., int]

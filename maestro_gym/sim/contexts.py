@@ -1,14 +1,15 @@
-"""What becomes of a context while its tool runs: left in the cache, held, or dropped (docs/tools.md)."""
+"""What becomes of a context while its tool runs: left in the cache, held, offloaded or dropped (docs/tools.md)."""
 
 from __future__ import annotations
 
 import math
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.actions import DROP, HOLD, LEAVE, held_s
-from maestro_gym.scheduling.sizes import find_prefix
+from maestro_gym.scheduling.actions import DROP, HOLD, LEAVE, OFFLOAD, held_s
+from maestro_gym.scheduling.sizes import find_prefix, kv_bytes
 from maestro_gym.sim.calendar import ask_node
-from maestro_gym.sim.memory import drop_prefix, hold_prefix, release_prefix
+from maestro_gym.sim.memory import drop_prefix, hold_prefix, offload_prefix, release_prefix
+from maestro_gym.sim.residency import dram_free_bytes
 from maestro_gym.state import ENGINE_AWAKE, State
 
 
@@ -31,13 +32,16 @@ def note_boundary(state: State, e: int, stage: int) -> None:
 
 @njit
 def _entry_of(state: State, e: int, stage: int) -> int:
-    """Prefix entry of a stage's context on the engine where it ran, -1 when there is none."""
+    """Prefix entry of a stage's context on the engine where it ran, -1 when none is there, or it is offloaded."""
     view = state.visible
     record = view.stages[e, stage]
     slot = int(view.slot_of[e, record.node, record.model])
     if slot < 0 or view.engines[e, record.node, slot].status != ENGINE_AWAKE:
         return -1
-    return find_prefix(view, e, int(record.node), slot, int(record.ctx_group))
+    entry = find_prefix(view, e, int(record.node), slot, int(record.ctx_group))
+    if entry >= 0 and view.prefixes[e, record.node, slot, entry].dram_tokens > 0:
+        return -1
+    return entry
 
 
 @njit
@@ -75,12 +79,25 @@ def apply_context(state: State, e: int, action: int) -> bool:
     slot, entry = int(view.slot_of[e, node, record.model]), _entry_of(state, e, stage)
     _strike(state, e)
     release_prefix(state, e, node, slot, entry)
+    now_s, longest_s = view.clock[e].now_s, view.world.params[0].context_hold_max_s
     if action == DROP:
         drop_prefix(state, e, node, slot, entry)
+    elif action == OFFLOAD:
+        if _can_offload(state, e, node, slot, entry):
+            offload_prefix(state, e, node, slot, entry, now_s + longest_s)
     elif action > HOLD:
-        seconds = min(held_s(action), view.world.params[0].context_hold_max_s)
-        hold_prefix(state, e, node, slot, entry, view.clock[e].now_s + seconds)
+        hold_prefix(state, e, node, slot, entry, now_s + min(held_s(action), longest_s))
     return True
+
+
+@njit
+def _can_offload(state: State, e: int, node: int, slot: int, entry: int) -> bool:
+    """Whether nothing reads an entry or builds on it, and the host has memory for it; no weights make way."""
+    view = state.visible
+    record = view.prefixes[e, node, slot, entry]
+    gpus = view.world.hosts[view.world.nodes[node].host].gpus_per_node
+    need_bytes = record.tokens * kv_bytes(view, node, view.engines[e, node, slot].model) * gpus
+    return record.refs == 0 and record.dependents == 0 and dram_free_bytes(state, e, node) >= need_bytes
 
 
 @njit

@@ -32,6 +32,7 @@ from maestro_gym.scheduling.legal import (
     can_send,
     may_reject,
 )
+from maestro_gym.scheduling.load_times import kv_copy_s
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
@@ -341,13 +342,14 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     view.nodes[e, node].running += 1
     take_memory(state, e, node, slot, stage, reserve_tokens(view, e, node, stage, level))
     sequence = state.core.sequences[e, stage]
-    sequence.computed_tokens = sequence.hit_tokens
-    sequence.start_s = now_s + delay_s + view.world.params[0].dispatch_s
+    sequence.computed_tokens = sequence.begun_tokens
+    copied_back_s = kv_copy_s(view, node, int(record.model), sequence.begun_tokens - sequence.hit_tokens)
+    sequence.start_s = now_s + delay_s + copied_back_s + view.world.params[0].dispatch_s
     sequence.joining = view.world.params[0].schedule_ahead
     if record.admitted_s == math.inf:
         tenant = view.tenants[e, tenant_of(view, e, stage)]
         tenant.prompt_tokens += record.prompt_tokens
-        tenant.cached_tokens += sequence.hit_tokens
+        tenant.cached_tokens += sequence.begun_tokens
         tenant.admitted += 1
     record.admitted_s = now_s
     record.phase = STAGE_RUNNING
@@ -358,7 +360,7 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     engine.last_used_s = now_s
     view.host_models[e, view.world.nodes[node].host, record.model].last_used_s = now_s
     state.core.counters[e].prompt_tokens += sequence.target_tokens
-    state.core.counters[e].cached_tokens += sequence.hit_tokens
+    state.core.counters[e].cached_tokens += sequence.begun_tokens
     cut(state, e, node, slot)
     state.core.env[e].global_due = 1
     return True

@@ -109,7 +109,7 @@ def hold_prefix(state: State, e: int, node: int, slot: int, entry: int, until_s:
 
 @njit
 def release_prefix(state: State, e: int, node: int, slot: int, entry: int) -> bool:
-    """An entry is held no longer; False where it was not."""
+    """An entry is held no longer, and forgotten if it lay in the host's memory; False where it was not held."""
     entries = state.visible.prefixes[e, node, slot]
     if entries[entry].held_until_s == -math.inf:
         return False
@@ -121,6 +121,10 @@ def release_prefix(state: State, e: int, node: int, slot: int, entry: int) -> bo
             own = entries[at].tokens - entries[at].base_tokens
             _share(state, e, node, slot, -own, own)
         at = entries[at].base_entry
+    if entries[entry].dram_tokens > 0:
+        _use_dram(state, e, node, slot, -entries[entry].dram_tokens)
+        entries[entry].dram_tokens = 0
+        _cut_entry(state, e, node, slot, entry, 0)
     until_s = math.inf
     for i in range(entries.shape[0]):
         if entries[i].held_until_s > -math.inf:
@@ -128,6 +132,42 @@ def release_prefix(state: State, e: int, node: int, slot: int, entry: int) -> bo
     state.core.engines[e, node, slot].held_until_s = until_s
     plan_event(state, e, node)
     return True
+
+
+@njit
+def _use_dram(state: State, e: int, node: int, slot: int, tokens: int) -> None:
+    """Add to the contexts in the memory of a node's host, all GPUs' shares of them."""
+    world = state.visible.world
+    host = world.nodes[node].host
+    unit = kv_bytes(state.visible, node, state.visible.engines[e, node, slot].model)
+    state.core.host_kv_bytes[e, host] += tokens * unit * world.hosts[host].gpus_per_node
+
+
+@njit
+def offload_prefix(state: State, e: int, node: int, slot: int, entry: int, until_s: float) -> None:
+    """Copy an entry that nothing reads or builds on to the host's memory, with what it is based on, until a time.
+
+    Its own blocks are free at once, as the memory of an engine is that a node puts to sleep.
+    """
+    record = state.visible.prefixes[e, node, slot, entry]
+    group, tokens = state.visible.prefix_groups[e, node, slot, entry], record.tokens
+    _cut_entry(state, e, node, slot, entry, tokens)
+    state.visible.prefix_groups[e, node, slot, entry] = group
+    record.dram_tokens = tokens
+    _use_dram(state, e, node, slot, tokens)
+    hold_prefix(state, e, node, slot, entry, until_s)
+
+
+@njit
+def _in_dram(state: State, e: int, node: int, slot: int, stage: int) -> int:
+    """Prompt tokens of a stage that its offloaded context serves: whole blocks, at least one token left to compute."""
+    view = state.visible
+    record = view.stages[e, stage]
+    context = find_prefix(view, e, node, slot, int(record.ctx_group))
+    if context < 0:
+        return 0
+    tokens = min(int(view.prefixes[e, node, slot, context].dram_tokens), int(record.ctx_prefix_tokens))
+    return min(tokens, int(record.prompt_tokens) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
 
 
 @njit
@@ -270,11 +310,13 @@ def take_memory(state: State, e: int, node: int, slot: int, stage: int, tokens: 
     sequence.virtual_bytes = (int(record.prompt_tokens) + int(record.max_output_tokens)) * unit
     grant(state, e, node, sequence.virtual_bytes)
     record.reserved_tokens = sequence.private_tokens
-    record.prefix_hit_tokens = hit
+    sequence.begun_tokens = hit
     if state.core.engines[e, node, slot].held_until_s < math.inf:
+        sequence.begun_tokens = max(hit, _in_dram(state, e, node, slot, stage))
         context = find_prefix(view, e, node, slot, int(record.ctx_group))
         if context >= 0:
             release_prefix(state, e, node, slot, context)
+    record.prefix_hit_tokens = sequence.begun_tokens
     evict(state, e, node, slot)
 
 
@@ -340,6 +382,9 @@ def keep_context(state: State, e: int, node: int, slot: int, stage: int, held_to
     if view.world.params[0].prefix_caching == 0 or record.ctx_group < 0 or tokens <= 0:
         return
     entry = find_prefix(view, e, node, slot, int(record.ctx_group))
+    if entry >= 0 and view.prefixes[e, node, slot, entry].dram_tokens > 0:
+        release_prefix(state, e, node, slot, entry)
+        entry = -1
     if entry < 0:
         base, base_tokens = find_prefix(view, e, node, slot, int(record.sys_group)), 0
         if base >= 0:

@@ -64,7 +64,7 @@ def _end_run(state: State, e: int, node: int, slot: int) -> None:
     stage = int(state.visible.batch[e, node, slot, 0])
     sequence = state.core.sequences[e, stage]
     counters = state.core.counters[e]
-    counters.wasted_tokens += sequence.computed_tokens - sequence.hit_tokens
+    counters.wasted_tokens += sequence.computed_tokens - max(sequence.hit_tokens, sequence.begun_tokens)
     if sequence.scheduled_tokens > 0:
         counters.wasted_tokens += steps_done(state, e, node, slot)
     leave_batch(state, e, node, slot, 0)

@@ -60,11 +60,11 @@ def host_bytes(state: State, node: int, model: int) -> float:
 
 
 @njit
-def _dram_free(state: State, e: int, node: int) -> float:
-    """DRAM left on a node's host beside page cache and pinned copies of sleepers."""
+def dram_free_bytes(state: State, e: int, node: int) -> float:
+    """DRAM left on a node's host beside page cache, pinned copies of sleepers and contexts."""
     view = state.visible
     host = view.world.nodes[node].host
-    free = view.world.hosts[host].dram_bytes
+    free = view.world.hosts[host].dram_bytes - state.core.host_kv_bytes[e, host]
     for model in range(view.host_models.shape[2]):
         if view.host_models[e, host, model].tier == CPU:
             free -= host_bytes(state, node, model)
@@ -82,7 +82,7 @@ def _make_dram_room(state: State, e: int, node: int, need_bytes: float, keep_mod
     """Drop least recently used weights from the host's page cache until ``need_bytes`` are free."""
     host = state.visible.world.nodes[node].host
     host_models = state.visible.host_models[e, host]
-    free = _dram_free(state, e, node)
+    free = dram_free_bytes(state, e, node)
     while free < need_bytes:
         oldest, oldest_s = -1, math.inf
         for model in range(host_models.shape[0]):

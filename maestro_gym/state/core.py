@@ -16,6 +16,7 @@ SEQUENCE = record(
     Field("generated_tokens", "i8", "tokens", "of the answer so far"),
     Field("private_tokens", "i8", "tokens", "reserved for itself, whole blocks"),
     Field("hit_tokens", "i8", "tokens", "of shared blocks that it reads, whole blocks"),
+    Field("begun_tokens", "i8", "tokens", "that it had when it was admitted: shared, or copied back from the host"),
     Field("ref_entry", "i8", "index", "prefix entry it refers to, -1 = none", blank=-1),
     Field("virtual_bytes", "f8", "bytes", "address space granted to it"),
     Field("start_s", "f8", "s", "not before: memory freed for it by a sleep must have arrived"),
@@ -196,6 +197,7 @@ class Core(NamedTuple):
     load_floor_s: Annotated[np.ndarray, plain("EMF", "f8", "s", "least time of a load from each residency")]
     tier_hosts: Annotated[np.ndarray, plain("EMF", "i8", "hosts", "whose weights of a model are there")]
     host_nodes: Annotated[np.ndarray, plain("EHZ", "i8", "set", "nodes of a host")]
+    host_kv_bytes: Annotated[np.ndarray, plain("EH", "f8", "bytes", "of contexts that lie in a host's memory")]
     stale: Annotated[np.ndarray, plain("EZ", "i8", "set", "nodes whose membership in sets must be looked up again")]
     metrics_until_s: Annotated[
         np.ndarray, plain("EN", "f8", "s", "until when the metric fields of a node stay as they are", blank=-INF)

@@ -214,6 +214,7 @@ PREFIX = record(
     Field("dependents", "i8", "entries", "based on it", ESTIMATE),
     Field("last_used_s", "f8", "s", "last hit or extension", ESTIMATE),
     Field("held_until_s", "f8", "s", "until when a node rule holds it, -inf = nobody does", BOOKS, blank=-INF),
+    Field("dram_tokens", "i8", "tokens", "of a held one that lies in the memory of its host", BOOKS),
 )
 
 RECLAIM = record(

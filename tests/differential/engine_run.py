@@ -15,6 +15,7 @@ from maestro_gym.scheduling.actions import (
     DROP,
     HOLD,
     LEAVE,
+    OFFLOAD,
     admit_code,
     demote_code,
     promote_code,
@@ -41,7 +42,8 @@ from maestro_gym.state import DONE_NAMES, NODE_STATE_NAMES, NUM_RESERVE_LEVELS, 
 from maestro_gym.state.types import VIEW
 from tests.differential.cases import Case
 from tests.reference.choosing import Action, Asked, choose
-from tests.reference.simulator import HOLDS_MS, Record, Start
+from tests.reference.contexts import context_actions
+from tests.reference.simulator import Record, Start
 
 POLICY_OF_LAW = {"vllm": "fcfs", "lru": "maestro-lru", "least-harm": "maestro"}
 """Policies whose reclaim rule it is; nothing else of them is asked."""
@@ -123,7 +125,7 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
         waiting = (visible.stages[0]["phase"] == STAGE_TOOL) & (visible.stages[0]["tool"] == clock["place"])
         return [("call", int(stage), 0) for stage in np.flatnonzero(waiting)]
     if tier == TIER_CONTEXT:
-        return [("leave", 0, 0), ("drop", 0, 0), *(("hold", ms, 0) for ms in HOLDS_MS)]
+        return context_actions()
     if NAMES[tier] == "global":
         queue = visible.global_queue[0, : clock["global_len"]].tolist()
         clusters = range(len(world.latency_s))
@@ -156,6 +158,7 @@ def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
         "call": lambda: first,
         "leave": lambda: LEAVE,
         "drop": lambda: DROP,
+        "offload": lambda: OFFLOAD,
         "hold": lambda: HOLD + first,
         "reject": lambda: reject_code(view, first),
         "start": lambda: start_code(view, first),

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 Action = tuple[str, int, int]
-"""(kind, first, second): wait; send stage cluster; reject stage; call stage; leave, drop or hold ms; start, stop or
-route node; admit place level; promote or demote."""
+"""(kind, first, second): wait; send stage cluster; reject stage; call stage; leave, drop, offload or hold ms; start,
+stop or route node; admit place level; promote or demote."""
 
 
 @dataclass(frozen=True)

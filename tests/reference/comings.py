@@ -46,7 +46,7 @@ def end_run(state: State, engine: Engine) -> None:
     """The first stage of a batch is taken off, all that it had computed lost."""
     sequence = engine.batch[0]
     leave(state, engine, sequence)
-    state.count("wasted_tokens", sequence.computed - sequence.hit)
+    state.count("wasted_tokens", sequence.computed - max(sequence.hit, sequence.begun))
     restart(state, sequence.stage)
 
 

@@ -78,25 +78,43 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
     prefix, hit = reusable(state, engine, stage)
     if hit == 0:
         prefix = None
+    context = find_prefix(engine, stage.ctx_group)
+    begun = hit
+    if context is not None:
+        begun = max(hit, down_to_blocks(min(context.dram_tokens, stage.ctx_tokens, stage.prompt - 1)))
+    copied_back_s = copy_s(state, node, (begun - hit) * engine.unit)
     sequence = Sequence(
         stage=stage,
         target=stage.prompt + stage.generated,
         hit=hit,
         private=reserve_tokens(node, stage, level) - hit,
         prefix=prefix,
-        start_s=state.now_s + delay_s + state.fleet.limits["dispatch_s"],
+        start_s=state.now_s + delay_s + copied_back_s + state.fleet.limits["dispatch_s"],
         admitted_s=state.now_s,
-        computed=hit,
+        computed=begun,
+        begun=begun,
         joining=bool(state.fleet.limits["schedule_ahead"]),
     )
     engine.batch.append(sequence)
     touch(state, prefix)
-    context = find_prefix(engine, stage.ctx_group)
     if context is not None:
-        context.held_until_s = -math.inf
+        let_go_of(engine, context)
     make_fit(node, engine)
-    stage.prefix_hit = hit
+    stage.prefix_hit = begun
     return sequence
+
+
+def let_go_of(engine: Engine, prefix: Prefix) -> None:
+    """Hold a prefix no longer; one that is in the host's memory is gone."""
+    prefix.held_until_s = -math.inf
+    if prefix.dram_tokens > 0:
+        engine.prefixes[engine.prefixes.index(prefix)] = None
+
+
+def copy_s(state: State, node: Node, num_bytes: float) -> float:
+    """Seconds to copy bytes of every GPU between HBM and host memory, all GPUs of the node at once."""
+    host = state.fleet.hosts[node.spec.host]
+    return num_bytes / min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
 
 
 def touch(state: State, prefix: Prefix | None) -> None:
@@ -135,6 +153,9 @@ def keep_context(state: State, node: Node, engine: Engine, stage: Stage, held: i
     if not state.fleet.limits["prefix_caching"] or stage.ctx_group < 0 or tokens == 0:
         return
     prefix = find_prefix(engine, stage.ctx_group)
+    if prefix is not None and prefix.dram_tokens > 0:
+        let_go_of(engine, prefix)
+        prefix = None
     if prefix is None:
         base = find_prefix(engine, stage.sys_group)
         if base is not None and (base.tokens > stage.sys_tokens or base.tokens >= tokens):

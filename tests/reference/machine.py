@@ -30,6 +30,7 @@ class Prefix:
     base_tokens: int
     used_s: float
     held_until_s: float = -math.inf
+    dram_tokens: int = 0
 
     @property
     def own_tokens(self) -> int:
@@ -49,6 +50,7 @@ class Sequence:
     start_s: float
     admitted_s: float
     computed: int
+    begun: int = 0
     scheduled: int = 0
     joining: bool = False
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 
 from tests.reference.inputs import BLOCK, HostSpec
-from tests.reference.kv_memory import make_fit
+from tests.reference.kv_memory import copy_s, make_fit
 from tests.reference.machine import Engine, Host, Load, Node, State
 
 TIERS = ("remote", "disk", "cpu")
@@ -43,14 +43,7 @@ def host_bytes(state: State, node: Node, model: int) -> float:
 
 def wake_s(state: State, node: Node, model: int) -> float:
     """Seconds of a wake that shares nothing."""
-    return state.fleet.limits["wake_base_s"] + copy_s(state, node, model)
-
-
-def copy_s(state: State, node: Node, model: int) -> float:
-    """Seconds to copy the weights of a model between HBM and host memory, all GPUs of the node at once."""
-    host = host_of(state, node)[1]
-    rate = min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
-    return node.spec.speeds[model].weight_bytes / rate
+    return state.fleet.limits["wake_base_s"] + copy_s(state, node, node.spec.speeds[model].weight_bytes)
 
 
 def start_s(state: State, node: Node, model: int) -> float:
@@ -64,7 +57,7 @@ def start_s(state: State, node: Node, model: int) -> float:
 def sleep_s(state: State, node: Node, engine: Engine) -> float:
     """Seconds until the memory of an engine that is put to sleep is there."""
     factor = 1.0 if engine.slept_before else state.fleet.limits["first_sleep_factor"]
-    return factor * (state.fleet.limits["sleep_base_s"] + copy_s(state, node, engine.model))
+    return factor * (state.fleet.limits["sleep_base_s"] + copy_s(state, node, engine.speed.weight_bytes))
 
 
 def load_bytes(node: Node, model: int) -> float:
@@ -95,6 +88,8 @@ def free_dram_bytes(state: State, node: Node) -> float:
     for other in state.nodes:
         if other.spec.host == node.spec.host:
             free -= sum(host_bytes(state, other, e.model) for e in other.engines() if e.status == "asleep")
+            offloaded = sum(prefix.dram_tokens * e.unit for e in other.engines() for prefix in e.cached())
+            free -= offloaded * spec.gpus_per_node
     return free
 
 

@@ -33,15 +33,12 @@ from tests.reference import legality
 from tests.reference.batching import count_unfinished, end_step, plan_node
 from tests.reference.choosing import Action, Asked
 from tests.reference.comings import come_back, handle_comings, handle_scaling, next_coming_s, scale_actions, start, stop
-from tests.reference.contexts import decide, let_go, next_undecided
+from tests.reference.contexts import context_actions, decide, let_go, next_undecided
 from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
 from tests.reference.kv_memory import admit, admit_bytes
 from tests.reference.machine import TIE_S, Engine, Host, Node, State
 from tests.reference.reclaim import make_room
 from tests.reference.residency import TIERS, advance_load, end_engine, load_bytes, sleep_engine, start_load
-
-HOLDS_MS = (300, 2000, 60_000)
-"""For how long a policy of the test may hold a context [ms]."""
 
 BYTES_PER_TOKEN = 4.0
 """Of a prompt on the network."""
@@ -341,7 +338,7 @@ def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
     if (tool := _contested_tool(state)) is not None:
         return "tool", tool, [("call", stage.id, 0) for stage in state.tool_queues[tool]]
     if (stage := next_undecided(state)) is not None:
-        return "context", stage.id, [("leave", 0, 0), ("drop", 0, 0), *(("hold", ms, 0) for ms in HOLDS_MS)]
+        return "context", stage.id, context_actions()
     if scalings := scale_actions(state):
         return "global", 0, legality.global_actions(state) + legality.rejections(state) + scalings
     state.scaling = False
@@ -370,7 +367,7 @@ def _act(state: State, asked: Asked, action: Action) -> None:
         _give_place(state, state.stages[first])
     elif kind in ("start", "stop"):
         (start if kind == "start" else stop)(state, state.nodes[first])
-    elif kind in ("leave", "drop", "hold"):
+    elif kind in ("leave", "drop", "offload", "hold"):
         decide(state, kind, first / 1000)
     elif kind == "route":
         _route(state, state.nodes[first])
@@ -451,12 +448,12 @@ def _admit(state: State, node: Node, stage: Stage, level: int) -> bool:
     stage.phase = "running"
     if "admitted" not in stage.times:
         state.count(f"prompt_tokens of tenant {stage.job.tenant}", stage.prompt)
-        state.count(f"cached_tokens of tenant {stage.job.tenant}", sequence.hit)
+        state.count(f"cached_tokens of tenant {stage.job.tenant}", sequence.begun)
         state.count(f"admitted of tenant {stage.job.tenant}")
     stage.times["admitted"] = engine.used_s = state.now_s
     state.hosts[node.spec.host].used_s[stage.model] = state.now_s
     state.count("prompt_tokens", sequence.target)
-    state.count("cached_tokens", sequence.hit)
+    state.count("cached_tokens", sequence.begun)
     if engine.step is None:
         engine.at_boundary = True
     state.global_due = True

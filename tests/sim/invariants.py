@@ -130,6 +130,7 @@ def check_state(state: State, e: int = 0) -> None:
         assert np.all(phases[first : first + state.hidden.workflows[e, w]["num_stages"]] == STAGE_FINISHED)
     # Memory.
     params = world.params[0]
+    offloaded = np.zeros(len(world.hosts))
     for n, node in enumerate(nodes):
         perf = world.perf[world.nodes[n]["hardware"]]
         pool = world.nodes[n]["hbm_pool_bytes"]
@@ -152,7 +153,7 @@ def check_state(state: State, e: int = 0) -> None:
             groups = view.prefix_groups[e, n, k] >= 0
             entries = view.prefixes[e, n, k][groups]
             own = (entries["tokens"] - entries["base_tokens"]) * unit
-            assert np.all(own > 0)
+            assert np.all((own > 0) ^ (entries["dram_tokens"] > 0))
             pinned = own[entries["refs"] > 0].sum()
             assert engine["kv_pinned_bytes"] == pinned
             assert engine["kv_cached_bytes"] == own[entries["refs"] == 0].sum()
@@ -163,6 +164,9 @@ def check_state(state: State, e: int = 0) -> None:
                 view.prefixes[e, n, k]["held_until_s"][held], default=np.inf
             )
             direct += held
+            dram, host = view.prefixes[e, n, k]["dram_tokens"], world.nodes[n]["host"]
+            assert np.all(held[dram > 0])
+            offloaded[host] += dram.sum() * unit * world.hosts[host]["gpus_per_node"]
             through = np.zeros(len(groups), int)
             for i in np.flatnonzero(groups):
                 base = view.prefixes[e, n, k, i]["base_entry"]
@@ -184,5 +188,6 @@ def check_state(state: State, e: int = 0) -> None:
         np.testing.assert_allclose(node["kv_pool_bytes"], pools if params["partitioned"] else pool - weights, atol=1.0)
         assert reserved + cached <= node["kv_pool_bytes"] + 1.0
         assert weights + node["kv_pool_bytes"] <= pool + 1.0
+    np.testing.assert_allclose(core.host_kv_bytes[e], offloaded, atol=1.0)
     for name in ("kv_reserved_bytes", "kv_virtual_bytes", "weights_bytes"):
         assert core.env[e][name] == nodes[name].sum()

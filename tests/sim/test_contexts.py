@@ -1,4 +1,4 @@
-"""A context while its tool runs: held, left in the cache, or dropped, on instances that a person can follow."""
+"""A context while its tool runs: held, left, offloaded or dropped, on instances that a person can follow."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 
 from maestro_gym.baselines.registry import CONTEXT_RULES, load_policy
 from maestro_gym.episodes.scenario import Scenario
-from maestro_gym.scheduling.actions import HOLD, LEAVE, held_s, hold_code
+from maestro_gym.scheduling.actions import HOLD, LEAVE, OFFLOAD, held_s, hold_code
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CONTEXT
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import act, open_engine, run_until
-from maestro_gym.state import Episode
+from maestro_gym.state import CPU, Episode
 from tests.sim.conftest import Call, make_episode, run_hand_made
 from tests.sim.invariants import check_state
 
@@ -69,15 +69,23 @@ def hits(simulation: Simulation) -> list[int]:
 def test_without_memory_pressure_a_kept_context_spares_the_prefill(holding: Scenario) -> None:
     """What is held and what is left in the cache are found again; what was dropped is computed again."""
     episode = episode_of(session(0.0, 0))
-    runs = {name: run_hand_made(holding, episode, name) for name in ("fcfs", "kv-keep", "kv-drop", "kv-continuum")}
+    names = ("fcfs", "kv-keep", "kv-offload", "kv-drop", "kv-continuum")
+    runs = {name: run_hand_made(holding, episode, name) for name in names}
     assert {name: hits(run) for name, run in runs.items()} == {
         "fcfs": [HELD],
         "kv-keep": [HELD],
+        "kv-offload": [HELD],
         "kv-drop": [0],
         "kv-continuum": [HELD],
     }
     done_s = {name: run.state.visible.workflows[0, 0]["finished_s"] for name, run in runs.items()}
-    assert done_s["kv-keep"] == done_s["fcfs"] == done_s["kv-continuum"] < done_s["kv-drop"]
+    assert done_s["kv-keep"] == done_s["fcfs"] == done_s["kv-continuum"] < done_s["kv-offload"] < done_s["kv-drop"]
+    # What is offloaded costs its bytes over PCIe.
+    node, arch = holding.world.nodes[0], holding.world.models["arch"][0]
+    host = holding.world.hosts[node["host"]]
+    rate = min(host["pcie_gpu_bytes_per_s"], host["pcie_host_bytes_per_s"] / host["gpus_per_node"])
+    copy_s = HELD * holding.world.perf["kv_bytes_per_token"][node["hardware"], arch] / rate
+    assert done_s["kv-offload"] - done_s["kv-keep"] == pytest.approx(copy_s, rel=1e-6)
     for run in runs.values():
         check_state(run.state)
 
@@ -92,15 +100,55 @@ def test_a_held_context_outlives_what_would_have_taken_its_room(holding: Scenari
 
 
 def test_under_full_pressure_holding_keeps_others_waiting_and_dropping_does_not() -> None:
-    """Room for one call: while a context is held nobody else is served; once dropped, the others go meanwhile."""
+    """Room for one call: while a context is held nobody else is served; once it is gone, the others go meanwhile."""
     scenario = with_room(Scenario.load("toy", ["limits.context_hold_max_s=60", *OVERRIDES]), HELD + 1000)
     episode = episode_of(session(0.0, 0), session(2.0, 1, tool=False), session(3.0, 2, tool=False))
     finished = {
         name: run_hand_made(scenario, episode, name).state.visible.workflows[0, :3]["finished_s"]
-        for name in ("kv-keep", "kv-drop")
+        for name in ("kv-keep", "kv-offload", "kv-drop")
     }
     assert finished["kv-drop"][1:].max() < GAP_S < finished["kv-keep"][1:].min()
-    assert finished["kv-drop"].mean() < finished["kv-keep"].mean()
+    assert finished["kv-offload"][1:].tolist() == finished["kv-drop"][1:].tolist()
+    assert finished["kv-offload"].mean() < finished["kv-drop"].mean() < finished["kv-keep"].mean()
+
+
+def test_a_host_without_room_for_a_context_leaves_it_in_the_cache() -> None:
+    scenario = Scenario.load("toy", ["limits.context_hold_max_s=60", *OVERRIDES])
+    simulation = Simulation(scenario.world, evaluation=True)
+    simulation.load(0, episode_of(session(0.0, 0)))
+    engine = open_engine(simulation, load_policy("kv-offload", scenario))
+    assert run_until(engine, 0, 1 << TIER_CONTEXT) == TIER_CONTEXT
+    weights = sum(
+        scenario.world.perf["weight_bytes"][0, model["arch"]]
+        for model, place in zip(scenario.world.models, simulation.state.visible.host_models[0, 0], strict=True)
+        if place["tier"] == CPU
+    )
+    unit = scenario.world.perf["kv_bytes_per_token"][0, scenario.world.models["arch"][0]]
+    scenario.world.hosts["dram_bytes"] = weights + HELD * unit - 1.0
+    assert act(engine, 0, TIER_CONTEXT, OFFLOAD)
+    assert simulation.state.visible.nodes[0, 0]["kv_cached_bytes"] == HELD * unit
+    assert simulation.state.core.host_kv_bytes[0].tolist() == [0.0]
+
+
+def test_an_offloaded_context_takes_the_memory_of_its_host_until_its_time_is_over(holding: Scenario) -> None:
+    simulation = Simulation(holding.world, evaluation=True)
+    # No second call comes before the limit of 60 s.
+    at_s, calls = session(0.0, 0)
+    calls[0].gap_s = 100.0
+    simulation.load(0, episode_of((at_s, calls)))
+    engine = open_engine(simulation, load_policy("kv-offload", holding))
+    assert run_until(engine, 0, 1 << TIER_CONTEXT) == TIER_CONTEXT
+    assert act(engine, 0, TIER_CONTEXT, OFFLOAD)
+    view = simulation.state.visible
+    unit = holding.world.perf["kv_bytes_per_token"][0, holding.world.models["arch"][0]]
+    assert simulation.state.core.host_kv_bytes[0].tolist() == [HELD * unit]
+    assert view.nodes[0, 0]["kv_cached_bytes"] == view.nodes[0, 0]["kv_reserved_bytes"] == 0.0
+    check_state(simulation.state)
+    assert run_until(engine, 0, 0b001) != NO_TIER
+    assert simulation.state.core.host_kv_bytes[0].tolist() == [0.0]
+    check_state(simulation.state)
+    assert run_until(engine, 0, 0) == NO_TIER
+    assert hits(simulation) == [0]
 
 
 def test_what_is_held_is_let_go_after_its_time(holding: Scenario) -> None:
