@@ -90,7 +90,10 @@ SCALED = (
 )
 """Columns beside them where nodes are started."""
 
-SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS, *TOOLS, *LOST, *SCALED)}
+REUSED = (Shown("prefix_hit_rate", "prefix hits [%]", 100.0, "share of prompt tokens from the prefix cache"),)
+"""Columns of tables about contexts."""
+
+SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS, *TOOLS, *LOST, *SCALED, *REUSED)}
 
 
 def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
