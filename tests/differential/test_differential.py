@@ -90,7 +90,6 @@ def occurrences() -> Counter[str]:
             stage.times.get("tool_started", 0.0) > stage.times["finished"] + 1e-6 for stage in stages
         )
         found["tool order"] += any(record.asked.tier == "tool" for record in reference.records)
-        found["context decision"] += any(record.asked.tier == "context" for record in reference.records)
         found["another cluster"] += any(
             state.nodes[stage.node].spec.cluster != stage.job.ingress for stage in stages if stage.node >= 0
         )
@@ -113,7 +112,10 @@ def occurrences() -> Counter[str]:
         "tool gap",
         "tool queue",
         "tool order",
-        "context decision",
+        "contexts held",
+        "contexts dropped",
+        "contexts offloaded",
+        "contexts copied back",
         "another cluster",
         "tensor parallel",
         "growths",

@@ -62,12 +62,15 @@ def decide(state: State, kind: str, hold_s: float) -> None:
     unused = not engine.is_read(prefix) and not engine.is_base(prefix)
     if kind == "drop" and unused:
         engine.prefixes[engine.prefixes.index(prefix)] = None
+        state.count("contexts dropped")
     elif kind == "offload" and unused:
         if free_dram_bytes(state, node) >= prefix.tokens * engine.unit * host_of(state, node)[1].gpus_per_node:
             prefix.dram_tokens, prefix.tokens, prefix.base, prefix.base_tokens = prefix.tokens, 0, None, 0
             prefix.held_until_s = limit_s
+            state.count("contexts offloaded")
     elif kind == "hold" and hold_s > 0:
         prefix.held_until_s = min(state.now_s + hold_s, limit_s)
+        state.count("contexts held")
 
 
 def let_go(node: Node, engine: Engine, until_s: float) -> None:

@@ -83,6 +83,7 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
     if context is not None:
         begun = max(hit, down_to_blocks(min(context.dram_tokens, stage.ctx_tokens, stage.prompt - 1)))
     copied_back_s = copy_s(state, node, (begun - hit) * engine.unit)
+    state.count("contexts copied back", begun > hit)
     sequence = Sequence(
         stage=stage,
         target=stage.prompt + stage.generated,
