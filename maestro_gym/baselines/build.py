@@ -23,7 +23,6 @@ from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, sent_stage
 from maestro_gym.scheduling.legal import can_reject, may_reject, may_scale
-from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
     BOUND_HOME,
@@ -44,7 +43,6 @@ from maestro_gym.scheduling.rules import (
     as_band,
     as_cost,
     as_key,
-    as_rank,
     as_until,
 )
 from maestro_gym.scheduling.scaling import is_new_moment, note_target, noted_target, step_towards
@@ -62,7 +60,7 @@ from maestro_gym.scheduling.view import (
     stage_to_route,
     tool_to_give,
 )
-from maestro_gym.state import RECLAIM_PAUSE, Hidden, View
+from maestro_gym.state import Hidden, View
 
 _DEFERRED: Final = 1 << 20
 """Added to the band of what is deferred, so that it is behind all that may be sent."""
@@ -313,7 +311,7 @@ def cluster_rule(routing: Routing) -> Rule:
         node = choose(view, e, stage, cluster, gate)
         return node if node >= 0 else choose(view, e, stage, cluster, GATE_NONE)
 
-    return _rule(routing, "cluster", rule)
+    return rule_of(routing, "cluster", rule)
 
 
 def _holding_contexts(made: Rule, contexts: ContextRule) -> Rule:
@@ -351,7 +349,7 @@ def node_rule(declared: NodeRule, contexts: ContextRule | None = None) -> Rule:
 
 def _node_rule(declared: NodeRule) -> Rule:
     if declared.decide is not None:
-        return _rule(declared, "node", declared.decide)
+        return rule_of(declared, "node", declared.decide)
     if declared.order is None:
         raise ValueError(f"node rule {declared.name!r} has neither an order nor a function of its own")
     key, band = declared.order.key, declared.order.band
@@ -361,57 +359,17 @@ def _node_rule(declared: NodeRule) -> Rule:
     def rule(view: View, oracle: Hidden, e: int) -> int:
         return serve_queue(view, oracle, e, as_band(band), as_key(key), level, head_of_line)
 
-    return _rule(declared, "node", rule)
+    return rule_of(declared, "node", rule)
 
 
-@njit
-def is_pause_offered(view: View, e: int) -> bool:
-    """Whether running stages may be paused: only when one of them could not grow."""
-    for i in range(int(view.reclaim_len[e])):  # noqa: SIM110 - numba compiles no generator expression
-        if int(view.reclaim[e, i].kind) == RECLAIM_PAUSE:
-            return True
-    return False
+def rule_of(declared: Routing | NodeRule | ReclaimRule, tier: str, function: RuleFunction) -> Rule:
+    """The rule of a tier that a declaration and its compiled function make.
 
-
-@njit
-def first_to_give_way(view: View, oracle: Hidden, e: int, rank: Callable[..., int], cost: Callable[..., float]) -> int:
-    """Candidate of least rank and, inside it, of least cost; -1 when none is offered."""
-    growth = is_pause_offered(view, e)
-    best, best_rank, best_cost = -1, 1 << 30, math.inf
-    for i in range(int(view.reclaim_len[e])):
-        its_rank, its_cost = rank(view, e, i, growth), cost(view, oracle, e, i)
-        if best < 0 or is_sooner(its_rank, its_cost, best_rank, best_cost):
-            best, best_rank, best_cost = i, its_rank, its_cost
-    return best
-
-
-def _cost_of(declared: ReclaimRule) -> Callable[..., float]:
-    """The cost of a candidate of a reclaim: ``(view, oracle, e, candidate) -> float``."""
-    if declared.oracle_cost is not None:
-        return declared.oracle_cost
-    cost = declared.cost
-    if cost is None:
-        raise ValueError(f"reclaim rule {declared.name!r} has neither a cost nor one that reads the truth")
-
-    @njit
-    def blind(view: View, oracle: Hidden, e: int, candidate: int) -> float:
-        return cost(view, e, candidate)
-
-    return blind
-
-
-def reclaim_rule(declared: ReclaimRule) -> Rule:
-    """The candidate of least rank and cost gives way; asked again until enough is free."""
-    rank, cost = declared.rank, _cost_of(declared)
-
-    @njit
-    def rule(view: View, oracle: Hidden, e: int) -> int:
-        return first_to_give_way(view, oracle, e, as_rank(rank), as_key(cost))
-
-    return _rule(declared, "reclaim", rule)
-
-
-def _rule(declared: Routing | NodeRule | ReclaimRule, tier: str, function: RuleFunction) -> Rule:
+    Args:
+        declared: What is said of it.
+        tier: ``cluster``, ``node`` or ``reclaim``.
+        function: What it does.
+    """
     return Rule(
         name=declared.name,
         tier=tier,

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 from maestro_gym.baselines import admission, autoscale, cluster, contexts, node, orders, reclaim, tools
-from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule, reclaim_rule
+from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule
+from maestro_gym.baselines.build_reclaim import reclaim_rule
 from maestro_gym.config import hint
 from maestro_gym.config.base import shortened
 from maestro_gym.core.errors import MaestroError

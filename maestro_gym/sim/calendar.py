@@ -29,6 +29,16 @@ def bring_event(state: State, e: int, node: int, time_s: float) -> None:
 
 
 @njit
+def find_event(state: State, e: int, node: int) -> None:
+    """Look up when a node's earliest event is: a step's or a load's end, or that of a held context."""
+    event_s = math.inf
+    for slot in range(state.visible.engines.shape[2]):
+        engine = state.core.engines[e, node, slot]
+        event_s = min(event_s, min(min(engine.event_s, engine.load_event_s), engine.held_until_s))
+    set_event(state, e, node, event_s)
+
+
+@njit
 def ask_node(state: State, e: int, node: int) -> None:
     """A node's rule must be asked at this instant."""
     put(state.core.due[e], node, SET)

@@ -51,7 +51,7 @@ from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
 from maestro_gym.sim.signals import refresh_metrics
 from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
-from maestro_gym.sim.tools import contested_tool, give_place
+from maestro_gym.sim.tools import contested_tool
 from maestro_gym.state import (
     DONE_BUDGET,
     DONE_DRAINED,
@@ -61,7 +61,6 @@ from maestro_gym.state import (
     ENGINE_AWAKE,
     RESERVE_PROMPT,
     STAGE_RUNNING,
-    STAGE_TOOL,
     Hidden,
     State,
 )
@@ -290,18 +289,6 @@ def apply_global(state: State, e: int, action: int) -> bool:
     clock.stage = stage
     clock.cluster = cluster
     env.global_wait_until_s = math.inf
-    return True
-
-
-@njit
-def apply_tool(state: State, e: int, stage: int) -> bool:
-    """Give a place of the pending tool to a stage that waits for it; False when that is not legal."""
-    view = state.visible
-    if stage < 0 or stage >= view.stages.shape[1] or view.stages[e, stage].phase != STAGE_TOOL:
-        return False
-    if view.stages[e, stage].tool != view.clock[e].place:
-        return False
-    give_place(state, e, stage)
     return True
 
 

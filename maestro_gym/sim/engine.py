@@ -19,8 +19,9 @@ from maestro_gym.scheduling.policy import RULE_TYPE, Policy
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.contexts import apply_context
-from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, apply_tool, next_decision
+from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
 from maestro_gym.sim.reclaim import Rule
+from maestro_gym.sim.tools import apply_tool
 from maestro_gym.state import NUM_RESERVE_LEVELS, NUMBERS, Hidden, State
 from maestro_gym.state.types import HIDDEN, STATE, blank_hidden
 

@@ -7,7 +7,7 @@ import math
 from maestro_gym.core.calendar import earliest_s, next_node, put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.view import tenant_of, tool_of_role
-from maestro_gym.sim.calendar import ask_node, plan_later
+from maestro_gym.sim.calendar import ask_node, find_event, plan_later
 from maestro_gym.sim.contexts import let_go
 from maestro_gym.sim.heap import pop
 from maestro_gym.sim.node_states import handle_drained, handle_outages, handle_starts
@@ -280,11 +280,7 @@ def handle_events(state: State, e: int, time_s: float) -> int:
         env.arrival_next += 1
     node = next_node(events_s, 0, until_s)
     while node >= 0:
-        event_s = math.inf
-        for slot in range(view.engines.shape[2]):
-            engine = core.engines[e, node, slot]
-            event_s = min(event_s, min(min(engine.event_s, engine.load_event_s), engine.held_until_s))
-        put(events_s, node, event_s)
+        find_event(state, e, node)
         node = next_node(events_s, node + 1, until_s)
     count += handle_outages(state, e, until_s)
     if env.next_start_s <= until_s:

@@ -10,7 +10,7 @@ import math
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, usable_tokens
-from maestro_gym.sim.calendar import set_event
+from maestro_gym.sim.calendar import find_event
 from maestro_gym.sim.index import touch
 from maestro_gym.state import BLOCK_TOKENS, State
 
@@ -81,16 +81,6 @@ def _unpin(state: State, e: int, node: int, slot: int, entry: int) -> None:
 
 
 @njit
-def plan_event(state: State, e: int, node: int) -> None:
-    """Look up again when a node's earliest event is."""
-    event_s = math.inf
-    for slot in range(state.visible.engines.shape[2]):
-        engine = state.core.engines[e, node, slot]
-        event_s = min(event_s, min(min(engine.event_s, engine.load_event_s), engine.held_until_s))
-    set_event(state, e, node, event_s)
-
-
-@njit
 def hold_prefix(state: State, e: int, node: int, slot: int, entry: int, until_s: float) -> None:
     """An entry, and what it is based on, counts as reserved until a time, whether a stage reads it or not."""
     entries = state.visible.prefixes[e, node, slot]
@@ -104,7 +94,7 @@ def hold_prefix(state: State, e: int, node: int, slot: int, entry: int, until_s:
         at = entries[at].base_entry
     engine = state.core.engines[e, node, slot]
     engine.held_until_s = min(engine.held_until_s, until_s)
-    plan_event(state, e, node)
+    find_event(state, e, node)
 
 
 @njit
@@ -130,7 +120,7 @@ def release_prefix(state: State, e: int, node: int, slot: int, entry: int) -> bo
         if entries[i].held_until_s > -math.inf:
             until_s = min(until_s, entries[i].held_until_s)
     state.core.engines[e, node, slot].held_until_s = until_s
-    plan_event(state, e, node)
+    find_event(state, e, node)
     return True
 
 

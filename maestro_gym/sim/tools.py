@@ -87,3 +87,15 @@ def contested_tool(state: State, e: int) -> int:
             return i
     env.tools_due = 0
     return -1
+
+
+@njit
+def apply_tool(state: State, e: int, stage: int) -> bool:
+    """Give a place of the pending tool to a stage that waits for it; False when that is not legal."""
+    view = state.visible
+    if stage < 0 or stage >= view.stages.shape[1] or view.stages[e, stage].phase != STAGE_TOOL:
+        return False
+    if view.stages[e, stage].tool != view.clock[e].place:
+        return False
+    give_place(state, e, stage)
+    return True
