@@ -6,8 +6,8 @@ in ``node/``, who gives way in ``reclaim/``, who is let in at all in ``admission
 ``cluster/llm_d.py`` (a rival, whole), ``parts.py`` (what a policy is made of, late and early bound), ``registry.py``
 (the table of policies, and ``complete``, which puts the other tiers around a rule) and ``late_binding/gates.py`` (what
 all residency-aware rules share).
-``build.py`` and ``build_reclaim.py`` compile declarations, ``maestro/`` holds the formulas of the paper, ``sentinel.py``
-tests what a rule may know.
+``build.py`` and ``build_reclaim.py`` compile declarations, ``maestro/`` holds the formulas of the paper, and
+``sentinel.py`` tests what a rule may know.
 A new rule is a new file with a ``RULE`` in the folder of its tier, see CONTRIBUTING.md.
 """
 
