@@ -17,6 +17,7 @@ from maestro_gym.scheduling.sizes import (
     kv_bytes,
     load_bytes,
     load_room_bytes,
+    offloaded_tokens,
     sleep_frees_bytes,
     usable_tokens,
 )
@@ -79,12 +80,15 @@ def ready_time_s(view: View, e: int, node: int, model: int) -> float:
 
 @njit
 def prefix_hit_tokens(view: View, e: int, node: int, stage: int) -> int:
-    """Prompt tokens of a stage that the node holds in its prefix cache."""
+    """Prompt tokens of a stage that the node holds in its prefix cache, or offloaded in the memory of its host."""
     slot = view.slot_of[e, node, view.stages[e, stage].model]
     if slot < 0 or view.engines[e, node, slot].status != ENGINE_AWAKE:
         return 0
     entry = best_prefix(view, e, node, slot, stage)
-    return usable_tokens(view, e, node, slot, stage, entry)
+    hit = usable_tokens(view, e, node, slot, stage, entry)
+    if view.world.params[0].context_hold_max_s == 0.0:
+        return hit
+    return max(hit, offloaded_tokens(view, e, node, slot, stage))
 
 
 @njit

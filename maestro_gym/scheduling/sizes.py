@@ -87,6 +87,17 @@ def usable_tokens(view: View, e: int, node: int, slot: int, stage: int, entry: i
 
 
 @njit
+def offloaded_tokens(view: View, e: int, node: int, slot: int, stage: int) -> int:
+    """Prompt tokens of a stage that an engine left in the memory of its host: whole blocks, at least one to compute."""
+    record = view.stages[e, stage]
+    context = find_prefix(view, e, node, slot, int(record.ctx_group))
+    if context < 0:
+        return 0
+    tokens = min(int(view.prefixes[e, node, slot, context].dram_tokens), int(record.ctx_prefix_tokens))
+    return min(tokens, int(record.prompt_tokens) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
+
+
+@njit
 def most_usable_tokens(view: View, e: int, stage: int) -> int:
     """Prompt tokens of a stage that any entry of any engine could serve: a bound of `usable_tokens`."""
     record = view.stages[e, stage]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, usable_tokens
+from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, offloaded_tokens, usable_tokens
 from maestro_gym.sim.calendar import find_event
 from maestro_gym.sim.index import touch
 from maestro_gym.state import BLOCK_TOKENS, State
@@ -146,18 +146,6 @@ def offload_prefix(state: State, e: int, node: int, slot: int, entry: int, until
     record.dram_tokens = tokens
     _use_dram(state, e, node, slot, tokens)
     hold_prefix(state, e, node, slot, entry, until_s)
-
-
-@njit
-def _in_dram(state: State, e: int, node: int, slot: int, stage: int) -> int:
-    """Prompt tokens of a stage that its offloaded context serves: whole blocks, at least one token left to compute."""
-    view = state.visible
-    record = view.stages[e, stage]
-    context = find_prefix(view, e, node, slot, int(record.ctx_group))
-    if context < 0:
-        return 0
-    tokens = min(int(view.prefixes[e, node, slot, context].dram_tokens), int(record.ctx_prefix_tokens))
-    return min(tokens, int(record.prompt_tokens) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
 
 
 @njit
@@ -302,7 +290,7 @@ def take_memory(state: State, e: int, node: int, slot: int, stage: int, tokens: 
     record.reserved_tokens = sequence.private_tokens
     sequence.begun_tokens = hit
     if state.core.engines[e, node, slot].held_until_s < math.inf:
-        sequence.begun_tokens = max(hit, _in_dram(state, e, node, slot, stage))
+        sequence.begun_tokens = max(hit, offloaded_tokens(view, e, node, slot, stage))
         context = find_prefix(view, e, node, slot, int(record.ctx_group))
         if context >= 0:
             release_prefix(state, e, node, slot, context)
