@@ -92,7 +92,7 @@ what is possible, `actions.py` makes the codes of actions. `examples/` holds a r
 | `give_by` | `key(view, oracle, e, stage)`, smaller is sooner | global, of a tool's queue |
 | `route_by` | `cost(view, e, stage, node)`, smaller is better; `gate=LATE`, `OPEN` or `HOME` | cluster |
 | `serve_by` | an order and a reservation level | node |
-| `hold_by` | `fate(view, e, stage, node)`: `LEAVE`, `DROP`, `OFFLOAD` or `hold_code(seconds)` | node, when a tool is called |
+| `hold_by` | `fate(view, e, stage, node)`: `LEAVE`, `DROP`, `OFFLOAD`, `hold_code(seconds)` | node, across a tool |
 | `reclaim_by` | `rank(view, e, candidate, growth)` and `cost(view, e, candidate)` | reclaim |
 
 A rule that none of these forms can express is a class with a function that decides from nothing:
