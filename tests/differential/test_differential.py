@@ -68,6 +68,17 @@ def test_they_agree_when_stages_are_paused_again_and_again(law: str, memory: str
     assert paused > 0
 
 
+def test_they_agree_where_contexts_are_copied_back_from_the_host() -> None:
+    copied = 0.0
+    for seed in (4, 11):
+        alone = {"clusters": 1, "hosts": 1, "nodes": 1, "models": 1, "jobs": 12, "temper": "greedy", "drains": True}
+        calm = {"failures": False, "scaling": False, "admission": False}
+        engine, reference = run_both(make_case(replace(random_features(seed), decides_contexts=True, **alone, **calm)))
+        check_same(engine, reference)
+        copied += reference.state.counters.get("contexts copied back", 0)
+    assert copied > 0
+
+
 @pytest.fixture(scope="module")
 def occurrences() -> Counter[str]:
     """How many of forty fixed scenarios contain what."""
@@ -115,7 +126,6 @@ def occurrences() -> Counter[str]:
         "contexts held",
         "contexts dropped",
         "contexts offloaded",
-        "contexts copied back",
         "another cluster",
         "tensor parallel",
         "growths",
