@@ -12,6 +12,7 @@ so that a function is compiled once and not once for each constant.
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
@@ -39,6 +40,16 @@ class _StableNames(compiler.Compiler):
         identity.unique_id = identity.firstlineno
         identity.unique_name = f"{identity.func_qualname}${identity.unique_id}"
         return super()._compile_bytecode()
+
+
+def _layout_in_symbols(record: types.Record) -> tuple[str, tuple[int]]:
+    """How a record is named in a symbol: by its layout, where numba takes its place among all types of the process."""
+    return "Record", (int.from_bytes(hashlib.sha256(record.name.encode()).digest()[:7], "big"),)
+
+
+# A function that is handed a record, or an array of them, has another symbol in every process otherwise, and parts that
+# two processes compiled at the same time call what is not there.
+types.Record.mangling_args = property(_layout_in_symbols)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class PartLibrary(JITCodeLibrary):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from numba import types
+from typing import Any
+
+import numpy as np
+from numba import from_dtype, types
 
 from maestro_gym.core.compile import njit, njit_as
 
@@ -29,3 +32,28 @@ def entry(value: int) -> float:
 def other_entry(value: int) -> float:
     """Another of the same parts."""
     return twice(value) - scaled(value, 2)
+
+
+PAIR = np.dtype([("first", np.int64), ("second", np.float64)], align=True)
+
+
+@njit
+def total(pair: Any) -> float:  # noqa: ANN401 - a record
+    """A part that is handed a record."""
+    return pair.first + pair.second
+
+
+@njit
+def doubled(pair: Any) -> float:  # noqa: ANN401 - a record
+    """A part that hands it on."""
+    return 2.0 * total(pair)
+
+
+@njit_as(types.float64(types.Array(from_dtype(PAIR), 1, "C")))
+def _first_doubled(pairs: np.ndarray) -> float:
+    return doubled(pairs[0])
+
+
+def of_pair(value: int) -> float:
+    """What Python calls."""
+    return _first_doubled(np.array([(value, 0.5)], PAIR))

@@ -151,6 +151,23 @@ def test_parts_are_found_by_the_entries_of_other_processes(tmp_path: Path) -> No
     assert _sample(tmp_path, "entry, other_entry") == "[37.0, 0.5] 0\n"
 
 
+def test_parts_that_take_records_link_whichever_process_compiled_each(tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    met_others_first = """
+import numpy as np
+from numba import from_dtype
+kept = [from_dtype(np.dtype([(f"field_{i}", np.int64)], align=True)) for i in range(3)]
+"""
+    assert _sample(mine, "of_pair") == "[15.0] 3\n"
+    assert _answer(_python(met_others_first + SAMPLE.format(names="of_pair"), theirs)) == "[15.0] 3\n"
+    # As when both compile the same at once, and each writes last of one part.
+    for path in theirs.rglob("*total*"):
+        path.replace(mine / path.relative_to(theirs))
+    for path in mine.rglob("*_first_doubled*"):
+        path.unlink()
+    assert _sample(mine, "of_pair") == "[15.0] 1\n"
+
+
 def test_processes_that_begin_at_once_leave_a_cache_that_all_can_use(tmp_path: Path) -> None:
     names = ("entry", "other_entry", "entry", "other_entry")
     running = [_python(SAMPLE.format(names=name), tmp_path) for name in names]
