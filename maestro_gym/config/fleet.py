@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
 from maestro_gym.config.bounds import FREE_BYTES_PER_S, LONGEST_WAIT_S, MOST_USD_PER_H, LatencyS, LinkBytesPerS, Name
+from maestro_gym.config.disaggregation import DisaggregationConfig
 from maestro_gym.config.failures import FailuresConfig
+from maestro_gym.state import DUTY_BOTH, DUTY_DECODE, DUTY_PREFILL
 
 MOST_NODES = 16_384
 """Most nodes of a fleet."""
@@ -36,6 +38,11 @@ class ClusterConfig(StrictModel):
     name: Name = Field(description="name in tables and plots")
     hosts: list[HostGroupConfig] = Field(min_length=1, max_length=1024, description="the machines of the cluster")
 
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of all its hosts."""
+        return sum(group.count * group.nodes for group in self.hosts)
+
 
 class FleetConfig(StrictModel):
     """All clusters and the links between them."""
@@ -57,6 +64,9 @@ class FleetConfig(StrictModel):
     failures: FailuresConfig | None = Field(
         default=None, description="how nodes and hosts fail and come back; None: never"
     )
+    disaggregation: DisaggregationConfig | None = Field(
+        default=None, description="which nodes only prefill or only decode; None: all do both"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -65,6 +75,7 @@ class FleetConfig(StrictModel):
             raise ValueError(f"cluster names must differ, got {names}")
         if self.num_nodes > MOST_NODES:
             raise ValueError(f"the fleet has {self.num_nodes:,} nodes, and {MOST_NODES:,} is the most")
+        self._check_pools()
         size = len(names)
         for key, matrix, floor in (("latency_s", self.latency_s, 0.0), ("bytes_per_s", self.bytes_per_s, 1.0)):
             if matrix is None:
@@ -75,7 +86,29 @@ class FleetConfig(StrictModel):
                 raise ValueError(f"{key} must hold no value under {floor:g}")
         return self
 
+    def _check_pools(self) -> None:
+        pools = self.disaggregation
+        if pools is None:
+            return
+        for cluster in self.clusters:
+            asked, there = pools.prefill_nodes + (pools.decode_nodes or 0), cluster.num_nodes
+            if asked > there or pools.prefill_nodes == there:
+                raise ValueError(
+                    f"disaggregation: cluster {cluster.name} has {there} nodes; {pools.prefill_nodes} that only "
+                    f"prefill and {pools.decode_nodes or 0} that only decode leave none for the rest of a call. Give "
+                    "it more nodes, or ask for fewer"
+                )
+
+    def duties_of(self, cluster: ClusterConfig) -> list[int]:
+        """Which part of a call each node of a cluster computes, DUTY_* in order of the nodes."""
+        there, pools = cluster.num_nodes, self.disaggregation
+        if pools is None:
+            return [DUTY_BOTH] * there
+        decoding = there - pools.prefill_nodes if pools.decode_nodes is None else pools.decode_nodes
+        both = there - pools.prefill_nodes - decoding
+        return [DUTY_PREFILL] * pools.prefill_nodes + [DUTY_BOTH] * both + [DUTY_DECODE] * decoding
+
     @property
     def num_nodes(self) -> int:
         """Nodes of all clusters."""
-        return sum(group.count * group.nodes for cluster in self.clusters for group in cluster.hosts)
+        return sum(cluster.num_nodes for cluster in self.clusters)

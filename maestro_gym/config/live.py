@@ -170,6 +170,16 @@ class LiveFleetConfig(StrictModel):
     launch: LaunchConfig = Field(default_factory=LaunchConfig, description="how `fleet up` starts servers")
     client: ClientConfig = Field(default_factory=ClientConfig, description="timeouts and bounds")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_pools(cls, document: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        if isinstance(document, dict) and document.get("disaggregation") is not None:
+            raise ValueError(
+                "disaggregation: to prefill on one server and decode on another is not live; leave it out, and every "
+                "server does both"
+            )
+        return document
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [model.name for model in self.models]

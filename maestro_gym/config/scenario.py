@@ -15,7 +15,7 @@ from maestro_gym.config.hardware import ArchitectureConfig, GpuConfig, HostConfi
 from maestro_gym.config.limits import LimitsConfig
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import PredictorConfig, WorkloadConfig
-from maestro_gym.state import BLOCK_TOKENS
+from maestro_gym.state import BLOCK_TOKENS, DUTY_DECODE, DUTY_PREFILL
 
 SizeClass = Literal["small", "medium", "large"]
 
@@ -132,6 +132,11 @@ class ScenarioConfig(StrictModel):
                 f"{' or '.join(placement.clusters or ())}, so `{deployment.name}` could be nowhere; name other "
                 "kinds or clusters"
             )
+        if all(self._room_tokens(deployment, cluster) is None for cluster in self.fleet.clusters):
+            raise ValueError(
+                f"{where}: `{deployment.name}` may be on no node that prefills beside one that decodes, which "
+                "fleet.disaggregation asks for in one cluster; name other kinds or clusters, or move the pools"
+            )
 
     def _check_load(self) -> None:
         load = self.workload.load
@@ -173,11 +178,27 @@ class ScenarioConfig(StrictModel):
         """Longest context of a deployment, in tokens.
 
         vLLM refuses to start where its KV memory cannot hold one request of ``max_model_len``. What is not
-        set is therefore the architecture's limit or what the roomiest node holds in whole blocks, the lesser.
+        set is therefore the architecture's limit or what the roomiest node holds in whole blocks, the lesser. A call
+        that one node prefills and another decodes needs room on both.
         """
-        room_tokens = max(self.kv_room_tokens(deployment, group) for group in self.groups_of(deployment))
+        rooms = (self._room_tokens(deployment, cluster) for cluster in self.fleet.clusters)
+        room_tokens = max(room for room in rooms if room is not None)
         limit = deployment.max_model_len or self.architectures[deployment.architecture].max_model_len
         return min(limit, room_tokens // BLOCK_TOKENS * BLOCK_TOKENS)
+
+    def _room_tokens(self, deployment: DeploymentConfig, cluster: ClusterConfig) -> int | None:
+        """KV tokens on the roomiest node of a cluster that prefills or that decodes, the lesser; None without such."""
+        duties = iter(self.fleet.duties_of(cluster))
+        groups = [(group, {next(duties) for _ in range(group.count * group.nodes)}) for group in cluster.hosts]
+        pools = [
+            [
+                self.kv_room_tokens(deployment, group)
+                for group, there in groups
+                if there - {other} and (deployment.placement is None or deployment.placement.allows(cluster, group))
+            ]
+            for other in (DUTY_DECODE, DUTY_PREFILL)
+        ]
+        return min(map(max, pools)) if all(pools) else None
 
     def node_pool_bytes(self, group: HostGroupConfig) -> float:
         """Usable HBM of one GPU of a group's nodes times the utilization limit, in bytes."""

@@ -187,6 +187,7 @@ def _tables(config: ScenarioConfig, kind: NodeKind, architecture: str) -> StepTa
 def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, np.ndarray]:
     nodes, hosts = [], []
     for cluster, cluster_config in enumerate(config.fleet.clusters):
+        duties = iter(config.fleet.duties_of(cluster_config))
         for group in cluster_config.hosts:
             machine, gpu = config.hosts[group.host], config.gpus[group.gpu]
             usd_per_gpu_h = config.usd_per_gpu_h(group)
@@ -194,7 +195,7 @@ def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, n
             max_w = math.nan if gpu.power is None else group.tp * gpu.power.max_w
             node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group), usd_per_h, max_w)
             for _ in range(group.count):
-                nodes += [(cluster, len(hosts), *node[2:])] * group.nodes
+                nodes += [(cluster, len(hosts), *node[2:], next(duties)) for _ in range(group.nodes)]
                 hosts.append(
                     (
                         machine.dram_gb * 1e9,

@@ -22,7 +22,16 @@ from maestro_gym.scheduling.sizes import (
     usable_tokens,
 )
 from maestro_gym.scheduling.view import engine_status
-from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, RESERVE_ADAPTIVE, View
+from maestro_gym.state import (
+    CPU,
+    DUTY_DECODE,
+    DUTY_PREFILL,
+    ENGINE_ASLEEP,
+    ENGINE_AWAKE,
+    ENGINE_LOADING,
+    RESERVE_ADAPTIVE,
+    View,
+)
 
 REUSE_SCALE_S = 60.0
 """Idle time after which an idle model is reckoned half as likely to be asked for soon (modelling choice)."""
@@ -41,6 +50,18 @@ def stage_service_s(view: View, e: int, stage: int) -> float:
     """Predicted nominal service time of a stage, seconds."""
     record = view.stages[e, stage]
     return service_time_s(view, int(record.model), float(record.prompt_tokens), record.output_q50_tokens)
+
+
+@njit
+def service_at_s(view: View, e: int, node: int, stage: int) -> float:
+    """The same of the part that a node computes: the prefill, what comes after it, or both, seconds."""
+    record = view.stages[e, stage]
+    model, duty = int(record.model), int(view.world.nodes[node].duty)
+    if duty == DUTY_PREFILL:
+        return service_time_s(view, model, float(record.prompt_tokens), 0.0)
+    if duty == DUTY_DECODE:
+        return view.world.service[model].decode_s_per_token * record.output_q50_tokens
+    return stage_service_s(view, e, stage)
 
 
 @njit

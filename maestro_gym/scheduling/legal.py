@@ -14,9 +14,13 @@ from maestro_gym.scheduling.sizes import (
     kv_bytes,
     load_bytes,
     load_room_bytes,
+    longest_tokens,
     weight_bytes,
 )
+from maestro_gym.scheduling.view import cluster_of, hands_over, is_handed_over
 from maestro_gym.state import (
+    DUTY_DECODE,
+    DUTY_PREFILL,
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
     ENGINE_FREE,
@@ -37,15 +41,37 @@ def may_place(view: View, node: int, model: int) -> bool:
 
 
 @njit
+def _is_due(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a node computes what is due of a stage: its prefill, or what follows where another handed it over."""
+    return int(view.world.nodes[node].duty) != (DUTY_PREFILL if is_handed_over(view, e, stage) else DUTY_DECODE)
+
+
+@njit
 def stage_fits(view: View, e: int, stage: int, node: int) -> bool:
-    """Whether a node could ever serve a stage, alone, up to its output limit."""
-    record = view.stages[e, stage]
-    model = int(record.model)
+    """Whether a node could ever serve a stage, alone, up to its output limit.
+
+    One that only prefills must hold the prompt, and a node of its cluster that decodes the rest.
+    """
+    if not _is_due(view, e, stage, node) or not _holds(view, e, stage, node):
+        return False
+    if not hands_over(view, node):
+        return True
+    for other in range(view.nodes.shape[1]):
+        goes_on = cluster_of(view, other) == cluster_of(view, node) and not hands_over(view, other)
+        if goes_on and _holds(view, e, stage, other):
+            return True
+    return False
+
+
+@njit
+def _holds(view: View, e: int, stage: int, node: int) -> bool:
+    """Whether a node may have the model of a stage, and has memory for all that it may come to hold there."""
+    model = int(view.stages[e, stage].model)
     if not may_place(view, node, model):
         return False
     params = view.world.params[0]
     pool = view.world.nodes[node].hbm_pool_bytes
-    most = blocks_up(int(record.prompt_tokens) + int(record.max_output_tokens)) * kv_bytes(view, node, model)
+    most = blocks_up(longest_tokens(view, e, node, stage)) * kv_bytes(view, node, model)
     room = pool - weight_bytes(view, node, model) - params.margin_bytes
     if params.partitioned == 1:
         room = load_bytes(view, e, node, model) - weight_bytes(view, node, model) - params.margin_bytes
@@ -154,7 +180,7 @@ def can_admit(view: View, e: int, node: int, queue_index: int, level: int) -> bo
     params = view.world.params[0]
     if engine.status != ENGINE_AWAKE or engine.running >= params.max_num_seqs:
         return False
-    granted = (int(record.prompt_tokens) + int(record.max_output_tokens)) * kv_bytes(view, node, int(record.model))
+    granted = longest_tokens(view, e, node, stage) * kv_bytes(view, node, int(record.model))
     if view.nodes[e, node].kv_virtual_bytes + granted > params.kv_virtual_cap * view.world.nodes[node].hbm_pool_bytes:
         return False
     room = free_kv_bytes(view, e, node, slot)

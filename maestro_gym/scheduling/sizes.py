@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.view import hands_over
 from maestro_gym.state import (
     BLOCK_TOKENS,
     ENGINE_ASLEEP,
@@ -106,18 +107,28 @@ def most_usable_tokens(view: View, e: int, stage: int) -> int:
 
 
 @njit
+def longest_tokens(view: View, e: int, node: int, stage: int) -> int:
+    """Tokens that a stage may come to hold on a node: to its output limit, or its next token if it leaves then."""
+    record = view.stages[e, stage]
+    prompt = int(record.prompt_tokens)
+    if hands_over(view, node):
+        return prompt + int(record.generated_tokens) + 1
+    return prompt + int(record.max_output_tokens)
+
+
+@njit
 def reserve_tokens(view: View, e: int, node: int, stage: int, level: int) -> int:
     """Tokens that an admission sets aside for prompt and output, whole blocks, shared ones included.
 
     Level RESERVE_ADAPTIVE: (L_in + L_hat)(1 + rho), Maestro's F7; RESERVE_Q90: L_in + q90;
     RESERVE_MAX: L_in + max_output_tokens, the static rival; RESERVE_PROMPT: what is there to compute
     and one token, as vLLM allocates, the rest grows page by page. Never beyond the client's limit, never
-    below one token more than what is known to be needed.
+    below one token more than what is known to be needed, which is all on a node that hands the stage over.
     """
     record = view.stages[e, stage]
     prompt = int(record.prompt_tokens)
     known = prompt + int(record.generated_tokens) + 1
-    most = prompt + int(record.max_output_tokens)
+    most = longest_tokens(view, e, node, stage)
     if level == RESERVE_ADAPTIVE:
         wanted = int(math.ceil((prompt + record.output_q50_tokens) * (1.0 + view.nodes[e, node].rho)))
     elif level == RESERVE_Q90:

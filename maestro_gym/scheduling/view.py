@@ -10,7 +10,15 @@ from typing import Final
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL
-from maestro_gym.state import ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, SIGNAL_RESIDENCY, View
+from maestro_gym.state import (
+    DUTY_DECODE,
+    DUTY_PREFILL,
+    ENGINE_AWAKE,
+    ENGINE_FREE,
+    ENGINE_LOADING,
+    SIGNAL_RESIDENCY,
+    View,
+)
 
 SIMULTANEOUS_S: Final = 1e-9
 """Moments this close are one (docs/physics.md, "The decisions") [s]."""
@@ -104,6 +112,18 @@ def cluster_of(view: View, node: int) -> int:
     return int(view.world.nodes[node].cluster)
 
 
+@njit
+def takes_calls(view: View, node: int) -> bool:
+    """Whether a node is sent calls from the global queue: all but those that only decode."""
+    return int(view.world.nodes[node].duty) != DUTY_DECODE
+
+
+@njit
+def hands_over(view: View, node: int) -> bool:
+    """Whether a node only prefills, and hands a call over when its first token is there (docs/disaggregation.md)."""
+    return int(view.world.nodes[node].duty) == DUTY_PREFILL
+
+
 # --- stages and workflows ---------------------------------------------------------------------
 
 
@@ -117,6 +137,12 @@ def model_of(view: View, e: int, stage: int) -> int:
 def workflow_of(view: View, e: int, stage: int) -> int:
     """Workflow of a stage."""
     return wide(view.stages[e, stage].workflow)
+
+
+@njit
+def is_handed_over(view: View, e: int, stage: int) -> bool:
+    """Whether a stage was prefilled by a node that does no more, and brings its KV to the one that admits it next."""
+    return int(view.stages[e, stage].kv_tokens) > 0
 
 
 @njit

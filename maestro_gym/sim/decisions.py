@@ -21,7 +21,7 @@ from maestro_gym.scheduling.actions import (
     sent_cluster,
     sent_stage,
 )
-from maestro_gym.scheduling.estimates import stage_service_s
+from maestro_gym.scheduling.estimates import service_at_s
 from maestro_gym.scheduling.legal import (
     any_scaling,
     can_admit,
@@ -36,15 +36,16 @@ from maestro_gym.scheduling.load_times import kv_copy_s
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
-from maestro_gym.scheduling.view import tenant_of
+from maestro_gym.scheduling.view import is_handed_over, tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.contexts import undecided_context
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_node
+from maestro_gym.sim.handoff import next_handoff
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.index import refresh_sets
-from maestro_gym.sim.memory import take_memory
-from maestro_gym.sim.node_states import scale
-from maestro_gym.sim.queues import leave_global, leave_node, set_out, turn_away
+from maestro_gym.sim.memory import share_system_prompt, take_memory
+from maestro_gym.sim.node_states import handle_drained, scale
+from maestro_gym.sim.queues import leave_global, leave_node, reject, set_out
 from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
@@ -52,6 +53,7 @@ from maestro_gym.sim.signals import refresh_metrics
 from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
 from maestro_gym.sim.tools import contested_tool
+from maestro_gym.sim.travel import carry, prompt_travel_s
 from maestro_gym.state import (
     DONE_BUDGET,
     DONE_DRAINED,
@@ -64,9 +66,6 @@ from maestro_gym.state import (
     Hidden,
     State,
 )
-
-BYTES_PER_TOKEN = 4.0
-"""Size of one prompt token on the network: its text, about four characters."""
 
 
 @njit
@@ -150,11 +149,18 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
 def due_decision(state: State, e: int) -> int:
     """The next decision due at this instant, written into the clock; NO_TIER when none is.
 
-    The order is cluster for a stage that was just sent, tools, contexts, global, then nodes by id.
+    The order is cluster for a stage that was just sent, then for those that were handed over, tools, contexts, global,
+    then nodes by id.
     """
     view, env = state.visible, state.core.env[e]
     if view.clock[e].stage >= 0:
         return _ask(state, e, TIER_CLUSTER, int(view.clock[e].cluster))
+    if env.handoffs > 0:
+        stage = next_handoff(state, e)
+        if stage >= 0:
+            view.clock[e].stage = stage
+            view.clock[e].cluster = view.stages[e, stage].cluster
+            return _ask(state, e, TIER_CLUSTER, int(view.clock[e].cluster))
     tool = contested_tool(state, e)
     if tool >= 0:
         return _ask(state, e, TIER_TOOL, tool)
@@ -237,28 +243,6 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
 
 
 @njit
-def _reject(state: State, e: int, stage: int) -> bool:
-    """Turn the workflow of a stage away: all that waits of it leaves; False when that is not legal."""
-    view, counters = state.visible, state.core.counters[e]
-    if position_of(state, e, stage) < 0 or not can_reject(view, e, stage):
-        return False
-    workflow = int(view.stages[e, stage].workflow)
-    truth = state.hidden.workflows[e, workflow]
-    for root in range(truth.first_stage, truth.first_stage + truth.num_stages):
-        at = position_of(state, e, root)
-        if at >= 0:
-            turn_away(state, e, at)
-    record = view.workflows[e, workflow]
-    record.rejected_s = view.clock[e].now_s
-    counters.rejected += 1
-    counters.weight_in_system -= record.weight
-    counters.slo_missed_weight += record.weight
-    # Else whoever rejects would be spared the residence of what is late.
-    counters.weighted_residence += record.weight * max(0.0, record.deadline_s - record.rejected_s)
-    return True
-
-
-@njit
 def apply_global(state: State, e: int, action: int) -> bool:
     """Do a global action (codes of `actions`); False when it is not legal, then nothing happens."""
     view, env = state.visible, state.core.env[e]
@@ -274,7 +258,7 @@ def apply_global(state: State, e: int, action: int) -> bool:
         node, starts = scaled_node(view, action)
         return scale(state, e, node, starts)
     if is_reject(view, action):
-        return _reject(state, e, rejected_stage(view, action))
+        return reject(state, e, rejected_stage(view, action))
     stage, cluster = sent_stage(view, action), sent_cluster(view, action)
     at = position_of(state, e, stage)
     if at < 0 or not can_send(view, e, stage, cluster):
@@ -302,11 +286,14 @@ def apply_cluster(state: State, e: int, node: int) -> bool:
         return False
     if not can_route(view, e, stage, node):
         return False
-    record = view.stages[e, stage]
+    if is_handed_over(view, e, stage):
+        travel_s = carry(state, e, stage, node)
+        # It was perhaps the last that a node had which drains.
+        if state.core.env[e].draining > 0:
+            handle_drained(state, e)
+    else:
+        travel_s = prompt_travel_s(view, e, stage)
     set_out(state, e, node, stage)
-    ingress = view.workflows[e, record.workflow].ingress_cluster
-    travel_s = view.world.latency_s[ingress, clock.cluster] + view.world.params[0].api_s
-    travel_s += BYTES_PER_TOKEN * record.prompt_tokens / view.world.bytes_per_s[ingress, clock.cluster]
     push(state, e, clock.now_s + travel_s, stage)
     clock.stage = -1
     clock.cluster = -1
@@ -325,12 +312,20 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
         return False
     now_s = view.clock[e].now_s
     leave_node(state, e, node, index)
-    view.nodes[e, node].running_work_s += stage_service_s(view, e, stage)
+    view.nodes[e, node].running_work_s += service_at_s(view, e, node, stage)
     view.nodes[e, node].running += 1
     take_memory(state, e, node, slot, stage, reserve_tokens(view, e, node, stage, level))
     sequence = state.core.sequences[e, stage]
-    sequence.computed_tokens = sequence.begun_tokens
-    copied_back_s = kv_copy_s(view, node, int(record.model), sequence.begun_tokens - sequence.hit_tokens)
+    copied_back_s = 0.0
+    if is_handed_over(view, e, stage):
+        sequence.computed_tokens = int(record.kv_tokens)
+        record.kv_tokens = 0
+        share_system_prompt(state, e, node, slot, stage)
+    else:
+        sequence.computed_tokens = sequence.begun_tokens
+        copied_back_s = kv_copy_s(view, node, int(record.model), sequence.begun_tokens - sequence.hit_tokens)
+        state.core.counters[e].prompt_tokens += sequence.target_tokens
+        state.core.counters[e].cached_tokens += sequence.begun_tokens
     sequence.start_s = now_s + delay_s + copied_back_s + view.world.params[0].dispatch_s
     sequence.joining = view.world.params[0].schedule_ahead
     if record.admitted_s == math.inf:
@@ -346,8 +341,6 @@ def _admit(state: State, oracle: Hidden, e: int, node: int, index: int, level: i
     state.core.engines[e, node, slot].mapped_steps = -1
     engine.last_used_s = now_s
     view.host_models[e, view.world.nodes[node].host, record.model].last_used_s = now_s
-    state.core.counters[e].prompt_tokens += sequence.target_tokens
-    state.core.counters[e].cached_tokens += sequence.begun_tokens
     cut(state, e, node, slot)
     state.core.env[e].global_due = 1
     return True

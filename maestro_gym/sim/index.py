@@ -15,7 +15,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import node_has_room
 from maestro_gym.scheduling.load_times import load_s
 from maestro_gym.scheduling.sizes import load_room_bytes, sleep_frees_bytes
-from maestro_gym.scheduling.view import newcomer_places, num_newcomers
+from maestro_gym.scheduling.view import newcomer_places, num_newcomers, takes_calls
 from maestro_gym.state import CPU, ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING, State
 
 ROUNDING = 1e-6
@@ -31,6 +31,8 @@ def note_room(state: State, e: int, node: int) -> None:
     if has_room == is_in(view.roomy[e], node):
         return
     put_in(view.roomy[e], node, has_room)
+    if not takes_calls(view, node):
+        return
     for slot in range(view.engines.shape[2]):
         engine = view.engines[e, node, slot]
         if engine.status in (ENGINE_AWAKE, ENGINE_LOADING):
@@ -43,6 +45,8 @@ def note_warm(state: State, e: int, node: int, model: int, is_warm: bool) -> Non
     view = state.visible
     touch(state, e, node)
     put_in(view.warm[e, model], node, is_warm)
+    if not takes_calls(view, node):
+        return
     view.models[e, model].warm_nodes += 1 if is_warm else -1
     if is_in(view.roomy[e], node):
         view.models[e, model].open_nodes += 1 if is_warm else -1
@@ -52,7 +56,8 @@ def note_warm(state: State, e: int, node: int, model: int, is_warm: bool) -> Non
 def note_asleep(state: State, e: int, node: int, model: int, is_asleep: bool) -> None:
     """A model is SLEEPING on a node from now on, or no longer."""
     put_in(state.visible.asleep[e, model], node, is_asleep)
-    state.visible.models[e, model].asleep_nodes += 1 if is_asleep else -1
+    if takes_calls(state.visible, node):
+        state.visible.models[e, model].asleep_nodes += 1 if is_asleep else -1
 
 
 @njit

@@ -9,7 +9,15 @@ from __future__ import annotations
 import math
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.sizes import best_prefix, find_prefix, kv_bytes, offloaded_tokens, usable_tokens
+from maestro_gym.scheduling.sizes import (
+    best_prefix,
+    find_prefix,
+    kv_bytes,
+    longest_tokens,
+    offloaded_tokens,
+    usable_tokens,
+)
+from maestro_gym.scheduling.view import is_handed_over
 from maestro_gym.sim.calendar import find_event
 from maestro_gym.sim.index import touch
 from maestro_gym.state import BLOCK_TOKENS, State
@@ -285,12 +293,14 @@ def take_memory(state: State, e: int, node: int, slot: int, stage: int, tokens: 
     sequence.hit_tokens = hit
     sequence.private_tokens = tokens - hit
     reserve(state, e, node, slot, sequence.private_tokens * unit)
-    sequence.virtual_bytes = (int(record.prompt_tokens) + int(record.max_output_tokens)) * unit
+    sequence.virtual_bytes = longest_tokens(view, e, node, stage) * unit
     grant(state, e, node, sequence.virtual_bytes)
     record.reserved_tokens = sequence.private_tokens
     sequence.begun_tokens = hit
     if state.core.engines[e, node, slot].held_until_s < math.inf:
-        sequence.begun_tokens = max(hit, offloaded_tokens(view, e, node, slot, stage))
+        # Who brings all of its KV copies none back.
+        if not is_handed_over(view, e, stage):
+            sequence.begun_tokens = max(hit, offloaded_tokens(view, e, node, slot, stage))
         context = find_prefix(view, e, node, slot, int(record.ctx_group))
         if context >= 0:
             release_prefix(state, e, node, slot, context)

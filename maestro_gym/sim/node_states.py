@@ -13,6 +13,7 @@ from maestro_gym.core.calendar import put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_start, can_stop
 from maestro_gym.sim.calendar import UNSET, set_event
+from maestro_gym.sim.handoff import next_lost
 from maestro_gym.sim.index import note_asleep, note_room, note_tier
 from maestro_gym.sim.memory import add_weights, give_back_memory
 from maestro_gym.sim.queues import leave_node, return_global
@@ -78,6 +79,10 @@ def _restart(state: State, e: int, stage: int) -> None:
     sequence = state.core.sequences[e, stage]
     record = state.visible.stages[e, stage]
     state.core.counters[e].restarts += 1
+    state.core.counters[e].wasted_tokens += record.kv_tokens
+    record.kv_tokens = 0
+    record.prefill_admitted_s = math.inf
+    record.handed_over_s = math.inf
     sequence.computed_tokens = 0
     sequence.generated_tokens = 0
     sequence.scheduled_tokens = 0
@@ -124,7 +129,9 @@ def _lose_engine(state: State, e: int, node: int, slot: int) -> None:
 
 @njit
 def clear_node(state: State, e: int, node: int) -> None:
-    """A node loses all that it runs, loads and holds; its stages go back to the global queue, its queue's last.
+    """A node loses all that it runs, loads and holds, and its stages go back to the global queue.
+
+    Those that ran come first, then those of its queue, then those that it had prefilled for others.
 
     What is on its way to it comes back when it finds nobody there.
     """
@@ -139,11 +146,15 @@ def clear_node(state: State, e: int, node: int) -> None:
     while view.nodes[e, node].queue_len > 0:
         stage = int(view.node_queue[e, node, 0])
         leave_node(state, e, node, 0)
-        # Who was paused there had its tokens kept by the engine.
+        # Who was paused there had its tokens kept by the engine, who was handed over its KV by the machine.
         if state.core.sequences[e, stage].generated_tokens > 0:
             _restart(state, e, stage)
         else:
             return_global(state, e, stage)
+    stage = next_lost(state, e, node)
+    while stage >= 0:
+        _restart(state, e, stage)
+        stage = next_lost(state, e, node)
     for calendar in (state.core.due[e], state.core.waits_s[e], state.core.dirty[e]):
         put(calendar, node, UNSET)
     set_event(state, e, node, math.inf)
@@ -247,7 +258,7 @@ def _start_node(state: State, e: int, node: int) -> None:
 @njit
 def _is_drained(state: State, e: int, node: int) -> bool:
     record = state.visible.nodes[e, node]
-    return record.queue_len + record.inbound + record.running == 0
+    return record.queue_len + record.inbound + record.running + state.core.nodes[e, node].handoffs == 0
 
 
 @njit

@@ -10,7 +10,7 @@ from maestro_gym.scheduling.sizes import load_bytes
 from maestro_gym.sim.index import begin_sets
 from maestro_gym.sim.residency import take_hbm
 from maestro_gym.sim.signals import begin_signals
-from maestro_gym.state import CPU, DISK, ENGINE_AWAKE, ENGINE_FREE, REMOTE, State, World
+from maestro_gym.state import CPU, DISK, DUTY_BOTH, ENGINE_AWAKE, ENGINE_FREE, REMOTE, State, World
 from maestro_gym.state.types import BOXED_STATE
 
 WEIGHT_SHARE = 0.6
@@ -23,7 +23,8 @@ def warm_placement(world: World) -> np.ndarray:
     The model with the largest popularity per copy goes to the node with the most HBM left that does
     not have it, until none fits. First every model gets at most half the copies that its share of
     the stages is worth at full load, and at least one, so that rare models come to their turn; what
-    is left goes to more copies.
+    is left goes to more copies. Where some nodes only prefill, every pool of every cluster is filled by itself, for a
+    call needs its model in two of them.
 
     Args:
         world: The fleet.
@@ -31,12 +32,29 @@ def warm_placement(world: World) -> np.ndarray:
     Returns:
         bool, shape (num_nodes, num_models).
     """
+    placed = np.zeros((len(world.nodes), len(world.models)), bool)
+    for pool in _pools(world):
+        placed[pool] = _fill_pool(world, pool)
+    return placed
+
+
+def _pools(world: World) -> list[np.ndarray]:
+    """Parts of the fleet that are filled by themselves, each bool, shape (N,)."""
+    duties, clusters = world.nodes["duty"], world.nodes["cluster"]
+    if np.all(duties == DUTY_BOTH):
+        return [np.ones(len(duties), bool)]
+    places = sorted(set(zip(clusters.tolist(), duties.tolist(), strict=True)))
+    return [(clusters == cluster) & (duties == duty) for cluster, duty in places]
+
+
+def _fill_pool(world: World, pool: np.ndarray) -> np.ndarray:
+    """Which models run on each node of a part of the fleet; bool, shape (nodes of the part, M)."""
     params = world.params[0]
-    num_nodes, num_models = len(world.nodes), len(world.models)
+    num_nodes, num_models = int(pool.sum()), len(world.models)
     placed = np.zeros((num_nodes, num_models), bool)
-    weight = _taken_bytes(world)
+    weight, barred = _taken_bytes(world)[pool], world.barred[pool]
     # A model too large for the share still fits alone on an empty node.
-    alone = world.nodes["hbm_pool_bytes"].astype(float)
+    alone = world.nodes["hbm_pool_bytes"][pool].astype(float)
     left = alone.copy() if params["partitioned"] else WEIGHT_SHARE * alone
     popularity = world.models["popularity"]
     modest = np.maximum(1, np.ceil(0.5 * num_nodes * popularity / popularity.sum()))
@@ -46,7 +64,7 @@ def warm_placement(world: World) -> np.ndarray:
             model = int(np.argmax(np.where(open_models, popularity / (placed.sum(0) + 1), -1.0)))
             empty = ~placed.any(1)
             fits = ((weight[:, model] <= left) | (empty & (weight[:, model] <= alone))) & ~placed[:, model]
-            fits &= world.barred[:, model] == 0
+            fits &= barred[:, model] == 0
             open_models[model] = fits.any()
             if fits.any():
                 node = int(np.argmax(np.where(fits, left, -np.inf)))

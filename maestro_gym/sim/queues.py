@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.estimates import stage_service_s
-from maestro_gym.scheduling.view import tenant_of
+from maestro_gym.scheduling.estimates import service_at_s
+from maestro_gym.scheduling.legal import can_reject
+from maestro_gym.scheduling.view import is_handed_over, takes_calls, tenant_of
 from maestro_gym.sim.calendar import ask_node
 from maestro_gym.sim.index import note_room
-from maestro_gym.sim.ready import enlist, strike
+from maestro_gym.sim.ready import enlist, position_of, strike
 from maestro_gym.state import NODE_DRAINING, NODE_READY, STAGE_QUEUED, STAGE_READY, STAGE_REJECTED, STAGE_TRANSIT, State
 
 
@@ -60,13 +61,35 @@ def turn_away(state: State, e: int, index: int) -> None:
 
 
 @njit
+def reject(state: State, e: int, stage: int) -> bool:
+    """Turn the workflow of a stage away: all that waits of it leaves; False when that is not legal."""
+    view, counters = state.visible, state.core.counters[e]
+    if position_of(state, e, stage) < 0 or not can_reject(view, e, stage):
+        return False
+    workflow = int(view.stages[e, stage].workflow)
+    truth = state.hidden.workflows[e, workflow]
+    for root in range(truth.first_stage, truth.first_stage + truth.num_stages):
+        at = position_of(state, e, root)
+        if at >= 0:
+            turn_away(state, e, at)
+    record = view.workflows[e, workflow]
+    record.rejected_s = view.clock[e].now_s
+    counters.rejected += 1
+    counters.weight_in_system -= record.weight
+    counters.slo_missed_weight += record.weight
+    # Else whoever rejects would be spared the residence of what is late.
+    counters.weighted_residence += record.weight * max(0.0, record.deadline_s - record.rejected_s)
+    return True
+
+
+@njit
 def _await(state: State, e: int, node: int, stage: int) -> None:
     """A stage is its node's from now on, and waits for its admission."""
     view = state.visible
     model = view.stages[e, stage].model
     view.waiting[e, node, model] += 1
-    view.models[e, model].waiting += 1
-    view.nodes[e, node].queued_work_s += stage_service_s(view, e, stage)
+    view.models[e, model].waiting += takes_calls(view, node)
+    view.nodes[e, node].queued_work_s += service_at_s(view, e, node, stage)
     note_room(state, e, node)
 
 
@@ -77,8 +100,8 @@ def _await_no_longer(state: State, e: int, node: int, stage: int) -> None:
     model = view.stages[e, stage].model
     record = view.nodes[e, node]
     view.waiting[e, node, model] -= 1
-    view.models[e, model].waiting -= 1
-    record.queued_work_s -= stage_service_s(view, e, stage)
+    view.models[e, model].waiting -= takes_calls(view, node)
+    record.queued_work_s -= service_at_s(view, e, node, stage)
     if record.queue_len + record.inbound == 0:
         record.queued_work_s = 0.0
     note_room(state, e, node)
@@ -86,8 +109,12 @@ def _await_no_longer(state: State, e: int, node: int, stage: int) -> None:
 
 @njit
 def return_global(state: State, e: int, stage: int) -> None:
-    """A stage that was at a node, or on its way there, waits in the global queue again."""
+    """A stage that was at a node, or on its way there, waits in the global queue again; KV that it brought is lost."""
     record = state.visible.stages[e, stage]
+    if is_handed_over(state.visible, e, stage):
+        sequence = state.core.sequences[e, stage]
+        sequence.target_tokens = int(record.prompt_tokens) + sequence.generated_tokens
+        record.kv_tokens = 0
     record.node = -1
     record.cluster = -1
     join_global(state, e, stage)

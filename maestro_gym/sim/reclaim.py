@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.estimates import demote_harm_s, service_time_s, sleep_harm_s, stage_service_s
+from maestro_gym.scheduling.estimates import demote_harm_s, service_at_s, service_time_s, sleep_harm_s
 from maestro_gym.scheduling.load_times import sleep_s
 from maestro_gym.scheduling.sizes import blocks_up, free_kv_bytes, kv_bytes, load_room_bytes, sleep_frees_bytes
 from maestro_gym.sim.calendar import ask_node
@@ -139,7 +139,7 @@ def leave_batch(state: State, e: int, node: int, slot: int, index: int) -> None:
     engine.last_used_s = view.clock[e].now_s
     record = view.nodes[e, node]
     record.running -= 1
-    record.running_work_s -= stage_service_s(view, e, stage)
+    record.running_work_s -= service_at_s(view, e, node, stage)
     if record.running == 0:
         record.running_work_s = 0.0
 

@@ -12,8 +12,10 @@ import math
 from maestro_gym.core.calendar import put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import blocks_up, kv_bytes
+from maestro_gym.scheduling.view import hands_over
 from maestro_gym.sim.calendar import UNSET, ask_node, plan_later, set_event
 from maestro_gym.sim.contexts import note_boundary
+from maestro_gym.sim.handoff import hand_over
 from maestro_gym.sim.heap import push
 from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
 from maestro_gym.sim.reclaim import Rule, grow, leave_batch
@@ -93,7 +95,7 @@ def finish_stage(state: State, e: int, node: int, slot: int, index: int) -> None
 
 @njit
 def settle(state: State, e: int, node: int, slot: int) -> None:
-    """Account for the stretch that has just ended: tokens, first tokens, finished stages."""
+    """Account for the stretch that has just ended: tokens, first tokens, stages that finished or are handed over."""
     view = state.visible
     core = state.core.engines[e, node, slot]
     engine = view.engines[e, node, slot]
@@ -123,6 +125,8 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
         record.generated_tokens = sequence.generated_tokens
         if sequence.generated_tokens >= state.hidden.truth[e, stage].output_tokens:
             finish_stage(state, e, node, slot, index)
+        elif hands_over(view, node) and sequence.computed_tokens >= sequence.target_tokens:
+            hand_over(state, e, node, slot, index)
         else:
             index += 1
     _count_stretch(state, e, node, slot, max(held_tokens(state, e, node, slot), core.held_tokens))

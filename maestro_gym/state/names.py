@@ -17,7 +17,8 @@ CLASS_NAMES = ("interactive", "batch")
     STAGE_FINISHED,
     STAGE_REJECTED,  # its workflow was turned away before a stage of it was sent
     STAGE_TOOL,  # delivered; it waits for a place of its tool
-) = range(10)
+    STAGE_HANDOFF,  # prefilled by a node that does no more; it waits for one that decodes
+) = range(11)
 STAGE_PHASE_NAMES = (
     "future",
     "ready",
@@ -29,6 +30,7 @@ STAGE_PHASE_NAMES = (
     "finished",
     "rejected",
     "tool",
+    "handoff",
 )
 
 # Where the weights of a model are, worst to best.
@@ -44,6 +46,10 @@ NUM_RESERVE_LEVELS = 4
 NODE_READY, NODE_OFF, NODE_STARTING, NODE_DRAINING, NODE_FAILED = range(5)
 NODE_STATE_NAMES = ("ready", "off", "starting", "draining", "failed")
 NUM_NODE_STATES = 5
+
+# Which part of a call a node computes: all of it, or what comes up to, or after, the first token.
+DUTY_BOTH, DUTY_PREFILL, DUTY_DECODE = range(3)
+DUTY_NAMES = ("both", "prefill", "decode")
 
 # State of one engine slot of a node. A slot holds one model that is RUNNING, loading or SLEEPING.
 ENGINE_FREE, ENGINE_LOADING, ENGINE_AWAKE, ENGINE_ASLEEP = range(4)

@@ -107,6 +107,9 @@ STAGE_VIEW = record(
     Field("growths", "i4", "growths", "of its reservation", BOOKS),
     Field("tool", "i4", "id", "type of the tools that its role calls, -1 = one without bounds", BOOKS, blank=-1),
     Field("restarts", "i4", "restarts", "from nothing, after the node on which it ran was lost", BOOKS),
+    Field("kv_tokens", "i4", "tokens", "computed by a node that handed it over, until another admits it", BOOKS),
+    Field("prefill_admitted_s", "f8", "s", "admission on the node that handed it over, inf = none", BOOKS, blank=INF),
+    Field("handed_over_s", "f8", "s", "when that node had its first token, inf = none did", BOOKS, blank=INF),
 )
 
 NODE_VIEW = record(
@@ -157,6 +160,7 @@ MODEL_VIEW = record(
     Field("ready", "i8", "stages", "its stages in the global queue", BOOKS),
     Field("ready_sum_s", "f8", "s", "sum of their ready_s", BOOKS),
     Field("returned", "i8", "stages", "of those in the global queue, had been admitted and paused before", BOOKS),
+    # Below: of nodes that take calls from the global queue, which nodes that only decode do not.
     Field("waiting", "i8", "stages", "its stages sent to a node and not admitted", BOOKS),
     Field("warm_nodes", "i8", "nodes", "on which it is RUNNING or loading", BOOKS),
     Field("open_nodes", "i8", "nodes", "of these, those whose queue has a free place", BOOKS),

@@ -16,6 +16,7 @@ NODE_SPEC = record(
     Field("hbm_pool_bytes", "f8", "bytes", "usable HBM times gpu_memory_utilization"),
     Field("usd_per_h", "f8", "USD/h", "of its GPUs, busy or idle; nan where a price is not known"),
     Field("max_w", "f8", "W", "power limit of its GPUs; nan where it is not known"),
+    Field("duty", "i8", "code", "DUTY_*: which part of a call it computes"),
 )
 
 HOST_SPEC = record(

@@ -14,6 +14,10 @@ import numpy as np
 from maestro_gym.config import ArchitectureConfig, GpuConfig, find_config, read_yaml
 from maestro_gym.performance.step_tables import StepTables, step_tables
 from maestro_gym.state import (
+    DUTY_BOTH,
+    DUTY_DECODE,
+    DUTY_NAMES,
+    DUTY_PREFILL,
     HOST_SPEC,
     MODEL_SPEC,
     NO_OUTAGES,
@@ -78,6 +82,7 @@ class Features:
     failures: bool = False
     scaling: bool = False
     decides_contexts: bool = False
+    pools: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def random_features(seed: int) -> Features:
         failures=pick(True, False),
         scaling=pick(True, False, False),
         decides_contexts=pick(True, False),
+        pools=pick(True, False, False),
     )
 
 
@@ -188,10 +194,11 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     hosts = np.zeros(features.clusters * features.hosts, HOST_SPEC)
     nodes = np.zeros(len(placement), NODE_SPEC)
     kind_of_host = rng.integers(0, 2, len(hosts))
+    duties = _duties(features, placement)
     for number in range(len(nodes)):
         host = number // features.nodes
         kind = int(kind_of_host[host])
-        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0, 0.0)
+        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0, 0.0, duties[number])
         rows = perf[kind][models["arch"]]
         nodes[number]["hbm_pool_bytes"] = _pool_bytes(features, rng, rows, placement[number], params)
     for host in range(len(hosts)):
@@ -234,6 +241,22 @@ def _tools(features: Features) -> np.ndarray:
 
 def _tool_of(features: Features) -> np.ndarray:
     return np.arange(1, MOST_ROLES + 1) % (features.tools + 1) - 1 if features.tools else np.zeros(0, np.int64)
+
+
+def _duties(features: Features, placement: np.ndarray) -> np.ndarray:
+    """Which part of a call each node computes; a cluster where one only prefills has another that decodes."""
+    rng = np.random.default_rng((features.seed, 5))
+    duties = np.full((features.clusters, len(placement) // features.clusters), DUTY_BOTH)
+    if not features.pools:
+        return duties.ravel()
+    for cluster in duties:
+        cluster[:] = rng.integers(len(DUTY_NAMES), size=len(cluster))
+        if np.all(cluster == DUTY_PREFILL):
+            cluster[rng.integers(len(cluster))] = DUTY_BOTH
+    # Somebody must take calls.
+    if np.all(duties == DUTY_DECODE):
+        duties[0, 0] = DUTY_BOTH
+    return duties.ravel()
 
 
 def _barred(features: Features, placement: np.ndarray) -> np.ndarray:

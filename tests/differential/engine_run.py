@@ -209,4 +209,5 @@ def stage_times(simulation: Simulation, stage: int) -> dict[str, float]:
     """When what happened to a stage."""
     row = simulation.state.visible.stages[0, stage]
     names = ("ready", "sent", "queued", "admitted", "first_token", "finished", "tool_started")
+    names += ("prefill_admitted", "handed_over")
     return {name: float(row[f"{name}_s"]) for name in names if row[f"{name}_s"] < math.inf}

@@ -44,6 +44,7 @@ FEATURES = st.builds(
     failures=st.booleans(),
     scaling=st.booleans(),
     decides_contexts=st.booleans(),
+    pools=st.booleans(),
 )
 
 
@@ -142,6 +143,7 @@ def occurrences() -> Counter[str]:
         "wasted_tokens",
         "node_starts",
         "node_stops",
+        "transfers",
         "drained",
         "time limit",
         *RECLAIM_LAWS,

@@ -66,11 +66,13 @@ def stage_views() -> np.ndarray:
     stages = np.zeros(5, state.STAGE_VIEW)
     stages["ready_s"] = 0.0, 5.0, 1.0, 2.0, INF
     stages["queued_s"] = 0.5, 5.0, 1.0, 2.0, INF
-    stages["admitted_s"] = 1.0, 6.0, 3.0, 40.0, INF  # stage 3 was paused after its first token
+    stages["admitted_s"] = 1.0, 6.0, 3.0, 40.0, INF
     stages["first_token_s"] = 2.0, 8.0, 5.0, 30.0, INF
     stages["finished_s"] = 4.0, 9.0, 7.0, INF, INF
     # The first stage calls a tool: it asks at 4 s, waits half a second for a place and holds it for another half.
     stages["tool"], stages["tool_started_s"] = (0, -1, -1, -1, -1), (4.5, INF, INF, INF, INF)
+    # The fourth was prefilled and handed over by one node, and is admitted by another.
+    stages["handed_over_s"] = stages["prefill_admitted_s"] = INF, INF, INF, 30.0, INF
     stages["generated_tokens"] = 5, 2, 11, 7, 0
     stages["node"] = 0, 0, 1, 1, -1
     stages["model"] = 0, 1, 0, 1, 0
@@ -88,6 +90,7 @@ def counters() -> np.void:
     record["prompt_tokens"], record["cached_tokens"] = 1000, 250
     record["cold_starts"], record["wakes"], record["sleeps"], record["demotions"] = 3, 2, 1, 4
     record["preemptions"], record["boundary_preemptions"], record["oom_events"] = 1, 5, 6
+    record["transfers"], record["transfer_bytes"], record["transfer_s"] = 4, 6 * GB, 0.5
     record["restarts"], record["wasted_tokens"], record["node_starts"] = 7, 123, 2
     return record[0]
 

@@ -63,7 +63,7 @@ BY_HAND = {
     "tpot_p50_s": 0.5,
     "tpot_p95_s": 0.5 + 0.9 * 0.5,
     "tpot_p99_s": 0.5 + 0.98 * 0.5,
-    "queueing_delay_mean_s": (1 + 1 + 2 + 28) / 4,  # the paused stage: first token before its last admission
+    "queueing_delay_mean_s": (1 + 1 + 2 + 28) / 4,  # the one handed over: at the node that prefilled it
     "queueing_delay_p50_s": 1.5,
     "queueing_delay_p95_s": 2 + 0.85 * 26,
     "queueing_delay_p99_s": 2 + 0.97 * 26,
@@ -97,6 +97,11 @@ BY_HAND = {
     "cost_usd": 0.3,
     "cost_per_1k_workflows_usd": 150.0,
     "cost_per_1k_in_time_usd": 300.0,
+    # half a second for four transfers; the fourth stage is handed over at 30 s and admitted at 40
+    "transfers": 4.0,
+    "transfer_bytes": 6e9,
+    "transfer_mean_s": 0.125,
+    "handoff_mean_s": 10.0,
     # nodes: on for 100 and 50 s, busy for 20 and 10 of them, failed for 0 and 10; limits of 360 and 720 W
     "availability": 1 - 10 / 150,
     "restarts": 7.0,

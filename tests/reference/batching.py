@@ -123,6 +123,19 @@ def end_step(state: State, node: Node, engine: Engine) -> None:
                 stage.times["first_token"] = state.now_s + reply_s(state, node, sequence)
         if stage.generated >= stage.output:
             finish(state, node, engine, sequence)
+        elif node.spec.duty == "prefill":
+            hand_over(state, node, engine, sequence)
+
+
+def hand_over(state: State, node: Node, engine: Engine, sequence: Sequence) -> None:
+    """A stage leaves the node that prefilled it, with the KV of what it has computed, and waits for another."""
+    stage = sequence.stage
+    leave(state, engine, sequence)
+    keep_context(state, node, engine, stage, sequence.computed)
+    stage.brought, stage.phase = sequence.computed, "handoff"
+    stage.times["prefill_admitted"], stage.times["handed_over"] = sequence.admitted_s, state.now_s
+    state.handed_over.append(stage)
+    node.due = True
 
 
 def reply_s(state: State, node: Node, sequence: Sequence) -> float:

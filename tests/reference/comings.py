@@ -8,7 +8,9 @@ Conventions (docs/failures.md, docs/autoscaling.md):
   drained; then it is time to scale.
 - Of a node that is lost the running stages begin from nothing: by slot, in order of admission, then those that waited,
   they go back to the global queue. Who was paused and waited has lost its tokens, too. What is on its way to a node
-  that is neither ready nor draining comes back on its arrival.
+  that is neither ready nor draining comes back on its arrival, without the KV that it brought.
+- What it had prefilled for others and still kept begins from nothing, too, after all these. It has drained only when
+  there is no such stage.
 - A host that fails loses its page cache, and so does one whose last node is switched off: what was in DRAM is on disk.
 - A node may be in two outages, its own and its host's, and is back after both. One that is off does not notice, but has
   failed when its start ends within one. One that drains is off at once.
@@ -39,6 +41,7 @@ def enter(state: State, node: Node, life: str) -> None:
 def come_back(state: State, stage: Stage) -> None:
     """A stage waits for the global decision again."""
     stage.node = stage.cluster = -1
+    stage.brought = 0
     state.join_global(stage)
 
 
@@ -53,6 +56,9 @@ def end_run(state: State, engine: Engine) -> None:
 def restart(state: State, stage: Stage) -> None:
     """A stage begins from nothing."""
     state.count("restarts")
+    state.count("wasted_tokens", stage.brought)
+    stage.times.pop("handed_over", None)
+    stage.times.pop("prefill_admitted", None)
     stage.generated = 0
     stage.restarts += 1
     stage.times.pop("first_token", None)
@@ -82,6 +88,9 @@ def clear(state: State, node: Node) -> None:
     while node.queue:
         stage = node.queue.pop(0)
         (restart if stage.generated else come_back)(state, stage)
+    for stage in [stage for stage in state.handed_over if stage.node == node.id]:
+        state.handed_over.remove(stage)
+        restart(state, stage)
     node.due, node.ask_again_s = False, math.inf
 
 
@@ -119,8 +128,10 @@ def repair(state: State, node: Node) -> None:
         enter(state, node, "ready")
 
 
-def is_drained(node: Node) -> bool:
-    """Whether a node has nothing left to do."""
+def is_drained(state: State, node: Node) -> bool:
+    """Whether a node has nothing left to do, and nothing that waits for another to go on with."""
+    if any(stage.node == node.id for stage in state.handed_over):
+        return False
     return not node.queue and node.inbound == 0 and not any(engine.batch for engine in node.engines())
 
 
@@ -141,8 +152,13 @@ def handle_comings(state: State, until_s: float) -> None:
     for node in state.nodes:
         if node.started_s <= until_s:
             enter(state, node, "failed" if node.outages else "ready")
+    handle_drained(state)
+
+
+def handle_drained(state: State) -> None:
+    """Nodes that drain and have nothing left are off."""
     for node in state.nodes:
-        if node.life == "draining" and is_drained(node):
+        if node.life == "draining" and is_drained(state, node):
             switch_off(state, node)
 
 
@@ -181,7 +197,7 @@ def start(state: State, node: Node) -> None:
 def stop(state: State, node: Node) -> None:
     """Stop a node, now or when it has drained."""
     state.count("node_stops")
-    if node.life == "starting" or is_drained(node):
+    if node.life == "starting" or is_drained(state, node):
         switch_off(state, node)
     else:
         enter(state, node, "draining")

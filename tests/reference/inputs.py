@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from maestro_gym.state import Episode, World
+from maestro_gym.state import DUTY_NAMES, Episode, World
 
 BLOCK = 16
 """Tokens of a KV block."""
@@ -81,6 +81,7 @@ class NodeSpec:
     hbm_pool_bytes: float
     speeds: tuple[Speed, ...]
     barred: frozenset[int]
+    duty: str
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ class Stage:
     growths: int = 0
     prefix_hit: int = 0
     tool: int = -1
+    brought: int = 0
     times: dict[str, float] = field(default_factory=dict)
 
 
@@ -194,6 +196,7 @@ def read_world(world: World) -> Fleet:
                 float(node["hbm_pool_bytes"]),
                 tuple(speeds[int(node["hardware"])][arch] for arch in archs),
                 frozenset(model for model, flag in enumerate(barred) if flag),
+                DUTY_NAMES[int(node["duty"])],
             )
             for node, barred in zip(world.nodes, world.barred.tolist(), strict=True)
         ),

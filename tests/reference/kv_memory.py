@@ -25,10 +25,15 @@ from tests.reference.machine import Engine, Node, Prefix, Sequence, State
 RESERVE_LEVELS = ("adaptive", "q90", "max_output", "prompt")
 
 
+def longest_tokens(node: Node, stage: Stage) -> int:
+    """Tokens that a stage may come to hold on a node: it leaves one that only prefills with its next token."""
+    return stage.prompt + (stage.generated + 1 if node.spec.duty == "prefill" else stage.max_output)
+
+
 def reserve_tokens(node: Node, stage: Stage, level: int) -> int:
     """Tokens that an admission sets aside, shared ones included: never less than what is known to be needed."""
     known = stage.prompt + stage.generated + 1
-    most = stage.prompt + stage.max_output
+    most = longest_tokens(node, stage)
     wanted = {
         "adaptive": math.ceil((stage.prompt + stage.q50) * (1 + node.rho)),
         "q90": stage.prompt + math.ceil(stage.q90),
@@ -78,22 +83,25 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
     prefix, hit = reusable(state, engine, stage)
     if hit == 0:
         prefix = None
+    # What another node has prefilled is there.
+    brought, stage.brought = stage.brought, 0
     context = find_prefix(engine, stage.ctx_group)
     begun = hit
-    if context is not None:
+    if context is not None and not brought:
         begun = max(hit, down_to_blocks(min(context.dram_tokens, stage.ctx_tokens, stage.prompt - 1)))
     copied_back_s = copy_s(state, node, (begun - hit) * engine.unit)
     state.count("contexts copied back", begun > hit)
     sequence = Sequence(
         stage=stage,
-        target=stage.prompt + stage.generated,
+        target=brought or stage.prompt + stage.generated,
         hit=hit,
         private=reserve_tokens(node, stage, level) - hit,
         prefix=prefix,
         start_s=state.now_s + delay_s + copied_back_s + state.fleet.limits["dispatch_s"],
         admitted_s=state.now_s,
-        computed=begun,
+        computed=brought or begun,
         begun=begun,
+        most=longest_tokens(node, stage),
         joining=bool(state.fleet.limits["schedule_ahead"]),
     )
     engine.batch.append(sequence)
@@ -101,6 +109,8 @@ def admit(state: State, node: Node, stage: Stage, level: int, delay_s: float) ->
     if context is not None:
         let_go_of(engine, context)
     make_fit(node, engine)
+    if brought:
+        share_system_prompt(state, engine, sequence)
     stage.prefix_hit = begun
     return sequence
 

@@ -4,6 +4,8 @@ Conventions beside the formulas (docs/physics.md, "The decisions"):
 
 - A stage may be sent to a node with a free place in its queue that could serve it alone, up to its
   output limit. A cluster takes a stage when one of its nodes does.
+- A node that only decodes takes what others have prefilled, one that only prefills what nobody has. The latter needs
+  memory for the prompt and a token; a node of its cluster must be able to hold the rest.
 - Where memory is elastic, a load may count on the memory of idle engines and of sleepers, an
   admission on that of idle engines, which it can only put to sleep.
 - A node is asked only when it can admit a waiting stage or promote its model. Wait is legal when
@@ -18,19 +20,30 @@ import math
 from tests.reference.choosing import Action
 from tests.reference.comings import next_coming_s
 from tests.reference.inputs import Stage, up_to_blocks
-from tests.reference.kv_memory import RESERVE_LEVELS, admit_bytes
+from tests.reference.kv_memory import RESERVE_LEVELS, admit_bytes, longest_tokens
 from tests.reference.machine import Node, State
 from tests.reference.residency import load_bytes, sleep_frees_bytes
 
 WAIT: Action = ("wait", 0, 0)
 
 
-def could_serve(node: Node, stage: Stage) -> bool:
-    """Whether a node could serve a stage alone, its model not barred from it."""
+def could_serve(state: State, node: Node, stage: Stage) -> bool:
+    """Whether a node could do what is due of a stage, alone; where it only prefills, another must be able to go on."""
+    if node.spec.duty == ("prefill" if stage.brought else "decode") or not could_hold(node, stage):
+        return False
+    return node.spec.duty != "prefill" or any(
+        could_hold(other, stage)
+        for other in state.nodes
+        if other.spec.cluster == node.spec.cluster and other.spec.duty != "prefill"
+    )
+
+
+def could_hold(node: Node, stage: Stage) -> bool:
+    """Whether a node has memory for a stage alone, its model not barred from it."""
     if stage.model in node.spec.barred:
         return False
     limits, speed, pool = node.fleet.limits, node.spec.speeds[stage.model], node.spec.hbm_pool_bytes
-    most = up_to_blocks(stage.prompt + stage.max_output) * speed.kv_bytes_per_token
+    most = up_to_blocks(longest_tokens(node, stage)) * speed.kv_bytes_per_token
     taken = pool
     if node.partitioned:
         taken = load_bytes(node, stage.model)
@@ -40,10 +53,10 @@ def could_serve(node: Node, stage: Stage) -> bool:
     return most <= room and most <= limits["kv_virtual_cap"] * pool
 
 
-def can_route(node: Node, stage: Stage) -> bool:
+def can_route(state: State, node: Node, stage: Stage) -> bool:
     """Whether a stage may be sent to a node now."""
     has_place = node.life == "ready" and len(node.queue) + node.inbound < node.fleet.limits["node_queue_limit"]
-    return has_place and could_serve(node, stage)
+    return has_place and could_serve(state, node, stage)
 
 
 def idle_bytes(node: Node, keep: int, *, ending: bool) -> float:
@@ -64,7 +77,7 @@ def can_admit(state: State, node: Node, stage: Stage, level: int) -> bool:
     engine = node.engine_of(stage.model)
     if engine is None or engine.status != "awake" or len(engine.batch) >= limits["max_num_seqs"]:
         return False
-    granted = (stage.prompt + stage.max_output) * engine.unit
+    granted = longest_tokens(node, stage) * engine.unit
     if node.virtual_bytes + granted > limits["kv_virtual_cap"] * node.spec.hbm_pool_bytes:
         return False
     room = node.free_bytes(engine)
@@ -100,7 +113,7 @@ def global_actions(state: State) -> list[Action]:
         ("send", stage.id, cluster)
         for stage in state.queue
         for cluster in clusters
-        if any(node.spec.cluster == cluster and can_route(node, stage) for node in state.nodes)
+        if any(node.spec.cluster == cluster and can_route(state, node, stage) for node in state.nodes)
     ]
 
 
@@ -115,7 +128,7 @@ def rejections(state: State) -> list[Action]:
 def cluster_actions(state: State, stage: Stage) -> list[Action]:
     """Nodes of its cluster that a stage may be sent to."""
     nodes = [node for node in state.nodes if node.spec.cluster == stage.cluster]
-    return [("route", node.id, 0) for node in nodes if can_route(node, stage)]
+    return [("route", node.id, 0) for node in nodes if can_route(state, node, stage)]
 
 
 def node_actions(state: State, node: Node) -> list[Action]:

@@ -50,6 +50,7 @@ class Sequence:
     start_s: float
     admitted_s: float
     computed: int
+    most: int
     begun: int = 0
     scheduled: int = 0
     joining: bool = False
@@ -163,7 +164,7 @@ class Engine:
     @property
     def virtual_bytes(self) -> float:
         """Address space granted."""
-        return self.unit * sum(sequence.stage.prompt + sequence.stage.max_output for sequence in self.batch)
+        return self.unit * sum(sequence.most for sequence in self.batch)
 
 
 @dataclass(eq=False)
@@ -271,6 +272,7 @@ class State:
     global_due: bool = False
     ask_again_s: float = math.inf
     to_route: Stage | None = None
+    handed_over: list[Stage] = field(default_factory=list)
     timed: list[tuple[float, int]] = field(default_factory=list)
     arrived: int = 0
     outages: list[tuple[float, int, int, int]] = field(default_factory=list)

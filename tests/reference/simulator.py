@@ -18,6 +18,9 @@ Conventions of the order of things (docs/physics.md, "The decisions"):
 - A stage that calls a tool with finite places waits for one when its answer arrives. At the end of an instant, before
   the global decision, free places go to who waits: in order of asking, or as the policy is asked where there are more
   calls than places.
+- A stage that has its first token on a node that only prefills leaves it. It waits until a node of its cluster that
+  decodes has a place, then the cluster tier is asked again, before all other decisions, and its KV travels there. It is
+  admitted with all that it had computed.
 - An action for which no room can be made counts as waiting.
 - The run ends at the cap, or at the horizon where episodes are truncated, with steps under way.
 """
@@ -32,7 +35,16 @@ from maestro_gym.state import Episode, World
 from tests.reference import legality
 from tests.reference.batching import count_unfinished, end_step, plan_node
 from tests.reference.choosing import Action, Asked
-from tests.reference.comings import come_back, handle_comings, handle_scaling, next_coming_s, scale_actions, start, stop
+from tests.reference.comings import (
+    come_back,
+    handle_comings,
+    handle_drained,
+    handle_scaling,
+    next_coming_s,
+    scale_actions,
+    start,
+    stop,
+)
 from tests.reference.contexts import context_actions, decide, let_go, next_undecided
 from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
 from tests.reference.kv_memory import admit, admit_bytes
@@ -335,6 +347,11 @@ def _decide(run: Run, choose: Callable[[Asked], Action]) -> None:
 def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
     if state.to_route is not None:
         return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
+    for stage in state.handed_over:
+        if actions := legality.cluster_actions(state, stage):
+            state.handed_over.remove(stage)
+            state.to_route = stage
+            return "cluster", stage.cluster, actions
     if (tool := _contested_tool(state)) is not None:
         return "tool", tool, [("call", stage.id, 0) for stage in state.tool_queues[tool]]
     if (stage := next_undecided(state)) is not None:
@@ -410,11 +427,22 @@ def _route(state: State, node: Node) -> None:
     stage = state.to_route
     assert stage is not None
     state.to_route = None
+    ingress, cluster = stage.job.ingress, node.spec.cluster
+    if stage.brought:
+        source = state.nodes[stage.node].spec
+        gpus = state.fleet.hosts[source.host].gpus_per_node
+        moved_bytes = stage.brought * source.speeds[stage.model].kv_bytes_per_token * gpus
+        link = source.cluster, cluster
+        travel_s = state.fleet.latency_s[link[0]][link[1]] + moved_bytes / state.fleet.bytes_per_s[link[0]][link[1]]
+        state.count("transfers")
+        state.count("transfer_bytes", moved_bytes)
+        state.count("transfer_s", travel_s)
+        handle_drained(state)
+    else:
+        travel_s = state.fleet.latency_s[ingress][cluster] + state.fleet.limits["api_s"]
+        travel_s += BYTES_PER_TOKEN * stage.prompt / state.fleet.bytes_per_s[ingress][cluster]
     stage.node, stage.phase = node.id, "transit"
     node.inbound += 1
-    ingress, cluster = stage.job.ingress, node.spec.cluster
-    travel_s = state.fleet.latency_s[ingress][cluster] + state.fleet.limits["api_s"]
-    travel_s += BYTES_PER_TOKEN * stage.prompt / state.fleet.bytes_per_s[ingress][cluster]
     state.timed.append((state.now_s + travel_s, stage.id))
 
 
@@ -444,6 +472,7 @@ def _admit(state: State, node: Node, stage: Stage, level: int) -> bool:
     if delay_s is None:
         return False
     node.queue.remove(stage)
+    brought = stage.brought
     sequence = admit(state, node, stage, level, delay_s)
     stage.phase = "running"
     if "admitted" not in stage.times:
@@ -452,8 +481,9 @@ def _admit(state: State, node: Node, stage: Stage, level: int) -> bool:
         state.count(f"admitted of tenant {stage.job.tenant}")
     stage.times["admitted"] = engine.used_s = state.now_s
     state.hosts[node.spec.host].used_s[stage.model] = state.now_s
-    state.count("prompt_tokens", sequence.target)
-    state.count("cached_tokens", sequence.begun)
+    if not brought:
+        state.count("prompt_tokens", sequence.target)
+        state.count("cached_tokens", sequence.begun)
     if engine.step is None:
         engine.at_boundary = True
     state.global_due = True

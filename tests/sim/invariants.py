@@ -6,6 +6,9 @@ import numpy as np
 
 from maestro_gym.sim.calendar import SET
 from maestro_gym.state import (
+    DUTY_BOTH,
+    DUTY_DECODE,
+    DUTY_PREFILL,
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
     ENGINE_FREE,
@@ -18,6 +21,7 @@ from maestro_gym.state import (
     STAGE_FINISHED,
     STAGE_FUTURE,
     STAGE_GAP,
+    STAGE_HANDOFF,
     STAGE_QUEUED,
     STAGE_READY,
     STAGE_REJECTED,
@@ -51,8 +55,24 @@ def check_state(state: State, e: int = 0) -> None:
             assert np.all(stages["model"][batch] == engines[n, k]["model"])
             held += [int(stage) for stage in batch]
         assert nodes[n]["running"] == engines[n]["running"].sum()
+    # Handed over: on a node that only prefills, with all that it computed.
+    duties = world.nodes["duty"]
+    handed = core.handoffs[e, : core.env[e]["handoffs"]]
+    assert np.all(phases[handed] == STAGE_HANDOFF)
+    assert np.all(duties[stages["node"][handed]] == DUTY_PREFILL)
+    assert np.all(stages["kv_tokens"][handed] >= stages["prompt_tokens"][handed])
+    held += [int(stage) for stage in handed]
+    of_node = np.bincount(stages["node"][handed], minlength=len(nodes))
+    np.testing.assert_array_equal(core.nodes[e]["handoffs"], of_node)
+    brings = stages["kv_tokens"] > 0
+    assert np.all(np.isin(phases[brings], (STAGE_HANDOFF, STAGE_TRANSIT, STAGE_QUEUED)))
+    assert np.all(np.isfinite(stages["handed_over_s"][brings]))
+    at = stages["node"] >= 0
+    assert np.all(duties[stages["node"][brings & at & (phases != STAGE_HANDOFF)]] != DUTY_PREFILL)
+    if np.all(duties == DUTY_BOTH):
+        assert counters["transfers"] == 0
     assert len(held) == len(set(held))
-    assert len(held) == np.isin(phases, (STAGE_READY, STAGE_QUEUED, STAGE_RUNNING)).sum()
+    assert len(held) == np.isin(phases, (STAGE_READY, STAGE_QUEUED, STAGE_RUNNING, STAGE_HANDOFF)).sum()
     # Nodes: one that does not serve holds nothing, one that is not ready is sent nothing.
     for n, node in enumerate(nodes):
         if node["node_state"] not in (NODE_READY, NODE_DRAINING):
@@ -80,8 +100,10 @@ def check_state(state: State, e: int = 0) -> None:
         assert [view.waiting[e, n, model] for n in range(len(nodes))] == [
             np.sum(sent & (stages["node"] == n)) for n in range(len(nodes))
         ]
-        assert view.models[e, model]["waiting"] == sent.sum()
+        takes_calls = duties != DUTY_DECODE
+        assert view.models[e, model]["waiting"] == np.sum(sent & takes_calls[stages["node"]])
         warm = (engines["model"] == model) & np.isin(engines["status"], (ENGINE_AWAKE, ENGINE_LOADING))
+        warm &= takes_calls[:, None]
         assert view.models[e, model]["warm_nodes"] == warm.sum()
     leaves = core.dirty.shape[1] // 2
     np.testing.assert_array_equal(

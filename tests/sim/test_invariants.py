@@ -32,6 +32,7 @@ POLICIES = (
     "shed",
     "gateway+maestro",
     "tool-srtf",
+    "distserve",
 )
 
 
@@ -64,6 +65,7 @@ def simulate(scenario: Scenario, episode: Episode, policy: str, seed: int) -> Si
     tools=st.sampled_from([None, "{all: {places: 1}}", "{some: {places: 3, roles: ['*.*r']}}"]),
     failures=st.booleans(),
     scaling=st.booleans(),
+    pools=st.booleans(),
     max_num_seqs=st.integers(1, 64),
     dram_gb=st.sampled_from([1, 60, 512]),
     placement=st.sampled_from(["warm", "cold"]),
@@ -82,6 +84,7 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
     tools: str | None,
     failures: bool,
     scaling: bool,
+    pools: bool,
     max_num_seqs: int,
     dram_gb: int,
     placement: str,
@@ -104,6 +107,7 @@ def test_nothing_is_lost_and_no_memory_is_overdrawn(
     ]
     overrides += ["fleet.failures.node_mtbf_s=40", "fleet.failures.host_mtbf_s=90"] if failures else []
     overrides += ["limits.autoscaling.period_s=5", "limits.autoscaling.start_s=8"] if scaling else []
+    overrides += ["fleet.disaggregation.prefill_nodes=1"] if pools else []
     simulation = simulate(*prepare(overrides, stop_s, seed), policy, seed)
     check_state(simulation.state)
     assert simulation.state.core.counters[0]["invalid_actions"] == 0

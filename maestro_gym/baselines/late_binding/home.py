@@ -12,7 +12,7 @@ from __future__ import annotations
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import may_place
 from maestro_gym.scheduling.view import num_models, num_nodes
-from maestro_gym.state import View
+from maestro_gym.state import DUTY_BOTH, View
 
 
 @njit
@@ -29,13 +29,18 @@ def popularity_rank(view: View, model: int) -> int:
 
 @njit
 def is_home(view: View, model: int, node: int) -> bool:
-    """Whether a model is pinned to a node; to every node that it may be on where those dealt to it are barred."""
-    if int(view.world.models[model].barred_nodes) == 0:
+    """Whether a model is pinned to a node.
+
+    Where it may be on none of those dealt to it, or they compute another part of a call, it is pinned to all others.
+    """
+    duty = int(view.world.nodes[node].duty)
+    if int(view.world.models[model].barred_nodes) == 0 and duty == DUTY_BOTH:
         return _is_dealt(view, model, node)
     if not may_place(view, node, model):
         return False
     for other in range(num_nodes(view)):
-        if _is_dealt(view, model, other) and may_place(view, other, model):
+        same = int(view.world.nodes[other].duty) == duty
+        if same and _is_dealt(view, model, other) and may_place(view, other, model):
             return _is_dealt(view, model, node)
     return True
 

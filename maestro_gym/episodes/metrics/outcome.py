@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maestro_gym.episodes.metrics.blocking import blocked_s
-from maestro_gym.state import STAGE_FINISHED, STAGE_READY, STAGE_RUNNING, STAGE_TOOL
+from maestro_gym.state import STAGE_FINISHED, STAGE_HANDOFF, STAGE_READY, STAGE_RUNNING, STAGE_TOOL
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
@@ -45,6 +45,8 @@ _STAGE_ARRAYS = (
     "tool_asked_s",
     "tool_started_s",
     "tool_ended_s",
+    "handed_over_s",
+    "decode_admitted_s",
 )
 
 
@@ -90,6 +92,8 @@ class Outcome:
         tool_asked_s: float, shape (S,): when it asked for a place, inf = never.
         tool_started_s: float, shape (S,): when it got one, inf = never.
         tool_ended_s: float, shape (S,): when the tool answers, inf = it never began.
+        handed_over_s: float, shape (S,): when a node that only prefills had its first token and let it go, inf = none.
+        decode_admitted_s: float, shape (S,): its last admission after that, inf = none.
         tool_places: int, shape (types,): places of every type; empty where tools have no bounds.
         counters: The episode's COUNTERS record, by name.
         hbm_bytes: Usable HBM of the fleet, all nodes.
@@ -132,6 +136,8 @@ class Outcome:
     tool_asked_s: np.ndarray
     tool_started_s: np.ndarray
     tool_ended_s: np.ndarray
+    handed_over_s: np.ndarray
+    decode_admitted_s: np.ndarray
     tool_places: np.ndarray
     hbm_bytes: float
     num_nodes: int
@@ -205,6 +211,8 @@ class Outcome:
             tool_asked_s=by_then(self.tool_asked_s),
             tool_started_s=by_then(self.tool_started_s),
             tool_ended_s=by_then(self.tool_ended_s),
+            handed_over_s=by_then(self.handed_over_s),
+            decode_admitted_s=by_then(self.decode_admitted_s),
             finished=self.finished & np.isfinite(stage_finished_s),
         )
         return earlier.of_workflows(self.deadline_s <= end_s)
@@ -226,7 +234,11 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
     ready = (seen["phase"] >= STAGE_READY) & np.isfinite(seen["ready_s"])
     ready_s = np.where(ready, seen["ready_s"], np.inf)
     first_token_s = np.where(ready, seen["first_token_s"], np.inf)
-    first_admitted_s = np.minimum(np.where(ready, seen["admitted_s"], np.inf), first_token_s)
+    last_admitted_s = np.where(ready, seen["admitted_s"], np.inf)
+    handed_over_s = np.where(ready, seen["handed_over_s"], np.inf)
+    handed = np.isfinite(handed_over_s)
+    first_admitted_s = np.where(handed, seen["prefill_admitted_s"], np.minimum(last_admitted_s, first_token_s))
+    decode_admitted_s = np.where(handed & (last_admitted_s >= handed_over_s), last_admitted_s, np.inf)
     service = result.world.service[stages["model"]]
     service_s = (
         service["prefill_base_s"]
@@ -270,7 +282,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         blocked_s=blocked_s(
             node=np.where(waited, seen["node"], -1),
             queued_s=seen["queued_s"],
-            admitted_s=np.minimum(first_admitted_s, cap_s),
+            admitted_s=np.minimum(np.where(handed, decode_admitted_s, first_admitted_s), cap_s),
             model=stages["model"],
             service_s=service_s,
         )
@@ -285,6 +297,8 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         tool_asked_s=np.where(asked, seen["finished_s"], np.inf),
         tool_started_s=tool_started_s,
         tool_ended_s=tool_started_s + episode.hidden["tool_gap_s"],
+        handed_over_s=handed_over_s,
+        decode_admitted_s=decode_admitted_s,
         tool_places=result.world.tools["places"],
         hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
         num_nodes=len(result.world.nodes),
@@ -298,7 +312,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
 
 def _stay_s(seen: np.ndarray, end_s: float) -> np.ndarray:
     """Time that each stage held its last place in a batch; a stage that was paused and waits holds none."""
-    held = (seen["phase"] >= STAGE_RUNNING) & np.isfinite(seen["admitted_s"])
+    held = (seen["phase"] >= STAGE_RUNNING) & (seen["phase"] != STAGE_HANDOFF) & np.isfinite(seen["admitted_s"])
     stay_s = np.minimum(np.where(held, seen["finished_s"], 0.0), end_s) - np.where(held, seen["admitted_s"], 0.0)
     return np.where(held, np.maximum(stay_s, 0.0), 0.0)
 

@@ -10,6 +10,7 @@ from maestro_gym.episodes.metrics import workflows as workflow_metrics  # noqa: 
 from maestro_gym.episodes.metrics import stages as stage_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import tenants as tenant_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import tools as tool_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import handoffs as handoff_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import fleet as fleet_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import cost as cost_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import nodes as node_metrics  # noqa: F401

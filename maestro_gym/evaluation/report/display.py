@@ -76,6 +76,21 @@ TOOLS = (
 )
 """Columns beside them where tools have finite places."""
 
+HANDED_OVER = (
+    Shown("transfers", "transfers", 1.0, "stages handed over"),
+    Shown("transfer_bytes", "KV moved [GB]", 1e-9, "KV moved between nodes"),
+    Shown("transfer_mean_s", "transfer mean [ms]", 1e3, "mean time of a KV transfer"),
+    Shown("handoff_mean_s", "handoff mean [ms]", 1e3, "mean time from the first token to the node that decodes"),
+)
+"""Columns beside them where nodes only prefill or only decode; behind them how fast tokens come."""
+
+SPEED = (
+    Shown("ttft_p95_s", "TTFT p95 [s]", 1.0, "95th percentile of TTFT"),
+    Shown("tpot_mean_s", "TPOT mean [ms]", 1e3, "mean TPOT"),
+    Shown("tpot_p95_s", "TPOT p95 [ms]", 1e3, "95th percentile of TPOT"),
+)
+"""Columns of tables about tokens."""
+
 LOST = (
     Shown("availability", "availability [%]", 100.0, "share of the time in which nodes had not failed"),
     Shown("restarts", "restarts", 1.0, "stages that were lost with their node"),
@@ -93,7 +108,9 @@ SCALED = (
 REUSED = (Shown("prefix_hit_rate", "prefix hits [%]", 100.0, "share of prompt tokens from the prefix cache"),)
 """Columns of tables about contexts."""
 
-SHOWN = {shown.column: shown for shown in (*HEADLINE, *SHED, *TENANTS, *TOOLS, *LOST, *SCALED, *REUSED)}
+SHOWN = {
+    shown.column: shown for shown in (*HEADLINE, *SPEED, *SHED, *TENANTS, *TOOLS, *HANDED_OVER, *LOST, *SCALED, *REUSED)
+}
 
 
 def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
@@ -101,11 +118,17 @@ def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
 
     Args:
         rows: One row an episode.
-        wide: All columns, and not only those of `FIRST`; with what was turned away, waited for tools, or was lost with
-            nodes or saved by them, where there is any.
+        wide: All columns, and not only those of `FIRST`; with what was turned away, waited for tools, was handed over,
+            or was lost with nodes or saved by them, where there is any.
     """
     beside: tuple[Shown, ...] = ()
-    groups = (("shed_share", SHED), ("tool_wait_mean_s", TOOLS), ("restarts", LOST), ("node_starts", SCALED))
+    groups = (
+        ("shed_share", SHED),
+        ("tool_wait_mean_s", TOOLS),
+        ("transfers", (*HANDED_OVER, *SPEED)),
+        ("restarts", LOST),
+        ("node_starts", SCALED),
+    )
     for column, group in groups:
         # Where there are no tools with places nobody has a wait; elsewhere nothing happened is 0.
         is_there = column in rows and bool((rows[column].notna() if group is TOOLS else rows[column] > 0).any())
