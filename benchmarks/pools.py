@@ -23,7 +23,7 @@ RUNS = ROOT / "runs" / "pools"
 PAGE = ROOT / "docs" / "disaggregation.md"
 SCENARIO = "pools"
 POLICIES = ("maestro", "distserve+maestro", "splitwise+maestro", "searched")
-SPLITS = (None, 2, 3)
+SPLITS = (None, 2)
 """Nodes of each cluster of four that only prefill, the others decode; None: all do both."""
 
 METRICS = ("ttft_mean_s", "ttft_attainment", "tpot_mean_s", "tpot_p95_s", "completion_mean_s", "slo_attainment")
