@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maestro_gym.baselines.maestro.fitness import fitness_terms
-from maestro_gym.state import ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
+from maestro_gym.state import DUTY_DECODE, DUTY_PREFILL, ENGINE_ASLEEP, ENGINE_LOADING, INTERACTIVE
 from tests.baselines.hand import GB, Hand, ask, cluster_rule, global_rule
 
 
@@ -46,6 +46,37 @@ def test_least_kv_takes_the_emptiest_pool_cached_blocks_counted_free() -> None:
     assert _node(hand, "least-kv") == 1
     hand.view.nodes[0, 3].kv_cached_bytes = 30 * GB
     assert _node(hand, "least-kv") == 3
+
+
+def _two_pools() -> tuple[Hand, int]:
+    """Two nodes that prefill, two that decode, the model warm on all; and a call."""
+    hand = Hand(nodes_per_cluster=4)
+    hand.world.nodes["duty"] = DUTY_PREFILL, DUTY_PREFILL, DUTY_DECODE, DUTY_DECODE
+    for node in range(4):
+        hand.engine(node, 0)
+    stage = hand.stage()
+    hand.route(stage)
+    return hand, stage
+
+
+def test_distserve_counts_calls_to_prefill_and_kv_to_decode() -> None:
+    hand, stage = _two_pools()
+    hand.load(0, queued=2, reserved_gb=1.0)
+    hand.load(1, queued=1, reserved_gb=30.0)
+    hand.load(2, queued=1, reserved_gb=30.0)
+    hand.load(3, queued=5, reserved_gb=20.0)
+    assert _node(hand, "distserve") == 1
+    hand.view.stages[0, stage].kv_tokens = 1000
+    assert _node(hand, "distserve") == 3
+
+
+def test_splitwise_takes_the_least_work_of_the_pool_that_is_asked() -> None:
+    hand, stage = _two_pools()
+    for node, work_s in enumerate((3.0, 2.0, 1.0, 0.5)):
+        hand.load(node, work_s=work_s)
+    assert _node(hand, "splitwise") == 1
+    hand.view.stages[0, stage].kv_tokens = 1000
+    assert _node(hand, "splitwise") == 3
 
 
 def test_round_robin_passes_over_full_nodes_and_keeps_its_place_in_each_cluster() -> None:
