@@ -18,7 +18,15 @@ from maestro_gym.core.boxed import box
 from maestro_gym.core.compile import njit_as
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy, Rule
-from maestro_gym.scheduling.tiers import ALL_TIERS, NO_TIER, TIER_NAMES, TIER_NODE
+from maestro_gym.scheduling.tiers import (
+    ALL_TIERS,
+    NO_TIER,
+    TIER_CONTEXT,
+    TIER_GLOBAL,
+    TIER_NAMES,
+    TIER_NODE,
+    TIER_TOOL,
+)
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, open_engine, run_until
 from maestro_gym.sim.reclaim import FOR_GROWTH, FOR_LOAD, list_candidates
@@ -26,11 +34,27 @@ from maestro_gym.state import Hidden, View
 from maestro_gym.state.fields import arrays_of
 from maestro_gym.state.types import HIDDEN, VIEW
 
-SCENARIO = ("quick", ("contention=high", "horizon_s=90"))
-"""Where rules are asked: crowded enough that what they may not know would matter."""
+SCENARIO = (
+    "quick",
+    (
+        "contention=high",
+        "horizon_s=90",
+        "limits.admission=true",
+        "limits.autoscaling.period_s=1",
+        "limits.context_hold_max_s=30",
+        "workload.tools={all: {places: 4}}",
+    ),
+)
+"""Where rules are asked: crowded enough that what they may not know would matter, with all that a rule may decide."""
+
+PLAIN, SCALING, TOOL, CONTEXT = "plain", "scaling", "tool", "context"
+"""Kinds of questions: what a tier decides everywhere, how many nodes are on, whose a tool is, where a context goes."""
+
+_ASKED_AS = {TIER_TOOL: TIER_GLOBAL, TIER_CONTEXT: TIER_NODE}
+"""Whose rule answers where no tier of its own is asked."""
 
 DECISIONS = 150
-"""Decisions at which a rule is asked."""
+"""Decisions of each kind at which a rule is asked."""
 
 MOST_STEPS = 20_000
 """Decisions of all tiers after which an episode is left, however few of them were the rule's."""
@@ -59,6 +83,9 @@ class Finding:
         tier: Its tier.
         information: The class that it declares.
         decisions: How often it was asked.
+        scaling: How often of these nodes could be started and stopped.
+        tool: How often of these it was to give a place of a tool.
+        context: How often of these it was to say what becomes of a context.
         heeds: Fields that it may not know and whose change moved its answer, empty when it keeps to its class.
     """
 
@@ -66,6 +93,9 @@ class Finding:
     tier: str
     information: str
     decisions: int
+    scaling: int
+    tool: int
+    context: int
     heeds: tuple[str, ...]
 
 
@@ -92,6 +122,11 @@ def make_up(values: np.ndarray, generator: np.random.Generator) -> None:
     values[...] += (generator.random(values.shape) * size).astype(values.dtype)
 
 
+def rule_of(policy: Policy, tier: int) -> Rule:
+    """The rule that answers a decision."""
+    return policy.rules[_ASKED_AS.get(tier, tier)]
+
+
 def decisions(policy: Policy, scenario: Scenario, most: int = MOST_STEPS) -> Iterator[tuple[int, Simulation, object]]:
     """Play a validation episode, every decision shown before the policy takes it.
 
@@ -101,7 +136,8 @@ def decisions(policy: Policy, scenario: Scenario, most: int = MOST_STEPS) -> Ite
         most: Decisions after which it is left.
 
     Yields:
-        The tier that must decide, the simulation, and its boxed engine.
+        The tier that must decide (TIER_TOOL and TIER_CONTEXT where the policy has a rule for them), the simulation,
+        and its boxed engine.
     """
     simulation = Simulation(scenario.world, evaluation=True)
     simulation.load(0, scenario.episode("validation", 0, 0))
@@ -109,20 +145,22 @@ def decisions(policy: Policy, scenario: Scenario, most: int = MOST_STEPS) -> Ite
     # A rule that reads a truth which it may not know would read beyond an empty one; here it is caught instead.
     view, truth = box(simulation.state.visible, VIEW), box(simulation.state.hidden, HIDDEN)
     for _ in range(most):
-        tier = run_until(engine, 0, ALL_TIERS)
+        tier = run_until(engine, 0, ALL_TIERS | 1 << TIER_TOOL | 1 << TIER_CONTEXT)
         if tier == NO_TIER:
             return
         yield tier, simulation, engine
-        take(engine, int(policy.rules[tier].function(view, truth, 0)))
+        take(engine, int(rule_of(policy, tier).function(view, truth, 0)))
 
 
 def _changed(hidden: Hidden, generator: np.random.Generator) -> Hidden:
-    """Another future: lengths, gaps and what remains of every stage dealt anew."""
+    """Another future: lengths, gaps and what remains of every stage dealt anew, other arrivals and outages."""
     other = Hidden(*(array.copy() for array in hidden))
     for name in ("output_tokens", "tool_intent", "tool_gap_s", "remaining_s", "remaining_calls"):
         make_up(other.truth[name], generator)
     for name in other.predictions.dtype.names or ():
         make_up(other.predictions[name], generator)
+    make_up(other.workflows["arrival_s"], generator)
+    make_up(other.outages["time_s"], generator)
     return other
 
 
@@ -142,10 +180,13 @@ def examine(rule: Rule, companions: Policy | None = None, scenario: Scenario | N
     generator = np.random.default_rng(0)
     forbidden = predicted_fields() if rule.information == "N" else []
     heeds: dict[str, None] = {}
-    asked, together = 0, False
+    asked, together = dict.fromkeys(_kinds(rule, scenario), 0), False
     for tier, simulation, engine in decisions(policy, scenario):
+        kind = _kind(tier, simulation)
+        if asked.get(kind, DECISIONS) >= DECISIONS:
+            continue
         for pending in _pending(rule.tier, tier, engine):
-            asked += pending
+            asked[kind] += pending
             answer = asker(rule, simulation)
             truth = simulation.state.hidden
             first = answer(truth)
@@ -155,11 +196,39 @@ def examine(rule: Rule, companions: Policy | None = None, scenario: Scenario | N
                 alone = [n for n in forbidden if answer_without([n], simulation, answer, generator) != first]
                 heeds |= dict.fromkeys(alone)
                 together = True
-        if asked >= DECISIONS:
+        if min(asked.values()) >= DECISIONS:
             break
     if together and not heeds.keys() & set(forbidden):
         heeds["several predictions together"] = None
-    return Finding(rule.name, rule.tier, rule.information, asked, tuple(heeds))
+    return Finding(
+        rule.name,
+        rule.tier,
+        rule.information,
+        decisions=sum(asked.values()),
+        scaling=asked.get(SCALING, 0),
+        tool=asked.get(TOOL, 0),
+        context=asked.get(CONTEXT, 0),
+        heeds=tuple(heeds),
+    )
+
+
+def _kinds(rule: Rule, scenario: Scenario) -> tuple[str, ...]:
+    """Kinds of questions that a rule may be asked in a scenario."""
+    params = scenario.world.params[0]
+    kinds = {
+        PLAIN: True,
+        SCALING: rule.tier == "global" and float(params["scale_period_s"]) > 0.0,
+        TOOL: rule.orders_tools and len(scenario.world.tools) > 0,
+        CONTEXT: rule.decides_contexts and float(params["context_hold_max_s"]) > 0.0,
+    }
+    return tuple(kind for kind, is_asked in kinds.items() if is_asked)
+
+
+def _kind(tier: int, simulation: Simulation) -> str:
+    """The kind of the pending question."""
+    if tier in _ASKED_AS:
+        return TOOL if tier == TIER_TOOL else CONTEXT
+    return SCALING if tier == TIER_GLOBAL and int(simulation.state.visible.clock[0]["scaling"]) == 1 else PLAIN
 
 
 def _pending(wanted: str, tier: int, engine: object) -> Iterator[bool]:
@@ -169,7 +238,7 @@ def _pending(wanted: str, tier: int, engine: object) -> Iterator[bool]:
             for purpose in (FOR_LOAD, FOR_GROWTH):
                 if offer(engine, purpose) > 1:  # pyright: ignore[reportArgumentType] - a box
                     yield True
-    elif TIER_NAMES[tier] == wanted:
+    elif TIER_NAMES[_ASKED_AS.get(tier, tier)] == wanted:
         yield True
 
 

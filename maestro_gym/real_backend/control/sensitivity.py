@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maestro_gym.baselines.sentinel import answer_without, asker, decisions
+from maestro_gym.baselines.sentinel import answer_without, asker, decisions, rule_of
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
 
@@ -32,7 +32,7 @@ def heeded_fields(policy: Policy, scenario: Scenario, names: Sequence[str], most
     generator = np.random.default_rng(0)
     heeded: set[str] = set()
     for tier, simulation, _ in decisions(policy, scenario, most):
-        answer = asker(policy.rules[tier], simulation)
+        answer = asker(rule_of(policy, tier), simulation)
         first = answer(simulation.state.hidden)
         for name in set(names) - heeded:
             if answer_without([name], simulation, answer, generator) != first:
