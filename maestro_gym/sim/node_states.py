@@ -18,7 +18,7 @@ from maestro_gym.sim.index import note_asleep, note_room, note_tier
 from maestro_gym.sim.memory import add_weights, give_back_memory
 from maestro_gym.sim.queues import leave_node, return_global
 from maestro_gym.sim.reclaim import leave_batch
-from maestro_gym.sim.residency import leave_hbm, log_residency, share_host_rates
+from maestro_gym.sim.residency import leave_hbm, log_residency, share_host_rates, vacate
 from maestro_gym.sim.steps import count_open_stretches
 from maestro_gym.sim.stretch import steps_done
 from maestro_gym.state import (
@@ -115,10 +115,7 @@ def _lose_engine(state: State, e: int, node: int, slot: int) -> None:
         note_asleep(state, e, node, model, False)
     else:
         leave_hbm(state, e, node, slot, 0.0)
-    engine.status = ENGINE_FREE
-    engine.model = -1
-    engine.slept_before = 0
-    view.slot_of[e, node, model] = -1
+    vacate(state, e, node, slot)
     core.event_s = math.inf
     core.steps = 0
     core.seen_steps = 0

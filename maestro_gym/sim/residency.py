@@ -348,6 +348,19 @@ def sleep_engine(state: State, e: int, node: int, slot: int) -> float:
 
 
 @njit
+def vacate(state: State, e: int, node: int, slot: int) -> None:
+    """A slot is free from now on and shows nothing of the engine that it held."""
+    view = state.visible
+    engine = view.engines[e, node, slot]
+    view.slot_of[e, node, engine.model] = -1
+    engine.status = ENGINE_FREE
+    engine.model = -1
+    engine.slept_before = 0
+    # Else who comes next into the slot would have it until the next scrape.
+    engine.kv_used_bytes = 0.0
+
+
+@njit
 def end_engine(state: State, e: int, node: int, slot: int) -> None:
     """End an idle or sleeping engine: its weights stay in the page cache while host memory lasts."""
     view = state.visible
@@ -360,10 +373,7 @@ def end_engine(state: State, e: int, node: int, slot: int) -> None:
     else:
         add_weights(state, e, node, -view.world.params[0].sleep_bytes)
         note_asleep(state, e, node, int(model), False)
-    engine.status = ENGINE_FREE
-    engine.model = -1
-    engine.slept_before = 0
-    view.slot_of[e, node, model] = -1
+    vacate(state, e, node, slot)
     record = view.host_models[e, host, model]
     record.last_used_s = view.clock[e].now_s
     if record.tier < CPU and _make_dram_room(state, e, node, host_bytes(state, node, model), model):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from maestro_gym.sim.calendar import SET
 from maestro_gym.state import (
+    CPU,
     DUTY_BOTH,
     DUTY_DECODE,
     DUTY_PREFILL,
@@ -18,6 +21,7 @@ from maestro_gym.state import (
     NODE_OFF,
     NODE_READY,
     NODE_STARTING,
+    STAGE_DELIVERY,
     STAGE_FINISHED,
     STAGE_FUTURE,
     STAGE_GAP,
@@ -31,6 +35,8 @@ from maestro_gym.state import (
     State,
 )
 
+TIME_ROUNDING_S = 1e-6
+
 
 def check_state(state: State, e: int = 0) -> None:
     """Assert conservation of stages, and that every account of memory is the sum of its parts."""
@@ -41,7 +47,9 @@ def check_state(state: State, e: int = 0) -> None:
     world = view.world
     # Stages: every list holds what the phases say, once.
     queue = view.global_queue[e, : view.clock[e]["global_len"]]
-    held = [int(stage) for stage in queue]
+    # The stage whose cluster is about to choose a node is in no queue.
+    routed = [int(stage) for stage in (view.clock[e]["stage"],) if stage >= 0]
+    held = [int(stage) for stage in queue] + routed
     assert all(phases[stage] == STAGE_READY for stage in held)
     for n in range(len(nodes)):
         waiting = view.node_queue[e, n, : nodes[n]["queue_len"]]
@@ -92,8 +100,7 @@ def check_state(state: State, e: int = 0) -> None:
     for model in kinds:
         mine = stages["model"] == model
         ready = mine & (phases == STAGE_READY)
-        # The stage whose cluster is about to choose a node is in no queue.
-        ready[[stage for stage in (view.clock[e]["stage"],) if stage >= 0]] = False
+        ready[routed] = False
         assert view.models[e, model]["ready"] == ready.sum()
         np.testing.assert_allclose(view.models[e, model]["ready_sum_s"], stages["ready_s"][ready].sum(), atol=1e-6)
         sent = mine & np.isin(phases, (STAGE_TRANSIT, STAGE_QUEUED))
@@ -113,7 +120,7 @@ def check_state(state: State, e: int = 0) -> None:
     owners = view.workflows[e]["tenant"][stages["workflow"]] % len(world.tenants)
     begun, answered = np.isfinite(stages["admitted_s"]), np.isfinite(stages["finished_s"])
     routing = np.zeros(len(stages), bool)
-    routing[[stage for stage in (view.clock[e]["stage"],) if stage >= 0]] = True
+    routing[routed] = True
     for tenant, books in enumerate(view.tenants[e]):
         mine = (owners == tenant) & (stages["workflow"] >= 0)
         assert books["ready"] == np.sum(mine & (phases == STAGE_READY) & ~routing)
@@ -145,13 +152,41 @@ def check_state(state: State, e: int = 0) -> None:
     assert np.all(np.isin(stages["workflow"][phases == STAGE_REJECTED], np.flatnonzero(rejected)))
     assert np.all(phases[np.isin(stages["workflow"], np.flatnonzero(rejected))] == STAGE_REJECTED)
     in_system = arrived & ~finished & ~rejected
-    assert counters["weight_in_system"] == view.workflows[e]["weight"][in_system].sum()
+    np.testing.assert_allclose(counters["weight_in_system"], view.workflows[e]["weight"][in_system].sum(), atol=1e-9)
     assert np.all(np.isin(phases[stages["workflow"] >= 0], (STAGE_FUTURE,), invert=True))
     for w in np.flatnonzero(finished):
         first = state.hidden.workflows[e, w]["first_stage"]
         assert np.all(phases[first : first + state.hidden.workflows[e, w]["num_stages"]] == STAGE_FINISHED)
-    # Memory.
+    # Times: what has happened to a stage or a workflow has happened in its order.
+    served = stages[np.isin(phases, (STAGE_RUNNING, STAGE_DELIVERY, STAGE_TOOL, STAGE_GAP, STAGE_FINISHED))]
+    for earlier, later in pairwise(("ready_s", "sent_s", "queued_s", "admitted_s")):
+        assert np.all(served[earlier] <= served[later])
+    done = stages[answered]
+    assert np.all(np.maximum(done["admitted_s"], done["first_token_s"] - TIME_ROUNDING_S) <= done["finished_s"])
+    assert np.all(done["first_token_s"] >= done["ready_s"])
+    assert np.all(done["tool_started_s"] >= done["finished_s"])
+    flows = view.workflows[e]
+    assert np.all(flows["begun_s"] >= np.where(arrived, flows["arrival_s"], np.inf))
+    assert np.all(flows["finished_s"][finished] >= flows["begun_s"][finished])
+    assert np.all(flows["rejected_s"][rejected] >= flows["arrival_s"][rejected])
+    for happened in (served["admitted_s"], done["finished_s"], flows["arrival_s"][arrived]):
+        assert np.all(happened <= view.clock[e]["now_s"] + TIME_ROUNDING_S)
+    # Memory of hosts: the page cache, and the pinned copies of sleepers.
     params = world.params[0]
+    for host, spec in enumerate(world.hosts):
+        here = np.flatnonzero(world.nodes["host"] == host)
+        if not len(here):
+            continue
+        sizes = world.perf["weight_bytes"][world.nodes["hardware"][here[0]], world.models["arch"]]
+        sizes = sizes * spec["gpus_per_node"]
+        held = sizes[view.host_models[e, host]["tier"] == CPU].sum()
+        held += sizes[engines["model"][here][engines["status"][here] == ENGINE_ASLEEP]].sum()
+        assert held <= spec["dram_bytes"] * (1 + 1e-9)
+    # Memory of nodes.
+    for name in ("kv_reserved_bytes", "kv_cached_bytes", "kv_virtual_bytes", "kv_used_bytes", "weights_bytes"):
+        assert np.all(nodes[name] >= 0.0)
+    assert np.all(core.sequences[e]["private_tokens"] >= 0)
+    assert np.all(nodes["kv_reserved_bytes"] + nodes["weights_bytes"] <= world.nodes["hbm_pool_bytes"] + 1.0)
     offloaded = np.zeros(len(world.hosts))
     for n, node in enumerate(nodes):
         perf = world.perf[world.nodes[n]["hardware"]]
@@ -160,7 +195,7 @@ def check_state(state: State, e: int = 0) -> None:
         for k, engine in enumerate(engines[n]):
             if engine["status"] == ENGINE_FREE:
                 assert engine["model"] == -1
-                assert engine["kv_reserved_bytes"] == engine["kv_cached_bytes"] == 0.0
+                assert engine["kv_reserved_bytes"] == engine["kv_cached_bytes"] == engine["kv_used_bytes"] == 0.0
                 continue
             assert view.slot_of[e, n, engine["model"]] == k
             arch = perf[world.models[engine["model"]]["arch"]]

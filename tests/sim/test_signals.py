@@ -17,6 +17,7 @@ from maestro_gym.sim.engine import OWN, answer_and_run, open_engine, run_until
 from maestro_gym.state import (
     ENGINE_ASLEEP,
     ENGINE_AWAKE,
+    OUTAGE,
     SIGNAL_QUEUES,
     SIGNAL_RESIDENCY,
     SIGNAL_RUNNING,
@@ -168,3 +169,20 @@ def test_every_workflow_is_served_however_old_the_signals(policy: str) -> None:
 def test_ages_that_make_no_sense_are_refused(overrides: list[str], words: str) -> None:
     with pytest.raises(MaestroError, match=words):
         load_scenario("quick", overrides)
+
+
+def test_a_slot_that_was_given_up_shows_nothing_of_the_engine_that_it_held() -> None:
+    scenario = scenario_of("limits.metrics_delay_s=5", "limits.wait_max_s=1")
+    simulation = Simulation(scenario.world, evaluation=True)
+    # What runs on node 0 was scraped at 5 s; the node is lost at 6 s.
+    lost = np.array([(6.0, 0, 0, 1)], OUTAGE)
+    simulation.load(0, make_episode([(1.0, [Call(400, 3000)])])._replace(outages=lost))
+    engine = open_engine(simulation, load_policy("jsq", scenario))
+    view = simulation.state.visible
+    tier = run_until(engine, 0, 1 << TIER_GLOBAL)
+    while view.clock[0]["now_s"] < 6.0:
+        tier = answer_and_run(engine, 0, OWN, 1 << TIER_GLOBAL, -math.inf)
+    assert tier != NO_TIER
+    assert view.clock[0]["now_s"] == 6.0
+    assert view.nodes[0, 0]["kv_used_bytes"] > 0.0, "the node is known by its last scrape"
+    assert np.all(view.engines[0, 0]["kv_used_bytes"] == 0.0)
