@@ -42,7 +42,7 @@ WAYS = (*SIGNALS, DISK)
 FIRST = 0.3
 """The part of a run before which nothing is ended: until then it imports and reads compiled code."""
 
-GUARD_S = 600.0
+GUARD_S = 1800.0
 """Only against hanging."""
 
 ROOM = "1g"
