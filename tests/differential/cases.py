@@ -29,6 +29,7 @@ from maestro_gym.state import (
     PREDICTION,
     SERVICE,
     SIGNAL,
+    SIGNAL_RUNNING,
     STAGE,
     STAGE_HIDDEN,
     TENANT_SPEC,
@@ -40,8 +41,7 @@ from maestro_gym.state import (
 from tests.reference.choosing import Temper
 
 ARCHITECTURES = ("Llama-3.2-3B", "Llama-3.1-8B", "Qwen2.5-14B", "Qwen3-30B-A3B")
-GPUS = ("A100-80GB", "A100-40GB")
-TENANTS = 3
+GPUS = ("A100-80GB", "A100-40GB", "H100-80GB", "L40S-48GB", "A10G-24GB")
 MOST_ROLES = 3
 RECLAIM_LAWS = ("vllm", "lru", "least-harm")
 TEMPERS = {
@@ -83,6 +83,10 @@ class Features:
     scaling: bool = False
     decides_contexts: bool = False
     pools: bool = False
+    kinds: int = 2
+    tenants: int = 3
+    flood: bool = False
+    signals: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,13 @@ def random_features(seed: int) -> Features:
         tools=pick(0, 1, 2),
         orders_tools=pick(True, False),
         failures=pick(True, False),
-        scaling=pick(True, False, False),
+        scaling=pick(True, False),
         decides_contexts=pick(True, False),
         pools=pick(True, False, False),
+        kinds=int(rng.integers(1, len(GPUS) + 1)),
+        tenants=int(rng.integers(1, 5)),
+        flood=pick(True, False),
+        signals=pick(True, False),
     )
 
 
@@ -145,6 +153,13 @@ def make_case(features: Features) -> Case:
     temper = Temper(seed=features.seed, **TEMPERS[features.temper])
     episode = _episode(features, rng)
     return Case(features, world, episode._replace(outages=_outages(features, world)), placement, temper)
+
+
+def _who_asks(features: Features) -> np.ndarray:
+    """Tenants of the workflows in order of arrival; where one floods the others, three in four are its own."""
+    rng = np.random.default_rng((features.seed, 8))
+    tenants = rng.integers(features.tenants, size=features.jobs)
+    return np.where(features.flood & (rng.random(features.jobs) < 0.75), 0, tenants)
 
 
 def _outages(features: Features, world: World) -> np.ndarray:
@@ -179,7 +194,7 @@ def _tables(architecture: str, gpu: str, tp: int, tokens: int, sequences: int) -
 
 def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) -> World:
     names = list(rng.permutation(ARCHITECTURES)[: min(len(ARCHITECTURES), max(1, features.models - 1))])
-    kinds = [(GPUS[0], features.tp), (GPUS[1], 1)]
+    kinds = [(gpu, features.tp if gpu == GPUS[0] else 1) for gpu in GPUS[: features.kinds]]
     tables = [
         [_tables(str(name), gpu, tp, features.max_num_batched_tokens, features.max_num_seqs) for name in names]
         for gpu, tp in kinds
@@ -193,7 +208,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     params = _params(features, rng)
     hosts = np.zeros(features.clusters * features.hosts, HOST_SPEC)
     nodes = np.zeros(len(placement), NODE_SPEC)
-    kind_of_host = rng.integers(0, 2, len(hosts))
+    kind_of_host = rng.integers(0, len(kinds), len(hosts))
     duties = _duties(features, placement)
     for number in range(len(nodes)):
         host = number // features.nodes
@@ -225,13 +240,32 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
         latency_s=latency_s,
         bytes_per_s=rng.uniform(1e6, 1e9, latency_s.shape),
         service=service,
-        tenants=np.array([(1.0, 1.0 / TENANTS, np.inf)] * TENANTS, TENANT_SPEC),
+        tenants=_tenants(features),
         barred=barred,
-        signals=np.zeros(NUM_SIGNALS, SIGNAL),
+        signals=_signals(features, params),
         tools=_tools(features),
         tool_of=_tool_of(features),
         params=params,
     )
+
+
+def _tenants(features: Features) -> np.ndarray:
+    """Tenants of unlike weights, some with a quota, which one that floods the others exceeds."""
+    rng = np.random.default_rng((features.seed, 5))
+    weights = rng.choice([1.0, 1.0, 0.25, 3.0], features.tenants)
+    quotas = rng.choice([np.inf, 20.0, 500.0], features.tenants)
+    return np.array(list(zip(weights, weights / weights.sum(), quotas, strict=True)), TENANT_SPEC)
+
+
+def _signals(features: Features, params: np.ndarray) -> np.ndarray:
+    """Ages of what routers know, a kind each; where the KV in use is not among it, it has an age of its own."""
+    signals = np.zeros(NUM_SIGNALS, SIGNAL)
+    if features.signals:
+        rng = np.random.default_rng((features.seed, 6))
+        signals["period_s"] = rng.choice([0.0, 0.3, 2.0], NUM_SIGNALS) * rng.uniform(0.8, 1.2, NUM_SIGNALS)
+        signals["delay_s"] = signals["period_s"] * rng.choice([0.0, 0.5, 1.0], NUM_SIGNALS)
+        params["metrics_delay_s"] = 0.7 if signals["period_s"][SIGNAL_RUNNING] == 0.0 else 0.0
+    return signals
 
 
 def _tools(features: Features) -> np.ndarray:
@@ -325,12 +359,8 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "dispatch_s": float(rng.choice([0.0, 0.02])),
         "wait_max_s": rng.uniform(1.0, 5.0),
         "admission": features.admission,
-        "scale_period_s": 1.7 if features.scaling else 0.0,
-        "node_start_s": 2.5,
-        "min_nodes": 1,
-        "max_nodes": max(1, features.clusters * features.hosts * features.nodes - features.seed % 2),
+        **_scaling(features),
         "context_hold_max_s": 5.0 if features.decides_contexts else 0.0,
-        "metrics_delay_s": 0.0,
         "sample_period_s": 0.0,
     }
     params = np.zeros(1, PARAMS)
@@ -339,18 +369,32 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
     return params
 
 
+def _scaling(features: Features) -> dict[str, float]:
+    """When nodes may be started and stopped, what a start takes, and how few and how many may be on."""
+    rng = np.random.default_rng((features.seed, 7))
+    fleet = features.clusters * features.hosts * features.nodes
+    least = int(rng.integers(1, fleet + 1)) if rng.random() < 0.3 else 1
+    return {
+        "scale_period_s": float(rng.choice([0.6, 1.7, 4.0])) if features.scaling else 0.0,
+        "node_start_s": float(rng.choice([0.0, 0.5, 2.5])),
+        "min_nodes": least,
+        "max_nodes": max(least, fleet - int(rng.integers(2))),
+    }
+
+
 def _episode(features: Features, rng: np.random.Generator) -> Episode:
     num_roles = int(rng.integers(1, MOST_ROLES + 1))
     sys_tokens = rng.integers(0, 160, num_roles)
     horizon_s = rng.uniform(0.1, 4.0)
     flows, stages, hidden, predictions, children = [], [], [], [], []
+    tenants = _who_asks(features)
     for job, arrival_s in enumerate(np.sort(rng.uniform(0.0, horizon_s, features.jobs))):
         first, calls = len(stages), int(rng.integers(1, 6))
         limit_s = rng.uniform(1.0, 20.0)
         flow = np.zeros((), WORKFLOW)
         flow["arrival_s"], flow["deadline_s"], flow["ttft_limit_s"] = arrival_s, arrival_s + limit_s, 0.2 * limit_s
         flow["weight"], flow["cls"] = rng.uniform(0.5, 2.0), rng.integers(2)
-        flow["tenant"] = job * job % TENANTS
+        flow["tenant"] = tenants[job]
         flow["ingress_cluster"] = rng.integers(features.clusters)
         flow["first_stage"], flow["num_stages"] = first, calls
         flows.append(flow)

@@ -77,6 +77,7 @@ def check_same(engine: EngineRun, reference: Run) -> None:
         assert abs(mine.time_s - its.time_s) <= TIME_S, f"{where}: the engine's clock is at {its.time_s} s"
         _check_rows(mine.memory, its.memory, f"{where}: nodes")
         _check_rows(mine.engines, its.engines, f"{where}: engines")
+        _check_rows(mine.known, its.known, f"{where}: what routers know")
     assert len(reference.records) == len(engine.records)
     assert reference.done == engine.done
     _check_rows(reference.state.residency_log, engine.residency_log, "residency log")

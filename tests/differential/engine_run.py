@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +36,7 @@ from maestro_gym.scheduling.legal import (
     can_start,
     can_stop,
 )
+from maestro_gym.scheduling.policy import Policy
 from maestro_gym.scheduling.tiers import NO_TIER, TIER_CONTEXT, TIER_NAMES, TIER_NODE, TIER_TOOL
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import act, open_engine, run_until
@@ -47,6 +50,13 @@ from tests.reference.simulator import Record, Start
 
 POLICY_OF_LAW = {"vllm": "fcfs", "lru": "maestro-lru", "least-harm": "maestro"}
 """Policies whose reclaim rule it is; nothing else of them is asked."""
+
+SIGNALS = {
+    "queues": ("queue_len", "inbound", "queued_work_s"),
+    "running": ("running", "running_work_s", "kv_used_bytes", "kv_cached_bytes"),
+    "residency": (),
+}
+"""Kinds of signals in order of SIGNAL_*, and their fields of the view."""
 
 STATUS = ("free", "loading", "awake", "asleep")
 ALL_TIERS = 0b111 | 1 << TIER_TOOL | 1 << TIER_CONTEXT
@@ -94,26 +104,50 @@ def begin(case: Case) -> tuple[Simulation, Start]:
     return simulation, start
 
 
+@cache
+def _policy_of(reclaim_law: str, orders_tools: bool, decides_contexts: bool) -> Policy:
+    """A policy of which nothing is asked but what gives way."""
+    policy = load_policy(POLICY_OF_LAW[reclaim_law])
+    return replace(
+        policy,
+        global_rule=replace(policy.global_rule, orders_tools=orders_tools),
+        node_rule=replace(policy.node_rule, decides_contexts=decides_contexts),
+    )
+
+
+def open_case(case: Case, simulation: Simulation) -> Any:  # noqa: ANN401 - a box
+    """The boxed engine of a case."""
+    features = case.features
+    return open_engine(simulation, _policy_of(features.reclaim_law, features.orders_tools, features.decides_contexts))
+
+
+def play(case: Case, simulation: Simulation, engine: Any, view: Any) -> Iterator[tuple[int, Asked]]:  # noqa: ANN401
+    """Run a case to its end; every decision is shown before a legal action is chosen.
+
+    Args:
+        case: The scenario.
+        simulation: From `begin`.
+        engine: From `open_case`.
+        view: The simulation's, boxed.
+    """
+    number = 0
+    while (tier := run_until(engine, 0, ALL_TIERS)) != NO_TIER:
+        place = int(simulation.state.visible.clock[0]["place"])
+        asked = Asked(number, NAMES[tier], place, tuple(sorted(_legal(simulation, view, tier))))
+        yield tier, asked
+        action = choose(asked, case.temper)
+        if not act(engine, 0, tier, code_of(view, action)):
+            raise AssertionError(f"{action} was called legal at {asked}, and the engine refused it")
+        number += 1
+
+
 def run_engine(case: Case, simulation: Simulation) -> EngineRun:
     """Run a case to its end."""
-    policy = load_policy(POLICY_OF_LAW[case.features.reclaim_law])
-    policy = replace(
-        policy,
-        global_rule=replace(policy.global_rule, orders_tools=case.features.orders_tools),
-        node_rule=replace(policy.node_rule, decides_contexts=case.features.decides_contexts),
-    )
-    engine: Any = open_engine(simulation, policy)
-    view: Any = box(simulation.state.visible, VIEW)
-    records: list[Record] = []
-    while (tier := run_until(engine, 0, ALL_TIERS)) != NO_TIER:
-        clock = simulation.state.visible.clock[0]
-        legal = _legal(simulation, view, tier)
-        place = int(clock["place"])
-        asked = Asked(len(records), NAMES[tier], place, tuple(sorted(legal)))
-        records.append(Record(float(clock["now_s"]), asked, *observe(simulation)))
-        action = choose(asked, case.temper)
-        if not act(engine, 0, tier, _code(view, action)):
-            raise AssertionError(f"{action} was called legal at {asked}, and the engine refused it")
+    engine, view = open_case(case, simulation), box(simulation.state.visible, VIEW)
+    records = [
+        Record(float(simulation.state.visible.clock[0]["now_s"]), asked, *observe(simulation))
+        for _, asked in play(case, simulation, engine, view)
+    ]
     return EngineRun(simulation, records, DONE_NAMES[simulation.state.core.env[0]["done"]])
 
 
@@ -150,7 +184,8 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
     ]
 
 
-def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
+def code_of(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
+    """The engine's code of an action."""
     kind, first, second = action
     codes = {
         "wait": lambda: 0,
@@ -171,8 +206,10 @@ def _code(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
     return int(codes[kind]())
 
 
-def observe(simulation: Simulation) -> tuple[list[tuple[float, ...]], list[tuple[object, ...]]]:
-    """The memory of every node, and of every engine, by node and model, as the reference tells it."""
+def observe(
+    simulation: Simulation,
+) -> tuple[list[tuple[float, ...]], list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """The memory of every node, and of every engine, what routers know of every node, as the reference tells it."""
     view = simulation.state.visible
     nodes, engines = [], []
     for number in range(view.nodes.shape[1]):
@@ -189,6 +226,7 @@ def observe(simulation: Simulation) -> tuple[list[tuple[float, ...]], list[tuple
                 node.inbound,
                 NODE_STATE_NAMES[node.node_state],
                 int(simulation.state.core.nodes[0, number]["outages"]),
+                node.kv_used_bytes,
             )
         )
         rows = []
@@ -202,7 +240,19 @@ def observe(simulation: Simulation) -> tuple[list[tuple[float, ...]], list[tuple
             )
             rows.append((number, int(engine["model"]), STATUS[engine["status"]], batch, *memory))
         engines += sorted(rows)
-    return nodes, engines
+    return nodes, engines, _known(simulation)
+
+
+def _known(simulation: Simulation) -> list[tuple[object, ...]]:
+    """What routers know of every node, of the kinds of signals that are scraped."""
+    view, rows = simulation.state.visible, []
+    for kind, (name, fields) in enumerate(SIGNALS.items()):
+        if view.world.signals[kind]["period_s"] == 0.0:
+            continue
+        for node, (scraped, status) in enumerate(zip(view.scraped[0], view.scraped_status[0], strict=True)):
+            values = tuple(scraped[of].item() for of in fields) if fields else tuple(STATUS[code] for code in status)
+            rows.append((node, name, *values))
+    return rows
 
 
 def stage_times(simulation: Simulation, stage: int) -> dict[str, float]:

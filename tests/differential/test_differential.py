@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.differential.cases import RECLAIM_LAWS, TEMPERS, Features, make_case, random_features
+from tests.differential.cases import GPUS, RECLAIM_LAWS, TEMPERS, Features, make_case, random_features
 from tests.differential.compare import check_same, run_both
+from tests.reference.signals import look
 
 EXAMPLES = int(os.environ.get("MAESTRO_DIFFERENTIAL_EXAMPLES", "100"))
 """Random scenarios of a run of the test."""
@@ -45,6 +46,10 @@ FEATURES = st.builds(
     scaling=st.booleans(),
     decides_contexts=st.booleans(),
     pools=st.booleans(),
+    kinds=st.integers(1, len(GPUS)),
+    tenants=st.integers(1, 4),
+    flood=st.booleans(),
+    signals=st.booleans(),
 )
 
 
@@ -105,6 +110,15 @@ def occurrences() -> Counter[str]:
         found["another cluster"] += any(
             state.nodes[stage.node].spec.cluster != stage.job.ingress for stage in stages if stage.node >= 0
         )
+        found["mixed fleet"] += len({node.spec.speeds for node in state.nodes}) > 1
+        found["barred"] += any(node.spec.barred for node in state.nodes)
+        found["several tenants"] += len({stage.job.tenant for stage in stages}) > 1
+        found["old news"] += any(
+            row[1:] != (scrape.kind, *look(state, state.nodes[row[0]], scrape.kind))
+            for scrape in state.scrapes
+            for row in reference.records[-1].known
+            if row[1] == scrape.kind
+        )
         found["tensor parallel"] += any(host.gpus_per_node > 1 for host in state.fleet.hosts)
     return found
 
@@ -128,6 +142,10 @@ def occurrences() -> Counter[str]:
         "contexts dropped",
         "contexts offloaded",
         "another cluster",
+        "mixed fleet",
+        "barred",
+        "several tenants",
+        "old news",
         "tensor parallel",
         "growths",
         "preemptions",

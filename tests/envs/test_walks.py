@@ -1,4 +1,9 @@
-"""Random legal walks through random scenarios: nothing raises, loops, or gets lost."""
+"""Random legal walks through random scenarios: nothing raises, loops, or gets lost.
+
+``MAESTRO_FUZZ=500 pytest tests/envs/test_walks.py`` walks through so many scenarios of each tier.
+"""
+
+import os
 
 import numpy as np
 import pytest
@@ -7,6 +12,9 @@ from hypothesis import strategies as st
 
 from maestro_gym.state import STAGE_PHASE_NAMES, STAGE_QUEUED, STAGE_READY, STAGE_RUNNING, STAGE_TRANSIT
 from tests.envs.walks import TIERS, make, random_legal
+
+EXAMPLES = int(os.environ.get("MAESTRO_FUZZ", "8"))
+"""Scenarios of each tier."""
 
 _SCENARIOS = st.fixed_dictionaries(
     {
@@ -20,6 +28,13 @@ _SCENARIOS = st.fixed_dictionaries(
         "limits.admission": st.booleans(),
         "limits.wait_max_s": st.sampled_from([0.05, 5.0]),
         "limits.metrics_delay_s": st.sampled_from([0.0, 0.5]),
+        "limits.signals": st.sampled_from(["null", "{queues: {period_s: 2, delay_s: 1}, residency: {period_s: 0.5}}"]),
+        "limits.autoscaling": st.sampled_from(["null", "{period_s: 1, start_s: 2, min_nodes: 2}"]),
+        "fleet": st.sampled_from(["quick", "mixed_gpus"]),
+        "fleet.failures": st.sampled_from(
+            ["null", "{node_mtbf_s: 20, node_mttr_s: 3, host_mtbf_s: 30, host_mttr_s: 3}"]
+        ),
+        "workload.tools": st.sampled_from(["null", "{all: {places: 1}}"]),
         "workload.initial_placement": st.sampled_from(["warm", "cold"]),
         "predictor.kind": st.sampled_from(["noisy", "constant", "oracle"]),
     }
@@ -46,13 +61,20 @@ def _assert_nothing_lost(env: object) -> None:
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(scenario=_SCENARIOS, seed=st.integers(0, 1000), companions=st.sampled_from(["maestro", "fcfs"]))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    scenario=_SCENARIOS,
+    flood=st.booleans(),
+    seed=st.integers(0, 1000),
+    companions=st.sampled_from(["maestro", "fcfs", "queue-threshold"]),
+)
 def test_a_random_legal_walk_never_raises_loops_or_loses_anything(
-    tier: str, scenario: dict[str, object], seed: int, companions: str
+    tier: str, scenario: dict[str, object], flood: bool, seed: int, companions: str
 ) -> None:
-    overrides = tuple(f"{key}={value}" for key, value in scenario.items())
-    env = make(tier, overrides=overrides, illegal="raise", companions=companions)
+    # The scenario with a tenant who floods the others has a load of its own.
+    overrides = [f"{key}={value}" for key, value in scenario.items() if not (flood and key == "contention")]
+    name = "flood" if flood else "quick"
+    env = make(tier, scenario=name, overrides=overrides, illegal="raise", companions=companions)
     observation, info = env.reset(seed=seed)
     world = env.batch.scenario.world
     at_once = 0

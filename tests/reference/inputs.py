@@ -109,6 +109,7 @@ class Fleet:
     limits: dict[str, float]
     tool_places: tuple[int, ...]
     tool_of_role: tuple[int, ...]
+    signals: tuple[tuple[float, float], ...]
 
     @property
     def num_models(self) -> int:
@@ -206,6 +207,7 @@ def read_world(world: World) -> Fleet:
         bytes_per_s=tuple(map(tuple, world.bytes_per_s.tolist())),
         tool_places=tuple(int(row["places"]) for row in world.tools),
         tool_of_role=tuple(world.tool_of.tolist()),
+        signals=tuple((float(row["period_s"]), float(row["delay_s"])) for row in world.signals),
         limits={name: world.params[0][name].item() for name in world.params.dtype.names or ()},
     )
 

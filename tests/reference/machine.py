@@ -12,8 +12,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tests.reference.inputs import Fleet, Job, NodeSpec, Speed, Stage
+
+if TYPE_CHECKING:
+    from tests.reference.signals import Scrape
 
 PREFIX_PLACES = 64
 TIE_S = 1e-9
@@ -102,6 +106,7 @@ class Engine:
         at_boundary: between two steps, to be planned before time goes on.
         owed_s: what its next step pays: page mapping.
         cold: its first request after a start pays the warm-up.
+        seen_bytes: KV in use at the last look, where looks are a while apart.
     """
 
     model: int
@@ -118,6 +123,7 @@ class Engine:
     phase: str = "idle"
     step: Step | None = None
     load: Load | None = None
+    seen_bytes: float = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -185,6 +191,7 @@ class Node:
     since_s: float = 0.0
     started_s: float = math.inf
     outages: int = 0
+    seen_bytes: float = 0.0
     spent_s: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -287,6 +294,8 @@ class State:
     orders_tools: bool = False
     undecided: list[Stage] = field(default_factory=list)
     decides_contexts: bool = False
+    metrics_s: float = math.inf
+    scrapes: list[Scrape] = field(default_factory=list)
     counters: dict[str, float] = field(default_factory=dict)
     residency_log: list[tuple[float, int, int, str, str]] = field(default_factory=list)
 

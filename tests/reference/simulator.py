@@ -46,11 +46,12 @@ from tests.reference.comings import (
     stop,
 )
 from tests.reference.contexts import context_actions, decide, let_go, next_undecided
-from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world, up_to_blocks
+from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world
 from tests.reference.kv_memory import admit, admit_bytes
 from tests.reference.machine import TIE_S, Engine, Host, Node, State
 from tests.reference.reclaim import make_room
 from tests.reference.residency import TIERS, advance_load, end_engine, load_bytes, sleep_engine, start_load
+from tests.reference.signals import begin_scrapes, handle_scrapes, next_scrape_s, used_bytes
 
 BYTES_PER_TOKEN = 4.0
 """Of a prompt on the network."""
@@ -81,12 +82,13 @@ class Start:
 
 @dataclass
 class Record:
-    """What is written down at a decision: the clock, what is legal, and the memory of the fleet."""
+    """What is written down at a decision: the clock, what is legal, the fleet's memory, what routers know of it."""
 
     time_s: float
     asked: Asked
     memory: list[tuple[float, ...]]
     engines: list[tuple[object, ...]]
+    known: list[tuple[object, ...]]
 
 
 @dataclass
@@ -133,6 +135,8 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.rejected_s = [math.inf] * len(jobs)
     state.outages = [tuple(row) for row in episode.outages.tolist()]
     state.scale_s = fleet.limits["scale_period_s"] or math.inf
+    state.metrics_s = fleet.limits["metrics_delay_s"] or math.inf
+    state.scrapes = begin_scrapes(state)
     run = Run(state)
     end_s = fleet.limits["drain_cap_s" if start.drains else "horizon_s"]
     while not run.done:
@@ -176,7 +180,7 @@ def _next_time_s(state: State) -> float:
             times += [prefix.held_until_s for prefix in engine.held()]
     if state.arrived < len(state.jobs):
         times.append(state.jobs[state.arrived].arrival_s)
-    times += [next_coming_s(state), state.scale_s]
+    times += [next_coming_s(state), state.scale_s, next_scrape_s(state)]
     return max(state.now_s, min(times))
 
 
@@ -235,6 +239,7 @@ def _handle(run: Run, time_s: float) -> None:
     if state.ask_again_s <= until_s:
         state.global_due, state.ask_again_s = True, math.inf
     handle_scaling(state, until_s)
+    handle_scrapes(state, until_s)
 
 
 def _kinds(node: Node, engine: Engine) -> set[str]:
@@ -493,9 +498,10 @@ def _admit(state: State, node: Node, stage: Stage, level: int) -> bool:
 # --- what is compared -------------------------------------------------------------------------
 
 
-def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, ...]]]:
-    """The memory of every node, and of every engine, by node and model."""
+def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """The memory of every node, and of every engine, by node and model; what routers know of every node by scrapes."""
     nodes, engines = [], []
+    ages = state.fleet.limits["metrics_delay_s"] > 0
     for node in state.nodes:
         nodes.append(
             (
@@ -509,12 +515,13 @@ def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, .
                 node.inbound,
                 node.life,
                 node.outages,
+                float(node.seen_bytes if ages else sum(used_bytes(engine) for engine in node.engines())),
             )
         )
         for engine in sorted(node.engines(), key=lambda engine: engine.model):
-            mapped = sum(up_to_blocks(s.computed - s.hit) for s in engine.batch) * engine.unit
-            used = mapped + engine.pinned_bytes + engine.cached_bytes if engine.status == "awake" else 0.0
+            used = engine.seen_bytes if ages else used_bytes(engine)
             batch = tuple(sequence.stage.id for sequence in engine.batch)
             memory = (engine.reserved_bytes, engine.pinned_bytes, engine.cached_bytes, used, engine.pool_bytes)
             engines.append((node.id, engine.model, engine.status, batch, *memory))
-    return nodes, engines
+    known = [(node, scrape.kind, *row) for scrape in state.scrapes for node, row in enumerate(scrape.known)]
+    return nodes, engines, known

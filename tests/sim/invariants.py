@@ -47,10 +47,11 @@ def check_state(state: State, e: int = 0) -> None:
     world = view.world
     # Stages: every list holds what the phases say, once.
     queue = view.global_queue[e, : view.clock[e]["global_len"]]
-    # The stage whose cluster is about to choose a node is in no queue.
+    # The stage whose cluster is about to choose a node is in no list: it was ready, or handed over.
     routed = [int(stage) for stage in (view.clock[e]["stage"],) if stage >= 0]
     held = [int(stage) for stage in queue] + routed
-    assert all(phases[stage] == STAGE_READY for stage in held)
+    assert np.all(phases[queue] == STAGE_READY)
+    assert np.all(np.isin(phases[routed], (STAGE_READY, STAGE_HANDOFF)))
     for n in range(len(nodes)):
         waiting = view.node_queue[e, n, : nodes[n]["queue_len"]]
         assert np.all(phases[waiting] == STAGE_QUEUED)

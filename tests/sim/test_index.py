@@ -13,7 +13,15 @@ from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.tiers import ALL_TIERS, NO_TIER
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import OWN, answer_and_run, open_engine, run_until
-from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_LOADING, NODE_READY, STAGE_READY, Episode
+from maestro_gym.state import (
+    DUTY_DECODE,
+    ENGINE_ASLEEP,
+    ENGINE_AWAKE,
+    ENGINE_LOADING,
+    NODE_READY,
+    STAGE_READY,
+    Episode,
+)
 from tests.sim.test_invariants import digest
 
 
@@ -86,10 +94,12 @@ def check_index(simulation: Simulation) -> None:
     roomy &= nodes["node_state"] == NODE_READY
     np.testing.assert_array_equal(members(view.roomy[0], num_nodes), roomy)
     found = {name: (held & status[:, :, None]).any(1).T for name, status in statuses.items()}
+    # Counts are of nodes that calls can be sent to.
+    takes_calls = view.world.nodes["duty"] != DUTY_DECODE
     for name, expected in found.items():
         np.testing.assert_array_equal(members(getattr(view, name)[0], num_nodes), expected)
-        np.testing.assert_array_equal(view.models[0][f"{name}_nodes"], expected.sum(1))
-    np.testing.assert_array_equal(view.models[0]["open_nodes"], (found["warm"] & roomy).sum(1))
+        np.testing.assert_array_equal(view.models[0][f"{name}_nodes"], (expected & takes_calls).sum(1))
+    np.testing.assert_array_equal(view.models[0]["open_nodes"], (found["warm"] & roomy & takes_calls).sum(1))
     for array, part in ((view.members, "cluster"), (core.host_nodes, "host")):
         for i in range(array.shape[1]):
             np.testing.assert_array_equal(members(array[0, i], num_nodes), view.world.nodes[part] == i)
