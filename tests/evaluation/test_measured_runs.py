@@ -48,9 +48,10 @@ def test_weighted_residence_is_the_weighted_sum_of_completion_times(measured: Ep
 
 def test_every_metric_of_a_simulated_run_is_a_number_and_shares_are_shares(measured: EpisodeResult) -> None:
     row = result_row(measured)
-    # Where tools are without bounds nothing is said of their places.
+    # Where tools are without bounds nothing is said of their places, and without pools no call is handed over.
+    unsaid = ("tool_", "handoff_", "transfer_mean_s")
     assert {column for column in metric_columns() if not np.isfinite(row[column])} == {
-        column for column in metric_columns() if column.startswith("tool_")
+        column for column in metric_columns() if column.startswith(unsaid)
     }
     for share in ("slo_attainment", "ttft_attainment", "hbm_utilisation", "prefix_hit_rate", "tenant_fairness"):
         assert 0.0 <= row[share] <= 1.0
