@@ -31,6 +31,10 @@ def output() -> Console:
     return console if console.is_terminal else Console(width=PIPE_COLUMNS)
 
 
+_NAME_WIDTH = 30
+"""Characters up to which the first column of a table is not folded."""
+
+
 def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | None = None) -> None:
     """Print rows as a table on standard output.
 
@@ -47,7 +51,14 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | Non
     columns = list(rows[0]) if rows else []
     for column in columns:
         numeric = all(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        longest = max(len(_cell(row[column])) for row in rows)
+        # The first column names its row: other columns give way before a name is folded.
+        table.add_column(
+            column,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=min(longest, _NAME_WIDTH) if column == columns[0] else None,
+        )
     for row in rows:
         table.add_row(*(Text(_cell(row[column])) for column in columns))
     output().print(table)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from maestro_gym.baselines import build
+from maestro_gym.baselines import build, build_reclaim
 from maestro_gym.baselines.registry import NODE_RULES, ORDERS, RECLAIM_RULES, ROUTINGS
 from maestro_gym.core.boxed import box
 from maestro_gym.scheduling.fitness_scale import FitnessScale
@@ -257,7 +257,7 @@ def node_rule(name: str) -> Rule:
 
 def reclaim_rule(name: str) -> Rule:
     """A reclaim rule by name."""
-    return build.reclaim_rule(RECLAIM_RULES[name])
+    return build_reclaim.reclaim_rule(RECLAIM_RULES[name])
 
 
 def make_oracle(num_stages: int) -> Hidden:

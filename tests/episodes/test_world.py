@@ -73,7 +73,7 @@ def test_parameters_carry_the_limits_in_base_units() -> None:
 def test_every_parameter_is_set() -> None:
     params = build_world(load_scenario("quick")).params[0]
     zero = {name for name in PARAMS.names or () if params[name] == 0}
-    off = {"admission", "scale_period_s", "node_start_s"}
+    off = {"admission", "scale_period_s", "node_start_s", "context_hold_max_s"}
     assert zero == off | {"mps", "partitioned", "metrics_delay_s", "schedule_ahead", "dispatch_s"}
 
 
