@@ -57,8 +57,8 @@ PARTS = (
     Part("first placement", "sim.placement", "start_running", "sim.engine"),
     Part("global rule", "baselines.build", "global_rule", "sim.engine"),
     Part("cluster rule", "baselines.build", "cluster_rule", "sim.engine"),
-    Part("node rule", "baselines.build", "node_rule", "sim.engine"),
-    Part("reclaim rule", "baselines.build", "reclaim_rule", "sim.engine"),
+    Part("node rule", "baselines.build", "_node_rule", "sim.engine"),
+    Part("reclaim rule", "baselines.build_reclaim", "reclaim_rule", "sim.engine"),
 )
 """What takes half a second or more. Of a second policy's rules only those are told that take long."""
 
