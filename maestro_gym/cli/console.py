@@ -51,14 +51,10 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]], caption: str | Non
     columns = list(rows[0]) if rows else []
     for column in columns:
         numeric = all(isinstance(row[column], int | float) for row in rows)
-        longest = max(len(_cell(row[column])) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    if rows:
         # The first column names its row: other columns give way before a name is folded.
-        table.add_column(
-            column,
-            justify="right" if numeric else "left",
-            overflow="fold",
-            min_width=min(longest, _NAME_WIDTH) if column == columns[0] else None,
-        )
+        table.columns[0].min_width = min(max(len(_cell(row[columns[0]])) for row in rows), _NAME_WIDTH)
     for row in rows:
         table.add_row(*(Text(_cell(row[column])) for column in columns))
     output().print(table)
