@@ -63,25 +63,27 @@ def _share(state: State, e: int, node: int, slot: int, pinned_tokens: int, cache
 
 
 @njit
-def _pin(state: State, e: int, node: int, slot: int, entry: int) -> None:
-    """A running stage begins to read an entry, and the entry that it is based on."""
+def _pin(state: State, e: int, node: int, slot: int, entry: int, is_used: bool) -> None:
+    """One more needs an entry, and the entry that it is based on: a running stage, which uses them, or a hold."""
     while entry >= 0:
         record = state.visible.prefixes[e, node, slot, entry]
         if record.refs == 0:
             own = record.tokens - record.base_tokens
             _share(state, e, node, slot, own, -own)
         record.refs += 1
-        record.last_used_s = state.visible.clock[e].now_s
+        if is_used:
+            record.last_used_s = state.visible.clock[e].now_s
         entry = record.base_entry
 
 
 @njit
-def _unpin(state: State, e: int, node: int, slot: int, entry: int) -> None:
-    """A running stage has done with an entry."""
+def _unpin(state: State, e: int, node: int, slot: int, entry: int, is_used: bool) -> None:
+    """A running stage has done with an entry and what that is based on, or nobody holds them any longer."""
     while entry >= 0:
         record = state.visible.prefixes[e, node, slot, entry]
         record.refs -= 1
-        record.last_used_s = state.visible.clock[e].now_s
+        if is_used:
+            record.last_used_s = state.visible.clock[e].now_s
         if record.refs == 0:
             own = record.tokens - record.base_tokens
             _share(state, e, node, slot, -own, own)
@@ -93,13 +95,7 @@ def hold_prefix(state: State, e: int, node: int, slot: int, entry: int, until_s:
     """An entry, and what it is based on, counts as reserved until a time, whether a stage reads it or not."""
     entries = state.visible.prefixes[e, node, slot]
     entries[entry].held_until_s = until_s
-    at = entry
-    while at >= 0:
-        if entries[at].refs == 0:
-            own = entries[at].tokens - entries[at].base_tokens
-            _share(state, e, node, slot, own, -own)
-        entries[at].refs += 1
-        at = entries[at].base_entry
+    _pin(state, e, node, slot, entry, False)
     engine = state.core.engines[e, node, slot]
     engine.held_until_s = min(engine.held_until_s, until_s)
     find_event(state, e, node)
@@ -112,13 +108,7 @@ def release_prefix(state: State, e: int, node: int, slot: int, entry: int) -> bo
     if entries[entry].held_until_s == -math.inf:
         return False
     entries[entry].held_until_s = -math.inf
-    at = entry
-    while at >= 0:
-        entries[at].refs -= 1
-        if entries[at].refs == 0:
-            own = entries[at].tokens - entries[at].base_tokens
-            _share(state, e, node, slot, -own, own)
-        at = entries[at].base_entry
+    _unpin(state, e, node, slot, entry, False)
     if entries[entry].dram_tokens > 0:
         _use_dram(state, e, node, slot, -entries[entry].dram_tokens)
         entries[entry].dram_tokens = 0
@@ -285,7 +275,7 @@ def take_memory(state: State, e: int, node: int, slot: int, stage: int, tokens: 
         entry = best_prefix(view, e, node, slot, stage)
         hit = usable_tokens(view, e, node, slot, stage, entry)
     if hit > 0:
-        _pin(state, e, node, slot, entry)
+        _pin(state, e, node, slot, entry, True)
     else:
         entry = -1
     unit = kv_bytes(view, node, int(record.model))
@@ -323,7 +313,7 @@ def give_back_memory(state: State, e: int, node: int, slot: int, stage: int) -> 
     resize(state, e, node, slot, stage, -sequence.private_tokens)
     grant(state, e, node, -sequence.virtual_bytes)
     sequence.virtual_bytes = 0.0
-    _unpin(state, e, node, slot, sequence.ref_entry)
+    _unpin(state, e, node, slot, sequence.ref_entry, True)
     sequence.ref_entry = -1
     sequence.hit_tokens = 0
 

@@ -13,7 +13,7 @@ from maestro_gym.core.calendar import put
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.sizes import blocks_up, kv_bytes
 from maestro_gym.scheduling.view import hands_over
-from maestro_gym.sim.calendar import UNSET, ask_node, plan_later, set_event
+from maestro_gym.sim.calendar import UNSET, ask_node, find_event, plan_later
 from maestro_gym.sim.contexts import note_boundary
 from maestro_gym.sim.handoff import hand_over
 from maestro_gym.sim.heap import push
@@ -371,14 +371,12 @@ def plan_node(state: State, oracle: Hidden, e: int, node: int, rule: Rule) -> No
             phase = _phase_of(state, e, node, slot)
             changed = changed or phase != core.phase
             core.phase = phase
-    event_s = math.inf
     for slot in range(count):
         core = state.core.engines[e, node, slot]
         if core.dirty == 1:
             _plan(state, e, node, slot)
         elif changed and core.steps > 0:
             cut(state, e, node, slot)
-        event_s = min(event_s, min(min(core.event_s, core.load_event_s), core.held_until_s))
-    set_event(state, e, node, event_s)
+    find_event(state, e, node)
     put(state.core.dirty[e], node, UNSET)
     state.core.metrics_until_s[e, node] = -math.inf
