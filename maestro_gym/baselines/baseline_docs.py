@@ -12,6 +12,7 @@ from maestro_gym.baselines.registry import (
     NODE_RULES,
     ORDERS,
     RECLAIM_RULES,
+    REGROUPINGS,
     ROUTINGS,
     TABLE,
     TOOL_ORDERS,
@@ -36,7 +37,8 @@ order of the calls that wait for a tool (`tools/`); it says nothing where tools 
 And so is a rule of autoscaling (`autoscale/`), inert where `limits.autoscaling` is off
 ([autoscaling.md](autoscaling.md)).
 What becomes of a context while its tool runs (`contexts/`) is part of the node rule, where a scenario gives
-`limits.context_hold_max_s`.
+`limits.context_hold_max_s`. A rule of elastic parallelism (`elastic/`) is part of the node rule, and inert where
+`limits.parallelism` is off ([elastic.md](elastic.md)).
 
 **Class** is what the rules global, cluster, node and reclaim may read: N past and present, P predictions too,
 O the true future. A policy is of the class of the rule that reads most; only a policy of class O is handed the truth.
@@ -93,6 +95,7 @@ what is possible, `actions.py` makes the codes of actions. `examples/` holds a r
 | `route_by` | `cost(view, e, stage, node)`, smaller is better; `gate=LATE`, `OPEN` or `HOME` | cluster |
 | `serve_by` | an order and a reservation level | node |
 | `hold_by` | `fate(view, e, stage, node)`: `LEAVE`, `DROP`, `OFFLOAD`, `hold_code(seconds)` | node, across a tool |
+| `regroup_by` | `degree(view, e, node)`, GPUs of a node of its board | node, before the order |
 | `reclaim_by` | `rank(view, e, candidate, growth)` and `cost(view, e, candidate)` | reclaim |
 
 A rule that none of these forms can express is a class with a function that decides from nothing:
@@ -140,7 +143,17 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES)
+        for rules in (
+            ORDERS,
+            ROUTINGS,
+            NODE_RULES,
+            RECLAIM_RULES,
+            ADMISSIONS,
+            TOOL_ORDERS,
+            AUTOSCALINGS,
+            CONTEXT_RULES,
+            REGROUPINGS,
+        )
         for name, rule in rules.items()
         for number in rule.numbers
     ]
@@ -181,6 +194,7 @@ def baselines_markdown() -> str:
             _parts("Orders of the calls that wait for a tool", TOOL_ORDERS),
             _parts("Rules of autoscaling", AUTOSCALINGS),
             _parts("What becomes of a context while its tool runs", CONTEXT_RULES),
+            _parts("Rules of elastic parallelism", REGROUPINGS),
             _numbers(),
             _CHOICES,
             _left_out(),

@@ -21,8 +21,8 @@ from maestro_gym.baselines.late_binding.gates import (
 from maestro_gym.baselines.late_binding.send import first_in_order
 from maestro_gym.baselines.late_binding.serve import serve_queue
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, sent_stage
-from maestro_gym.scheduling.legal import can_reject, may_reject, may_scale
+from maestro_gym.scheduling.actions import WAIT, regroup_code, reject_code, send_code, sent_stage
+from maestro_gym.scheduling.legal import can_regroup, can_reject, may_regroup, may_reject, may_scale
 from maestro_gym.scheduling.policy import INFORMATION_CLASSES, Rule, RuleFunction
 from maestro_gym.scheduling.rules import (
     BOUND_HOME,
@@ -38,6 +38,7 @@ from maestro_gym.scheduling.rules import (
     NodeRule,
     Order,
     ReclaimRule,
+    Regrouping,
     Routing,
     ToolOrder,
     as_band,
@@ -54,6 +55,7 @@ from maestro_gym.scheduling.view import (
     is_tool_decision,
     may_wait,
     next_at_tool,
+    node_to_serve,
     num_ready,
     ready_stage,
     stage_of_context,
@@ -285,8 +287,8 @@ def global_rule(
     return made if tools is None else _with_tools(made, own_order, tools)
 
 
-def _with(made: Rule, part: Admission | Autoscaling, function: RuleFunction, order: str) -> Rule:
-    """A global rule with another part of it in front."""
+def _with(made: Rule, part: Admission | Autoscaling | Regrouping, function: RuleFunction, order: str) -> Rule:
+    """A rule with another part of it in front."""
     return replace(
         made,
         name=made.name if part.name == order else f"{made.name}/{part.name}",
@@ -336,15 +338,31 @@ def _holding_contexts(made: Rule, contexts: ContextRule) -> Rule:
     )
 
 
-def node_rule(declared: NodeRule, contexts: ContextRule | None = None) -> Rule:
+def _regrouping(made: Rule, regrouping: Regrouping) -> Rule:
+    """A node rule that also says how the GPUs of its board are grouped."""
+    rule, degree = made.function, regrouping.degree
+
+    @njit
+    def choosing(view: View, oracle: Hidden, e: int) -> int:
+        if not may_regroup(view, e):
+            return rule(view, oracle, e)
+        gpus = degree(view, e, node_to_serve(view, e))
+        return regroup_code(view, gpus) if can_regroup(view, e, node_to_serve(view, e), gpus) else WAIT
+
+    return replace(_with(made, regrouping, choosing, made.name), chooses_degree=True)
+
+
+def node_rule(declared: NodeRule, contexts: ContextRule | None = None, regrouping: Regrouping | None = None) -> Rule:
     """A node serves its queue in an order, or as the declaration decides.
 
     Args:
         declared: Admission, reservation and residency.
         contexts: What becomes of a context while its tool runs; None leaves it in the cache.
+        regrouping: How many GPUs the nodes of its board have; None leaves them as they are.
     """
     made = _node_rule(declared)
-    return made if contexts is None else _holding_contexts(made, contexts)
+    made = made if contexts is None else _holding_contexts(made, contexts)
+    return made if regrouping is None else _regrouping(made, regrouping)
 
 
 def _node_rule(declared: NodeRule) -> Rule:

@@ -1,6 +1,7 @@
 """What policies are made of: the rules by name, what is put around one of them, and its form that binds early.
 
 A rule is a file of ``autoscale/``, ``admission/``, ``contexts/``, ``tools/``, ``orders/``, ``cluster/``, ``node/`` or
+A rule is a file of ``autoscale/``, ``admission/``, ``tools/``, ``orders/``, ``cluster/``, ``node/``, ``elastic/`` or
 ``reclaim/``; this module finds it there.
 `complete_parts` puts the other tiers around it: ``plain`` companions (FCFS, warm join-shortest-queue, vLLM's own
 admission) or those of ``maestro``. `bound_early` takes the gates of late binding from any policy.
@@ -13,7 +14,7 @@ import pkgutil
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
-from maestro_gym.baselines import admission, autoscale, cluster, contexts, node, orders, reclaim, tools
+from maestro_gym.baselines import admission, autoscale, cluster, contexts, elastic, node, orders, reclaim, tools
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule
 from maestro_gym.baselines.build_reclaim import reclaim_rule
 from maestro_gym.config import hint
@@ -36,6 +37,7 @@ from maestro_gym.scheduling.rules import (
     NodeRule,
     Order,
     ReclaimRule,
+    Regrouping,
     Routing,
     ToolOrder,
 )
@@ -76,6 +78,7 @@ ADMISSIONS = _found(admission, Admission)
 TOOL_ORDERS = _found(tools, ToolOrder)
 AUTOSCALINGS = _found(autoscale, Autoscaling)
 CONTEXT_RULES = _found(contexts, ContextRule)
+REGROUPINGS = _found(elastic, Regrouping)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Parts:
         tools: Whose call gets a place of a tool, global tier; None gives it to the first that asked.
         autoscaling: How many nodes should be on, global tier; None leaves them as they are.
         contexts: What becomes of a context while its tool runs, node tier; None leaves it in the cache.
+        regrouping: How many GPUs a node has, node tier; None leaves them as they are.
     """
 
     order: Order
@@ -109,6 +113,7 @@ class Parts:
     tools: ToolOrder | None = None
     autoscaling: Autoscaling | None = None
     contexts: ContextRule | None = None
+    regrouping: Regrouping | None = None
 
     def compiled(self, name: str, scale: FitnessScale, spec: str) -> Policy:
         """The policy under a name; its functions compile when they are first called."""
@@ -117,7 +122,7 @@ class Parts:
             description=self.description,
             global_rule=global_rule(self.order, self.placement, self.admission, self.tools, self.autoscaling),
             cluster_rule=cluster_rule(self.routing),
-            node_rule=node_rule(self.node, self.contexts),
+            node_rule=node_rule(self.node, self.contexts, self.regrouping),
             reclaim_rule=reclaim_rule(self.reclaim),
             spec=spec,
             numbers=self.numbers,
@@ -163,6 +168,8 @@ def complete_parts(rule: Declared, around: Around) -> Parts:
         words, parts = ("autoscaling", "Maestro behind it"), replace(parts, autoscaling=rule)
     elif isinstance(rule, ContextRule):
         words, parts = ("context", "Maestro around it"), replace(parts, contexts=rule)
+    elif isinstance(rule, Regrouping):
+        words, parts = ("elastic parallelism", "Maestro around it"), replace(parts, regrouping=rule)
     elif isinstance(rule, Routing):
         words, parts = ("cluster", "Maestro around it"), replace(parts, placement=rule, routing=rule)
     elif isinstance(rule, NodeRule):

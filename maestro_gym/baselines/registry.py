@@ -22,6 +22,7 @@ from maestro_gym.baselines.parts import (
     NODE_RULES,
     ORDERS,
     RECLAIM_RULES,
+    REGROUPINGS,
     ROUTINGS,
     TOOL_ORDERS,
     Around,
@@ -120,7 +121,17 @@ def _table() -> dict[str, Parts]:
             "Maestro with nothing predicted",
         ),
     }
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, RECLAIM_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES):
+    for rules in (
+        ORDERS,
+        ROUTINGS,
+        NODE_RULES,
+        RECLAIM_RULES,
+        ADMISSIONS,
+        TOOL_ORDERS,
+        AUTOSCALINGS,
+        CONTEXT_RULES,
+        REGROUPINGS,
+    ):
         for rule in rules.values():
             if rule.rival:
                 table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}
@@ -134,6 +145,7 @@ def _table() -> dict[str, Parts]:
         numbers=FAMILY.defaults(),
         family=FAMILY,
         admission=ADMISSIONS["shaped"],
+        regrouping=REGROUPINGS["shaped"],
     )
     table["shaped"] = shaped
     for name in config_names("policies"):

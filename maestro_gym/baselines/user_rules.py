@@ -25,6 +25,7 @@ from maestro_gym.scheduling.rules import (
     BAND_TYPE,
     CANDIDATE_COST_TYPE,
     COST_TYPE,
+    DEGREE_TYPE,
     KEY_TYPE,
     RANK_TYPE,
     TARGET_TYPE,
@@ -36,7 +37,7 @@ from maestro_gym.scheduling.tiers import RULE_TIERS
 from maestro_gym.state.types import VIEW
 
 _EXAMPLE = (
-    "A rule is what order_by, admit_by, scale_by, give_by, route_by, serve_by, hold_by or reclaim_by of "
+    "A rule is what order_by, admit_by, scale_by, give_by, route_by, serve_by, hold_by, regroup_by or reclaim_by of "
     "maestro_gym.scheduling.rules returns, or a class with `tier = 'cluster'` and a static method "
     "`decide(view, oracle, e)`; an agent has `tier` and `act(observation, mask)`."
 )
@@ -178,6 +179,7 @@ _TAKES = {
     "band": ("view", "e", "stage"),
     "hold": ("view", "e", "stage"),
     "verdict": ("view", "e", "stage"),
+    "degree": ("view", "e", "node"),
     "cost": ("view", "e", "stage", "node"),
     "node": ("view", "e", "stage", "cluster", "gate"),
     "cluster": ("view", "e", "stage", "gate"),
@@ -198,6 +200,7 @@ _TYPES = {
     "hold": types.FunctionType(types.boolean(VIEW, types.int64, types.int64)),
     "verdict": VERDICT_TYPE,
     "target": TARGET_TYPE,
+    "degree": DEGREE_TYPE,
     "cost": COST_TYPE,
     "node": types.FunctionType(types.int64(VIEW, *[types.int64] * 4)),
     "cluster": types.FunctionType(types.int64(VIEW, *[types.int64] * 3)),

@@ -31,6 +31,14 @@ class HostGroupConfig(StrictModel):
         description="price of a GPU [USD/h]; None: that of the GPU's file, if any",
     )
 
+    def regrouped(self, degree: int) -> HostGroupConfig:
+        """The same hosts with their GPUs in groups of another size.
+
+        Args:
+            degree: GPUs of a node; it divides the GPUs of a host.
+        """
+        return self.model_copy(update={"nodes": self.nodes * self.tp // degree, "tp": degree})
+
 
 class ClusterConfig(StrictModel):
     """Nodes behind one low-latency network."""

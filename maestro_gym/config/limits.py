@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -92,6 +93,36 @@ class AutoscalingConfig(StrictModel):
     def _consistent(self) -> Self:
         if self.max_nodes is not None and self.min_nodes > self.max_nodes:
             raise ValueError(f"min_nodes ({self.min_nodes}) must not exceed max_nodes ({self.max_nodes})")
+        return self
+
+
+class ParallelismConfig(StrictModel):
+    """Tensor-parallel degrees among which the GPUs of a host are regrouped, and what that takes (docs/elastic.md)."""
+
+    degrees: list[Annotated[int, Field(ge=1, le=64)]] = Field(
+        min_length=2,
+        max_length=7,
+        description="GPUs of a node, ascending, each a divisor of the next; the last is how many make up a board",
+    )
+    period_s: float = Field(
+        default=30.0, ge=1.0, le=LONGEST_WAIT_S, description="between two decisions on the degree of a board [s]"
+    )
+    switch_s: float = Field(
+        default=45.0,
+        ge=0,
+        le=LONGEST_WAIT_S,
+        description="from the last stage of the old groups until the new ones serve, weights resharded [s]; vLLM's "
+        "elastic resize takes 40 to 55",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for small, large in pairwise(self.degrees):
+            if large <= small or large % small != 0:
+                raise ValueError(
+                    f"degrees ({self.degrees}) ascend, and each divides the next: of {small} GPUs none, or not a whole "
+                    f"number, make {large}; write [1, 2, 4], for one"
+                )
         return self
 
 
@@ -211,6 +242,9 @@ class LimitsConfig(StrictModel):
         description="longest time that a node rule may hold the KV of a context while its tool runs, on the GPU or in "
         "the host's memory [s]; 0: contexts are cached like any prefix",
     )
+    parallelism: ParallelismConfig | None = Field(
+        default=None, description="the node tier may regroup the GPUs of a host; None: nodes stay as the fleet has them"
+    )
     metrics_delay_s: float = Field(default=0.0, ge=0, le=LONGEST_WAIT_S, description="age of scraped view fields [s]")
     signals: SignalsConfig | None = Field(
         default=None, description="queues, running and residency as routers know them; None: always fresh"
@@ -228,6 +262,10 @@ class LimitsConfig(StrictModel):
                 f"metrics_delay_s ({self.metrics_delay_s}) and signals.running both say how old the KV in use is; "
                 "leave one out"
             )
+        if self.parallelism is not None and self.autoscaling is not None:
+            raise ValueError("parallelism and autoscaling both say which nodes are on; leave one out")
+        if self.parallelism is not None and self.context_hold_max_s > 0.0:
+            raise ValueError("parallelism: contexts are not held on boards whose GPUs are regrouped; leave one out")
         if self.rho_min > self.rho_max:
             raise ValueError(f"rho_min ({self.rho_min}) must not exceed rho_max ({self.rho_max})")
         if self.max_num_batched_tokens < self.max_num_seqs:

@@ -211,6 +211,11 @@ class LiveFleetConfig(StrictModel):
                 "limits.autoscaling: starting and stopping nodes is not live; leave it out, and all servers of the "
                 "fleet file are used"
             )
+        if self.limits.get("parallelism"):
+            raise ValueError(
+                "limits.parallelism: regrouping the GPUs of a host is not live; leave it out, and every engine has the "
+                "GPUs of its node"
+            )
         if self.limits.get("admission"):
             raise ValueError(
                 "limits.admission: rejecting workflows is not live yet; leave it out, and all are admitted"

@@ -87,6 +87,7 @@ class ScenarioConfig(StrictModel):
     def _consistent(self) -> Self:
         self._check_names()
         self._check_load()
+        self._check_parallelism()
         return self
 
     def _check_names(self) -> None:
@@ -138,6 +139,37 @@ class ScenarioConfig(StrictModel):
                 "fleet.disaggregation asks for in one cluster; name other kinds or clusters, or move the pools"
             )
 
+    def _check_parallelism(self) -> None:
+        given = self.limits.parallelism
+        if given is None:
+            return
+        if self.fleet.failures is not None:
+            raise ValueError(
+                "limits.parallelism: nodes that are regrouped do not fail yet; leave it out, or fleet.failures"
+            )
+        if self.fleet.disaggregation is not None:
+            raise ValueError(
+                "limits.parallelism: nodes that are regrouped prefill and decode; leave it out, or fleet.disaggregation"
+            )
+        board = given.degrees[-1]
+        for cluster in self.fleet.clusters:
+            for index, group in enumerate(cluster.hosts):
+                where = f"fleet.clusters, {cluster.name}, hosts.{index}"
+                if group.tp not in given.degrees:
+                    raise ValueError(f"{where}: tp {group.tp} is none of limits.parallelism.degrees ({given.degrees})")
+                if group.nodes * group.tp % board != 0:
+                    raise ValueError(
+                        f"{where}: {group.nodes} nodes of {group.tp} GPUs are no whole number of groups of {board}, "
+                        "the last of limits.parallelism.degrees; change nodes, tp or degrees"
+                    )
+        for index, deployment in enumerate(self.models):
+            if (room_tokens := self.max_model_len(deployment)) < BLOCK_TOKENS:
+                raise ValueError(
+                    f"models.{index}: {deployment.name} does not fit at each of limits.parallelism.degrees "
+                    f"({given.degrees}): room for {max(0, room_tokens)} KV tokens beside its weights; leave out the "
+                    "smallest"
+                )
+
     def _check_load(self) -> None:
         load = self.workload.load
         expected = contention_loads(self.workload.knee).get(self.contention)
@@ -159,6 +191,11 @@ class ScenarioConfig(StrictModel):
         """Groups of hosts of all clusters, in order."""
         return [group for cluster in self.fleet.clusters for group in cluster.hosts]
 
+    def layouts(self, group: HostGroupConfig) -> list[HostGroupConfig]:
+        """What the GPUs of a group of hosts may be grouped to, by ascending degree: its nodes alone, as a rule."""
+        given = self.limits.parallelism
+        return [group] if given is None else [group.regrouped(degree) for degree in given.degrees]
+
     def groups_of(self, deployment: DeploymentConfig) -> list[HostGroupConfig]:
         """Groups of hosts, in order, whose nodes a deployment may be placed on, whether it fits there or not."""
         placement = deployment.placement
@@ -179,7 +216,7 @@ class ScenarioConfig(StrictModel):
 
         vLLM refuses to start where its KV memory cannot hold one request of ``max_model_len``. What is not
         set is therefore the architecture's limit or what the roomiest node holds in whole blocks, the lesser. A call
-        that one node prefills and another decodes needs room on both.
+        that one node prefills and another decodes needs room on both, and where GPUs are regrouped, at every degree.
         """
         rooms = (self._room_tokens(deployment, cluster) for cluster in self.fleet.clusters)
         room_tokens = max(room for room in rooms if room is not None)
@@ -192,7 +229,7 @@ class ScenarioConfig(StrictModel):
         groups = [(group, {next(duties) for _ in range(group.count * group.nodes)}) for group in cluster.hosts]
         pools = [
             [
-                self.kv_room_tokens(deployment, group)
+                min(self.kv_room_tokens(deployment, layout) for layout in self.layouts(group))
                 for group, there in groups
                 if there - {other} and (deployment.placement is None or deployment.placement.allows(cluster, group))
             ]

@@ -16,6 +16,8 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
 from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
 from maestro_gym.state import (
+    BOARD_SPEC,
+    DUTY_BOTH,
     HOST_SPEC,
     MODEL_SPEC,
     NODE_SPEC,
@@ -86,11 +88,12 @@ def build_world(
             perf[row, column] = tables.perf
             step_s[row, column] = tables.step_s
             sample_s[row, column] = tables.sample_s
-    nodes, hosts = _fleet(config, kinds)
+    nodes, hosts, boards = _fleet(config, kinds)
     latency_s, bytes_per_s = _network(config)
     return World(
         nodes=_records(nodes),
         hosts=_records(hosts),
+        boards=_records(boards),
         models=_records(_models(config, architectures, popularity)),
         perf=_records(perf),
         step_s=step_s,
@@ -114,7 +117,7 @@ def world_names(config: ScenarioConfig) -> WorldNames:
         config: The scenario.
 
     Returns:
-        Names, in order of ids; a node is ``cluster/host.node``.
+        Names, in order of ids; a node is ``cluster/host.node``, with its GPUs behind it where they are regrouped.
     """
     nodes, hosts = [], []
     for cluster in config.fleet.clusters:
@@ -122,7 +125,7 @@ def world_names(config: ScenarioConfig) -> WorldNames:
         for group in cluster.hosts:
             for _ in range(group.count):
                 hosts.append(f"{cluster.name}/{local}")
-                nodes += [f"{cluster.name}/{local}.{index}" for index in range(group.nodes)]
+                nodes += [f"{hosts[-1]}.{name}" for name in _node_names(config, group)]
                 local += 1
     return WorldNames(
         models=config.model_names,
@@ -136,7 +139,7 @@ def world_names(config: ScenarioConfig) -> WorldNames:
 
 def node_kinds(config: ScenarioConfig) -> list[NodeKind]:
     """Return the kinds of node of a fleet, in order of first use: the first axis of the step tables."""
-    return list(dict.fromkeys(_kind(group) for group in config.host_groups))
+    return list(dict.fromkeys(_kind(layout) for group in config.host_groups for layout in config.layouts(group)))
 
 
 def service_of(tables: StepTables) -> tuple[float, float, float]:
@@ -184,18 +187,46 @@ def _tables(config: ScenarioConfig, kind: NodeKind, architecture: str) -> StepTa
     )
 
 
-def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, np.ndarray]:
-    nodes, hosts = [], []
+def _boards(config: ScenarioConfig, group: HostGroupConfig) -> list[list[HostGroupConfig]]:
+    """Nodes of one host of a group, by board: groups of hosts of one node each, in order of their ids.
+
+    Where GPUs are not regrouped, the host is one board with its nodes alone.
+    """
+    given = config.limits.parallelism
+    if given is None:
+        return [[group] * group.nodes]
+    boards = group.nodes * group.tp // given.degrees[-1]
+    return [[layout for layout in config.layouts(group) for _ in range(layout.nodes // boards)]] * boards
+
+
+def _node_names(config: ScenarioConfig, group: HostGroupConfig) -> list[str]:
+    """Names of the nodes of one host of a group, within the host."""
+    if config.limits.parallelism is None:
+        return [str(index) for index in range(group.nodes)]
+    nodes = [layout for board in _boards(config, group) for layout in board]
+    return [f"{index}x{layout.tp}" for index, layout in enumerate(nodes)]
+
+
+def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    nodes, hosts, boards = [], [], []
     for cluster, cluster_config in enumerate(config.fleet.clusters):
         duties = iter(config.fleet.duties_of(cluster_config))
         for group in cluster_config.hosts:
             machine, gpu = config.hosts[group.host], config.gpus[group.gpu]
-            usd_per_gpu_h = config.usd_per_gpu_h(group)
-            usd_per_h = math.nan if usd_per_gpu_h is None else group.tp * usd_per_gpu_h
-            max_w = math.nan if gpu.power is None else group.tp * gpu.power.max_w
-            node = (cluster, 0, kinds.index(_kind(group)), config.node_pool_bytes(group), usd_per_h, max_w)
+            usd_per_gpu_h = math.nan if (price := config.usd_per_gpu_h(group)) is None else price
+            max_w = math.nan if gpu.power is None else gpu.power.max_w
+            pool_bytes = config.node_pool_bytes(group)
             for _ in range(group.count):
-                nodes += [(cluster, len(hosts), *node[2:], next(duties)) for _ in range(group.nodes)]
+                for board in _boards(config, group):
+                    number = -1
+                    if config.limits.parallelism is not None:
+                        number = len(boards)
+                        boards.append((len(nodes), len(board)))
+                    for layout in board:
+                        gpus, kind = layout.tp, kinds.index(_kind(layout))
+                        duty = next(duties) if number < 0 else DUTY_BOTH
+                        about = (gpus * usd_per_gpu_h, gpus * max_w, duty, gpus, number, int(gpus != group.tp))
+                        nodes.append((cluster, len(hosts), kind, pool_bytes, *about))
                 hosts.append(
                     (
                         machine.dram_gb * 1e9,
@@ -204,10 +235,9 @@ def _fleet(config: ScenarioConfig, kinds: list[NodeKind]) -> tuple[np.ndarray, n
                         machine.pcie_bytes_per_s,
                         machine.nvme_bytes_per_s,
                         machine.nic_bytes_per_s,
-                        float(group.tp),
                     )
                 )
-    return np.array(nodes, dtype=NODE_SPEC), np.array(hosts, dtype=HOST_SPEC)
+    return np.array(nodes, dtype=NODE_SPEC), np.array(hosts, dtype=HOST_SPEC), np.array(boards, dtype=BOARD_SPEC)
 
 
 def _models(config: ScenarioConfig, architectures: list[str], popularity: np.ndarray | None) -> np.ndarray:
@@ -261,7 +291,7 @@ def _barred(config: ScenarioConfig) -> np.ndarray:
         [int(d.placement is not None and not d.placement.allows(cluster, group)) for d in config.models]
         for cluster in config.fleet.clusters
         for group in cluster.hosts
-        for _ in range(group.count * group.nodes)
+        for _ in range(group.count * sum(map(len, _boards(config, group))))
     ]
     return np.array(barred, dtype=np.int64)
 
@@ -315,6 +345,14 @@ def _scaling(config: ScenarioConfig) -> dict[str, float]:
     }
 
 
+def _regrouping(config: ScenarioConfig) -> dict[str, float]:
+    """When GPUs may be regrouped; a period of 0 is never."""
+    given = config.limits.parallelism
+    if given is None:
+        return {"regroup_period_s": 0.0, "regroup_s": 0.0}
+    return {"regroup_period_s": given.period_s, "regroup_s": given.switch_s}
+
+
 def _params(config: ScenarioConfig) -> np.ndarray:
     limits = config.limits
     residency = config.gpus[config.host_groups[0].gpu].residency
@@ -338,6 +376,7 @@ def _params(config: ScenarioConfig) -> np.ndarray:
         "cpu_s_per_byte": cost("cpu_s_per_gb") / 1e9,
         "cpu_s_per_layer": cost("cpu_s_per_layer"),
         **_scaling(config),
+        **_regrouping(config),
     }
     params = np.zeros(1, dtype=PARAMS)
     for name in PARAMS.names or ():

@@ -4,8 +4,8 @@ Global, with C clusters and S stages: ``0`` waits, ``1 + stage * C + cluster`` s
 ``1 + S * C + stage`` rejects the workflow of a stage, ``1 + S * C + S + node`` starts a node, the N codes behind stop
 one. Whose call gets a tool: the stage. Cluster: the node id.
 Node, with Q queue places, R reservation levels and M models: ``0`` waits, then R codes for each queue place admit its
-stage, M codes promote a model, M codes demote one. What becomes of a context: ``LEAVE``, ``DROP``,
-``OFFLOAD``, ``HOLD`` and milliseconds.
+stage, M codes promote a model, M codes demote one; where GPUs may be regrouped the code ``p`` behind them makes groups
+of p. What becomes of a context: ``LEAVE``, ``DROP``, ``OFFLOAD``, ``HOLD`` and milliseconds.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from maestro_gym.state import NUM_RESERVE_LEVELS, View
 WAIT = 0
 """Action of the global and of the node tier that does nothing for now."""
 
-ACT_NONE, ACT_WAIT, ACT_ADMIT, ACT_PROMOTE, ACT_DEMOTE = range(5)
+ACT_NONE, ACT_WAIT, ACT_ADMIT, ACT_PROMOTE, ACT_DEMOTE, ACT_REGROUP = range(6)
 """Kinds of node action; ``ACT_NONE`` is a number that no action has."""
 
-ACT_NAMES = ("none", "wait", "admit", "promote", "demote")
+ACT_NAMES = ("none", "wait", "admit", "promote", "demote", "regroup")
+
+MOST_GPUS = 64
+"""Most GPUs of a node."""
 
 
 @njit
@@ -106,19 +109,27 @@ def demote_code(view: View, model: int) -> int:
 
 
 @njit
+def regroup_code(view: View, gpus: int) -> int:
+    """Node action that groups the GPUs of the node's board by ``gpus``."""
+    return demote_code(view, view.world.models.shape[0] - 1) + gpus
+
+
+@njit
 def node_act(view: View, code: int) -> tuple[int, int, int]:
     """What a node action does.
 
     Returns:
-        ``(kind, subject, level)``: one of ``ACT_*``; the queue place of an admission or the model of a promotion or
-        demotion, -1 otherwise; the reservation level of an admission, -1 otherwise.
+        ``(kind, subject, level)``: one of ``ACT_*``; the queue place of an admission, the model of a promotion or
+        demotion, or the GPUs of a group, -1 otherwise; the reservation level of an admission, -1 otherwise.
     """
     admits = view.node_queue.shape[2] * NUM_RESERVE_LEVELS
     models = view.world.models.shape[0]
     if code == WAIT:
         return ACT_WAIT, -1, -1
-    if code < 0 or code > admits + 2 * models:
+    if code < 0 or code > admits + 2 * models + (MOST_GPUS if view.world.boards.shape[0] > 0 else 0):
         return ACT_NONE, -1, -1
+    if code > admits + 2 * models:
+        return ACT_REGROUP, code - admits - 2 * models, -1
     if code <= admits:
         return ACT_ADMIT, (code - 1) // NUM_RESERVE_LEVELS, (code - 1) % NUM_RESERVE_LEVELS
     if code <= admits + models:

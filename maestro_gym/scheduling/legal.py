@@ -163,6 +163,24 @@ def any_scaling(view: View, e: int) -> bool:
 
 
 @njit
+def may_regroup(view: View, e: int) -> bool:
+    """Whether the pending node decision is on the degree of the node's board (`limits.parallelism`)."""
+    return int(view.clock[e].regrouping) == 1
+
+
+@njit
+def can_regroup(view: View, e: int, node: int, gpus: int) -> bool:
+    """Whether the GPUs of a node's board may be grouped by ``gpus`` now, which is not their degree."""
+    if not may_regroup(view, e) or node != view.clock[e].place or gpus == view.world.nodes[node].gpus:
+        return False
+    board = view.world.boards[view.world.nodes[node].board]
+    for other in range(board.first_node, board.first_node + board.num_nodes):
+        if view.world.nodes[other].gpus == gpus:
+            return True
+    return False
+
+
+@njit
 def can_admit(view: View, e: int, node: int, queue_index: int, level: int) -> bool:
     """Whether the queued stage at ``queue_index`` may join its engine's batch at a reservation level.
 

@@ -85,7 +85,7 @@ def kv_copy_s(view: View, node: int, model: int, tokens: int) -> float:
 def _pcie_bytes_per_s(view: View, node: int) -> float:
     """What each GPU of a node gets while all of them copy."""
     host = view.world.hosts[view.world.nodes[node].host]
-    return min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
+    return min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / view.world.nodes[node].gpus)
 
 
 @njit
@@ -104,7 +104,7 @@ def load_s(view: View, node: int, model: int, tier: int) -> float:
     """Seconds to load a model from CPU, DISK or REMOTE, nothing else loading."""
     world = view.world
     host = world.hosts[world.nodes[node].host]
-    total_bytes = weight_bytes(view, node, model) * host.gpus_per_node
+    total_bytes = weight_bytes(view, node, model) * world.nodes[node].gpus
     seconds = start_s(view, node, model)
     if tier <= DISK:
         seconds += read_time_s(total_bytes, host.nvme_bytes_per_s)

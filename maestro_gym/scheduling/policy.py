@@ -48,6 +48,8 @@ class Rule:
             without it the first that asked gets it.
         decides_contexts: A node rule that also answers `view.is_context_decision`, with a code of `scheduling.actions`;
             without it a context stays while nobody needs its room.
+        chooses_degree: A node rule that also answers `legal.may_regroup`, with how the GPUs of the node's board are
+            grouped; without it they stay as they are.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Rule:
     numbers: tuple[Number, ...] = field(default=(), kw_only=True)
     orders_tools: bool = field(default=False, kw_only=True)
     decides_contexts: bool = field(default=False, kw_only=True)
+    chooses_degree: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse a tier or an information class that does not exist."""

@@ -12,6 +12,7 @@ policy (``baselines.registry.complete``), the same way for both.
 | `admit_by` | ``verdict(view, e, stage)``: ``ADMITS``, ``DEFERS`` or ``REJECTS`` | admission (global tier) |
 | `serve_by` | an order and a reservation level | admission, reservation and promotion (node tier) |
 | `hold_by` | ``fate(view, e, stage, node) -> int``, a code of ``actions`` | contexts across tools (node tier) |
+| `regroup_by` | ``degree(view, e, node) -> int``, GPUs of a node | tensor-parallel degree of a board (node tier) |
 | `reclaim_by` | ``rank`` and ``cost`` of a candidate | who gives way when memory is short |
 | `scheduling.policy.Rule` | ``decide(view, oracle, e) -> int`` | any tier, from nothing |
 """
@@ -41,6 +42,8 @@ CANDIDATE_COST_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.
 VERDICT_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64))
 
 TARGET_TYPE = types.FunctionType(types.int64(VIEW, types.int64))
+
+DEGREE_TYPE = types.FunctionType(types.int64(VIEW, types.int64, types.int64))
 
 UNTIL_TYPE = types.FunctionType(types.float64(VIEW, types.int64, types.int64))
 
@@ -156,6 +159,19 @@ class Autoscaling(Declared):
     """
 
     target: Callable[..., int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regrouping(Declared):
+    """How many GPUs the nodes of a board have. It is part of the node rule, and inert without the switch.
+
+    Attributes:
+        degree: ``(view, e, node) -> int``, GPUs that a node of the board of ``node``, its first that is ready, should
+            have; what is no degree of the scenario leaves the board as it is. It is asked once a board at each moment
+            at which GPUs may be regrouped.
+    """
+
+    degree: Callable[..., int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +321,16 @@ def scale_by(target: Callable[..., int], **about: Any) -> Autoscaling:  # noqa: 
         **about: Fields of `Declared`.
     """
     return Autoscaling(target=compile_fresh(target), **about)
+
+
+def regroup_by(degree: Callable[..., int], **about: Any) -> Regrouping:  # noqa: ANN401
+    """Declare a rule of elastic parallelism.
+
+    Args:
+        degree: As in `Regrouping`; a plain function is compiled.
+        **about: Fields of `Declared`.
+    """
+    return Regrouping(degree=compile_fresh(degree), **about)
 
 
 def route_by(cost: Callable[..., float], *, gate: Gate = LATE, **about: Any) -> Routing:  # noqa: ANN401

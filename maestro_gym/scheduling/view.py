@@ -95,6 +95,12 @@ def num_nodes(view: View) -> int:
 
 
 @njit
+def nodes_there(view: View, e: int) -> int:
+    """Nodes of the fleet, those of boards only while they are on: their GPUs are otherwise those of other nodes."""
+    return num_nodes(view) if view.world.boards.shape[0] == 0 else max(1, int(view.clock[e].nodes_on))
+
+
+@njit
 def num_models(view: View) -> int:
     """Models of the scenario."""
     return view.world.models.shape[0]

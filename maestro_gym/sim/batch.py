@@ -12,7 +12,18 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.hashing import mix
 from maestro_gym.scheduling.tiers import ALL_TIERS
 from maestro_gym.sim.placement import host_tiers, start_running, warm_placement
-from maestro_gym.state import NUMBERS, PERCENTILES, Core, Episode, Hidden, State, View, World
+from maestro_gym.state import (
+    NODE_OFF,
+    NODE_READY,
+    NUMBERS,
+    PERCENTILES,
+    Core,
+    Episode,
+    Hidden,
+    State,
+    View,
+    World,
+)
 from maestro_gym.state.allocate import allocate, by_name, set_blank, sizes_of
 from maestro_gym.state.fields import arrays_of
 from maestro_gym.state.types import BOXED_STATE
@@ -51,6 +62,7 @@ class Simulation:
             episode is loaded, see `Policy.numbers` and `Policy.scale`.
         orders_tools: Whether the policy's global rule is asked whose call gets a place of a tool.
         decides_contexts: Whether its node rule is asked what becomes of a context while its tool runs.
+        chooses_degree: Whether its node rule is asked how the GPUs of boards are grouped.
     """
 
     def __init__(
@@ -105,6 +117,7 @@ class Simulation:
         self.numbers = np.zeros((num_envs, NUMBERS + PERCENTILES))
         self.orders_tools = False
         self.decides_contexts = False
+        self.chooses_degree = False
         self.state = self._allocate(*self._sizes)
 
     def _allocate(self, workflows: int, stages: int, edges: int, outages: int) -> State:
@@ -173,11 +186,14 @@ class Simulation:
         env["num_workflows"] = len(episode.workflows)
         env["num_outages"] = len(episode.outages)
         env["next_scale_s"] = params["scale_period_s"] if params["scale_period_s"] > 0 else math.inf
-        view.clock[e]["nodes_on"] = len(self.world.nodes)
+        view.nodes[e]["node_state"] = np.where(self.world.nodes["begins_off"] == 1, NODE_OFF, NODE_READY)
+        view.clock[e]["nodes_on"] = np.count_nonzero(view.nodes[e]["node_state"] == NODE_READY)
         env["event_budget"] = EVENT_BUDGET
         env["metric_tiers"] = self._metric_tiers
         env["orders_tools"] = int(self.orders_tools)
         env["decides_contexts"] = int(self.decides_contexts)
+        env["chooses_degree"] = int(self.chooses_degree)
+        env["next_regroup_s"] = params["regroup_period_s"] if params["regroup_period_s"] > 0 else math.inf
         env["evaluation"] = int(self._evaluation)
         env["next_sample_s"] = (
             params["sample_period_s"] if self._num_samples and params["sample_period_s"] > 0 else math.inf

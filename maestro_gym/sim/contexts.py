@@ -95,8 +95,8 @@ def _can_offload(state: State, e: int, node: int, slot: int, entry: int) -> bool
     """Whether nothing reads an entry or builds on it, and the host has memory for it; no weights make way."""
     view = state.visible
     record = view.prefixes[e, node, slot, entry]
-    gpus = view.world.hosts[view.world.nodes[node].host].gpus_per_node
-    need_bytes = record.tokens * kv_bytes(view, node, view.engines[e, node, slot].model) * gpus
+    unit = kv_bytes(view, node, view.engines[e, node, slot].model)
+    need_bytes = record.tokens * unit * view.world.nodes[node].gpus
     return record.refs == 0 and record.dependents == 0 and dram_free_bytes(state, e, node) >= need_bytes
 
 

@@ -11,6 +11,7 @@ from maestro_gym.scheduling.actions import (
     ACT_DEMOTE,
     ACT_NONE,
     ACT_PROMOTE,
+    ACT_REGROUP,
     ACT_WAIT,
     WAIT,
     is_reject,
@@ -48,6 +49,7 @@ from maestro_gym.sim.node_states import handle_drained, scale
 from maestro_gym.sim.queues import leave_global, leave_node, reject, set_out
 from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
+from maestro_gym.sim.regroup import apply_degree, next_for_degree
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
 from maestro_gym.sim.signals import refresh_metrics
 from maestro_gym.sim.steps import count_open_stretches, plan_node
@@ -134,7 +136,7 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.place = place
     clock.decisions += 1
     can_wait = tier in (TIER_GLOBAL, TIER_NODE)
-    clock.wait_legal = 1 if can_wait and (clock.scaling == 1 or _goes_on(state, e)) else 0
+    clock.wait_legal = 1 if can_wait and (clock.scaling + clock.regrouping > 0 or _goes_on(state, e)) else 0
     asked = TIER_GLOBAL if tier == TIER_TOOL else TIER_NODE if tier == TIER_CONTEXT else tier
     if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> asked) & 1 == 1:
         refresh_metrics(state, e)
@@ -149,8 +151,8 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
 def due_decision(state: State, e: int) -> int:
     """The next decision due at this instant, written into the clock; NO_TIER when none is.
 
-    The order is cluster for a stage that was just sent, then for those that were handed over, tools, contexts, global,
-    then nodes by id.
+    The order is cluster for a stage that was just sent, then for those that were handed over, tools, contexts, scaling,
+    degrees of boards, global, then nodes by id.
     """
     view, env = state.visible, state.core.env[e]
     if view.clock[e].stage >= 0:
@@ -170,6 +172,9 @@ def due_decision(state: State, e: int) -> int:
     if any_scaling(view, e):
         return _ask(state, e, TIER_GLOBAL, 0)
     view.clock[e].scaling = 0
+    node = next_for_degree(state, e)
+    if node >= 0:
+        return _ask(state, e, TIER_NODE, node)
     if env.global_due == 1 and view.clock[e].global_len > 0:
         if _any_send(state, e) or (_any_reject(state, e) and _goes_on(state, e)):
             return _ask(state, e, TIER_GLOBAL, 0)
@@ -232,7 +237,7 @@ def next_decision(state: State, oracle: Hidden, e: int, reclaim: Rule) -> int:
             return _finish(state, e, DONE_DRAINED)
         time_s = min(time_s, earliest_s(state.core.waits_s[e]))
         time_s = min(time_s, min(env.global_wait_until_s, min(env.next_sample_s, env.next_scrape_s)))
-        time_s = min(time_s, min(env.next_signal_s, env.next_scale_s))
+        time_s = min(time_s, min(env.next_signal_s, min(env.next_scale_s, env.next_regroup_s)))
         if time_s > end_s:
             integrate(state, e, end_s)
             return _finish(state, e, DONE_TIME)
@@ -356,7 +361,9 @@ def apply_node(state: State, oracle: Hidden, e: int, action: int, reclaim: Rule)
     node = int(view.clock[e].place)
     kind, subject, level = node_act(view, action)
     wait = kind == ACT_WAIT
-    if kind == ACT_NONE or (wait and view.clock[e].wait_legal == 0):
+    if view.clock[e].regrouping == 1:
+        return apply_degree(state, e, node, kind, subject)
+    if kind in (ACT_NONE, ACT_REGROUP) or (wait and view.clock[e].wait_legal == 0):
         return False
     if kind == ACT_ADMIT:
         if not can_admit(view, e, node, subject, level):

@@ -69,6 +69,8 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
     simulation.decides_contexts = policy.node_rule.decides_contexts
     simulation.state.core.env["orders_tools"] = simulation.orders_tools
     simulation.state.core.env["decides_contexts"] = simulation.decides_contexts
+    simulation.chooses_degree = policy.node_rule.chooses_degree
+    simulation.state.core.env["chooses_degree"] = simulation.chooses_degree
     return _boxed(simulation.state, policy)
 
 

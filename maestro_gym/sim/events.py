@@ -13,6 +13,7 @@ from maestro_gym.sim.heap import pop
 from maestro_gym.sim.node_states import handle_drained, handle_outages, handle_starts
 from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.ready import tell_siblings
+from maestro_gym.sim.regroup import begin_moment, handle_regrouping
 from maestro_gym.sim.residency import advance_load
 from maestro_gym.sim.signals import handle_signals, refresh_metrics
 from maestro_gym.sim.steps import mapped_bytes, settle, show_progress
@@ -21,6 +22,7 @@ from maestro_gym.sim.tools import ask_for_place, return_place, run_tool
 from maestro_gym.state import (
     ENGINE_AWAKE,
     INTERACTIVE,
+    NODE_OFF,
     STAGE_DELIVERY,
     STAGE_FINISHED,
     STAGE_GAP,
@@ -200,7 +202,9 @@ def _take_sample(state: State, e: int) -> None:
     row.workflows = counters.arrived - counters.finished - counters.rejected
     for node in range(view.nodes.shape[1]):
         record = view.nodes[e, node]
-        row.kv_pool_bytes += record.kv_pool_bytes
+        # The GPUs of a node of a board that is off are those of others.
+        if record.node_state != NODE_OFF or view.world.nodes[node].board < 0:
+            row.kv_pool_bytes += record.kv_pool_bytes
         row.queued += record.queue_len + record.inbound
         row.running += record.running
         used = 0.0
@@ -287,6 +291,7 @@ def handle_events(state: State, e: int, time_s: float) -> int:
         count += handle_starts(state, e, until_s)
     if env.draining > 0:
         handle_drained(state, e)
+        handle_regrouping(state, e)
     node = next_node(core.waits_s[e], 0, until_s)
     while node >= 0:
         ask_node(state, e, node)
@@ -298,6 +303,9 @@ def handle_events(state: State, e: int, time_s: float) -> int:
     if env.next_scale_s <= until_s:
         view.clock[e].scaling = 1
         env.next_scale_s += view.world.params[0].scale_period_s
+    if env.next_regroup_s <= until_s:
+        begin_moment(state, e)
+        env.next_regroup_s += view.world.params[0].regroup_period_s
     if env.next_scrape_s <= until_s:
         refresh_metrics(state, e)
         env.next_scrape_s += view.world.params[0].metrics_delay_s

@@ -128,7 +128,7 @@ def _use_dram(state: State, e: int, node: int, slot: int, tokens: int) -> None:
     world = state.visible.world
     host = world.nodes[node].host
     unit = kv_bytes(state.visible, node, state.visible.engines[e, node, slot].model)
-    state.core.host_kv_bytes[e, host] += tokens * unit * world.hosts[host].gpus_per_node
+    state.core.host_kv_bytes[e, host] += tokens * unit * world.nodes[node].gpus
 
 
 @njit

@@ -240,20 +240,26 @@ def handle_outages(state: State, e: int, until_s: float) -> int:
 
 
 @njit
-def _start_node(state: State, e: int, node: int) -> None:
-    """Start a node that is off, or call one back that drains."""
-    record = state.visible.nodes[e, node]
-    state.core.counters[e].node_starts += 1
-    if record.node_state == NODE_DRAINING:
-        enter_state(state, e, node, NODE_READY)
-        return
+def begin_start(state: State, e: int, node: int, start_s: float) -> None:
+    """A node that is off starts, which takes so long."""
     enter_state(state, e, node, NODE_STARTING)
-    record.started_s = state.visible.clock[e].now_s + state.visible.world.params[0].node_start_s
+    state.visible.nodes[e, node].started_s = state.visible.clock[e].now_s + start_s
     _note_starts(state, e)
 
 
 @njit
-def _is_drained(state: State, e: int, node: int) -> bool:
+def _start_node(state: State, e: int, node: int) -> None:
+    """Start a node that is off, or call one back that drains."""
+    state.core.counters[e].node_starts += 1
+    if state.visible.nodes[e, node].node_state == NODE_DRAINING:
+        enter_state(state, e, node, NODE_READY)
+        return
+    begin_start(state, e, node, state.visible.world.params[0].node_start_s)
+
+
+@njit
+def is_drained(state: State, e: int, node: int) -> bool:
+    """Whether a node has nothing waiting, on its way, or running."""
     record = state.visible.nodes[e, node]
     return record.queue_len + record.inbound + record.running + state.core.nodes[e, node].handoffs == 0
 
@@ -263,7 +269,7 @@ def _stop_node(state: State, e: int, node: int) -> None:
     """Stop a node: at once when it starts or has nothing to do, else when it has done what it has."""
     record = state.visible.nodes[e, node]
     state.core.counters[e].node_stops += 1
-    if record.node_state == NODE_STARTING or _is_drained(state, e, node):
+    if record.node_state == NODE_STARTING or is_drained(state, e, node):
         switch_off(state, e, node)
         _note_starts(state, e)
     else:
@@ -297,7 +303,9 @@ def handle_starts(state: State, e: int, until_s: float) -> int:
 
 @njit
 def handle_drained(state: State, e: int) -> None:
-    """Switch nodes off that drain and have done what they had."""
-    for node in range(state.visible.nodes.shape[1]):
-        if state.visible.nodes[e, node].node_state == NODE_DRAINING and _is_drained(state, e, node):
+    """Switch nodes off that drain and have done what they had; those of a board go together (`sim.regroup`)."""
+    view = state.visible
+    for node in range(view.nodes.shape[1]):
+        drains = view.nodes[e, node].node_state == NODE_DRAINING
+        if drains and view.world.nodes[node].board < 0 and is_drained(state, e, node):
             switch_off(state, e, node)

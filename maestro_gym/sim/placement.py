@@ -57,14 +57,15 @@ def _fill_pool(world: World, pool: np.ndarray) -> np.ndarray:
     alone = world.nodes["hbm_pool_bytes"][pool].astype(float)
     left = alone.copy() if params["partitioned"] else WEIGHT_SHARE * alone
     popularity = world.models["popularity"]
-    modest = np.maximum(1, np.ceil(0.5 * num_nodes * popularity / popularity.sum()))
+    on = world.nodes["begins_off"][pool] == 0
+    modest = np.maximum(1, np.ceil(0.5 * on.sum() * popularity / popularity.sum()))
     for most in (modest, np.full(num_models, num_nodes)):
         open_models = np.ones(num_models, bool)
         while (open_models := open_models & (placed.sum(0) < most)).any():
             model = int(np.argmax(np.where(open_models, popularity / (placed.sum(0) + 1), -1.0)))
             empty = ~placed.any(1)
             fits = ((weight[:, model] <= left) | (empty & (weight[:, model] <= alone))) & ~placed[:, model]
-            fits &= barred[:, model] == 0
+            fits &= on & (barred[:, model] == 0)
             open_models[model] = fits.any()
             if fits.any():
                 node = int(np.argmax(np.where(fits, left, -np.inf)))
@@ -112,8 +113,8 @@ def host_tiers(world: World) -> np.ndarray:
         nodes = np.flatnonzero(world.nodes["host"] == host)
         if not len(nodes):
             continue
-        hardware = world.nodes["hardware"][nodes[0]]
-        size = world.perf["weight_bytes"][hardware][world.models["arch"]] * spec["gpus_per_node"]
+        first = world.nodes[nodes[0]]
+        size = world.perf["weight_bytes"][first["hardware"]][world.models["arch"]] * first["gpus"]
         barred = world.barred[nodes].all(axis=0)
         used = np.cumsum(np.where(barred, 0.0, size)[order])
         tiers[host, order] = np.where(used <= spec["nvme_bytes"], DISK, REMOTE)

@@ -56,7 +56,7 @@ def log_residency(state: State, e: int, node: int, model: int, source: int, targ
 def host_bytes(state: State, node: int, model: int) -> float:
     """Bytes of a model's weights in the memory of its host: all GPUs of the node."""
     world = state.visible.world
-    return weight_bytes(state.visible, node, model) * world.hosts[world.nodes[node].host].gpus_per_node
+    return weight_bytes(state.visible, node, model) * world.nodes[node].gpus
 
 
 @njit
@@ -126,12 +126,13 @@ def share_host_rates(state: State, e: int, host: int, part: int) -> None:
     now_s = view.clock[e].now_s
     spec = view.world.hosts[host]
     nodes = state.core.host_nodes[e, host]
-    count = 0
+    count, gpus = 0, 0
     node = next_in(nodes, -1)
     while node >= 0:
         for slot in range(view.engines.shape[2]):
             if state.core.engines[e, node, slot].load_stage == part:
                 count += 1
+                gpus += view.world.nodes[node].gpus
         node = next_in(nodes, node)
     if count == 0:
         return
@@ -140,7 +141,7 @@ def share_host_rates(state: State, e: int, host: int, part: int) -> None:
     elif part == LOAD_NVME:
         rate = spec.nvme_bytes_per_s / count
     else:
-        rate = min(spec.pcie_gpu_bytes_per_s, spec.pcie_host_bytes_per_s / (count * spec.gpus_per_node))
+        rate = min(spec.pcie_gpu_bytes_per_s, spec.pcie_host_bytes_per_s / gpus)
     node = next_in(nodes, -1)
     while node >= 0:
         for slot in range(view.engines.shape[2]):

@@ -29,7 +29,7 @@ def carry(state: State, e: int, stage: int, target: int) -> float:
     record = state.visible.stages[e, stage]
     source = world.nodes[record.node]
     one_gpu_bytes = record.kv_tokens * kv_bytes(state.visible, int(record.node), int(record.model))
-    moved_bytes = one_gpu_bytes * world.hosts[source.host].gpus_per_node
+    moved_bytes = one_gpu_bytes * source.gpus
     there = world.nodes[target].cluster
     seconds = world.latency_s[source.cluster, there] + moved_bytes / world.bytes_per_s[source.cluster, there]
     counters.transfers += 1

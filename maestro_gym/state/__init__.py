@@ -9,6 +9,7 @@ types from the table. A new field is one line in its record.
 """
 
 from maestro_gym.state.core import (
+    BOARD_CORE,
     COUNTERS,
     ENGINE_CORE,
     ENV_CORE,
@@ -119,6 +120,7 @@ from maestro_gym.state.view import (
     View,
 )
 from maestro_gym.state.world import (
+    BOARD_SPEC,
     HOST_SPEC,
     MODEL_SPEC,
     NODE_SPEC,
@@ -133,6 +135,8 @@ from maestro_gym.state.world import (
 __all__ = [
     "BATCH",
     "BLOCK_TOKENS",
+    "BOARD_CORE",
+    "BOARD_SPEC",
     "CLASS_NAMES",
     "CLOCK",
     "COUNTERS",

@@ -73,6 +73,7 @@ def sizes_of(world: World) -> dict[str, int]:
         "O": len(world.tenants),
         "I": TENANT_MEMORY,
         "t": len(world.tools),
+        "b": len(world.boards),
         "r": len(world.tool_of),
     }
 

@@ -62,6 +62,7 @@ ENV_CORE = record(
     Field("decides_contexts", "i8", "flag", "the node rule says what becomes of a context while its tool runs"),
     Field("context_first", "i8", "id", "first of the stages whose context that is to be said of, -1 = none", blank=-1),
     Field("context_last", "i8", "id", "last of them, -1 = none", blank=-1),
+    Field("chooses_degree", "i8", "flag", "the node rule chooses the degree of boards; 0: they stay as they are"),
     Field("done", "i8", "code", "DONE_*"),
     Field("events", "i8", "events", "since the last decision"),
     Field("begun_first", "i8", "id", "first of the ready stages that can be passed over, -1 = none", blank=-1),
@@ -76,6 +77,7 @@ ENV_CORE = record(
     Field("outage_next", "i8", "index", "of the first of them that is to come"),
     Field("next_scale_s", "f8", "s", "when nodes may be started and stopped next", blank=INF),
     Field("next_start_s", "f8", "s", "when the next starting node is ready, inf = none starts", blank=INF),
+    Field("next_regroup_s", "f8", "s", "when GPUs may be regrouped next", blank=INF),
     Field("draining", "i8", "nodes", "that drain"),
     Field("handoffs", "i8", "stages", "that wait for a node that decodes"),
     Field("integrated_s", "f8", "s", "time up to which the integrals run"),
@@ -90,6 +92,11 @@ NODE_CORE = record(
     Field("outages", "i8", "outages", "that it is in: its own, and that of its host"),
     Field("busy_s", "f8", "s", "engines' time in steps without the slowdown by neighbours, summed"),
     Field("handoffs", "i8", "stages", "that it prefilled and that wait for a node that decodes"),
+)
+
+BOARD_CORE = record(
+    Field("due", "i8", "flag", "the node rule must be asked for its degree"),
+    Field("next_gpus", "i8", "GPUs", "degree that it is changing to, 0 = none"),
 )
 
 # A scrape of a node that is on its way to the routers: what `state.view.SIGNALS_VIEW` will hold, each kind for itself.
@@ -142,6 +149,7 @@ COUNTERS = record(
     Field("transfers", "i8", "stages", "whose KV went from the node that prefilled them to another"),
     Field("transfer_bytes", "f8", "bytes", "of KV that went so, of all GPUs"),
     Field("transfer_s", "f8", "s", "that it was on its way, summed"),
+    Field("regroups", "i8", "boards", "whose GPUs were told to form groups of another size"),
     Field("kv_reserved_byte_s", "f8", "byte s", "integral of reserved KV"),
     Field("kv_used_byte_s", "f8", "byte s", "integral of mapped KV"),
     Field("kv_virtual_byte_s", "f8", "byte s", "integral of granted address space"),
@@ -186,7 +194,7 @@ class Core(NamedTuple):
     """The simulator's own accounts.
 
     Axes as in `View`; T rows of the time series, D of them that single nodes have, L of the residency log,
-    F residencies outside the GPUs, s states of a node.
+    F residencies outside the GPUs, s states of a node, b boards.
     """
 
     env: Annotated[np.ndarray, of("E", ENV_CORE)]
@@ -218,6 +226,7 @@ class Core(NamedTuple):
     underway: Annotated[np.ndarray, of("EN", SCRAPE)]
     underway_status: Annotated[np.ndarray, plain("ENM", "i8", "code", "the same of a model: ENGINE_*")]
     nodes: Annotated[np.ndarray, of("EN", NODE_CORE)]
+    boards: Annotated[np.ndarray, of("Eb", BOARD_CORE)]
     node_state_s: Annotated[np.ndarray, plain("ENs", "f8", "s", "that a node spent in NODE_*, up to its last change")]
     counters: Annotated[np.ndarray, of("E", COUNTERS)]
     samples: Annotated[np.ndarray, of("ET", SAMPLE)]

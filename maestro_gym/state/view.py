@@ -37,6 +37,7 @@ CLOCK = record(
     Field("wait_legal", "i8", "flag", "whether the pending decision may be to wait", BOOKS),
     Field("scaling", "i8", "flag", "whether nodes may be started and stopped at this moment", BOOKS),
     Field("nodes_on", "i8", "nodes", "ready, starting or failed: neither off nor draining", BOOKS),
+    Field("regrouping", "i8", "flag", "whether the pending node decision is on the degree of its board", BOOKS),
     Field("key", "i8", "key", "for randomised rules; independent of the episode's draws", BOOKS),
     Field("indexed", "i8", "flag", "whether sets of nodes and lists of ready stages are kept", BOOKS),
     Field("joined", "i8", "stages", "that joined the global queue so far", BOOKS),

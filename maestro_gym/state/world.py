@@ -17,6 +17,15 @@ NODE_SPEC = record(
     Field("usd_per_h", "f8", "USD/h", "of its GPUs, busy or idle; nan where a price is not known"),
     Field("max_w", "f8", "W", "power limit of its GPUs; nan where it is not known"),
     Field("duty", "i8", "code", "DUTY_*: which part of a call it computes"),
+    Field("gpus", "i8", "GPUs", "tensor-parallel degree: a load moves this times the share of one GPU"),
+    Field("board", "i8", "id", "board whose GPUs it shares with other nodes, -1 = they are its own"),
+    Field("begins_off", "i8", "flag", "whether another node of its board has its GPUs at the start"),
+)
+
+# GPUs of a host that may be regrouped: the nodes of every degree on them, of which those of one are on at a time.
+BOARD_SPEC = record(
+    Field("first_node", "i8", "id", "its nodes follow each other, by degree"),
+    Field("num_nodes", "i8", "nodes", "of all degrees"),
 )
 
 HOST_SPEC = record(
@@ -26,7 +35,6 @@ HOST_SPEC = record(
     Field("pcie_host_bytes_per_s", "f8", "bytes/s", "host to GPU, all GPUs of the host together"),
     Field("nvme_bytes_per_s", "f8", "bytes/s", "disk to DRAM"),
     Field("nic_bytes_per_s", "f8", "bytes/s", "network to disk"),
-    Field("gpus_per_node", "f8", "GPUs", "tensor-parallel degree: a load moves this times the share of one GPU"),
 )
 
 MODEL_SPEC = record(
@@ -87,6 +95,8 @@ PARAMS = record(
     Field("min_nodes", "i8", "nodes", "that must stay on"),
     Field("max_nodes", "i8", "nodes", "that may be on"),
     Field("context_hold_max_s", "f8", "s", "that a node may hold a context across a tool's wait; 0 = it never does"),
+    Field("regroup_period_s", "f8", "s", "between two moments at which GPUs may be regrouped; 0 = never"),
+    Field("regroup_s", "f8", "s", "from the last stage of the old groups of GPUs until the new ones serve"),
     Field("metrics_delay_s", "f8", "s", "age of metric fields; 0 = always fresh"),
     Field("sample_period_s", "f8", "s", "between two rows of the time series; 0 = none"),
 )
@@ -113,11 +123,13 @@ class World(NamedTuple):
     """The fleet and its performance tables.
 
     Axes: N nodes, H hosts, M models, C and D clusters, A architectures, G kinds of node, T tokens, S sequences,
-    O tenants (owners), k kinds of signals, t types of tools with finite places, r roles.
+    O tenants (owners), k kinds of signals, t types of tools with finite places, r roles, b boards of GPUs that may be
+    regrouped.
     """
 
     nodes: Annotated[np.ndarray, of("N", NODE_SPEC)]
     hosts: Annotated[np.ndarray, of("H", HOST_SPEC)]
+    boards: Annotated[np.ndarray, of("b", BOARD_SPEC)]
     models: Annotated[np.ndarray, of("M", MODEL_SPEC)]
     perf: Annotated[np.ndarray, of("GA", PERF)]
     step_s: Annotated[np.ndarray, plain("GAT", "f8", "s", "part of a step that depends on its tokens, 0 to the budget")]

@@ -48,7 +48,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     """One host and GPU a node of 72 GB, kinds in turn, models of 16 GB and 0.1 MB a token, 10 ms between clusters."""
     num_nodes = num_clusters * nodes_per_cluster
     sizes = {"N": num_nodes, "H": num_nodes, "M": num_models, "C": num_clusters, "D": num_clusters}
-    sizes |= {"G": num_kinds, "A": 1, "T": 64, "S": 64, "O": TENANTS, "I": 1, "k": NUM_SIGNALS, "t": 0, "r": 0}
+    sizes |= {"G": num_kinds, "A": 1, "T": 64, "S": 64, "O": TENANTS, "I": 1, "k": NUM_SIGNALS, "t": 0, "r": 0, "b": 0}
     world = allocate(World, sizes)
     nodes, hosts, models, perf, service, params = (
         getattr(world, name).view(np.recarray) for name in ("nodes", "hosts", "models", "perf", "service", "params")
@@ -63,7 +63,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     hosts.pcie_host_bytes_per_s = 20 * GB
     hosts.nvme_bytes_per_s = 4 * GB
     hosts.nic_bytes_per_s = 1 * GB
-    hosts.gpus_per_node = 1.0
+    nodes.gpus, nodes.board = 1, -1
     models.max_model_len = 32768
     models.popularity = np.arange(num_models, 0, -1)
     perf.weight_bytes = 16 * GB

@@ -16,6 +16,7 @@ from maestro_gym.baselines.registry import (
     NODE_RULES,
     ORDERS,
     RECLAIM_RULES,
+    REGROUPINGS,
     ROUTINGS,
     TOOL_ORDERS,
     complete_parts,
@@ -122,7 +123,7 @@ def test_companions_that_do_not_exist_are_answered_with_the_nearest(routing_file
 
 
 def test_every_rival_stands_in_the_table_plainly_and_with_maestros_companions() -> None:
-    for rules in (ORDERS, ROUTINGS, NODE_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES):
+    for rules in (ORDERS, ROUTINGS, NODE_RULES, ADMISSIONS, TOOL_ORDERS, AUTOSCALINGS, CONTEXT_RULES, REGROUPINGS):
         for rule in rules.values():
             name = getattr(rule, "table_name", "") or rule.name
             if rule.rival:
@@ -134,6 +135,7 @@ def test_every_rival_stands_in_the_table_plainly_and_with_maestros_companions() 
 def test_a_rule_is_named_as_its_file() -> None:
     folders = {"orders": ORDERS, "cluster": ROUTINGS, "node": NODE_RULES, "reclaim": RECLAIM_RULES}
     parts = {"admission": ADMISSIONS, "tools": TOOL_ORDERS, "autoscale": AUTOSCALINGS, "contexts": CONTEXT_RULES}
+    parts |= {"elastic": REGROUPINGS}
     for folder, rules in (folders | parts).items():
         files = {path.stem for path in (REPO / "maestro_gym" / "baselines" / folder).glob("*.py")}
         assert {name.replace("-", "_") for name in rules} <= files

@@ -14,6 +14,7 @@ from maestro_gym.baselines.registry import (
     NODE_RULES,
     ORDERS,
     RECLAIM_RULES,
+    REGROUPINGS,
     ROUTINGS,
     TOOL_ORDERS,
     load_policy,
@@ -87,6 +88,16 @@ def test_a_rule_keeps_to_its_class_in_what_only_some_scenarios_ask(rule: Rule, w
     assert finding.scaling >= 20 or rule.tier != "global", "it was hardly asked for nodes"
     assert finding.tool >= 20 or not rule.orders_tools, "it was hardly asked for tools"
     assert finding.context >= 20 or not rule.decides_contexts, "it was hardly asked for contexts"
+    assert finding.heeds == ()
+
+
+@pytest.mark.parametrize("name", sorted(REGROUPINGS))
+def test_a_rule_of_elastic_parallelism_keeps_to_its_information_class(name: str) -> None:
+    rule = build.node_rule(NODE_RULES["vllm"], REGROUPINGS[name])
+    board = "fleet.clusters=[{name: solo, hosts: [{count: 1, host: gpu4-1152, nodes: 4, gpu: A100-80GB}]}]"
+    scenario = Scenario.load("toy", (board, "limits.parallelism={degrees: [1, 2, 4], period_s: 1, switch_s: 0.1}"))
+    finding = examine(rule, scenario=scenario)
+    assert finding.decisions >= 20, "it was hardly asked"
     assert finding.heeds == ()
 
 

@@ -5,7 +5,7 @@ Memory is kept so short that reservations grow, stages are paused and engines pu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from maestro_gym.config import ArchitectureConfig, GpuConfig, find_config, read_yaml
 from maestro_gym.performance.step_tables import StepTables, step_tables
 from maestro_gym.state import (
+    BOARD_SPEC,
     DUTY_BOTH,
     DUTY_DECODE,
     DUTY_NAMES,
@@ -87,6 +88,7 @@ class Features:
     tenants: int = 3
     flood: bool = False
     signals: bool = False
+    regroups: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,16 +141,21 @@ def random_features(seed: int) -> Features:
         tenants=int(rng.integers(1, 5)),
         flood=pick(True, False),
         signals=pick(True, False),
+        regroups=pick(True, False, False),
     )
 
 
 def make_case(features: Features) -> Case:
     """Build the scenario."""
+    if features.regroups:  # none of them goes with it
+        features = replace(features, failures=False, scaling=False, decides_contexts=False, pools=False)
     rng = np.random.default_rng((features.seed, 2))
-    placement = np.zeros((features.clusters * features.hosts * features.nodes, features.models), bool)
-    for row in placement:
+    hosts = features.clusters * features.hosts
+    boards = [_board(features, host) for host in range(hosts)]
+    placement = np.zeros((sum(map(len, boards)), features.models), bool)
+    for row, (_, off) in zip(placement, [node for board in boards for node in board], strict=True):
         awake = rng.permutation(features.models)[: rng.integers(0, min(3, features.models) + 1)]
-        row[awake] = True
+        row[awake] = not off
     world = _world(features, rng, placement)
     temper = Temper(seed=features.seed, **TEMPERS[features.temper])
     episode = _episode(features, rng)
@@ -160,6 +167,14 @@ def _who_asks(features: Features) -> np.ndarray:
     rng = np.random.default_rng((features.seed, 8))
     tenants = rng.integers(features.tenants, size=features.jobs)
     return np.where(features.flood & (rng.random(features.jobs) < 0.75), 0, tenants)
+
+
+def _board(features: Features, host: int) -> list[tuple[int, bool]]:
+    """Nodes of a host: GPUs of each where they are regrouped, else 0, and whether it is off at the start."""
+    if not features.regroups:
+        return [(0, False)] * features.nodes
+    begins = 1 + (features.seed + host) % 2
+    return [(gpus, gpus != begins) for gpus in (1, 1, 2)]
 
 
 def _outages(features: Features, world: World) -> np.ndarray:
@@ -195,6 +210,8 @@ def _tables(architecture: str, gpu: str, tp: int, tokens: int, sequences: int) -
 def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) -> World:
     names = list(rng.permutation(ARCHITECTURES)[: min(len(ARCHITECTURES), max(1, features.models - 1))])
     kinds = [(gpu, features.tp if gpu == GPUS[0] else 1) for gpu in GPUS[: features.kinds]]
+    if features.regroups:
+        kinds = [(gpu, gpus) for gpus in (1, 2) for gpu in GPUS[: features.kinds]]
     tables = [
         [_tables(str(name), gpu, tp, features.max_num_batched_tokens, features.max_num_seqs) for name in names]
         for gpu, tp in kinds
@@ -208,12 +225,14 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     params = _params(features, rng)
     hosts = np.zeros(features.clusters * features.hosts, HOST_SPEC)
     nodes = np.zeros(len(placement), NODE_SPEC)
-    kind_of_host = rng.integers(0, len(kinds), len(hosts))
+    kind_of_host = rng.integers(0, features.kinds, len(hosts))
     duties = _duties(features, placement)
-    for number in range(len(nodes)):
-        host = number // features.nodes
-        kind = int(kind_of_host[host])
-        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0, 0.0, duties[number])
+    owners = [(host, node) for host in range(len(hosts)) for node in _board(features, host)]
+    for number, (host, (gpus, off)) in enumerate(owners):
+        kind = int(kind_of_host[host]) + (features.kinds if gpus == 2 else 0)
+        board = host if features.regroups else -1
+        gpus = kinds[kind][1]
+        nodes[number] = (host // features.hosts, host, kind, 0.0, 0.0, 0.0, duties[number], gpus, board, off)
         rows = perf[kind][models["arch"]]
         nodes[number]["hbm_pool_bytes"] = _pool_bytes(features, rng, rows, placement[number], params)
     for host in range(len(hosts)):
@@ -221,7 +240,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
         sizes = perf[kind]["weight_bytes"][models["arch"]] * kinds[kind][1]
         dram = (1.2 * sizes.max() if features.short_dram else 10.0 * sizes.sum()) * rng.uniform(1.0, 1.5)
         nvme = sizes.sum() * rng.choice([0.6, 2.0])
-        hosts[host] = (dram, nvme, 21e9, 30e9, 15e9 * rng.uniform(1, 2), 10e9 * rng.uniform(1, 2), kinds[kind][1])
+        hosts[host] = (dram, nvme, 21e9, 30e9, 15e9 * rng.uniform(1, 2), 10e9 * rng.uniform(1, 2))
     latency_s = rng.uniform(0.001, 0.05, (features.clusters, features.clusters))
     np.fill_diagonal(latency_s, rng.choice([0.0, 0.0005]))
     service = np.zeros(features.models, SERVICE)
@@ -233,6 +252,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
     return World(
         nodes=nodes,
         hosts=hosts,
+        boards=np.array([(3 * host, 3) for host in range(len(hosts))] if features.regroups else [], BOARD_SPEC),
         models=models,
         perf=perf,
         step_s=np.array([[table.step_s for table in row] for row in tables]),
@@ -360,6 +380,8 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         "wait_max_s": rng.uniform(1.0, 5.0),
         "admission": features.admission,
         **_scaling(features),
+        "regroup_period_s": 1.3 if features.regroups else 0.0,
+        "regroup_s": 0.9,
         "context_hold_max_s": 5.0 if features.decides_contexts else 0.0,
         "sample_period_s": 0.0,
     }

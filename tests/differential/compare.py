@@ -48,6 +48,7 @@ COUNTERS = (
     "transfers",
     "transfer_bytes",
     "transfer_s",
+    "regroups",
     "kv_reserved_byte_s",
     "kv_virtual_byte_s",
     "weights_byte_s",

@@ -17,10 +17,12 @@ from maestro_gym.scheduling.actions import (
     DROP,
     HOLD,
     LEAVE,
+    MOST_GPUS,
     OFFLOAD,
     admit_code,
     demote_code,
     promote_code,
+    regroup_code,
     reject_code,
     send_code,
     start_code,
@@ -30,6 +32,7 @@ from maestro_gym.scheduling.legal import (
     can_admit,
     can_demote,
     can_promote,
+    can_regroup,
     can_reject,
     can_route,
     can_send,
@@ -100,6 +103,7 @@ def begin(case: Case) -> tuple[Simulation, Start]:
         drains=drains,
         orders_tools=case.features.orders_tools,
         decides_contexts=case.features.decides_contexts,
+        chooses_degree=True,
     )
     return simulation, start
 
@@ -111,7 +115,7 @@ def _policy_of(reclaim_law: str, orders_tools: bool, decides_contexts: bool) -> 
     return replace(
         policy,
         global_rule=replace(policy.global_rule, orders_tools=orders_tools),
-        node_rule=replace(policy.node_rule, decides_contexts=decides_contexts),
+        node_rule=replace(policy.node_rule, decides_contexts=decides_contexts, chooses_degree=True),
     )
 
 
@@ -174,6 +178,8 @@ def _legal(simulation: Simulation, view: Any, tier: int) -> list[Action]:  # noq
         nodes = [n for n in range(len(world.nodes)) if world.nodes[n]["cluster"] == clock["cluster"]]
         return [("route", n, 0) for n in nodes if can_route(view, 0, int(clock["stage"]), n)]
     node, models = int(clock["place"]), range(len(world.models))
+    if clock["regrouping"]:
+        return wait + [("regroup", p, 0) for p in range(1, MOST_GPUS + 1) if can_regroup(view, 0, node, p)]
     places = range(int(visible.nodes[0, node]["queue_len"]))
     levels = range(NUM_RESERVE_LEVELS)
     return [
@@ -202,6 +208,7 @@ def code_of(view: Any, action: Action) -> int:  # noqa: ANN401 - a box
         "admit": lambda: admit_code(view, first, second),
         "promote": lambda: promote_code(view, first),
         "demote": lambda: demote_code(view, first),
+        "regroup": lambda: regroup_code(view, first),
     }
     return int(codes[kind]())
 

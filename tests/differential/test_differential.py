@@ -50,6 +50,7 @@ FEATURES = st.builds(
     tenants=st.integers(1, 4),
     flood=st.booleans(),
     signals=st.booleans(),
+    regroups=st.booleans(),
 )
 
 
@@ -119,7 +120,7 @@ def occurrences() -> Counter[str]:
             for row in reference.records[-1].known
             if row[1] == scrape.kind
         )
-        found["tensor parallel"] += any(host.gpus_per_node > 1 for host in state.fleet.hosts)
+        found["tensor parallel"] += any(node.gpus > 1 for node in state.fleet.nodes)
     return found
 
 
@@ -162,6 +163,7 @@ def occurrences() -> Counter[str]:
         "node_starts",
         "node_stops",
         "transfers",
+        "regroups",
         "drained",
         "time limit",
         *RECLAIM_LAWS,

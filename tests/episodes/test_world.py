@@ -35,7 +35,7 @@ def test_a_mixed_fleet_has_a_row_of_tables_for_each_kind_of_node() -> None:
     assert list(world.nodes["hardware"]) == [0] * 4 + [1] * 2
     assert world.perf.shape == world.step_s.shape[:2] == world.sample_s.shape[:2]
     assert np.allclose(world.perf["weight_bytes"][0], 2 * world.perf["weight_bytes"][1])
-    assert list(world.hosts["gpus_per_node"]) == [1, 2]
+    assert list(world.nodes["gpus"]) == [1] * 4 + [2] * 2
 
 
 def test_deployments_that_share_an_architecture_share_a_row() -> None:
@@ -73,7 +73,7 @@ def test_parameters_carry_the_limits_in_base_units() -> None:
 def test_every_parameter_is_set() -> None:
     params = build_world(load_scenario("quick")).params[0]
     zero = {name for name in PARAMS.names or () if params[name] == 0}
-    off = {"admission", "scale_period_s", "node_start_s", "context_hold_max_s"}
+    off = {"admission", "scale_period_s", "node_start_s", "regroup_period_s", "regroup_s", "context_hold_max_s"}
     assert zero == off | {"mps", "partitioned", "metrics_delay_s", "schedule_ahead", "dispatch_s"}
 
 

@@ -20,6 +20,7 @@ def world(horizon_s: float = 20.0, cap_s: float = 100.0) -> SimpleNamespace:
     nodes["hbm_pool_bytes"] = 50 * GB
     nodes["usd_per_h"] = 3.6, 14.4
     nodes["max_w"] = 360.0, 720.0
+    nodes["gpus"], nodes["board"] = (1, 2), -1
     service = np.zeros(2, state.SERVICE)
     service["prefill_base_s"], service["decode_s_per_token"] = 0.1, 0.05
     params = np.zeros(1, state.PARAMS)
@@ -92,6 +93,7 @@ def counters() -> np.void:
     record["preemptions"], record["boundary_preemptions"], record["oom_events"] = 1, 5, 6
     record["transfers"], record["transfer_bytes"], record["transfer_s"] = 4, 6 * GB, 0.5
     record["restarts"], record["wasted_tokens"], record["node_starts"] = 7, 123, 2
+    record["regroups"] = 3
     return record[0]
 
 

@@ -108,6 +108,10 @@ BY_HAND = {
     "wasted_tokens": 123.0,
     "node_h": 150 / 3600,
     "node_starts": 2.0,
+    # the second of 2 GPUs started for 10 s; they were ready for 100 and 30 s
+    "regroups": 3.0,
+    "changing_gpu_h": 2 * 10 / 3600,
+    "degree_mean": (1 * 100 + 4 * 30) / (100 + 2 * 30),
     "energy_kwh": (360 * (20 + 0.15 * 80) + 720 * (10 + 0.15 * 40)) / 3.6e6,
     # stages run for 3, 3, 4 and, to the end, 60 s; a token takes 1, 2, 1 and 2 MB; the second holds 10,000 tokens
     "kv_reserved_per_stage_bytes": 400e9 / 70,

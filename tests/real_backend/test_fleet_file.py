@@ -83,6 +83,8 @@ def test_elastic_memory_is_refused(tmp_path: Path) -> None:
         load_fleet(_written(tmp_path, lambda document: document["limits"].update(context_hold_max_s=60)))
     with pytest.raises(MaestroError, match="decode on another is not live"):
         load_fleet(_written(tmp_path, lambda document: document.update(disaggregation={"prefill_nodes": 1})))
+    with pytest.raises(MaestroError, match="regrouping the GPUs of a host is not live"):
+        load_fleet(_written(tmp_path, lambda document: document["limits"].update(parallelism={"degrees": [1, 2]})))
 
 
 def test_a_server_gets_the_memory_that_the_simulator_reckons_with(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 Action = tuple[str, int, int]
 """(kind, first, second): wait; send stage cluster; reject stage; call stage; leave, drop, offload or hold ms; start,
-stop or route node; admit place level; promote or demote."""
+stop or route node; admit place level; promote or demote; regroup gpus."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def choose(asked: Asked, temper: Temper) -> Action:
     """Pick a kind of action by its weight, then the first or any action of the kind."""
     draw = random.Random(f"{temper.seed} {asked.number}")
     weights = {"wait": temper.wait, "reject": temper.reject, "promote": temper.promote, "demote": temper.demote}
-    weights |= {"start": 0.5, "stop": 0.3}
+    weights |= {"start": 0.5, "stop": 0.3, "regroup": 0.01}
     preferred = [action for action in asked.legal if action[0] != "admit" or action[2] in temper.levels]
     offers: dict[str, list[Action]] = {}
     for action in sorted(preferred or asked.legal):

@@ -158,7 +158,7 @@ def handle_comings(state: State, until_s: float) -> None:
 def handle_drained(state: State) -> None:
     """Nodes that drain and have nothing left are off."""
     for node in state.nodes:
-        if node.life == "draining" and is_drained(state, node):
+        if node.life == "draining" and node.spec.board < 0 and is_drained(state, node):
             switch_off(state, node)
 
 

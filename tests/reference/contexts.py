@@ -16,7 +16,7 @@ from tests.reference.choosing import Action
 from tests.reference.inputs import Stage
 from tests.reference.kv_memory import find_prefix, let_go_of
 from tests.reference.machine import Engine, Node, Prefix, State
-from tests.reference.residency import free_dram_bytes, host_of
+from tests.reference.residency import free_dram_bytes
 
 HOLDS_MS = (300, 2000, 60_000)
 """For how long a policy of the test may hold a context [ms]."""
@@ -64,7 +64,7 @@ def decide(state: State, kind: str, hold_s: float) -> None:
         engine.prefixes[engine.prefixes.index(prefix)] = None
         state.count("contexts dropped")
     elif kind == "offload" and unused:
-        if free_dram_bytes(state, node) >= prefix.tokens * engine.unit * host_of(state, node)[1].gpus_per_node:
+        if free_dram_bytes(state, node) >= prefix.tokens * engine.unit * node.spec.gpus:
             prefix.dram_tokens, prefix.tokens, prefix.base, prefix.base_tokens = prefix.tokens, 0, None, 0
             prefix.held_until_s = limit_s
             state.count("contexts offloaded")

@@ -69,7 +69,6 @@ class HostSpec:
     pcie_host_bytes_per_s: float
     nvme_bytes_per_s: float
     nic_bytes_per_s: float
-    gpus_per_node: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,9 @@ class NodeSpec:
     speeds: tuple[Speed, ...]
     barred: frozenset[int]
     duty: str
+    gpus: int
+    board: int
+    begins_off: bool
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Fleet:
     tool_places: tuple[int, ...]
     tool_of_role: tuple[int, ...]
     signals: tuple[tuple[float, float], ...]
+    popularity: tuple[float, ...]
 
     @property
     def num_models(self) -> int:
@@ -198,6 +201,9 @@ def read_world(world: World) -> Fleet:
                 tuple(speeds[int(node["hardware"])][arch] for arch in archs),
                 frozenset(model for model, flag in enumerate(barred) if flag),
                 DUTY_NAMES[int(node["duty"])],
+                int(node["gpus"]),
+                int(node["board"]),
+                bool(node["begins_off"]),
             )
             for node, barred in zip(world.nodes, world.barred.tolist(), strict=True)
         ),
@@ -208,6 +214,7 @@ def read_world(world: World) -> Fleet:
         tool_places=tuple(int(row["places"]) for row in world.tools),
         tool_of_role=tuple(world.tool_of.tolist()),
         signals=tuple((float(row["period_s"]), float(row["delay_s"])) for row in world.signals),
+        popularity=tuple(world.models["popularity"].tolist()),
         limits={name: world.params[0][name].item() for name in world.params.dtype.names or ()},
     )
 

@@ -125,7 +125,7 @@ def let_go_of(engine: Engine, prefix: Prefix) -> None:
 def copy_s(state: State, node: Node, num_bytes: float) -> float:
     """Seconds to copy bytes of every GPU between HBM and host memory, all GPUs of the node at once."""
     host = state.fleet.hosts[node.spec.host]
-    return num_bytes / min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / host.gpus_per_node)
+    return num_bytes / min(host.pcie_gpu_bytes_per_s, host.pcie_host_bytes_per_s / node.spec.gpus)
 
 
 def touch(state: State, prefix: Prefix | None) -> None:

@@ -10,7 +10,7 @@ Conventions beside the formulas (docs/physics.md, "The decisions"):
   admission on that of idle engines, which it can only put to sleep.
 - A node is asked only when it can admit a waiting stage or promote its model. Wait is legal when
   anything is under way: a step, a load, a stage in transit or in a gap, a later arrival, an outage, a start; and
-  wherever nodes may be started and stopped.
+  wherever nodes may be started and stopped, or GPUs regrouped.
 """
 
 from __future__ import annotations
@@ -160,4 +160,5 @@ def may_wait(state: State) -> bool:
         or any(engine.batch or engine.load is not None or engine.held() for engine in engines)
         or next_coming_s(state) < math.inf
         or state.scaling
+        or state.regrouping
     )

@@ -285,6 +285,11 @@ class State:
     outages: list[tuple[float, int, int, int]] = field(default_factory=list)
     scaling: bool = False
     scale_s: float = math.inf
+    chooses_degree: bool = False
+    regroup_s: float = math.inf
+    regrouping: bool = False
+    boards_due: list[int] = field(default_factory=list)
+    next_gpus: dict[int, int] = field(default_factory=dict)
     jobs_left: list[int] = field(default_factory=list)
     jobs_done: list[int] = field(default_factory=list)
     finished_s: list[float] = field(default_factory=list)

@@ -38,7 +38,7 @@ def host_of(state: State, node: Node) -> tuple[Host, HostSpec]:
 
 def host_bytes(state: State, node: Node, model: int) -> float:
     """Weights of a model in host memory: all GPUs of the node."""
-    return node.spec.speeds[model].weight_bytes * host_of(state, node)[1].gpus_per_node
+    return node.spec.speeds[model].weight_bytes * node.spec.gpus
 
 
 def wake_s(state: State, node: Node, model: int) -> float:
@@ -89,7 +89,7 @@ def free_dram_bytes(state: State, node: Node) -> float:
         if other.spec.host == node.spec.host:
             free -= sum(host_bytes(state, other, e.model) for e in other.engines() if e.status == "asleep")
             offloaded = sum(prefix.dram_tokens * e.unit for e in other.engines() for prefix in e.cached())
-            free -= offloaded * spec.gpus_per_node
+            free -= offloaded * other.spec.gpus
     return free
 
 
@@ -178,20 +178,21 @@ def begin_part(state: State, node: Node, engine: Engine, part: str) -> None:
 def share_device(state: State, host: int, part: str) -> None:
     """All loads of a host that use one device get an equal share of it from now on."""
     spec = state.fleet.hosts[host]
-    loads = [
-        engine.load
+    found = [
+        (engine.load, node.spec.gpus)
         for node in state.nodes
         if node.spec.host == host
         for engine in node.engines()
         if engine.load is not None and engine.load.part == part
     ]
-    if not loads:
+    if not found:
         return
+    loads = [load for load, _ in found]
     count = len(loads)
     rate = {
         "nic": spec.nic_bytes_per_s / count,
         "nvme": spec.nvme_bytes_per_s / count,
-        "pcie": min(spec.pcie_gpu_bytes_per_s, spec.pcie_host_bytes_per_s / (count * spec.gpus_per_node)),
+        "pcie": min(spec.pcie_gpu_bytes_per_s, spec.pcie_host_bytes_per_s / sum(gpus for _, gpus in found)),
     }[part]
     for load in loads:
         load.left_bytes = max(0.0, load.left_bytes - load.rate * (state.now_s - load.updated_s))

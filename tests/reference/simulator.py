@@ -50,6 +50,7 @@ from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world
 from tests.reference.kv_memory import admit, admit_bytes
 from tests.reference.machine import TIE_S, Engine, Host, Node, State
 from tests.reference.reclaim import make_room
+from tests.reference.regrouping import begin_off, handle_moment, handle_regrouping, question, regroup
 from tests.reference.residency import TIERS, advance_load, end_engine, load_bytes, sleep_engine, start_load
 from tests.reference.signals import begin_scrapes, handle_scrapes, next_scrape_s, used_bytes
 
@@ -69,6 +70,7 @@ class Start:
         drains: go on after the horizon until all is done, up to the cap.
         decides_contexts: the policy is asked what becomes of contexts while tools run; else they stay in the cache.
         orders_tools: the policy is asked whose call gets a place of a tool; else the first that asked.
+        chooses_degree: the policy is asked how the GPUs of boards are grouped; else they stay as they are.
     """
 
     running: list[list[int]]
@@ -78,6 +80,7 @@ class Start:
     drains: bool
     orders_tools: bool = False
     decides_contexts: bool = False
+    chooses_degree: bool = False
 
 
 @dataclass
@@ -132,11 +135,13 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.tool_queues = [[] for _ in fleet.tool_places]
     state.tool_calls = [[] for _ in fleet.tool_places]
     state.orders_tools, state.decides_contexts = start.orders_tools, start.decides_contexts
+    state.chooses_degree = start.chooses_degree
     state.rejected_s = [math.inf] * len(jobs)
     state.outages = [tuple(row) for row in episode.outages.tolist()]
     state.scale_s = fleet.limits["scale_period_s"] or math.inf
     state.metrics_s = fleet.limits["metrics_delay_s"] or math.inf
     state.scrapes = begin_scrapes(state)
+    begin_off(state)
     run = Run(state)
     end_s = fleet.limits["drain_cap_s" if start.drains else "horizon_s"]
     while not run.done:
@@ -180,7 +185,7 @@ def _next_time_s(state: State) -> float:
             times += [prefix.held_until_s for prefix in engine.held()]
     if state.arrived < len(state.jobs):
         times.append(state.jobs[state.arrived].arrival_s)
-    times += [next_coming_s(state), state.scale_s, next_scrape_s(state)]
+    times += [next_coming_s(state), state.scale_s, next_scrape_s(state), state.regroup_s]
     return max(state.now_s, min(times))
 
 
@@ -233,6 +238,7 @@ def _handle(run: Run, time_s: float) -> None:
             if state.stages[number].parents_left == 0:
                 _make_ready(state, state.stages[number])
     handle_comings(state, until_s)
+    handle_regrouping(state)
     for node in state.nodes:
         if node.ask_again_s <= until_s:
             node.due, node.ask_again_s = True, math.inf
@@ -240,6 +246,7 @@ def _handle(run: Run, time_s: float) -> None:
         state.global_due, state.ask_again_s = True, math.inf
     handle_scaling(state, until_s)
     handle_scrapes(state, until_s)
+    handle_moment(state, until_s)
 
 
 def _kinds(node: Node, engine: Engine) -> set[str]:
@@ -350,6 +357,7 @@ def _decide(run: Run, choose: Callable[[Asked], Action]) -> None:
 
 
 def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
+    state.regrouping = False
     if state.to_route is not None:
         return "cluster", state.to_route.cluster, legality.cluster_actions(state, state.to_route)
     for stage in state.handed_over:
@@ -364,6 +372,9 @@ def _next_question(state: State) -> tuple[str, int, list[Action]] | None:
     if scalings := scale_actions(state):
         return "global", 0, legality.global_actions(state) + legality.rejections(state) + scalings
     state.scaling = False
+    if asked := question(state):
+        state.regrouping = True
+        return "node", asked[0].id, asked[1]
     if state.global_due and state.queue:
         actions = legality.global_actions(state)
         rejections = legality.rejections(state)
@@ -393,6 +404,10 @@ def _act(state: State, asked: Asked, action: Action) -> None:
         decide(state, kind, first / 1000)
     elif kind == "route":
         _route(state, state.nodes[first])
+    elif kind == "regroup":
+        regroup(state, first)
+    elif state.regrouping:
+        state.boards_due.pop(0)
     elif asked.tier == "global":
         state.global_due = state.scaling = False
         state.ask_again_s = state.now_s + state.fleet.limits["wait_max_s"]
@@ -435,8 +450,7 @@ def _route(state: State, node: Node) -> None:
     ingress, cluster = stage.job.ingress, node.spec.cluster
     if stage.brought:
         source = state.nodes[stage.node].spec
-        gpus = state.fleet.hosts[source.host].gpus_per_node
-        moved_bytes = stage.brought * source.speeds[stage.model].kv_bytes_per_token * gpus
+        moved_bytes = stage.brought * source.speeds[stage.model].kv_bytes_per_token * source.gpus
         link = source.cluster, cluster
         travel_s = state.fleet.latency_s[link[0]][link[1]] + moved_bytes / state.fleet.bytes_per_s[link[0]][link[1]]
         state.count("transfers")

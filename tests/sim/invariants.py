@@ -179,7 +179,7 @@ def check_state(state: State, e: int = 0) -> None:
         if not len(here):
             continue
         sizes = world.perf["weight_bytes"][world.nodes["hardware"][here[0]], world.models["arch"]]
-        sizes = sizes * spec["gpus_per_node"]
+        sizes = sizes * world.nodes["gpus"][here[0]]
         held = sizes[view.host_models[e, host]["tier"] == CPU].sum()
         held += sizes[engines["model"][here][engines["status"][here] == ENGINE_ASLEEP]].sum()
         assert held <= spec["dram_bytes"] * (1 + 1e-9)
@@ -224,7 +224,7 @@ def check_state(state: State, e: int = 0) -> None:
             direct += held
             dram, host = view.prefixes[e, n, k]["dram_tokens"], world.nodes[n]["host"]
             assert np.all(held[dram > 0])
-            offloaded[host] += dram.sum() * unit * world.hosts[host]["gpus_per_node"]
+            offloaded[host] += dram.sum() * unit * world.nodes[n]["gpus"]
             through = np.zeros(len(groups), int)
             for i in np.flatnonzero(groups):
                 base = view.prefixes[e, n, k, i]["base_entry"]

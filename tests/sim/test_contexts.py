@@ -83,7 +83,7 @@ def test_without_memory_pressure_a_kept_context_spares_the_prefill(holding: Scen
     # What is offloaded costs its bytes over PCIe.
     node, arch = holding.world.nodes[0], holding.world.models["arch"][0]
     host = holding.world.hosts[node["host"]]
-    rate = min(host["pcie_gpu_bytes_per_s"], host["pcie_host_bytes_per_s"] / host["gpus_per_node"])
+    rate = min(host["pcie_gpu_bytes_per_s"], host["pcie_host_bytes_per_s"] / node["gpus"])
     copy_s = HELD * holding.world.perf["kv_bytes_per_token"][node["hardware"], arch] / rate
     assert done_s["kv-offload"] - done_s["kv-keep"] == pytest.approx(copy_s, rel=1e-6)
     for run in runs.values():

@@ -13,7 +13,7 @@ from maestro_gym.baselines.late_binding.network import NUM_NETWORK, moves
 from maestro_gym.baselines.late_binding.slack import is_pressing, pressing_from_s
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
-from maestro_gym.scheduling.view import model_of, now_s, num_nodes, num_ready, num_slots, num_waiting, number
+from maestro_gym.scheduling.view import model_of, nodes_there, now_s, num_ready, num_slots, num_waiting, number
 from maestro_gym.state import ENGINE_AWAKE, ENGINE_LOADING, View
 
 (
@@ -38,7 +38,7 @@ LEAST_SHARE: Final = 0.35
 @njit
 def ready_a_node(view: View, e: int) -> float:
     """Stages in the global queue for each node: how far behind the fleet is."""
-    return num_ready(view, e) / num_nodes(view)
+    return num_ready(view, e) / nodes_there(view, e)
 
 
 @njit

@@ -14,7 +14,7 @@ import math
 from maestro_gym.baselines.late_binding.slack import NUM_SLACK
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_signals import stages_at
-from maestro_gym.scheduling.view import num_nodes, num_ready, number
+from maestro_gym.scheduling.view import nodes_there, num_ready, number
 from maestro_gym.state import View
 
 (
@@ -46,7 +46,7 @@ def hidden(view: View, e: int, model: int, node: int, first: int) -> float:
     """A hidden unit, whose weights begin at a place."""
     record = view.models[e, model]
     value = number(view, e, first)
-    value += number(view, e, first + 1) * math.log(1.0 + num_ready(view, e) / num_nodes(view))
+    value += number(view, e, first + 1) * math.log(1.0 + num_ready(view, e) / nodes_there(view, e))
     value += number(view, e, first + 2) * math.log(1.0 + int(record.ready) / max(1, int(record.warm_nodes)))
     return math.tanh(value + number(view, e, first + 3) * stages_at(view, e, node) / FULL_NODE)
 

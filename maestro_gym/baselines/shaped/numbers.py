@@ -97,7 +97,13 @@ _ADMISSION = (
     Number("reject_lateness", "s", 0, 240, 0, "A workflow that will be later than this is turned away; 0: none.", 30),
 )
 
-NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE, *_ADMISSION)
+_ELASTIC = (
+    Number(
+        "degree_gain", "1", 0, 2, 0, "Share of the response time that another degree of a board must save; 0: none."
+    ),
+)
+
+NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE, *_ADMISSION, *_ELASTIC)
 """All numbers, in their order in ``view.numbers``."""
 
 # Places, for compiled code.
@@ -137,7 +143,9 @@ _FIRST_PLACEMENT = holds.NUM_HOLDS + len(_KEY)
 _FIRST_NODE = _FIRST_PLACEMENT + len(_PLACEMENT)
 _FIRST_ADMISSION = _FIRST_NODE + len(_NODE)
 RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, _FIRST_ADMISSION)
-(REJECT_LATENESS,) = range(_FIRST_ADMISSION, len(NUMBERS))
+_FIRST_ELASTIC = _FIRST_ADMISSION + len(_ADMISSION)
+(REJECT_LATENESS,) = range(_FIRST_ADMISSION, _FIRST_ELASTIC)
+(DEGREE_GAIN,) = range(_FIRST_ELASTIC, len(NUMBERS))
 
 PARTS = {
     "late binding": range(len(_URGENCY) + len(_NETWORK), holds.NUM_HOLDS),
@@ -146,7 +154,8 @@ PARTS = {
     "order": range(holds.NUM_HOLDS, _FIRST_PLACEMENT),
     "placement": range(_FIRST_PLACEMENT, _FIRST_NODE),
     "node and reclaim": range(_FIRST_NODE, _FIRST_ADMISSION),
-    "admission": range(_FIRST_ADMISSION, len(NUMBERS)),
+    "admission": range(_FIRST_ADMISSION, _FIRST_ELASTIC),
+    "elastic parallelism": range(_FIRST_ELASTIC, len(NUMBERS)),
 }
 """Places of the numbers by what they are about."""
 

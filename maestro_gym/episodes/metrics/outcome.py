@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maestro_gym.episodes.metrics.blocking import blocked_s
-from maestro_gym.state import STAGE_FINISHED, STAGE_HANDOFF, STAGE_READY, STAGE_RUNNING, STAGE_TOOL
+from maestro_gym.state import NODE_OFF, STAGE_FINISHED, STAGE_HANDOFF, STAGE_READY, STAGE_RUNNING, STAGE_TOOL
 
 if TYPE_CHECKING:
     from maestro_gym.episodes.result import EpisodeResult
@@ -96,12 +96,13 @@ class Outcome:
         decode_admitted_s: float, shape (S,): its last admission after that, inf = none.
         tool_places: int, shape (types,): places of every type; empty where tools have no bounds.
         counters: The episode's COUNTERS record, by name.
-        hbm_bytes: Usable HBM of the fleet, all nodes.
-        num_nodes: Nodes of the fleet.
+        hbm_bytes: Usable HBM of the fleet, all nodes; of those that share GPUs by the time that they were on.
+        num_nodes: Nodes of the fleet, counted likewise.
         node_state_s: float, shape (N, NUM_NODE_STATES): time that each node spent in NODE_*.
         node_busy_s: float, shape (N,): its engines' time in steps without the slowdown by neighbours, summed.
         node_usd_per_h: float, shape (N,): price of each node [USD/h]; nan where it is not known.
         node_max_w: float, shape (N,): power limit of each node [W]; nan where it is not known.
+        node_gpus: int, shape (N,): GPUs of each node.
     """
 
     end_s: float
@@ -140,11 +141,12 @@ class Outcome:
     decode_admitted_s: np.ndarray
     tool_places: np.ndarray
     hbm_bytes: float
-    num_nodes: int
+    num_nodes: float
     node_state_s: np.ndarray
     node_busy_s: np.ndarray
     node_usd_per_h: np.ndarray
     node_max_w: np.ndarray
+    node_gpus: np.ndarray
     counters: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -256,6 +258,7 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
     asked &= len(result.world.tools) > 0
     tool_started_s = np.where(asked, seen["tool_started_s"], np.inf)
     counters = result.counters
+    there = _share_there(result.world, result.node_state_s)
     return Outcome(
         end_s=end_s,
         cap_s=cap_s,
@@ -300,14 +303,21 @@ def outcome_of(result: EpisodeResult, *, blocking: bool = True) -> Outcome:
         handed_over_s=handed_over_s,
         decode_admitted_s=decode_admitted_s,
         tool_places=result.world.tools["places"],
-        hbm_bytes=float(result.world.nodes["hbm_pool_bytes"].sum()),
-        num_nodes=len(result.world.nodes),
+        hbm_bytes=float((result.world.nodes["hbm_pool_bytes"] * there).sum()),
+        num_nodes=float(there.sum()),
         node_state_s=result.node_state_s,
         node_busy_s=result.node_busy_s,
         node_usd_per_h=result.world.nodes["usd_per_h"],
         node_max_w=result.world.nodes["max_w"],
+        node_gpus=result.world.nodes["gpus"],
         counters={name: float(counters[name]) for name in counters.dtype.names or ()},
     )
+
+
+def _share_there(world: World, node_state_s: np.ndarray) -> np.ndarray:
+    """Share of the run in which each node was there: all of it, but for nodes of a board, whose GPUs are others'."""
+    of_run_s = np.maximum(node_state_s.sum(axis=1), 1e-9)
+    return np.where(world.nodes["board"] < 0, 1.0, 1.0 - node_state_s[:, NODE_OFF] / of_run_s)
 
 
 def _stay_s(seen: np.ndarray, end_s: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from maestro_gym.episodes.metrics import handoffs as handoff_metrics  # noqa: F4
 from maestro_gym.episodes.metrics import fleet as fleet_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import cost as cost_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import nodes as node_metrics  # noqa: F401
+from maestro_gym.episodes.metrics import degrees as degree_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import reservation as reservation_metrics  # noqa: F401
 from maestro_gym.episodes.metrics import prediction as prediction_metrics  # noqa: F401
 

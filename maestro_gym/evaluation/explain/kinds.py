@@ -8,6 +8,7 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import (
     ACT_ADMIT,
     ACT_PROMOTE,
+    ACT_REGROUP,
     ACT_WAIT,
     WAIT,
     is_reject,
@@ -86,7 +87,8 @@ FIRST_CROWDED: Final = FIRST_NODES + _STATES * _STATES
     OTHER_RESERVATION,
     OTHER_MODEL,
     OTHER_ACTION,
-) = range(FIRST_CROWDED + _STATES, FIRST_CROWDED + _STATES + 10)
+    REGROUPS,
+) = range(FIRST_CROWDED + _STATES, FIRST_CROWDED + _STATES + 11)
 _NODE = (
     "waits where {reference} would admit a stage",
     "waits where {reference} would promote a model",
@@ -98,6 +100,7 @@ _NODE = (
     "admits the stage at another reservation",
     "promotes another model",
     "differs in a demotion",
+    "regroups the GPUs of a board otherwise, or does not",
 )
 
 
@@ -134,6 +137,8 @@ def _node_kind(view: View, mine: int, theirs: int) -> int:
     """Kind of two different answers of a node."""
     act, subject, _ = node_act(view, mine)
     other, other_subject, _ = node_act(view, theirs)
+    if ACT_REGROUP in (act, other):
+        return REGROUPS
     if act == ACT_WAIT and other == ACT_ADMIT:
         return WAITS_NOT_ADMITS
     if act == ACT_WAIT and other == ACT_PROMOTE:

@@ -108,8 +108,18 @@ SCALED = (
 REUSED = (Shown("prefix_hit_rate", "prefix hits [%]", 100.0, "share of prompt tokens from the prefix cache"),)
 """Columns of tables about contexts."""
 
+REGROUPED = (
+    Shown("regroups", "regroups", 1.0, "changes of a board's degree"),
+    Shown("changing_gpu_h", "changing [GPU h]", 1.0, "GPU-hours of nodes that drained or started"),
+    Shown("degree_mean", "mean degree [GPUs]", 1.0, "GPUs of a node"),
+    Shown("slo_attainment_interactive", "SLO interactive [%]", 100.0, "SLO attainment of interactive workflows"),
+    Shown("slo_attainment_batch", "SLO batch [%]", 100.0, "SLO attainment of batch workflows"),
+)
+"""Columns beside them where GPUs are regrouped."""
+
 SHOWN = {
-    shown.column: shown for shown in (*HEADLINE, *SPEED, *SHED, *TENANTS, *TOOLS, *HANDED_OVER, *LOST, *SCALED, *REUSED)
+    shown.column: shown
+    for shown in (*HEADLINE, *SPEED, *SHED, *TENANTS, *TOOLS, *HANDED_OVER, *LOST, *SCALED, *REUSED, *REGROUPED)
 }
 
 
@@ -128,6 +138,7 @@ def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
         ("transfers", (*HANDED_OVER, *SPEED)),
         ("restarts", LOST),
         ("node_starts", SCALED),
+        ("regroups", REGROUPED),
     )
     for column, group in groups:
         # Where there are no tools with places nobody has a wait; elsewhere nothing happened is 0.
