@@ -93,7 +93,7 @@ def test_a_rule_keeps_to_its_class_in_what_only_some_scenarios_ask(rule: Rule, w
 
 @pytest.mark.parametrize("name", sorted(REGROUPINGS))
 def test_a_rule_of_elastic_parallelism_keeps_to_its_information_class(name: str) -> None:
-    rule = build.node_rule(NODE_RULES["vllm"], REGROUPINGS[name])
+    rule = build.node_rule(NODE_RULES["vllm"], regrouping=REGROUPINGS[name])
     board = "fleet.clusters=[{name: solo, hosts: [{count: 1, host: gpu4-1152, nodes: 4, gpu: A100-80GB}]}]"
     scenario = Scenario.load("toy", (board, "limits.parallelism={degrees: [1, 2, 4], period_s: 1, switch_s: 0.1}"))
     finding = examine(rule, scenario=scenario)
