@@ -11,11 +11,11 @@ import numpy as np
 
 from maestro_gym.agents.forward import best_candidate, pack, scratch_width
 from maestro_gym.agents.networks import CandidateScorer, SlotMlp
-from maestro_gym.agents.observed_rule import Choice, encoder_fingerprint, observed_rule
+from maestro_gym.agents.observed_rule import Choice, answering, observed_rule, spec_of_encoder
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.core.compile import compile_fresh
 from maestro_gym.core.errors import MaestroError
-from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, make_layout
+from maestro_gym.envs.observation.layout import Layout, make_layout
 from maestro_gym.scheduling.policy import Rule
 from maestro_gym.scheduling.tiers import TIER_NAMES
 from maestro_gym.state import World
@@ -42,14 +42,17 @@ def learned_rules(
     layout = _layout(card, world)
     function = observed_rule(layout, _choice(network))
     return [
-        Rule(
-            name=name,
-            tier=tier_name,
-            information="P" if card.predictions else "N",
-            description=f"learned {card.tier} policy ({card.network}), {card.steps:,} decisions on {card.scenario}",
-            source=source,
-            choice="the legal action with the highest logit",
-            function=function,
+        answering(
+            Rule(
+                name=name,
+                tier=tier_name,
+                information="P" if card.predictions else "N",
+                description=f"learned {card.tier} policy ({card.network}), {card.steps:,} decisions on {card.scenario}",
+                source=source,
+                choice="the legal action with the highest logit",
+                function=function,
+            ),
+            layout.spec,
         )
         for tier, tier_name in enumerate(TIER_NAMES)
         if layout.spec.tiers >> tier & 1
@@ -57,16 +60,12 @@ def learned_rules(
 
 
 def _layout(card: PolicyCard, world: World) -> Layout:
-    expected = encoder_fingerprint(card.tier, predictions=card.predictions)
-    if card.encoder != expected:
-        raise MaestroError(
-            f"The policy learned to read the observation {card.encoder!r}, this version writes {expected!r}. "
-            "Train it again with this version."
-        )
+    try:
+        spec = spec_of_encoder(card.encoder, card.tier, predictions=card.predictions)
+    except MaestroError as error:
+        raise MaestroError(f"The policy: {error}.") from None
     queue = int(world.params[0]["node_queue_limit"])
-    layout = make_layout(
-        TIER_SPECS[card.tier], world, queue, window=card.window, predictions=card.predictions, evaluation=True
-    )
+    layout = make_layout(spec, world, queue, window=card.window, predictions=card.predictions, evaluation=True)
     if card.network == "mlp" and layout.num_actions != card.num_candidates:
         raise MaestroError(
             f"The policy is an mlp over {card.num_candidates} slots, this scenario has {layout.num_actions}. "

@@ -7,33 +7,73 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from maestro_gym.core.compile import compile_fresh, njit
-from maestro_gym.envs.observation.layout import TIER_SPECS, Layout
+from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.observation.additions import ADDITIONS
+from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, TierSpec
 from maestro_gym.envs.observation.observe import observe
-from maestro_gym.scheduling.policy import RuleFunction
+from maestro_gym.scheduling.policy import Rule, RuleFunction
 from maestro_gym.state import Hidden, View
 
 Choice = Callable[[int, float, np.ndarray, np.ndarray, np.ndarray], int]
 """``(e, now_s, candidates, context, mask) -> row``, compiled; -1 for none. Arrays as of `observe`."""
 
+AgentRule = TypeVar("AgentRule", bound=Rule)
+
 NO_ANSWER = -1
 """No action has this code: it counts as an illegal answer, and the lowest legal action is taken."""
 
 
-def encoder_fingerprint(tier: str, *, predictions: bool) -> str:
-    """What identifies an observation: names, scales and order of its columns.
+def encoder_fingerprint(spec: TierSpec, *, predictions: bool) -> str:
+    """What identifies an observation: whose it is with what additions, and names, scales and order of its columns.
 
     Args:
-        tier: A name of ``TIER_SPECS``.
+        spec: What is shown.
         predictions: Whether predicted columns are filled.
+
+    Returns:
+        Such as ``node-P-0123456789ab``, or ``global+tools+scaling-P-...`` where switches of a scenario add to it.
     """
-    spec = TIER_SPECS[tier]
     columns = [(c.name, c.scale, c.low) for c in (*spec.row_columns, *spec.context_columns)]
     digest = hashlib.sha256(repr((len(spec.row_columns), columns)).encode()).hexdigest()[:12]
-    return f"{tier}-{'P' if predictions else 'N'}-{digest}"
+    return f"{'+'.join((spec.name, *spec.additions))}-{'P' if predictions else 'N'}-{digest}"
+
+
+def spec_of_encoder(encoder: str, tier: str, *, predictions: bool) -> TierSpec:
+    """From what identifies an observation to what it shows.
+
+    Args:
+        encoder: As of `encoder_fingerprint`.
+        tier: A name of ``TIER_SPECS``, whose it must be.
+        predictions: Whether predicted columns must be filled.
+
+    Raises:
+        MaestroError: This version of the environments shows nothing of that name.
+    """
+    names = encoder.partition("-")[0].split("+")[1:]
+    spec = TIER_SPECS[tier].with_additions(name for name in names if name in ADDITIONS)
+    written = encoder_fingerprint(spec, predictions=predictions)
+    if encoder != written:
+        raise MaestroError(
+            f"it learned to read the observation {encoder!r}, this version writes {written!r}. Train it again with "
+            "this version"
+        )
+    return spec
+
+
+def answering(rule: AgentRule, spec: TierSpec) -> AgentRule:
+    """An agent's rule that also answers the questions which additions to its observation bring to its tier."""
+    return replace(
+        rule,
+        orders_tools=rule.tier == "global" and "tools" in spec.additions,
+        decides_contexts=rule.tier == "node" and "contexts" in spec.additions,
+        chooses_degree=rule.tier == "node" and "degrees" in spec.additions,
+    )
 
 
 @njit

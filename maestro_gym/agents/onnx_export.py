@@ -19,7 +19,7 @@ from maestro_gym.agents.foreign.agent import AgentCard
 from maestro_gym.agents.foreign.model_spec import ModelSpec, is_model_spec, read_model_spec
 from maestro_gym.agents.foreign.onnx_model import METADATA, open_session
 from maestro_gym.agents.foreign.sb3_model import open_sb3, scores_of
-from maestro_gym.agents.observed_rule import encoder_fingerprint
+from maestro_gym.agents.observed_rule import encoder_fingerprint, spec_of_encoder
 from maestro_gym.agents.policy_file import load_network
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.envs.observation.layout import Layout
@@ -105,6 +105,10 @@ def exportable(source: str, *, trust: bool = False) -> Exportable:
         return _of_model(read_model_spec(source), trust=trust)
     folder = Path(source)
     known, network = load_network(folder)
+    try:
+        spec = spec_of_encoder(known.encoder, known.tier, predictions=known.predictions)
+    except MaestroError as error:
+        raise MaestroError(f"{folder}: {error}.") from None
     card = AgentCard(
         name=folder.resolve().name,
         tier=known.tier,
@@ -114,9 +118,8 @@ def exportable(source: str, *, trust: bool = False) -> Exportable:
         description=f"learned {known.tier} policy ({known.network}), {known.steps:,} decisions on {known.scenario}",
         file=source,
         num_actions=known.num_candidates if known.network == "mlp" else None,
+        additions=spec.additions,
     )
-    if known.encoder != encoder_fingerprint(known.tier, predictions=known.predictions):
-        raise MaestroError(f"{folder}: the policy reads an observation of another version. Train it again.")
     module = Deciding(network, lambda a, g: network.forward_actor({"candidates": a, "context": g}))
     return Exportable(module, card, known.network != "mlp", known.scenario)
 
@@ -172,7 +175,7 @@ def metadata_of(policy: Exportable, layout: Layout, scenario: Scenario) -> dict[
     card = policy.card
     return {
         "tier": card.tier,
-        "encoder": encoder_fingerprint(card.tier, predictions=card.information == "P"),
+        "encoder": encoder_fingerprint(layout.spec, predictions=card.information == "P"),
         "information": card.information,
         "window": int(layout.record[0]["window"]),
         "companions": card.companions,

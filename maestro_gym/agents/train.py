@@ -247,7 +247,7 @@ def _compose(resolved: ScenarioConfig, folder: Path, watch: Watch | None) -> tup
         num_context=space["context"].shape[0],
         num_candidates=rows,
         hidden_sizes=tuple(train.hidden_sizes),
-        encoder=encoder_fingerprint(train.tier, predictions=train.information == "P"),
+        encoder=encoder_fingerprint(env.batch.layout.spec, predictions=train.information == "P"),
         predictions=train.information == "P",
         window=train.window,
         companions=train.companions,

@@ -26,6 +26,7 @@ from maestro_gym.scheduling.tiers import (
     TIER_NAMES,
     TIER_NODE,
     TIER_TOOL,
+    rule_tier,
 )
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, open_engine, run_until
@@ -49,9 +50,6 @@ SCENARIO = (
 
 PLAIN, SCALING, TOOL, CONTEXT = "plain", "scaling", "tool", "context"
 """Kinds of questions: what a tier decides everywhere, how many nodes are on, whose a tool is, where a context goes."""
-
-_ASKED_AS = {TIER_TOOL: TIER_GLOBAL, TIER_CONTEXT: TIER_NODE}
-"""Whose rule answers where no tier of its own is asked."""
 
 DECISIONS = 150
 """Decisions of each kind at which a rule is asked."""
@@ -124,7 +122,7 @@ def make_up(values: np.ndarray, generator: np.random.Generator) -> None:
 
 def rule_of(policy: Policy, tier: int) -> Rule:
     """The rule that answers a decision."""
-    return policy.rules[_ASKED_AS.get(tier, tier)]
+    return policy.rules[rule_tier(tier)]
 
 
 def decisions(policy: Policy, scenario: Scenario, most: int = MOST_STEPS) -> Iterator[tuple[int, Simulation, object]]:
@@ -226,7 +224,7 @@ def _kinds(rule: Rule, scenario: Scenario) -> tuple[str, ...]:
 
 def _kind(tier: int, simulation: Simulation) -> str:
     """The kind of the pending question."""
-    if tier in _ASKED_AS:
+    if tier in (TIER_TOOL, TIER_CONTEXT):
         return TOOL if tier == TIER_TOOL else CONTEXT
     return SCALING if tier == TIER_GLOBAL and int(simulation.state.visible.clock[0]["scaling"]) == 1 else PLAIN
 
@@ -238,7 +236,7 @@ def _pending(wanted: str, tier: int, engine: object) -> Iterator[bool]:
             for purpose in (FOR_LOAD, FOR_GROWTH):
                 if offer(engine, purpose) > 1:  # pyright: ignore[reportArgumentType] - a box
                     yield True
-    elif TIER_NAMES[_ASKED_AS.get(tier, tier)] == wanted:
+    elif TIER_NAMES[rule_tier(tier)] == wanted:
         yield True
 
 

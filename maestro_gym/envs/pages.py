@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
+from maestro_gym.envs.observation.additions import ADDITIONS, Blocks
 from maestro_gym.envs.observation.columns import Column
 from maestro_gym.envs.observation.layout import BLOCKS, TIER_SPECS, TierSpec
 from maestro_gym.envs.single import MaestroEnv
@@ -28,7 +29,21 @@ OBSERVATION = """\
 `Dict` of two bounded float32 `Box`es; the greatest value is 1. Row a of `candidates` describes action a and is all
 zero when it is illegal. (P) marks what rests on a prediction: 0 with `information="N"`. Scales: flag 0 or 1; share
 of a whole; count log1p(x) / log1p(1e4); tokens log1p(x / 16) / log1p(1e4); time log1p(x / 0.1 s) / log1p(1e5), with
-its sign where it is signed; latency log1p(x / 1 ms) / log1p(1e5).
+its sign where it is signed; latency log1p(x / 1 ms) / log1p(1e5). Where a scenario has more to decide, such as tools
+with finite places, columns stand behind these, and actions behind those of their tier: "What switches add" in
+docs/environments.md.
+"""
+
+ADDED = """\
+Where a scenario has a switch of docs/left_open.md, the environments show what belongs to it and let the agent decide
+it. Columns of an addition stand behind all others, in the order of this table, and its actions behind those of their
+tier; without the switch nothing is there, and an observation is what it was before there was one. `limits.admission`
+adds actions alone: K behind the sends of the global tier, each rejecting the workflow of a shown stage.
+
+A policy that is trained with additions names them in its card (`encoder`). It runs on scenarios without them, where
+their columns are 0. One that was trained without them runs on scenarios that have them: tools serve in the order of
+asking, contexts stay in the cache, nodes and degrees as they are. A model of another library is named with them, as in
+`model.zip:global:tools`, and an agent in Python has an attribute `additions`.
 """
 
 SHARED = """\
@@ -63,8 +78,9 @@ its mask allows action 0. `info["end_reason"]`: 0 goes on, 1 drained, 2 time lim
 ## Info
 
 The same keys at every step: `dt_s` (simulated seconds since the decision before), `sim_time_s`, `tier` (0 global, 1
-cluster, 2 node, 3 none) and `place` (cluster or node) of the pending decision, `action_mask`, `invalid_action`,
-`reward_terms`, `workflows_arrived`, `workflows_finished`, `episode_index`, `end_reason`.
+cluster, 2 node, 3 none; 4 a tool's place, 5 a node's context) and `place` (cluster, node or tool) of the pending
+decision, `action_mask`, `invalid_action`, `reward_terms`, `workflows_arrived`, `workflows_finished`, `episode_index`,
+`end_reason`.
 
 The last step of an episode adds `episode_metrics`: SLO attainment, completion, TTFT, cold starts, KV and every other
 metric of docs/metrics.md under the names of `maestro-gym compare`, nan where there is nothing to measure. With
@@ -159,7 +175,24 @@ def environments_markdown(envs: dict[str, type[MaestroEnv]]) -> str:
     parts.append(f"## What all environments share\n\n### Masks\n\n{MASKS.strip()}\n\n{lowered(OBSERVATION).strip()}\n")
     parts.append("An observation consists of blocks of columns. The columns of each block, counted from its first:\n")
     parts += [f"#### Block `{name}`\n\n{column_table(block.columns)}\n" for name, block in BLOCKS.items()]
+    parts.append(f"### What switches add\n\n{ADDED.strip()}\n\n{additions_table()}\n")
     return "\n".join([*parts, lowered(SHARED)])
+
+
+def additions_table() -> str:
+    """What each switch of a scenario adds to the observations."""
+    rows = ["| addition | switch | environments | columns of a candidate | of the context | actions |"]
+    rows.append("| --- | --- | --- | --- | --- | --- |")
+    for addition in ADDITIONS.values():
+        added = (_blocks_of(addition.rows), _blocks_of(addition.context), addition.actions or "-")
+        where = ", ".join(name for name in TIER_SPECS if name in addition.tiers)
+        rows.append(f"| `{addition.name}` | {addition.switch} | {where} | {' | '.join(added)} |")
+    return "\n".join(rows)
+
+
+def _blocks_of(shown: Blocks) -> str:
+    blocks = dict.fromkeys(f"`{block}`" for names in shown.values() for block in names)
+    return ", ".join(blocks) or "-"
 
 
 def lowered(text: str) -> str:

@@ -82,6 +82,25 @@ def kv_copy_s(view: View, node: int, model: int, tokens: int) -> float:
 
 
 @njit
+def carried_bytes(view: View, e: int, stage: int) -> float:
+    """KV of a stage that the node on which it was prefilled hands over, of all its GPUs."""
+    record = view.stages[e, stage]
+    one_gpu_bytes = record.kv_tokens * kv_bytes(view, int(record.node), int(record.model))
+    return one_gpu_bytes * view.world.nodes[record.node].gpus
+
+
+@njit
+def carry_s(view: View, e: int, stage: int, target: int) -> float:
+    """Seconds until the KV of a stage that was handed over is at another node, with the link to itself.
+
+    Bytes of all GPUs over the bandwidth between the two clusters, and its latency (docs/disaggregation.md).
+    """
+    world = view.world
+    here, there = world.nodes[view.stages[e, stage].node].cluster, world.nodes[target].cluster
+    return float(world.latency_s[here, there] + carried_bytes(view, e, stage) / world.bytes_per_s[here, there])
+
+
+@njit
 def _pcie_bytes_per_s(view: View, node: int) -> float:
     """What each GPU of a node gets while all of them copy."""
     host = view.world.hosts[view.world.nodes[node].host]

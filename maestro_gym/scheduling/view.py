@@ -344,6 +344,12 @@ def tool_of_role(view: View, role: int) -> int:
 
 
 @njit
+def tool_of_stage(view: View, e: int, stage: int) -> int:
+    """Type of the tools that a stage calls if it calls one, -1 for one without bounds."""
+    return int(view.stages[e, stage].tool)
+
+
+@njit
 def is_tool_decision(view: View, e: int) -> bool:
     """Whether the global rule is asked whose call gets a free place of a tool, and not what to send."""
     return int(view.clock[e].tier) == TIER_TOOL

@@ -36,7 +36,15 @@ from maestro_gym.scheduling.legal import (
 from maestro_gym.scheduling.load_times import kv_copy_s
 from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
+from maestro_gym.scheduling.tiers import (
+    NO_TIER,
+    TIER_CLUSTER,
+    TIER_CONTEXT,
+    TIER_GLOBAL,
+    TIER_NODE,
+    TIER_TOOL,
+    rule_tier,
+)
 from maestro_gym.scheduling.view import is_handed_over, tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.contexts import undecided_context
@@ -137,8 +145,7 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.decisions += 1
     can_wait = tier in (TIER_GLOBAL, TIER_NODE)
     clock.wait_legal = 1 if can_wait and (clock.scaling + clock.regrouping > 0 or _goes_on(state, e)) else 0
-    asked = TIER_GLOBAL if tier == TIER_TOOL else TIER_NODE if tier == TIER_CONTEXT else tier
-    if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> asked) & 1 == 1:
+    if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> rule_tier(tier)) & 1 == 1:
         refresh_metrics(state, e)
     if tier == TIER_NODE:
         refresh_node(state, e, place)

@@ -6,6 +6,7 @@ Rules enter as numba first-class functions, so a new rule compiles alone and the
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.actions import LEAVE, admit_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_promote, can_route, can_send
 from maestro_gym.scheduling.policy import RULE_TYPE, Policy
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL, rule_tier
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.contexts import apply_context
 from maestro_gym.sim.decisions import apply_cluster, apply_global, apply_node, next_decision
@@ -50,12 +51,14 @@ ENGINE = Handle(types.NamedTuple((STATE, HIDDEN.layout, RULE_TYPE, RULE_TYPE, RU
 """Type of a boxed engine in compiled code."""
 
 
-def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 - a box
+def open_engine(simulation: Simulation, policy: Policy, agent: Collection[str] = ()) -> Any:  # noqa: ANN401 - a box
     """Join a batch with the policy that answers for it.
 
     Args:
         simulation: The batch; open its engine again after an episode made its arrays grow.
         policy: A rule for every tier; only a policy of class O is given the truth.
+        agent: Questions that an agent answers, of those which are asked only where somebody has an answer: ``tools``,
+            ``contexts``, ``degrees``.
 
     Returns:
         The boxed `Engine`, which compiled functions of this module take.
@@ -65,11 +68,11 @@ def open_engine(simulation: Simulation, policy: Policy) -> Any:  # noqa: ANN401 
         simulation.state.visible.numbers[:] = simulation.numbers
     for array in (simulation.numbers, simulation.state.visible.numbers):
         array[:, NUMBERS:] = policy.scale
-    simulation.orders_tools = policy.global_rule.orders_tools
-    simulation.decides_contexts = policy.node_rule.decides_contexts
+    simulation.orders_tools = policy.global_rule.orders_tools or "tools" in agent
+    simulation.decides_contexts = policy.node_rule.decides_contexts or "contexts" in agent
+    simulation.chooses_degree = policy.node_rule.chooses_degree or "degrees" in agent
     simulation.state.core.env["orders_tools"] = simulation.orders_tools
     simulation.state.core.env["decides_contexts"] = simulation.decides_contexts
-    simulation.chooses_degree = policy.node_rule.chooses_degree
     simulation.state.core.env["chooses_degree"] = simulation.chooses_degree
     return _boxed(simulation.state, policy)
 
@@ -164,7 +167,7 @@ def _apply(engine: Engine, e: int, tier: int, action: int) -> bool:
 @njit
 def ask(engine: Engine, e: int, tier: int) -> int:
     """What the rule of a tier answers to the pending decision; nothing moves."""
-    if tier in (TIER_GLOBAL, TIER_TOOL):
+    if rule_tier(tier) == TIER_GLOBAL:
         return engine.global_rule(engine.state.visible, engine.oracle, e)
     if tier == TIER_CLUSTER:
         return engine.cluster_rule(engine.state.visible, engine.oracle, e)

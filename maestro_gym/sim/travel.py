@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.sizes import kv_bytes
+from maestro_gym.scheduling.load_times import carried_bytes, carry_s
 from maestro_gym.state import State, View
 
 BYTES_PER_TOKEN = 4.0
@@ -21,18 +21,9 @@ def prompt_travel_s(view: View, e: int, stage: int) -> float:
 
 @njit
 def carry(state: State, e: int, stage: int, target: int) -> float:
-    """Send the KV of a stage from the node that prefilled it to another; seconds until it is there.
-
-    It has the link between their clusters to itself: bytes of all GPUs over its bandwidth, and its latency.
-    """
-    world, counters = state.visible.world, state.core.counters[e]
-    record = state.visible.stages[e, stage]
-    source = world.nodes[record.node]
-    one_gpu_bytes = record.kv_tokens * kv_bytes(state.visible, int(record.node), int(record.model))
-    moved_bytes = one_gpu_bytes * source.gpus
-    there = world.nodes[target].cluster
-    seconds = world.latency_s[source.cluster, there] + moved_bytes / world.bytes_per_s[source.cluster, there]
+    """Send the KV of a stage from the node that prefilled it to another; seconds until it is there."""
+    counters, seconds = state.core.counters[e], carry_s(state.visible, e, stage, target)
     counters.transfers += 1
-    counters.transfer_bytes += moved_bytes
+    counters.transfer_bytes += carried_bytes(state.visible, e, stage)
     counters.transfer_s += seconds
     return seconds

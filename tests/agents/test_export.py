@@ -31,7 +31,7 @@ def _card(tier: str, candidates: int, network: str = "scorer") -> PolicyCard:
         num_context=len(spec.context_columns),
         num_candidates=candidates,
         hidden_sizes=(16, 16),
-        encoder=encoder_fingerprint(tier, predictions=True),
+        encoder=encoder_fingerprint(spec, predictions=True),
         scenario="toy",
     )
 

@@ -22,7 +22,7 @@ def _overflowing(tier: str, network: str, candidates: int) -> tuple[PolicyCard, 
     """A policy of finite weights, as loading demands, whose sums are infinity less infinity."""
     spec = TIER_SPECS[tier]
     features, context = len(spec.row_columns), len(spec.context_columns)
-    encoder = encoder_fingerprint(tier, predictions=True)
+    encoder = encoder_fingerprint(spec, predictions=True)
     card = PolicyCard(tier, network, features, context, candidates, (16, 16), encoder=encoder, scenario="toy")
     made = build_network(network, candidates, features, context, card.hidden_sizes)
     with torch.no_grad():

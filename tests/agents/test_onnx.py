@@ -32,7 +32,7 @@ def _run_folder(folder: Path, network: str) -> Path:
     """A policy of random weights as a training leaves it."""
     spec = TIER_SPECS["cluster"]
     sizes = len(spec.row_columns), len(spec.context_columns), 2
-    encoder = encoder_fingerprint("cluster", predictions=True)
+    encoder = encoder_fingerprint(TIER_SPECS["cluster"], predictions=True)
     card = PolicyCard("cluster", network, *sizes, (16, 16), encoder=encoder, companions="edf", scenario="toy")
     torch.manual_seed(0)
     weights = card.build()

@@ -13,6 +13,7 @@ from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.agents.policy_file import CARD_FILE, save_policy
 from maestro_gym.cli.app import app
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.observation.layout import TIER_SPECS
 from maestro_gym.envs.sb3 import MaestroVecEnv
 from maestro_gym.episodes.scenario import Scenario
 
@@ -54,7 +55,7 @@ def _run_folder(folder: Path, scenario: Scenario, companions: str) -> Path:
     env = MaestroVecEnv("cluster", 1, seed=0, scenario=scenario)
     rows, columns = env.observation_space["candidates"].shape  # pyright: ignore[reportIndexIssue]
     length = env.observation_space["context"].shape[0]  # pyright: ignore[reportIndexIssue]
-    encoder = encoder_fingerprint("cluster", predictions=True)
+    encoder = encoder_fingerprint(TIER_SPECS["cluster"], predictions=True)
     card = PolicyCard("cluster", "scorer", columns, length, rows, (8,), encoder=encoder, companions=companions)
     save_policy(folder, card, card.build())
     return folder

@@ -20,7 +20,7 @@ def untrained_policy(folder: Path, env: BatchVecEnv, tier: str = "cluster") -> P
         num_context=env.observation_space["context"].shape[0],
         num_candidates=rows,
         hidden_sizes=(16, 16),
-        encoder=encoder_fingerprint(tier, predictions=True),
+        encoder=encoder_fingerprint(env.batch.layout.spec, predictions=True),
         scenario="local_cpu",
         steps=1000,
         reward_divisor=50.0,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from maestro_gym.agents.dataset.write import METADATA
-from maestro_gym.agents.observed_rule import encoder_fingerprint
+from maestro_gym.agents.observed_rule import spec_of_encoder
 from maestro_gym.agents.policy_card import PolicyCard
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.evaluation.run_info import versions
@@ -33,10 +33,12 @@ def card_of_dataset(dataset: Any, hidden_sizes: Sequence[int] = (64, 64)) -> Pol
         )
     about = json.loads(metadata[METADATA])
     predictions = about["information"] == "P"
-    if about["encoder"] != encoder_fingerprint(about["tier"], predictions=predictions):
+    try:
+        spec_of_encoder(about["encoder"], about["tier"], predictions=predictions)
+    except MaestroError:
         raise MaestroError(
             f"{name}: its observations have columns of another version of maestro-gym. Write it again with this one."
-        )
+        ) from None
     space = dataset.spec.observation_space
     rows, columns = space["candidates"].shape
     return PolicyCard(

@@ -126,7 +126,7 @@ def write_dataset(
             "contention": config.contention,
             "overrides": list(overrides),
             "scenario_hash": scenario_hash(config),
-            "encoder": encoder_fingerprint(tier, predictions=information == "P"),
+            "encoder": encoder_fingerprint(inner.batch.layout.spec, predictions=information == "P"),
             "information": information,
             "window": inner.batch.options.window,
             "reward_terms": list(inner.batch.reward.term_names),

@@ -9,6 +9,7 @@ import numpy as np
 
 from maestro_gym.config import hint
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.observation.additions import ADDITIONS
 from maestro_gym.envs.observation.layout import TIER_SPECS, Layout, make_layout
 from maestro_gym.envs.observation.window import NUM_ORDERS
 from maestro_gym.scheduling.tiers import TIER_NAMES
@@ -54,6 +55,7 @@ class AgentCard:
         description: One line of what it is.
         file: Where it comes from.
         num_actions: A that it is bound to; None works with any fleet.
+        additions: What it is shown beyond the observation of its tier, names of ``observation.additions.ADDITIONS``.
     """
 
     name: str
@@ -64,12 +66,16 @@ class AgentCard:
     description: str = "an agent in Python"
     file: str = ""
     num_actions: int | None = None
+    additions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
         where = f"{self.file}: {self.name}"
         if self.tier not in TIER_SPECS:
             raise MaestroError(f"{where}: tier is {self.tier!r}. {hint(str(self.tier), TIER_SPECS)}")
+        for name in self.additions:
+            if name not in ADDITIONS:
+                raise MaestroError(f"{where}: additions hold {name!r}. {hint(str(name), ADDITIONS)}")
         if self.information not in INFORMATION:
             raise MaestroError(
                 f"{where}: information is {self.information!r}. An agent is shown predictions (P) or not (N); write "
@@ -90,8 +96,10 @@ class AgentCard:
         layout = self._layout(world, self.window or USUAL_WINDOW)
         wanted = self.num_actions or layout.num_actions
         if self.window is None and wanted != layout.num_actions and "global" in tiers_of(self.tier):
-            # Each stage of the window has a candidate for every cluster, and one more where it may be rejected.
-            each = len(world.latency_s) + int(world.params["admission"][0])
+            # Each stage of the window has a candidate for every cluster, and one more where it may be rejected, and as
+            # one that waits for a tool.
+            tools = "tools" in layout.spec.additions
+            each = len(world.latency_s) + int(world.params["admission"][0]) + int(tools)
             window = USUAL_WINDOW + (wanted - layout.num_actions) // each
             layout = self._layout(world, max(window, NUM_ORDERS))
         if wanted != layout.num_actions:
@@ -105,7 +113,7 @@ class AgentCard:
     def _layout(self, world: World, window: int) -> Layout:
         queue = int(world.params[0]["node_queue_limit"])
         predictions = self.information == "P"
-        spec = TIER_SPECS[self.tier]
+        spec = TIER_SPECS[self.tier].with_additions(self.additions)
         return make_layout(spec, world, queue, window=window, predictions=predictions, evaluation=True)
 
 

@@ -15,7 +15,7 @@ from maestro_gym.agents.foreign.model_spec import read_model_spec
 from maestro_gym.agents.foreign.onnx_model import load_onnx
 from maestro_gym.agents.foreign.sb3_model import load_sb3
 from maestro_gym.agents.foreign.torch_script import load_torch_script
-from maestro_gym.agents.observed_rule import observed_rule
+from maestro_gym.agents.observed_rule import answering, observed_rule
 from maestro_gym.baselines.registry import demand_trust_of, load_policy, with_rule
 from maestro_gym.core.worker_process import is_worker
 from maestro_gym.episodes.scenario import Scenario
@@ -88,7 +88,7 @@ def agent_policy(agent: Agent, card: AgentCard, scenario: Scenario, *, spec: str
             function=function,
             outside=asked,
         )
-        policy = with_rule(policy, rule, card.name, spec)
+        policy = with_rule(policy, answering(rule, layout.spec), card.name, spec)
     _tell_slow(card.name)
     return replace(policy, description=f"{card.description}, companions {card.companions}")
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from maestro_gym.agents.foreign.agent import Agent, AgentCard, best_legal
+from maestro_gym.agents.foreign.agent import INFORMATION, Agent, AgentCard, best_legal
 from maestro_gym.agents.foreign.model_spec import ModelSpec
-from maestro_gym.agents.observed_rule import encoder_fingerprint
+from maestro_gym.agents.observed_rule import spec_of_encoder
 from maestro_gym.core.bounded_text import parse_json
 from maestro_gym.core.errors import MaestroError
+from maestro_gym.envs.observation.layout import TIER_SPECS
 
 METADATA = "maestro_gym"
 """Key of the metadata of a file: a JSON object, see `onnx_export.metadata_of`."""
@@ -90,22 +91,23 @@ def _card_of(path: Path, metadata: dict[str, str], spec: ModelSpec) -> AgentCard
     tier = spec.tier or known.get("tier")
     if tier is None:
         raise MaestroError(f"{path} does not say whose decisions it takes. Name the tier, as in {path}:cluster.")
-    card = AgentCard(
+    information = spec.information or known.get("information", "P")
+    additions = spec.additions
+    if "encoder" in known and tier in TIER_SPECS and information in INFORMATION:
+        try:
+            additions = spec_of_encoder(known["encoder"], tier, predictions=information == "P").additions
+        except MaestroError as error:
+            raise MaestroError(f"{path}: {error}, and export it again.") from None
+    return AgentCard(
         name=path.stem,
         tier=tier,
-        information=spec.information or known.get("information", "P"),
+        information=information,
         companions=spec.companions or known.get("companions", "maestro"),
         window=known.get("window"),
         description=f"ONNX, {known.get('description', 'of unknown origin')}",
         file=str(path),
+        additions=additions,
     )
-    expected = encoder_fingerprint(card.tier, predictions=card.information == "P")
-    if known.get("encoder", expected) != expected:
-        raise MaestroError(
-            f"{path} learned to read the observation {known['encoder']!r}, this version writes {expected!r}. Train it "
-            "again with this version, and export it again."
-        )
-    return card
 
 
 class _Session:

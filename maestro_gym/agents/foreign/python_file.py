@@ -23,7 +23,8 @@ def agent_from(found: UserObject, companions: str | None) -> tuple[Agent, AgentC
     """Make an agent of a class with ``act``, of an instance of one, or of a function.
 
     What is known of it are attributes of the class, the instance or the function: ``tier``, and perhaps
-    ``information``, ``companions``, ``window``, ``name`` and ``description``; a function may leave them to its file.
+    ``information``, ``companions``, ``window``, ``additions``, ``name`` and ``description``; a function may leave them
+    to its file.
 
     Args:
         found: What stands in the file.
@@ -50,7 +51,7 @@ def agent_from(found: UserObject, companions: str | None) -> tuple[Agent, AgentC
     _check_arguments(agent, where)
     known = {
         field: _said(found, field)
-        for field in ("tier", "information", "companions", "window", "name", "description")
+        for field in ("tier", "information", "companions", "window", "additions", "name", "description")
         if _said(found, field) is not None
     }
     if "tier" not in known:

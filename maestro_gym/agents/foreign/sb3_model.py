@@ -70,7 +70,7 @@ def open_sb3(spec: ModelSpec, *, trust: bool) -> tuple[Any, str, bool, AgentCard
             f"{path} cannot be loaded as {algorithm} ({reason}). Save the model again with the versions installed here."
         ) from error
     model.policy.set_training_mode(False)
-    trained = trained_with(model.observation_space, model.action_space, spec.tier, path)
+    trained = trained_with(model.observation_space, model.action_space, spec)
     card = AgentCard(
         name=path.stem,
         tier=trained.tier,
@@ -79,6 +79,7 @@ def open_sb3(spec: ModelSpec, *, trust: bool) -> tuple[Any, str, bool, AgentCard
         description=f"{algorithm} of Stable-Baselines3, {model.num_timesteps:,} steps",
         file=str(path),
         num_actions=trained.num_actions,
+        additions=spec.additions,
     )
     return model, algorithm, trained.flat, card
 

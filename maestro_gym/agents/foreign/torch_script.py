@@ -45,6 +45,7 @@ def load_torch_script(spec: ModelSpec, *, trust: bool) -> tuple[Agent, AgentCard
         companions=spec.companions or "maestro",
         description="TorchScript",
         file=str(path),
+        additions=spec.additions,
     )
     return _Scripted(module), card
 

@@ -14,7 +14,7 @@ import numpy as np
 from maestro_gym.agents.rollout.outcome import OUTCOMES, outcome_by
 from maestro_gym.envs.batch.buffers import make_buffers, open_runner
 from maestro_gym.envs.batch.kernel import show_alone, step_one
-from maestro_gym.envs.batch.own_rule import own_answers
+from maestro_gym.envs.batch.own_rule import answered_by, own_answers
 from maestro_gym.envs.observation.layout import TIER_SPECS, make_layout
 from maestro_gym.episodes.scenario import Scenario
 from maestro_gym.scheduling.policy import Policy
@@ -129,7 +129,7 @@ class PairedFutures:
         tier = int(clock["tier"])
         show_alone(self._runner, 0, tier)
         answers = np.empty(1, np.int64)
-        own_answers(self._runner, answers, 0, 1)
+        own_answers(self._runner, answers, answered_by(self._policy), 0, 1)
         shown = int(buffers.parity[0])
         return Decision(
             float(clock["now_s"]),

@@ -10,7 +10,7 @@ import numpy as np
 
 from maestro_gym.core.errors import ArgumentTypeError, ArgumentValueError, MaestroError
 from maestro_gym.envs.batch.buffers import make_buffers
-from maestro_gym.envs.observation.layout import TIER_SPECS, make_layout
+from maestro_gym.envs.observation.layout import make_layout, spec_for
 from maestro_gym.envs.observation.window import NUM_ORDERS
 from maestro_gym.envs.reward import Reward, RewardConfig, reward_of
 from maestro_gym.envs.scenario_source import ScenarioLike, companions_of, scenario_of
@@ -108,7 +108,7 @@ class AgentBatch(ABC):
         self.num_envs = int(num_envs)
         self.reward = reward_of(options.reward, self.scenario)
         self.layout = make_layout(
-            TIER_SPECS[tier],
+            spec_for(tier, self.scenario.world),
             self.scenario.world,
             int(self.scenario.world.params["node_queue_limit"][0]),
             window=options.window,

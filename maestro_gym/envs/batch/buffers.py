@@ -37,8 +37,8 @@ OUTCOME = np.dtype(
     [
         ("now_s", "f8"),  # simulated time of the pending decision
         ("dt_s", "f8"),  # since the decision before
-        ("tier", "i8"),  # of the pending decision, NO_TIER at the end
-        ("place", "i8"),
+        ("tier", "i8"),  # TIER_* of the pending decision, NO_TIER at the end
+        ("place", "i8"),  # cluster, node, or type of tools that it is about
         ("invalid", "i8"),  # 1 when the last action was illegal and was replaced
         ("done", "i8"),  # DONE_*
         ("arrived", "i8"),  # workflows

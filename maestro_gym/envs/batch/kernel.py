@@ -11,7 +11,7 @@ from numba import literal_unroll, types
 from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.envs.batch.buffers import BEGIN, COMPILED_ENVS, REWARD_COUNTERS, RUNNER, CompiledEnvs, Runner
 from maestro_gym.envs.observation.observe import observe
-from maestro_gym.scheduling.tiers import NO_TIER
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CONTEXT
 from maestro_gym.sim.engine import act, advance
 from maestro_gym.state import DONE_NO, DONE_TIME, State
 
@@ -67,7 +67,7 @@ def show(envs: CompiledEnvs, e: int, tier: int) -> int:
     Args:
         envs: Their ``buffers.actions[e]`` still holds that answer.
         e: The environment.
-        tier: The tier that must decide, NO_TIER at the end.
+        tier: TIER_* of the decision, NO_TIER at the end.
 
     Returns:
         Why the episode is over (DONE_*), DONE_NO while it is not.
@@ -83,6 +83,8 @@ def show(envs: CompiledEnvs, e: int, tier: int) -> int:
     outcome.now_s = now_s
     outcome.tier = tier
     outcome.place = -1 if tier == NO_TIER else int(state.visible.clock[e].place)
+    if tier == TIER_CONTEXT:
+        outcome.place = int(state.visible.stages[e, outcome.place].node)
     outcome.done = done
     outcome.arrived = int(state.core.counters[e].arrived)
     outcome.finished = int(state.core.counters[e].finished)

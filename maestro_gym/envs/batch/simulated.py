@@ -12,7 +12,7 @@ from maestro_gym.core.threads import run_split
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.buffers import BEGIN, open_runner
 from maestro_gym.envs.batch.kernel import step_alone, step_one, step_range
-from maestro_gym.envs.batch.own_rule import own_answers
+from maestro_gym.envs.batch.own_rule import answered_by, own_answers
 from maestro_gym.envs.scenario_source import companions_of
 from maestro_gym.scheduling.outside import raise_failures
 from maestro_gym.sim.batch import Simulation
@@ -52,7 +52,8 @@ class Batch(AgentBatch):
         return world._replace(params=params)
 
     def _open(self) -> None:
-        self._runner = open_runner(open_engine(self._simulation, self.policy), self.layout, self.buffers, step_one)
+        engine = open_engine(self._simulation, self.policy, self.layout.spec.additions)
+        self._runner = open_runner(engine, self.layout, self.buffers, step_one)
         self._opened = self._simulation.state
 
     @property
@@ -125,8 +126,8 @@ class Batch(AgentBatch):
 
     def own_answers(self) -> np.ndarray:
         """See `AgentBatch.own_answers`."""
-        answers = np.empty(self.num_envs, np.int64)
-        self._over_batch(lambda begin, end: own_answers(self._runner, answers, begin, end))
+        answers, answered = np.empty(self.num_envs, np.int64), answered_by(self.policy)
+        self._over_batch(lambda begin, end: own_answers(self._runner, answers, answered, begin, end))
         return answers
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_flag
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 
-KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE, KIND_REJECT = range(7)
-"""Kinds of action. A rejection is the kind without a flag: a column of its own would be another observation, also where
-nothing can be rejected."""
+KIND_WAIT, KIND_SEND, KIND_ROUTE, KIND_ADMIT, KIND_PROMOTE, KIND_DEMOTE, KIND_OTHER = range(7)
+"""Kinds of action. Rejections, and the actions of additions, are of a kind without a flag here: a column of their own
+would be another observation, also where there are none. Additions have flags of their own."""
 
 LEGAL = Block("legal", __name__)
 
@@ -74,3 +77,18 @@ def _tier_node(tier: int) -> float:
 
 
 write_tier = TIER.writer()
+
+
+@njit
+def open_row(layout: np.ndarray, row: np.ndarray, kind: int) -> None:
+    """Mark a row as legal and of a kind.
+
+    Args:
+        layout: LAYOUT, shape (1,).
+        row: float32, shape (columns,), written.
+        kind: KIND_*.
+    """
+    place = layout[0]
+    write_legal(row, int(place.legal), False)
+    if int(place.kind) >= 0:
+        write_kind(kind, row, int(place.kind), False)

@@ -1,25 +1,33 @@
 """Where everything stands in an observation: rows by tier, columns by block.
 
 A new block is a file beside this one, an entry of `BLOCKS` and its name in the observations of `TIER_SPECS` that show
-it; what calls its writer is in ``observe.py``.
+it, or in the addition that brings it (``additions.py``); what calls its writer is in ``observe.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from maestro_gym.core.compile import INTERPRETED
 from maestro_gym.envs.observation.action import ACTION
+from maestro_gym.envs.observation.additions import ADDITIONS
+from maestro_gym.envs.observation.call import CALL
 from maestro_gym.envs.observation.cluster import CLUSTER
 from maestro_gym.envs.observation.columns import Block, Column
+from maestro_gym.envs.observation.degree import BOARD, DEGREE
+from maestro_gym.envs.observation.duty import DUTY, HANDOVER
+from maestro_gym.envs.observation.fate import FATE, KEPT, NUM_FATES
 from maestro_gym.envs.observation.fleet import FLEET
 from maestro_gym.envs.observation.kinds import KIND, LEGAL, TIER
 from maestro_gym.envs.observation.model import MODEL
 from maestro_gym.envs.observation.node import NODE
 from maestro_gym.envs.observation.pair import PAIR
+from maestro_gym.envs.observation.power import POWER, SCALE
 from maestro_gym.envs.observation.stage import STAGE
+from maestro_gym.envs.observation.tenant import TENANT
 from maestro_gym.scheduling.actions import num_global_actions, num_node_actions
 from maestro_gym.scheduling.tiers import AGENT_TIERS, TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
 from maestro_gym.state import World
@@ -27,9 +35,10 @@ from maestro_gym.state import World
 ABSENT = -1
 """Place of a block that an observation does not have."""
 
-BLOCKS: dict[str, Block] = {
-    block.name: block for block in (LEGAL, KIND, STAGE, NODE, MODEL, PAIR, CLUSTER, ACTION, FLEET, TIER)
-}
+_OWN = (LEGAL, KIND, STAGE, NODE, MODEL, PAIR, CLUSTER, ACTION, FLEET, TIER)
+_ADDED = (TENANT, DUTY, HANDOVER, CALL, POWER, SCALE, DEGREE, BOARD, FATE, KEPT)
+
+BLOCKS: dict[str, Block] = {block.name: block for block in (*_OWN, *_ADDED)}
 """All blocks by name."""
 
 LAYOUT = np.dtype(
@@ -42,6 +51,10 @@ LAYOUT = np.dtype(
         ("rows_global", "i8"),  # first action of each tier
         ("rows_cluster", "i8"),
         ("rows_node", "i8"),
+        ("rows_scaling", "i8"),  # first of those that an addition brings, ABSENT where there are none
+        ("rows_tools", "i8"),
+        ("rows_degrees", "i8"),
+        ("rows_contexts", "i8"),
         *((name, "i8") for name in BLOCKS),  # first column of each block in a row, ABSENT where there is none
         *((f"context_{name}", "i8") for name in BLOCKS),  # the same in the context
     ]
@@ -58,12 +71,14 @@ class TierSpec:
         tiers: Bit t is set when the agent decides for tier t.
         row_blocks: Blocks of a candidate, in order.
         context_blocks: Blocks of the context, in order.
+        additions: Names of ``additions.ADDITIONS`` that it shows.
     """
 
     name: str
     tiers: int
     row_blocks: tuple[str, ...]
     context_blocks: tuple[str, ...]
+    additions: tuple[str, ...] = ()
 
     @property
     def row_columns(self) -> tuple[Column, ...]:
@@ -74,6 +89,30 @@ class TierSpec:
     def context_columns(self) -> tuple[Column, ...]:
         """Columns of the context."""
         return tuple(column for block in self.context_blocks for column in BLOCKS[block].columns)
+
+    def with_additions(self, names: Iterable[str]) -> TierSpec:
+        """What is shown where a scenario has more to decide.
+
+        Args:
+            names: Of ``additions.ADDITIONS``; those that add nothing to this observation are passed over.
+
+        Raises:
+            KeyError: There is no such addition.
+        """
+        wanted = {ADDITIONS[name].name for name in names}
+        chosen = [a for a in ADDITIONS.values() if a.name in wanted and self.name in a.tiers]
+        return replace(
+            self,
+            row_blocks=(*self.row_blocks, *(block for a in chosen for block in a.rows.get(self.name, ()))),
+            context_blocks=(*self.context_blocks, *(block for a in chosen for block in a.context.get(self.name, ()))),
+            additions=tuple(a.name for a in chosen),
+        )
+
+    @property
+    def asked(self) -> int:
+        """The set of TIER_* that its agent is asked."""
+        more = [ADDITIONS[name].asks for name in self.additions]
+        return self.tiers | sum(1 << tier for tier in more if tier is not None)
 
 
 _SHOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -88,7 +127,17 @@ _SHOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Blocks of a candidate and of the context, by what the agent drives."""
 
 TIER_SPECS = {name: TierSpec(name, AGENT_TIERS[name], *shown) for name, shown in _SHOWN.items()}
-"""The four environments by name."""
+"""The four environments by name, as they are where a scenario has no more to decide."""
+
+
+def spec_for(tier: str, world: World) -> TierSpec:
+    """What an agent is shown of a fleet, with all that the scenario's switches add.
+
+    Args:
+        tier: A name of `TIER_SPECS`.
+        world: The fleet.
+    """
+    return TIER_SPECS[tier].with_additions(name for name, addition in ADDITIONS.items() if addition.is_on(world))
 
 
 def _places(blocks: tuple[str, ...]) -> dict[str, int]:
@@ -118,6 +167,21 @@ def num_actions(world: World, tier: int, window: int, queue: int) -> int:
     if tier == TIER_CLUSTER:
         return int(np.bincount(world.nodes["cluster"]).max())
     return num_node_actions(queue, len(world.models))
+
+
+def _num_added(world: World, addition: str, window: int) -> int:
+    """Actions that an addition brings: two a node, one a shown stage, one a degree, one a fate."""
+    if addition == "scaling":
+        return 2 * len(world.nodes)
+    if addition == "tools":
+        return window
+    if addition == "degrees":
+        return len(np.unique(world.nodes["gpus"][world.nodes["board"] >= 0]))
+    return NUM_FATES
+
+
+_BROUGHT = {TIER_GLOBAL: ("scaling", "tools"), TIER_NODE: ("degrees", "contexts")}
+"""Additions that bring actions, by the tier behind whose actions they stand."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +217,7 @@ def make_layout(
     """
     record = np.zeros(1, LAYOUT)
     row = record[0]
-    row["tiers"], row["window"] = spec.tiers, window
+    row["tiers"], row["window"] = spec.asked, window
     row["predictions"], row["evaluation"] = int(predictions), int(evaluation)
     row["horizon_s"] = world.params[0]["horizon_s"]
     total = 0
@@ -161,6 +225,11 @@ def make_layout(
         row[field] = total
         if spec.tiers >> tier & 1:
             total += num_actions(world, tier, window, queue)
+        for addition in _BROUGHT.get(tier, ()):
+            row[f"rows_{addition}"] = ABSENT
+            if addition in spec.additions:
+                row[f"rows_{addition}"] = total
+                total += _num_added(world, addition, window)
     columns, context = _places(spec.row_blocks), _places(spec.context_blocks)
     for block in BLOCKS:
         row[block] = columns.get(block, ABSENT)

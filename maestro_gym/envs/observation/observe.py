@@ -8,41 +8,78 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.core.compile import njit
-from maestro_gym.envs.observation.action import NO_LEVEL, Need, write_action
+from maestro_gym.envs.observation.call import write_call
 from maestro_gym.envs.observation.cluster import find_goal, write_cluster
+from maestro_gym.envs.observation.duty import write_duty, write_handover
 from maestro_gym.envs.observation.fleet import write_fleet
-from maestro_gym.envs.observation.kinds import (
-    KIND_ADMIT,
-    KIND_DEMOTE,
-    KIND_PROMOTE,
-    KIND_REJECT,
-    KIND_ROUTE,
-    KIND_SEND,
-    KIND_WAIT,
-    write_kind,
-    write_legal,
-    write_tier,
-)
+from maestro_gym.envs.observation.kinds import KIND_OTHER, KIND_ROUTE, KIND_SEND, KIND_WAIT, open_row, write_tier
 from maestro_gym.envs.observation.model import write_model
 from maestro_gym.envs.observation.node import write_node
+from maestro_gym.envs.observation.node_rows import observe_context, observe_node
 from maestro_gym.envs.observation.pair import write_pair
+from maestro_gym.envs.observation.power import write_power, write_scale
 from maestro_gym.envs.observation.stage import write_stage
-from maestro_gym.envs.observation.window import fill_window
-from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promote_code, reject_code, send_code
-from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_reject, can_route, can_send
-from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
-from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NODE
-from maestro_gym.scheduling.view import model_of, queued_stage
-from maestro_gym.state import NUM_RESERVE_LEVELS, RESERVE_MAX, RESERVE_PROMPT, Hidden, View
+from maestro_gym.envs.observation.tenant import write_tenant
+from maestro_gym.envs.observation.window import fill_window, fill_with_calls
+from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, start_code, stop_code
+from maestro_gym.scheduling.legal import can_reject, can_route, can_send, can_start, can_stop
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL, rule_tier
+from maestro_gym.scheduling.view import model_of
+from maestro_gym.state import Hidden, View
 
 
 @njit
-def _open_row(layout: np.ndarray, row: np.ndarray, kind: int) -> None:
-    """Mark a row as legal and of a kind."""
+def _write_asker(view: View, e: int, stage: int, layout: np.ndarray, row: np.ndarray, gives: bool) -> None:
+    """Write a stage that waits in the global queue or for a tool: itself, its tenant, its calls."""
     place = layout[0]
-    write_legal(row, int(place.legal), False)
-    if int(place.kind) >= 0:
-        write_kind(kind, row, int(place.kind), False)
+    predictions = int(place.predictions) == 1
+    write_stage(view, e, stage, row, int(place.stage), predictions)
+    if int(place.tenant) >= 0:
+        write_tenant(view, e, stage, row, int(place.tenant), predictions)
+    if int(place.call) >= 0:
+        write_call(view, e, stage, gives, row, int(place.call), predictions)
+
+
+@njit
+def _open_scaling(
+    view: View, e: int, layout: np.ndarray, candidates: np.ndarray, mask: np.ndarray, codes: np.ndarray
+) -> None:
+    """Write the nodes that may be started, then those that may be stopped."""
+    place, nodes = layout[0], view.world.nodes.shape[0]
+    for i in range(2 * nodes):
+        node, starts = i % nodes, i < nodes
+        if not (can_start(view, e, node) if starts else can_stop(view, e, node)):
+            continue
+        action = int(place.rows_scaling) + i
+        mask[action] = True
+        codes[action] = start_code(view, node) if starts else stop_code(view, node)
+        open_row(layout, candidates[action], KIND_OTHER)
+        write_power(view, e, node, starts, candidates[action], int(place.power), int(place.predictions) == 1)
+
+
+@njit
+def _observe_tool(
+    view: View,
+    nothing: Hidden,
+    e: int,
+    layout: np.ndarray,
+    heads: np.ndarray,
+    bands: np.ndarray,
+    keys: np.ndarray,
+    window: np.ndarray,
+    candidates: np.ndarray,
+    mask: np.ndarray,
+    codes: np.ndarray,
+) -> None:
+    """Write the calls that may get a free place of a tool."""
+    place = layout[0]
+    predictions = int(place.predictions) == 1
+    for k in range(fill_with_calls(view, nothing, e, predictions, heads, bands, keys, window)):
+        action, stage = int(place.rows_tools) + k, int(window[k])
+        mask[action] = True
+        codes[action] = stage
+        open_row(layout, candidates[action], KIND_OTHER)
+        _write_asker(view, e, stage, layout, candidates[action], True)
 
 
 @njit
@@ -65,7 +102,9 @@ def _observe_global(
     if int(view.clock[e].wait_legal) == 1:
         mask[first] = True
         codes[first] = WAIT
-        _open_row(layout, candidates[first], KIND_WAIT)
+        open_row(layout, candidates[first], KIND_WAIT)
+    if int(place.rows_scaling) >= 0:
+        _open_scaling(view, e, layout, candidates, mask, codes)
     clusters = view.world.latency_s.shape[0]
     for k in range(fill_window(view, nothing, e, predictions, heads, bands, keys, window)):
         stage = int(window[k])
@@ -73,8 +112,8 @@ def _observe_global(
             action = first + 1 + window.shape[0] * clusters + k
             mask[action] = True
             codes[action] = reject_code(view, stage)
-            _open_row(layout, candidates[action], KIND_REJECT)
-            write_stage(view, e, stage, candidates[action], int(place.stage), predictions)
+            open_row(layout, candidates[action], KIND_OTHER)
+            _write_asker(view, e, stage, layout, candidates[action], False)
         for cluster in range(clusters):
             if not can_send(view, e, stage, cluster):
                 continue
@@ -82,8 +121,8 @@ def _observe_global(
             row = candidates[action]
             mask[action] = True
             codes[action] = send_code(view, stage, cluster)
-            _open_row(layout, row, KIND_SEND)
-            write_stage(view, e, stage, row, int(place.stage), predictions)
+            open_row(layout, row, KIND_SEND)
+            _write_asker(view, e, stage, layout, row, False)
             goal = find_goal(view, e, cluster, stage, predictions)
             write_cluster(view, e, goal, row, int(place.cluster), predictions)
             write_model(view, e, goal.best, goal.model, row, int(place.model), predictions)
@@ -105,6 +144,10 @@ def _observe_cluster(
     stage, cluster = int(view.clock[e].stage), int(view.clock[e].cluster)
     model = model_of(view, e, stage)
     write_stage(view, e, stage, context, int(place.context_stage), predictions)
+    if int(place.context_tenant) >= 0:
+        write_tenant(view, e, stage, context, int(place.context_tenant), predictions)
+    if int(place.context_handover) >= 0:
+        write_handover(view, e, stage, context, int(place.context_handover), predictions)
     action = int(place.rows_cluster)
     for node in range(view.world.nodes.shape[0]):
         if int(view.world.nodes[node].cluster) != cluster:
@@ -113,109 +156,13 @@ def _observe_cluster(
             row = candidates[action]
             mask[action] = True
             codes[action] = node
-            _open_row(layout, row, KIND_ROUTE)
+            open_row(layout, row, KIND_ROUTE)
             write_node(view, e, node, row, int(place.node), predictions)
             write_model(view, e, node, model, row, int(place.model), predictions)
             write_pair(view, e, node, stage, row, int(place.pair), predictions)
+            if int(place.duty) >= 0:
+                write_duty(view, e, node, stage, row, int(place.duty), predictions)
         action += 1
-
-
-@njit
-def _open_admits(
-    view: View,
-    e: int,
-    layout: np.ndarray,
-    every_level: bool,
-    candidates: np.ndarray,
-    mask: np.ndarray,
-    codes: np.ndarray,
-) -> bool:
-    """Write the legal admissions of a node; whether there is one."""
-    place = layout[0]
-    predictions = int(place.predictions) == 1
-    node = int(view.clock[e].place)
-    any_legal = False
-    for q in range(int(view.nodes[e, node].queue_len)):
-        stage = queued_stage(view, e, node, q)
-        model = model_of(view, e, stage)
-        for level in range(NUM_RESERVE_LEVELS):
-            # The other levels rest on predicted lengths, and so would their legality.
-            blind = level in (RESERVE_MAX, RESERVE_PROMPT)
-            if not (predictions or every_level or blind) or not can_admit(view, e, node, q, level):
-                continue
-            code = admit_code(view, q, level)
-            action = int(place.rows_node) + code
-            row = candidates[action]
-            any_legal = True
-            mask[action] = True
-            codes[action] = code
-            _open_row(layout, row, KIND_ADMIT)
-            write_stage(view, e, stage, row, int(place.stage), predictions)
-            write_model(view, e, node, model, row, int(place.model), predictions)
-            write_pair(view, e, node, stage, row, int(place.pair), predictions)
-            need_bytes, reclaims = 0.0, False
-            if predictions or blind:
-                need_bytes = float(admit_bytes(view, e, node, stage, level))
-                reclaims = need_bytes > free_kv_bytes(view, e, node, int(view.slot_of[e, node, model]))
-            need = Need(level, need_bytes, reclaims)
-            write_action(view, e, node, model, need, row, int(place.action), predictions)
-    return any_legal
-
-
-@njit
-def _open_residency(
-    view: View, e: int, layout: np.ndarray, candidates: np.ndarray, mask: np.ndarray, codes: np.ndarray
-) -> bool:
-    """Write the legal promotions and demotions of a node; whether there is one."""
-    place = layout[0]
-    predictions = int(place.predictions) == 1
-    node = int(view.clock[e].place)
-    any_legal = False
-    for model in range(view.world.models.shape[0]):
-        promote, demote = can_promote(view, e, node, model), can_demote(view, e, node, model)
-        for kind in (KIND_PROMOTE, KIND_DEMOTE):
-            if not (promote if kind == KIND_PROMOTE else demote):
-                continue
-            code = promote_code(view, model) if kind == KIND_PROMOTE else demote_code(view, model)
-            action = int(place.rows_node) + code
-            row = candidates[action]
-            any_legal = True
-            mask[action] = True
-            codes[action] = code
-            _open_row(layout, row, kind)
-            write_model(view, e, node, model, row, int(place.model), predictions)
-            need_bytes, reclaims = 0.0, False
-            if kind == KIND_PROMOTE:
-                need_bytes = float(load_bytes(view, e, node, model))
-                reclaims = need_bytes > load_room_bytes(view, e, node)
-            need = Need(NO_LEVEL, need_bytes, reclaims)
-            write_action(view, e, node, model, need, row, int(place.action), predictions)
-    return any_legal
-
-
-@njit
-def _observe_node(
-    view: View,
-    e: int,
-    layout: np.ndarray,
-    candidates: np.ndarray,
-    context: np.ndarray,
-    mask: np.ndarray,
-    codes: np.ndarray,
-) -> None:
-    place = layout[0]
-    write_node(view, e, int(view.clock[e].place), context, int(place.context_node), int(place.predictions) == 1)
-    any_legal = False
-    if int(view.clock[e].wait_legal) == 1:
-        first = int(place.rows_node)
-        any_legal = True
-        mask[first] = True
-        codes[first] = WAIT
-        _open_row(layout, candidates[first], KIND_WAIT)
-    any_legal = _open_admits(view, e, layout, False, candidates, mask, codes) or any_legal
-    any_legal = _open_residency(view, e, layout, candidates, mask, codes) or any_legal
-    if not any_legal:
-        _open_admits(view, e, layout, True, candidates, mask, codes)
 
 
 @njit
@@ -241,7 +188,7 @@ def observe(
         view: What a scheduler may know.
         nothing: An empty truth.
         e: The environment.
-        tier: The tier of the pending decision; NO_TIER at the end of an episode shows the context only.
+        tier: TIER_* of the pending decision; NO_TIER at the end of an episode shows the context only.
         workflows: Number of workflows in the system, arrived and not finished.
         layout: LAYOUT, shape (1,).
         heads: Scratch of the window, int64, shape (3, K).
@@ -258,15 +205,21 @@ def observe(
     mask[:] = False
     place = layout[0]
     write_fleet(view, e, workflows, context, int(place.context_fleet), int(place.predictions) == 1)
+    if int(place.context_scale) >= 0:
+        write_scale(view, e, context, int(place.context_scale), int(place.predictions) == 1)
     if tier == TIER_GLOBAL:
         _observe_global(view, nothing, e, layout, heads, bands, keys, window, candidates, mask, codes)
     elif tier == TIER_CLUSTER:
         _observe_cluster(view, e, layout, candidates, context, mask, codes)
     elif tier == TIER_NODE:
-        _observe_node(view, e, layout, candidates, context, mask, codes)
+        observe_node(view, e, layout, candidates, context, mask, codes)
+    elif tier == TIER_TOOL:
+        _observe_tool(view, nothing, e, layout, heads, bands, keys, window, candidates, mask, codes)
+    elif tier == TIER_CONTEXT:
+        observe_context(view, e, layout, candidates, context, mask, codes)
     else:
         # Nothing is asked; a sampler of the mask still finds one action.
         mask[0] = True
         return
     if int(place.context_tier) >= 0:
-        write_tier(tier, context, int(place.context_tier), False)
+        write_tier(rule_tier(tier), context, int(place.context_tier), False)

@@ -2,7 +2,7 @@
 
 The joint environment shows the pending decision over the union of all columns and of the actions of all tiers. A seat
 cuts out what concerns one agent: the actions of its tier, and the blocks of columns that the environment of that tier
-alone shows (`TIER_SPECS`). Nothing is lost: at an agent's decision its cut equals, byte for byte, what the tier's own
+alone shows (`spec_for`). Nothing is lost: at an agent's decision its cut equals, byte for byte, what the tier's own
 environment would show.
 """
 
@@ -14,11 +14,14 @@ import numpy as np
 
 from maestro_gym.core.errors import ArgumentValueError
 from maestro_gym.envs.batch.agent_batch import AgentBatch
-from maestro_gym.envs.observation.layout import BLOCKS, TIER_SPECS, Layout, make_layout
-from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NAMES, TIER_NODE
+from maestro_gym.envs.observation.layout import BLOCKS, Layout, make_layout, spec_for
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NAMES, TIER_NODE, rule_tier
 
 AGENTS = ("tiers", "nodes")
 """Who the agents are: one a tier, or one for the fleet, one a cluster and one a node."""
+
+OF_FLEET = ("fleet", "scale")
+"""Blocks of a context that describe the fleet, whoever decides."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,9 @@ def agent_at(agents: str, tier: int, place: int) -> str:
     Returns:
         ``global``, ``cluster`` or ``node``, and with ``nodes`` the last two numbered: ``node_3``.
     """
-    name = TIER_NAMES[tier]
-    return name if agents == "tiers" or tier == TIER_GLOBAL else f"{name}_{place}"
+    answering = rule_tier(tier)
+    name = TIER_NAMES[answering]
+    return name if agents == "tiers" or answering == TIER_GLOBAL else f"{name}_{place}"
 
 
 def make_seats(batch: AgentBatch, agents: str) -> dict[str, Seat]:
@@ -122,7 +126,7 @@ def _first(seat: Seat, num_actions: int) -> Seat:
 def _seat_of_tier(batch: AgentBatch, tier: int) -> Seat:
     joint = batch.layout.record[0]
     world, name = batch.scenario.world, TIER_NAMES[tier]
-    spec = TIER_SPECS[name]
+    spec = spec_for(name, world)
     layout = make_layout(
         spec,
         world,
@@ -131,7 +135,7 @@ def _seat_of_tier(batch: AgentBatch, tier: int) -> Seat:
         predictions=batch.options.information == "P",
         evaluation=batch.options.evaluation,
     )
-    of_block = [np.full(len(BLOCKS[block].columns), block != "fleet") for block in spec.context_blocks]
+    of_block = [np.full(len(BLOCKS[block].columns), block not in OF_FLEET) for block in spec.context_blocks]
     return Seat(
         layout=layout,
         first_action=int(joint[f"rows_{name}"]),

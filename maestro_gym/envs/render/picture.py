@@ -14,7 +14,7 @@ from maestro_gym.envs.render.glyphs import Colour, write
 from maestro_gym.envs.render.history import ASLEEP, BATCH_SHADES, IDLE, LOADING, SPAN_S, History
 from maestro_gym.envs.render.places import FOOTER, HEADER, HEIGHT, WIDTH, places_for
 from maestro_gym.envs.render.text import decision_text, hbm_shares
-from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_NODE
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_NODE, rule_tier
 
 _NUM_HUES = len(COLOURS) - 1
 _MOST_LANE = 26
@@ -182,7 +182,7 @@ class FleetPicture:
     def _asked(self) -> np.ndarray:
         """The nodes that the pending decision is about, bool, shape (N,); of a global decision, none."""
         outcome, clusters = self._batch.outcome[self._e], self._batch.scenario.world.nodes["cluster"]
-        if int(outcome["tier"]) == TIER_NODE:
+        if rule_tier(int(outcome["tier"])) == TIER_NODE:
             return np.arange(len(clusters)) == int(outcome["place"])
         return (clusters == int(outcome["place"])) & (int(outcome["tier"]) == TIER_CLUSTER)
 

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from maestro_gym.envs.batch.agent_batch import AgentBatch
-from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_NAMES, TIER_NODE
+from maestro_gym.scheduling.tiers import (
+    NO_TIER,
+    TIER_CLUSTER,
+    TIER_CONTEXT,
+    TIER_NAMES,
+    TIER_NODE,
+    TIER_TOOL,
+    rule_tier,
+)
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
 
 _BAR = 12
@@ -55,6 +63,10 @@ def decision_text(batch: AgentBatch, e: int) -> str:
         return "the episode is over"
     if tier == TIER_NODE:
         return f"node {batch.scenario.node_names[int(clock['place'])]} must decide"
+    if tier == TIER_TOOL:
+        return f"global tier must say whose call gets a place of tool {int(clock['place'])}"
+    if tier == TIER_CONTEXT:
+        return f"node {batch.scenario.node_names[int(batch.outcome[e]['place'])]} must decide on a context"
     if tier == TIER_CLUSTER:
         stage = batch.state.visible.stages[e, int(clock["stage"])]
         model = batch.scenario.model_names[int(stage["model"])]
@@ -88,7 +100,7 @@ def render_text(batch: AgentBatch, e: int) -> str:
     shares = hbm_shares(batch, e)
     for node, name in enumerate(batch.scenario.node_names):
         record = view.nodes[e, node]
-        here = ">" if int(outcome["tier"]) == TIER_NODE and int(outcome["place"]) == node else " "
+        here = ">" if rule_tier(int(outcome["tier"])) == TIER_NODE and int(outcome["place"]) == node else " "
         waiting = int(record["queue_len"]) + int(record["inbound"])
         lines.append(
             f"{here}{name:<{width}} {memory_bar(*shares[node])} {int(record['running']):>3} {waiting or '':>4}  "

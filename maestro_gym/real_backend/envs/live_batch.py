@@ -23,7 +23,7 @@ from maestro_gym.core.errors import ArgumentValueError, MaestroError
 from maestro_gym.envs.batch.agent_batch import AgentBatch, EnvOptions
 from maestro_gym.envs.batch.buffers import BEGIN, open_runner
 from maestro_gym.envs.batch.kernel import choose_alone, show_alone, step_one
-from maestro_gym.envs.batch.own_rule import own_answers
+from maestro_gym.envs.batch.own_rule import answered_by, own_answers
 from maestro_gym.envs.scenario_source import ScenarioLike
 from maestro_gym.real_backend.control.controller import Controller
 from maestro_gym.real_backend.control.settings import RunSettings
@@ -144,7 +144,7 @@ class LiveBatch(AgentBatch):
         answers = np.empty(1, np.int64)
         if self._live is None:
             raise MaestroError(_NOT_BEGUN)
-        own_answers(self._live.runner, answers, 0, 1)
+        own_answers(self._live.runner, answers, answered_by(self.policy), 0, 1)
         return answers
 
     def close(self) -> None:
