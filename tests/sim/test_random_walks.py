@@ -132,6 +132,9 @@ def test_a_random_walk_loses_nothing_and_comes_to_an_end(part: int) -> None:
 
 def test_the_walks_are_offered_every_kind_of_action() -> None:
     offered = sum((check_walk(seed) for seed in range(40)), Counter())
-    kinds = {"global": ("wait", "send", "reject", "start", "stop"), "node": ("wait", "admit", "promote", "demote")}
+    kinds = {
+        "global": ("wait", "send", "reject", "start", "stop"),
+        "node": ("wait", "admit", "promote", "demote", "regroup"),
+    }
     kinds |= {"cluster": ("route",), "tool": ("call",), "context": ("leave", "drop", "offload", "hold")}
     assert offered.keys() == {f"{tier} {kind}" for tier, names in kinds.items() for kind in names}
