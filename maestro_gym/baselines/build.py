@@ -199,19 +199,6 @@ def _giving(rule: RuleFunction, order: Order, tools: ToolOrder) -> RuleFunction:
     return giving
 
 
-def _with_tools(made: Rule, order: Order, tools: ToolOrder) -> Rule:
-    """The rule with an order of the calls that wait for a tool."""
-    return replace(
-        made,
-        name=f"{made.name}/{tools.name}",
-        information=max(made.information, tools.information, key=INFORMATION_CLASSES.index),
-        description=f"{made.description}; {tools.description}",
-        function=_giving(made.function, order, tools),
-        numbers=made.numbers or tools.numbers,
-        orders_tools=True,
-    )
-
-
 def _scaling(rule: RuleFunction, autoscaling: Autoscaling) -> RuleFunction:
     """A global rule that starts and stops nodes, one by one, towards a target, before it does anything else."""
     target = autoscaling.target
@@ -284,14 +271,22 @@ def global_rule(
     if autoscaling is not None:
         made = _with(made, autoscaling, _scaling(made.function, autoscaling), own_order.name)
     # Outermost: a decision on a place of a tool is no moment to scale.
-    return made if tools is None else _with_tools(made, own_order, tools)
+    if tools is None:
+        return made
+    giving = _giving(made.function, own_order, tools)
+    return replace(_with(made, tools, giving, own_order.name), orders_tools=True)
 
 
-def _with(made: Rule, part: Admission | Autoscaling | Regrouping, function: RuleFunction, order: str) -> Rule:
-    """A rule with another part of it in front."""
+def _with(
+    made: Rule,
+    part: Admission | Autoscaling | ContextRule | Regrouping | ToolOrder,
+    function: RuleFunction,
+    own_name: str,
+) -> Rule:
+    """A rule with another part of it in front, which its name tells unless it is of the same name."""
     return replace(
         made,
-        name=made.name if part.name == order else f"{made.name}/{part.name}",
+        name=made.name if part.name == own_name else f"{made.name}/{part.name}",
         information=max(made.information, part.information, key=INFORMATION_CLASSES.index),
         description=f"{part.description}; {made.description}",
         function=function,
@@ -327,15 +322,7 @@ def _holding_contexts(made: Rule, contexts: ContextRule) -> Rule:
         stage = stage_of_context(view, e)
         return fate(view, e, stage, int(view.stages[e, stage].node))
 
-    return replace(
-        made,
-        name=f"{made.name}/{contexts.name}",
-        information=max(made.information, contexts.information, key=INFORMATION_CLASSES.index),
-        description=f"{made.description}; {contexts.description}",
-        function=holding,
-        numbers=made.numbers or contexts.numbers,
-        decides_contexts=True,
-    )
+    return replace(_with(made, contexts, holding, made.name), decides_contexts=True)
 
 
 def _regrouping(made: Rule, regrouping: Regrouping) -> Rule:

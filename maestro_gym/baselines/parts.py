@@ -1,8 +1,7 @@
 """What policies are made of: the rules by name, what is put around one of them, and its form that binds early.
 
-A rule is a file of ``autoscale/``, ``admission/``, ``contexts/``, ``tools/``, ``orders/``, ``cluster/``, ``node/`` or
-A rule is a file of ``autoscale/``, ``admission/``, ``tools/``, ``orders/``, ``cluster/``, ``node/``, ``elastic/`` or
-``reclaim/``; this module finds it there.
+A rule is a file of ``admission/``, ``autoscale/``, ``tools/``, ``orders/``, ``cluster/``, ``node/``, ``contexts/``,
+``elastic/`` or ``reclaim/``; this module finds it there.
 `complete_parts` puts the other tiers around it: ``plain`` companions (FCFS, warm join-shortest-queue, vLLM's own
 admission) or those of ``maestro``. `bound_early` takes the gates of late binding from any policy.
 """

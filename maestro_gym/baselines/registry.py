@@ -145,6 +145,9 @@ def _table() -> dict[str, Parts]:
         numbers=FAMILY.defaults(),
         family=FAMILY,
         admission=ADMISSIONS["shaped"],
+        tools=TOOL_ORDERS["shaped"],
+        autoscaling=AUTOSCALINGS["shaped"],
+        contexts=CONTEXT_RULES["shaped"],
         regrouping=REGROUPINGS["shaped"],
     )
     table["shaped"] = shaped

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.state import NUMBERS
 
-FIRST_OWN = NUMBERS // 2
+FIRST_OWN = 32
 """Place of the first number of a rule; those before it are the levers that late binding reads under every policy."""
 
 

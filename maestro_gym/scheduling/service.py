@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from maestro_gym.core.compile import njit
+from maestro_gym.scheduling.view import num_tenants
 from maestro_gym.state import View
 
 PROMPT_WEIGHT: Final = 1.0
@@ -37,6 +38,21 @@ def charged_tokens(view: View, e: int, tenant: int) -> float:
     """Service of a tenant with what its running calls are expected to generate [weighted tokens]."""
     served = served_tokens(view, e, tenant, PROMPT_WEIGHT, OUTPUT_WEIGHT)
     return served + OUTPUT_WEIGHT * running_output_tokens(view, e, tenant)
+
+
+@njit
+def service_share(view: View, e: int, tenant: int) -> float:
+    """What a tenant has been served, over what all have; 0 before anybody was."""
+    total = 0.0
+    for other in range(num_tenants(view)):
+        total += served_tokens(view, e, other, PROMPT_WEIGHT, OUTPUT_WEIGHT)
+    return served_tokens(view, e, tenant, PROMPT_WEIGHT, OUTPUT_WEIGHT) / total if total > 0.0 else 0.0
+
+
+@njit
+def service_excess(view: View, e: int, tenant: int) -> float:
+    """By how much a tenant's share of all service is above that of its weight, 0 where it is below."""
+    return max(0.0, service_share(view, e, tenant) - weight_share(view, tenant))
 
 
 @njit

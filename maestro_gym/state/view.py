@@ -14,7 +14,7 @@ import numpy as np
 from maestro_gym.state.fields import BOOKS, ESTIMATE, INF, METRIC, Field, of, plain, record
 from maestro_gym.state.world import World
 
-NUMBERS = 64
+NUMBERS = 72
 """Most numbers that a policy of a family may be given."""
 
 PERCENTILES = 6

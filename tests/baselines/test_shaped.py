@@ -13,6 +13,7 @@ from maestro_gym.baselines.late_binding import holds, network, slack
 from maestro_gym.baselines.registry import TABLE
 from maestro_gym.baselines.shaped import numbers as family
 from maestro_gym.baselines.shaped.file import read_numbers, values_of, write_numbers
+from maestro_gym.core.boxed import box
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.episodes.run import run_episode
 from maestro_gym.episodes.scenario import Scenario
@@ -20,6 +21,7 @@ from maestro_gym.scheduling.numbers import FIRST_OWN
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import open_engine, run_until
 from maestro_gym.state import BATCH, INTERACTIVE, NUMBERS
+from maestro_gym.state.types import HIDDEN, VIEW
 from tests.baselines.hand import NOW_S, Hand, ask, order_key
 
 DEADLINE_S = NOW_S + 100.0
@@ -35,6 +37,59 @@ def test_with_its_defaults_every_workflow_ends_when_it_does_under_maestro(name: 
     scenario = Scenario.load(name, ["horizon_s=120", f"contention={contention}"])
     shaped, maestro = (load_policy(policy, scenario) for policy in ("shaped", "maestro"))
     np.testing.assert_array_equal(_finished(scenario, shaped), _finished(scenario, maestro))
+
+
+_OPEN = {
+    "sandboxes": ["horizon_s=60", "workload.tools={all: {places: 2}}"],
+    "contexts": ["horizon_s=60"],
+    "diurnal": ["horizon_s=120", "limits.autoscaling.period_s=10"],
+    "flood": ["horizon_s=60"],
+}
+
+
+@pytest.mark.parametrize("name", _OPEN)
+def test_with_its_defaults_it_is_maestro_where_there_is_more_to_decide(name: str) -> None:
+    scenario = Scenario.load(name, _OPEN[name])
+    shaped, maestro = (load_policy(policy, scenario) for policy in ("shaped", "maestro"))
+    np.testing.assert_array_equal(_finished(scenario, shaped), _finished(scenario, maestro))
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "rule"),
+    [
+        ("contexts", {"offload_context": 1.0}, "kv-offload+maestro"),
+        ("contexts", {"hold_context": 600.0}, "kv-keep+maestro"),
+        ("diurnal", {"scale_headroom": 1.3}, "little+maestro"),
+    ],
+)
+def test_one_number_makes_it_a_rule_of_its_own(name: str, number: dict[str, float], rule: str) -> None:
+    scenario = Scenario.load(name, _OPEN[name])
+    plain = load_policy("shaped", scenario)
+    turned = load_policy_with(plain, values_of(family.FAMILY, number, "a test"))
+    ends = _finished(scenario, turned)
+    np.testing.assert_array_equal(ends, _finished(scenario, load_policy(rule, scenario)))
+    assert not np.array_equal(ends, _finished(scenario, plain))
+
+
+def test_tools_serve_short_futures_sooner_by_its_weight() -> None:
+    scenario = Scenario.load("sandboxes", _OPEN["sandboxes"])
+    plain = load_policy("shaped", scenario)
+    turned = load_policy_with(plain, values_of(family.FAMILY, {"tool_future": 4.0}, "a test"))
+    assert not np.array_equal(_finished(scenario, turned), _finished(scenario, plain))
+    hand = Hand()
+    stages = [hand.stage(), hand.stage()]
+    hand.view.stages.finished_s[0, stages] = [10.0, 11.0]
+    hand.view.stages.future_s_q50[0, stages] = [9.0, 3.0]
+
+    def keys() -> list[float]:
+        order = TABLE["shaped"].tools
+        assert order is not None
+        assert order.key is not None
+        return [order.key(box(hand.view, VIEW), box(hand.oracle, HIDDEN), 0, stage) for stage in stages]
+
+    assert keys() == [0.0, 0.0]
+    hand.view.numbers[0, family.TOOL_FUTURE] = 0.5
+    assert keys() == [14.5, 12.5]
 
 
 def test_a_batch_may_hold_another_candidate_in_every_environment() -> None:
@@ -109,6 +164,18 @@ def _key(given: dict[str, float], **stage: Any) -> float:  # noqa: ANN401 - of H
 )
 def test_a_weight_of_one_adds_what_its_sentence_says(name: str, stage: dict, value: float) -> None:
     assert _key({name: 1.0}, **stage) == pytest.approx(value)
+
+
+def test_a_tenant_is_put_back_by_what_it_was_served_beyond_its_share() -> None:
+    hand = Hand()
+    hand.view.numbers[0, family.TENANT_EXCESS] = 100.0
+    stages = [hand.stage(deadline_s=DEADLINE_S), hand.stage(deadline_s=DEADLINE_S)]
+    hand.view.workflows.tenant[0, : len(stages)] = [0, 1]
+    # 300 + 2 * 50 and 0 + 2 * 50 weighted tokens of 500; each of four tenants is entitled to a quarter.
+    hand.view.tenants.prompt_tokens[0, :2] = [300.0, 0.0]
+    hand.view.tenants.output_tokens[0, :2] = [50.0, 50.0]
+    keys = [order_key("shaped", hand, stage) for stage in stages]
+    assert keys[0] - keys[1] == pytest.approx(100.0 * (0.8 - 0.25))
 
 
 def test_a_workflow_without_a_deadline_has_a_key() -> None:

@@ -28,15 +28,21 @@ WINDOW, STAGES_PER_NODE, HEADROOM = places(NUMBERS)
 
 
 @njit
-def target(view: View, e: int) -> int:
-    """Nodes that the work of the last window needs."""
-    window_s = min(number(view, e, WINDOW), max(1.0, now_s(view, e)))
+def stages_in_service(view: View, e: int, window_s: float) -> float:
+    """Stages that the work which became ready in the last window keeps in service, on average."""
+    window_s = min(window_s, max(1.0, now_s(view, e)))
     since_s, work_s = now_s(view, e) - window_s, 0.0
     for stage in range(view.stages.shape[1]):
         # Rows of stages that are not ready yet hold inf.
         if since_s < ready_s(view, e, stage) <= now_s(view, e):
             work_s += stage_service_s(view, e, stage)
-    in_service = work_s / window_s
+    return work_s / window_s
+
+
+@njit
+def target(view: View, e: int) -> int:
+    """Nodes that the work of the last window needs."""
+    in_service = stages_in_service(view, e, number(view, e, WINDOW))
     return int(math.ceil(number(view, e, HEADROOM) * in_service / number(view, e, STAGES_PER_NODE)))
 
 

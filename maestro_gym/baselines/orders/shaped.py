@@ -4,6 +4,7 @@
         + interactive [interactive] + ttft_slack * max(0, limit - waited) [interactive] + protected [cooldown]
         + slack * max(0, s) + lateness * max(0, -s) + late [now > deadline] + relegation [s < relegation_margin]
         + stages_done * stages done + service * T_current + remaining_calls * calls to come
+        + tenant_excess * max(0, the tenant's share of all service - its weight's)
 
 with the slack s = deadline - now - stretch * T_rem. ``relegation`` is the
 "hopeless last" of QoServe (arXiv 2503.22562).
@@ -33,13 +34,15 @@ from maestro_gym.baselines.shaped.numbers import (
     SERVICE,
     SLACK,
     STAGES_DONE,
+    TENANT_EXCESS,
     TTFT_SLACK,
     WAIT,
 )
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import stage_service_s
 from maestro_gym.scheduling.rules import order_by
-from maestro_gym.scheduling.view import class_of, now_s, number, stages_done, waited_s, workflow_of
+from maestro_gym.scheduling.service import service_excess
+from maestro_gym.scheduling.view import class_of, now_s, number, stages_done, tenant_of, waited_s, workflow_of
 from maestro_gym.state import INTERACTIVE, Hidden, View
 
 LEAST_REMAINING_S = 0.1
@@ -70,6 +73,8 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
     if class_of(view, e, stage) == INTERACTIVE:
         value += number(view, e, INTERACTIVE_BONUS)
         value += number(view, e, TTFT_SLACK) * max(0.0, float(workflow.ttft_limit_s) - waited)
+    if number(view, e, TENANT_EXCESS) > 0.0:
+        value += number(view, e, TENANT_EXCESS) * service_excess(view, e, tenant_of(view, e, stage))
     if maestro.is_protected(view, e, stage):
         value += number(view, e, PROTECTED)
     if now_s(view, e) > float(workflow.deadline_s):
@@ -82,7 +87,7 @@ def key(view: View, oracle: Hidden, e: int, stage: int) -> float:
 @njit
 def slope(view: View, e: int) -> float:
     """How fast a key falls at most, or how slowly it rises: by the signs of the weights; -inf: it may jump down."""
-    if number(view, e, RELEGATION) < 0.0 or number(view, e, PROTECTED) > 0.0:
+    if number(view, e, RELEGATION) < 0.0 or number(view, e, PROTECTED) > 0.0 or number(view, e, TENANT_EXCESS) > 0.0:
         return -math.inf
     of_slack = min(0.0, -number(view, e, SLACK), number(view, e, LATENESS))
     return number(view, e, WAIT) + number(view, e, AGE) + of_slack + min(0.0, -number(view, e, TTFT_SLACK))

@@ -103,7 +103,28 @@ _ELASTIC = (
     ),
 )
 
-NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE, *_ADMISSION, *_ELASTIC)
+_TOOLS = (
+    Number("tool_future", "s/s", 0, 4, 0, "Key at a tool for each second of T_future; 0: the order of asking."),
+    Number(
+        "offload_context", "tokens", 0, 50_000, 0, "From here on a context is offloaded while its tool runs; 0: none."
+    ),
+    Number("hold_context", "s", 0, 600, 0, "Another context is held for so long meanwhile; 0: it stays in the cache."),
+)
+
+_SCALING = (
+    Number(
+        "scale_headroom", "1", 0, 4, 0, "Nodes that are on, over those that arriving work keeps busy; 0: as they are."
+    ),
+)
+
+_TENANTS = (
+    Number("tenant_excess", "s", 0, 2000, 0, "Key for the share of all service that a tenant had beyond its weight's."),
+)
+
+_LEFT_OPEN = (*_ADMISSION, *_ELASTIC, *_TOOLS, *_SCALING, *_TENANTS)
+"""For switches of a scenario beyond the paper: where they are off these bind nothing."""
+
+NUMBERS: tuple[Number, ...] = (*_URGENCY, *_NETWORK, *_HOLDS, *_KEY, *_PLACEMENT, *_NODE, *_LEFT_OPEN)
 """All numbers, in their order in ``view.numbers``."""
 
 # Places, for compiled code.
@@ -143,9 +164,15 @@ _FIRST_PLACEMENT = holds.NUM_HOLDS + len(_KEY)
 _FIRST_NODE = _FIRST_PLACEMENT + len(_PLACEMENT)
 _FIRST_ADMISSION = _FIRST_NODE + len(_NODE)
 RESERVATION, HARM_PER_BYTE, IDLE_PER_BYTE = range(_FIRST_NODE, _FIRST_ADMISSION)
-_FIRST_ELASTIC = _FIRST_ADMISSION + len(_ADMISSION)
-(REJECT_LATENESS,) = range(_FIRST_ADMISSION, _FIRST_ELASTIC)
-(DEGREE_GAIN,) = range(_FIRST_ELASTIC, len(NUMBERS))
+(
+    REJECT_LATENESS,
+    DEGREE_GAIN,
+    TOOL_FUTURE,
+    OFFLOAD_CONTEXT,
+    HOLD_CONTEXT,
+    SCALE_HEADROOM,
+    TENANT_EXCESS,
+) = range(_FIRST_ADMISSION, len(NUMBERS))
 
 PARTS = {
     "late binding": range(len(_URGENCY) + len(_NETWORK), holds.NUM_HOLDS),
@@ -154,8 +181,11 @@ PARTS = {
     "order": range(holds.NUM_HOLDS, _FIRST_PLACEMENT),
     "placement": range(_FIRST_PLACEMENT, _FIRST_NODE),
     "node and reclaim": range(_FIRST_NODE, _FIRST_ADMISSION),
-    "admission": range(_FIRST_ADMISSION, _FIRST_ELASTIC),
-    "elastic parallelism": range(_FIRST_ELASTIC, len(NUMBERS)),
+    "admission": range(REJECT_LATENESS, DEGREE_GAIN),
+    "elastic parallelism": range(DEGREE_GAIN, TOOL_FUTURE),
+    "tools and contexts": range(TOOL_FUTURE, SCALE_HEADROOM),
+    "autoscaling": range(SCALE_HEADROOM, TENANT_EXCESS),
+    "tenants": range(TENANT_EXCESS, len(NUMBERS)),
 }
 """Places of the numbers by what they are about."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_count, of_share
 from maestro_gym.scheduling.service import (
@@ -13,18 +12,13 @@ from maestro_gym.scheduling.service import (
     num_waiting,
     quota_tokens_per_s,
     served_tokens,
+    service_share,
     weight_share,
 )
-from maestro_gym.scheduling.view import now_s, num_tenants, tenant_of
+from maestro_gym.scheduling.view import now_s, tenant_of
 from maestro_gym.state import View
 
 TENANT = Block("tenant", __name__)
-
-
-@njit
-def _served_tokens(view: View, e: int, tenant: int) -> float:
-    """Service of a tenant so far, as VTC counts it [weighted tokens]."""
-    return served_tokens(view, e, tenant, PROMPT_WEIGHT, OUTPUT_WEIGHT)
 
 
 @TENANT.column("tenant_weight", "share", "of the service that its weight entitles it to")
@@ -34,10 +28,7 @@ def _weight(view: View, e: int, stage: int) -> float:
 
 @TENANT.column("tenant_service", "share", "of all service so far that it has had")
 def _service(view: View, e: int, stage: int) -> float:
-    total = 0.0
-    for tenant in range(num_tenants(view)):
-        total += _served_tokens(view, e, tenant)
-    return of_share(_served_tokens(view, e, tenant_of(view, e, stage)), total)
+    return of_share(service_share(view, e, tenant_of(view, e, stage)), 1.0)
 
 
 @TENANT.column("tenant_quota", "share", "of its quota so far that it has had, 0 without a quota")
@@ -46,7 +37,8 @@ def _quota(view: View, e: int, stage: int) -> float:
     quota = quota_tokens_per_s(view, tenant)
     if quota == math.inf:
         return 0.0
-    return of_share(_served_tokens(view, e, tenant), quota * max(1.0, now_s(view, e)))
+    served = served_tokens(view, e, tenant, PROMPT_WEIGHT, OUTPUT_WEIGHT)
+    return of_share(served, quota * max(1.0, now_s(view, e)))
 
 
 @TENANT.column("tenant_waiting", "count", "its stages in the global queue")
