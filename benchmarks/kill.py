@@ -238,13 +238,13 @@ def trial(name: str, verb: Verb, way: str, part: float, whole: dict[str, Any], p
         place: A folder for all of this, which is new.
 
     Returns:
-        A row of the table.
+        What came of it.
     """
     disk, said = place / "disk", place / "said.txt"
     place.mkdir(parents=True)
     folder = disk / "run"
     if way == DISK:
-        with _small_disk(disk, max(4096 * 8, int(part * whole["bytes"]))):
+        with _small_disk(disk, max(4096, int(part * whole["bytes"]))):
             return _ended(name, verb, way, part, whole, folder, said, disk)
     disk.mkdir()
     return _ended(name, verb, way, part, whole, folder, said, None)
@@ -282,13 +282,34 @@ def _ended(
     return {
         "verb": name,
         "way": way,
-        "moment": f"{part:.0%} of the {'size' if disk is not None else 'time'}",
+        "part": part,
         "exit": code,
-        "kept": f"{kept} of {whole['kept']}",
-        "workers gone after": f"{left_s:.1f} s",
-        "says how to go on": "yes" if "--resume" in text else "no",
-        "traceback": "yes" if "Traceback" in text else "no",
-        "equal": "yes" if equal else "NO",
+        "kept": kept,
+        "whole": whole["kept"],
+        "left_s": left_s,
+        "says": "--resume" in text,
+        "traceback": "Traceback" in text,
+        "equal": equal,
+    }
+
+
+def row_of(trials: list[dict[str, Any]]) -> dict[str, str]:
+    """The row of a verb and a way: what came of it at its moments."""
+    first, count = trials[0], len(trials)
+
+    def those(name: str) -> str:
+        return f"{sum(bool(trial[name]) for trial in trials)} of {count}"
+
+    moments = ", ".join(f"{trial['part']:.0%}" for trial in trials)
+    return {
+        "verb": first["verb"],
+        "way": first["way"],
+        "exit": ", ".join(dict.fromkeys(str(trial["exit"]) for trial in trials)),
+        f"kept at {moments}": ", ".join(str(trial["kept"]) for trial in trials) + f" of {first['whole']}",
+        "workers gone after": f"{max(trial['left_s'] for trial in trials):.1f} s",
+        "says how to go on": those("says"),
+        "tracebacks": those("traceback"),
+        "equal": those("equal"),
     }
 
 
@@ -329,7 +350,7 @@ def table(
         small: Less of everything, for a test.
 
     Yields:
-        Rows, as they come.
+        What came of each, as they come, moment by moment.
     """
     with stand_ins(place) as fleet:
         for name, verb in verbs(fleet, small=small).items():
@@ -376,11 +397,18 @@ def main() -> None:
     moments = [FIRST + (1 - FIRST) * (number + 0.5) / asked.moments for number in range(asked.moments)]
     bad = 0
     with tempfile.TemporaryDirectory(prefix="maestro-kill-") as folder:
-        for number, row in enumerate(table(asked.verbs.split(","), ways, moments, Path(folder), small=asked.small)):
-            if number == 0:
+        trials: list[dict[str, Any]] = []
+        for number, found in enumerate(
+            table(asked.verbs.split(","), ways, moments, Path(folder), small=asked.small), 1
+        ):
+            trials.append(found)
+            bad += found["traceback"] or not found["equal"]
+            if len(trials) < len(moments):
+                continue
+            row, trials = row_of(trials), []
+            if number == len(moments):
                 print(f"| {' | '.join(row)} |\n|{' --- |' * len(row)}")
-            print(f"| {' | '.join(map(str, row.values()))} |", flush=True)
-            bad += row["equal"] != "yes" or row["traceback"] == "yes"
+            print(f"| {' | '.join(row.values())} |", flush=True)
     sys.exit(bool(bad))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
 from maestro_gym.core.csv_cells import row_as_text
+from maestro_gym.core.ending import has_no_room
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.whole_file import whole_file
 
@@ -114,6 +116,13 @@ class WandbLog(KVWriter):
         self._run.finish()
 
 
+def _hear_once(told: threading.ExceptHookArgs) -> None:
+    """Leave a full disk that TensorBoard's thread meets to the run, which hears of it at its next record."""
+    full = told.exc_value is not None and has_no_room(told.exc_value)
+    if not (full and type(told.thread).__module__.startswith("tensorboard.")):
+        threading.__excepthook__(told)
+
+
 def open_logger(
     folder: Path, from_step: int, wandb_mode: Literal["off", "offline", "online"], config: Mapping[str, Any]
 ) -> Logger:
@@ -125,6 +134,8 @@ def open_logger(
         wandb_mode: ``off``, ``offline`` or ``online``.
         config: What W&B is told of the run.
     """
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _hear_once
     outputs: list[KVWriter] = [
         CsvLog(folder / LOG_FILE, from_step),
         TensorBoardOutputFormat(str(folder / "tensorboard")),

@@ -53,7 +53,7 @@ from maestro_gym.cli.options import (
     Wide,
 )
 from maestro_gym.cli.stand_ins import write_what_can_be_written
-from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, notes_of, outlive_pipes
+from maestro_gym.core.ending import Stopped, end_in_order, exit_code, has_no_room, insisting, notes_of, outlive_pipes
 from maestro_gym.core.errors import MaestroError
 
 CLASSICS = (
@@ -299,7 +299,8 @@ def main() -> None:
     outlive_pipes()
     end_in_order()
     try:
-        app()
+        with insisting():
+            app()
     finally:
         # Only a verb that compiled anything, or read compiled code, has imported what this needs.
         if "maestro_gym.core.code_cache" in sys.modules:

@@ -27,6 +27,7 @@ from numba.core.registry import CPUDispatcher
 
 from maestro_gym.core.code_cache import CodeCache, Part
 from maestro_gym.core.compile_beside import BESIDE
+from maestro_gym.core.ending import insisting
 
 _WIDENED = (types.int8, types.int16, types.int32)
 
@@ -200,7 +201,9 @@ class Dispatcher(_Base):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return super().compile(sig)
+            # LLVM's modules are let go of by finalisers, and the compiler is called back: a signal may meet either.
+            with insisting():
+                return super().compile(sig)
         finally:
             if collecting:
                 gc.enable()

@@ -20,6 +20,9 @@ from typing import Any
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _UNHEARD = (errno.EPIPE, errno.EIO)
+_AGAIN_S = 0.02
+"""After which a signal that was lost is sent again [s]: the finaliser that lost it has mostly ended by then."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -46,6 +49,33 @@ def end_in_order() -> None:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(number)
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """Let no signal that ends the process be lost.
+
+    Python handles a signal between two instructions of whatever runs, be it a finaliser or what a C library calls back,
+    and what is raised there is printed ("Exception ignored in") and forgotten. The signal is sent again then, until it
+    meets code that it can end.
+    """
+    before = sys.unraisablehook
+
+    def insist(lost: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs, a type for checkers alone
+        error = lost.exc_value
+        if not isinstance(error, KeyboardInterrupt) or sys.is_finalizing():
+            before(lost)
+            return
+        number = error.signal if isinstance(error, Stopped) else signal.SIGINT
+        again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = insist
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def exit_code(error: KeyboardInterrupt) -> int:

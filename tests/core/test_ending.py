@@ -61,6 +61,43 @@ def test_a_signal_ends_a_run_in_order(tmp_path: Path, number: signal.Signals, na
     assert left == ["begun", "waits"], "nobody owns the folder any more"
 
 
+FINALISER = """
+import signal, sys, time
+from pathlib import Path
+from maestro_gym.core.ending import end_in_order, exit_code, insisting
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+end_in_order()
+
+class Slow:
+    def __del__(self):
+        Path(sys.argv[1]).touch()
+        time.sleep(60)
+
+try:
+    with insisting():
+        Slow()
+        while True:
+            time.sleep(0.01)
+except KeyboardInterrupt as error:
+    sys.exit(exit_code(error))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_meets_a_finaliser_is_not_lost(tmp_path: Path, number: signal.Signals) -> None:
+    where = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", FINALISER, str(tmp_path / "inside")]
+    process = subprocess.Popen(words, env=where, text=True, stderr=subprocess.PIPE)
+    while not (tmp_path / "inside").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert said == ""
+
+
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     process = _start(tmp_path / "run", "0", "wait", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     _until_it_waits(tmp_path / "run", process)
