@@ -1,18 +1,19 @@
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from maestro_gym.config.live import LiveFleetConfig, load_fleet
+from tests.real_backend.fault_proxy import FaultProxy
 from tests.real_backend.stand_in import StandIn
 
 # Long: a busy machine may be slow to answer. Tests that want something never answered say how long to wait for it.
 PATIENCE = {"connect_s": 20.0, "first_token_s": 120.0, "stall_s": 60.0, "control_s": 20.0, "backoff_s": 0.01}
 
 
-def fleet_of(servers: list[StandIn], **changes: Any) -> LiveFleetConfig:  # noqa: ANN401 - fields of the fleet
-    """The shipped fleet file, its engines at the addresses of stand-ins; nobody launches them."""
+def fleet_of(servers: Sequence[StandIn | FaultProxy], **changes: Any) -> LiveFleetConfig:  # noqa: ANN401 - fields of the fleet
+    """The shipped fleet file, its engines at the addresses of other servers; nobody launches them."""
     shipped = load_fleet("local_cpu")
     document = shipped.model_dump(mode="json")
     nodes = document["clusters"][0]["hosts"][0]["nodes"]

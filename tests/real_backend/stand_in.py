@@ -7,50 +7,27 @@ real server.
 
 import asyncio
 import json
-import socket
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-import uvicorn
+from tests.real_backend.listener import (
+    Listener,
+    Receive,
+    Send,
+    break_off,
+    disconnected,
+    read_body,
+    refuse,
+    reply,
+    send_event,
+    send_json,
+)
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 BLOCK = 32
 VOCAB = 2048
-
-
-class _Listener(uvicorn.Server):
-    """Dies at once when it is told to, where uvicorn says good-bye to every connection and waits."""
-
-    async def main_loop(self) -> None:
-        while not self.should_exit:
-            await asyncio.sleep(0.005)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        # The loop closes what was aborted in its next round.
-        await asyncio.sleep(0)
-
-
-@dataclass
-class Faults:
-    """What is to go wrong; each is asked or read at the moment it matters.
-
-    A plan gets a request's id and returns None or one of: ``("drop", tokens)``, ``("garbage", tokens)``,
-    ``("hang", tokens)``, ``("busy", 0)``, ``("error", 0)``, ``("lie", 0)`` (wrong token counts).
-    """
-
-    plan: Callable[[str], tuple[str, int] | None] = lambda _: None
-    metrics: bool = True
-    metrics_body: bytes | None = None
-    health_hangs: bool = False
-    clock_ahead_s: float = 0.0
 
 
 @dataclass
@@ -68,8 +45,8 @@ class _Job:
     first_s: float = 0.0
 
 
-class StandIn:
-    """The server; a context manager that listens on loopback in a thread of its own.
+class StandIn(Listener):
+    """The server.
 
     Attributes:
         pace: Awaited before every step of the engine; None waits for `step_s`. A test whose outcome must not depend on
@@ -92,12 +69,12 @@ class StandIn:
         priority: bool = True,
         api_key: str = "",
     ) -> None:
-        self.model, self.port, self.step_s, self.max_num_seqs = model, port, step_s, max_num_seqs
+        super().__init__(port)
+        self.model, self.step_s, self.max_num_seqs = model, step_s, max_num_seqs
         self.kv_tokens, self.max_model_len, self.max_queued = kv_tokens, max_model_len, max_queued
         self.dev_mode, self.priority, self.api_key = dev_mode, priority, api_key
         self.pace: Callable[[], Awaitable[None]] | None = None
         self.steps = 0
-        self.faults = Faults()
         self.finished_ids: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self.authorizations: list[str] = []
@@ -114,42 +91,13 @@ class StandIn:
         self._asleep = self._paused = False
         self._number = 0
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> "StandIn":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     def start(self) -> None:
-        """Listen; after `stop` it begins anew on the same port, its memory lost."""
+        """Listen; after `stop` it begins anew, its memory lost."""
         self._restart()
-        config = uvicorn.Config(
-            self._app, host="127.0.0.1", port=self.port, log_level="critical", lifespan="off", interface="asgi3"
-        )
-        self._server = _Listener(config)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.002)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        super().start()
 
-    def _serve(self) -> None:
-        async def main() -> None:
-            self._engine = asyncio.create_task(self._step())
-            await self._server.serve()
-            self._engine.cancel()
-
-        asyncio.run(main())
-
-    def stop(self) -> None:
-        """Die: connections are cut, as if the process had been killed."""
-        self._server.should_exit = True
-        self._thread.join(timeout=60)
+    async def beside(self) -> None:
+        await self._step()
 
     # --- the engine ----------------------------------------------------------------------------
 
@@ -216,51 +164,46 @@ class StandIn:
 
     # --- the protocol --------------------------------------------------------------------------
 
-    async def _app(self, scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+    async def app(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         headers = {key.decode().lower(): value.decode() for key, value in scope["headers"]}
         self.authorizations.append(headers.get("authorization", ""))
-        body = b""
-        while True:
-            event = await receive()
-            body += event.get("body", b"")
-            if not event.get("more_body"):
-                break
+        body = await read_body(receive)
         path, method = scope["path"], scope["method"]
         self.paths.append(path)
         query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
         said = headers.get("authorization", "")
         if self.api_key and path.startswith("/v1/") and said != f"Bearer {self.api_key}":
-            await _json(send, 401, {"error": {"message": f"Unauthorized: {said}"}})
+            await send_json(send, 401, {"error": {"message": f"Unauthorized: {said}"}})
         elif path == "/v1/completions" and method == "POST":
             await self._complete(json.loads(body), headers, receive, send)
         else:
             await self._other(path, method, query, json.loads(body) if body else {}, send)
 
     async def _other(self, path: str, method: str, query: dict[str, str], body: dict[str, Any], send: Send) -> None:
+        if path in self.faults.silent:
+            await asyncio.sleep(3600)
         if path == "/health":
-            if self.faults.health_hangs:
-                await asyncio.sleep(3600)
-            await _reply(send, 200, b"")
+            await reply(send, 200, b"")
         elif path == "/version":
-            await _json(send, 200, {"version": "0.32.0"})
+            await send_json(send, 200, {"version": "0.32.0"})
         elif path == "/load":
-            await _json(send, 200, {"server_load": len(self.running) + len(self.waiting)})
+            await send_json(send, 200, {"server_load": len(self.running) + len(self.waiting)})
         elif path == "/v1/models":
-            await _json(
+            await send_json(
                 send, 200, {"object": "list", "data": [{"id": self.model, "max_model_len": self.max_model_len}]}
             )
         elif path == "/metrics" and self.faults.metrics:
             page = self.faults.metrics_body if self.faults.metrics_body is not None else self._page().encode()
-            await _reply(send, 200, page, "text/plain; version=0.0.4")
+            await reply(send, 200, page, "text/plain; version=0.0.4")
         elif self.dev_mode and path in _DEV_GET and method == "GET":
-            await _json(send, 200, self._tell(path))
+            await send_json(send, 200, self._tell(path))
         elif self.dev_mode and path in _DEV_POST:
             if method != "POST":
-                await _json(send, 405, {"detail": "Method Not Allowed"})
+                await send_json(send, 405, {"detail": "Method Not Allowed"})
             else:
-                await _json(send, 200, await self._act(path, query, body))
+                await send_json(send, 200, await self._act(path, query, body))
         else:
-            await _json(send, 404, {"detail": "Not Found"})
+            await send_json(send, 404, {"detail": "Not Found"})
 
     def _tell(self, path: str) -> dict[str, Any]:
         if path == "/server_info":
@@ -326,32 +269,29 @@ class StandIn:
         self,
         body: dict[str, Any],
         headers: dict[str, str],
-        receive: Callable[[], Awaitable[dict[str, Any]]],
+        receive: Receive,
         send: Send,
     ) -> None:
         self.bodies.append(body)
         prompt = body["prompt"]
         if body["model"] != self.model:
             message = f"The model `{body['model']}` does not exist. Valid aliases: {self.model}."
-            return await _json(send, 404, {"error": {"message": message, "code": 404}})
+            return await send_json(send, 404, {"error": {"message": message, "code": 404}})
         if len(prompt) >= self.max_model_len:
-            return await _json(send, 400, {"error": {"message": "prompt too long", "param": "input_tokens"}})
+            return await send_json(send, 400, {"error": {"message": "prompt too long", "param": "input_tokens"}})
         request_id = headers.get("x-request-id", "none")
         fault, after = self.faults.plan(request_id) or ("", 0)
-        if len(self.waiting) >= self.max_queued or fault == "busy":
-            # As vLLM does: the stream has begun, and holds the refusal.
-            self.counters["rejections"] += 1
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await _event(send, {"error": {"message": "The engine is currently busy", "code": 503}})
-            return await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
-        if fault == "error":
-            return await _json(send, 500, {"error": {"message": "internal", "code": 500}})
+        if len(self.waiting) >= self.max_queued:
+            fault = "busy"
+        self.counters["rejections"] += fault == "busy"
+        if await refuse(send, fault):
+            return None
         self._number += 1
         wanted = min(body["max_tokens"], self.max_model_len - len(prompt))
         job = _Job(request_id, prompt, wanted, body.get("priority", 0), self._number, began_s=time.monotonic())
         self.waiting.append(job)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-        gone = asyncio.create_task(_disconnected(receive))
+        gone = asyncio.create_task(disconnected(receive))
         try:
             await self._stream(job, fault, after, gone, send)
         finally:
@@ -362,14 +302,8 @@ class StandIn:
         usage = {"prompt_tokens": len(job.prompt), "completion_tokens": 0}
         for index in range(job.wanted):
             if fault and index >= after:
-                if fault == "hang":
-                    await gone
-                if fault == "garbage":
-                    await send(
-                        {"type": "http.response.body", "body": b'data: {"choices": [{"index"\n\n', "more_body": True}
-                    )
-                if fault in ("drop", "hang", "garbage"):
-                    raise ConnectionAbortedError
+                await break_off(send, fault, gone)
+            await asyncio.sleep(self.faults.late_s)
             wait = asyncio.ensure_future(job.tokens.get())
             await asyncio.wait({wait, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not wait.done():
@@ -379,7 +313,9 @@ class StandIn:
             usage["completion_tokens"] = index + (0 if token < 0 else 2 if fault == "lie" else 1)
             piece = {"index": 0, "text": "x", "finish_reason": reason, "token_ids": [token] if token >= 0 else []}
             created = int(time.time() + self.faults.clock_ahead_s)
-            await _event(send, {"id": f"cmpl-{job.request_id}", "created": created, "choices": [piece], "usage": usage})
+            await send_event(
+                send, {"id": f"cmpl-{job.request_id}", "created": created, "choices": [piece], "usage": usage}
+            )
             if reason is not None:
                 break
         now_s = time.monotonic()
@@ -390,27 +326,9 @@ class StandIn:
             "mean_itl_ms": 1e3 * (now_s - job.first_s) / max(1, job.made - 1),
         }
         details = usage | {"prompt_tokens_details": {"cached_tokens": job.cached}}
-        await _event(send, {"id": f"cmpl-{job.request_id}", "choices": [], "usage": details, "metrics": times})
+        await send_event(send, {"id": f"cmpl-{job.request_id}", "choices": [], "usage": details, "metrics": times})
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
 
 
 _DEV_GET = ("/is_sleeping", "/is_paused", "/server_info")
 _DEV_POST = ("/sleep", "/wake_up", "/pause", "/resume", "/reset_prefix_cache", "/abort_requests")
-
-
-async def _disconnected(receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _event(send: Send, content: dict[str, Any]) -> None:
-    await send({"type": "http.response.body", "body": f"data: {json.dumps(content)}\n\n".encode(), "more_body": True})
-
-
-async def _json(send: Send, status: int, content: dict[str, Any]) -> None:
-    await _reply(send, status, json.dumps(content).encode(), "application/json")
-
-
-async def _reply(send: Send, status: int, body: bytes, kind: str = "text/plain") -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]})
-    await send({"type": "http.response.body", "body": body})

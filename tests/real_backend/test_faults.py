@@ -119,7 +119,7 @@ def test_a_hung_health_page_takes_the_node_out(two_servers: list[StandIn], tmp_p
     async def trouble() -> None:
         with refusing(two_servers[1]):
             two_servers[0].faults.metrics = False
-            two_servers[0].faults.health_hangs = True
+            two_servers[0].faults.silent = ("/health",)
             two_servers[0].faults.plan = lambda _: ("hang", 0)
             await until(lambda: not controller.servers[0].up)
 
