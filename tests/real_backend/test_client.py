@@ -225,6 +225,14 @@ def test_what_a_production_server_lacks_is_named_with_its_fallback() -> None:
     assert "kv_used_bytes" in found.missing["metrics"]
 
 
+def test_a_server_that_says_nothing_of_its_configuration_is_used_all_the_same(server: StandIn) -> None:
+    server.faults.silent = ("/server_info",)
+    found = _ask(impatient(fleet_of([server]), control_s=0.5), probe)
+    assert found.priority is None
+    assert found.token_ids
+    assert found.notes == ["/server_info: stalled: /server_info took more than 0.5 s"]
+
+
 def test_a_server_without_priority_is_told_apart() -> None:
     with StandIn(priority=False) as server:
         assert _ask(fleet_of([server]), probe).priority is False

@@ -9,7 +9,6 @@ from maestro_gym.core.errors import MaestroError
 from maestro_gym.real_backend.vllm.client import NodeClient
 from maestro_gym.real_backend.vllm.completion import Request
 from maestro_gym.real_backend.vllm.node_error import Fault, NodeError
-from maestro_gym.real_backend.vllm.wire import ServerInfo
 
 PROBE_PROMPT = tuple(range(10, 26))
 
@@ -108,7 +107,7 @@ async def probe(client: NodeClient) -> Capabilities:
     except NodeError as error:
         found.notes.append(f"/version: {error}")
     await _probe_metrics(client, found)
-    found.priority = _priority(await client.server_info())
+    await _probe_priority(client, found)
     found.sleep = await client.has_route("/is_sleeping") and await _posts(client, "/sleep")
     found.pause = await client.has_route("/is_paused") and await _posts(client, "/pause")
     found.abort = await _posts(client, "/abort_requests")
@@ -145,7 +144,12 @@ async def _probe_metrics(client: NodeClient, found: Capabilities) -> None:
     found.block_tokens, found.kv_tokens = gauges.block_tokens, gauges.kv_tokens
 
 
-def _priority(info: ServerInfo) -> bool | None:
-    """Say whether the server schedules by priority; None where it does not tell."""
+async def _probe_priority(client: NodeClient, found: Capabilities) -> None:
+    try:
+        info = await client.server_info()
+    except NodeError as error:
+        # vLLM's first answer gathers facts about the whole machine, for which a busy one takes too long.
+        found.notes.append(f"/server_info: {error}")
+        return
     policy = info.vllm_config.scheduler_config.policy if info.vllm_config is not None else ""
-    return policy == "priority" if policy else None
+    found.priority = policy == "priority" if policy else None
