@@ -1,4 +1,4 @@
-"""Where two random choices beat the shortest queue: ``python benchmarks/stale_signals.py [--write]``.
+"""Where two random choices beat the shortest queue: ``python benchmarks/stale_signals.py [--only NAME] [--write]``.
 
 Queue lengths and running stages as routers know them are scraped every so often (``limits.signals``,
 docs/stale_signals.md). The source of the question is Mitzenmacher, "How Useful Is Old Information?" (IEEE TPDS 11(1),
@@ -7,6 +7,7 @@ docs/stale_signals.md). The source of the question is Mitzenmacher, "How Useful 
 - ``replicas``: the eight nodes of `quick` serve one model, single requests. Every node is a candidate, as there.
 - ``quick``: the scenario as it is, where a model is warm on few nodes. The pair has the same gate, order and node rule,
   and takes warm nodes first.
+- ``routers``: `replicas` with several routers, each with scrapes of its own, that count what they sent or not.
 
 Node queues have no limit. ``--write`` puts tables and plot into docs. Episodes go through ``evaluation.compare``, a
 folder a period under runs/stale-signals, where finished ones are taken as they are.
@@ -71,12 +72,16 @@ STUDIES = {
     "quick": Study(0.8, ("warm-jsq", "power-of-two"), "10-12", (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)),
 }
 
+ROUTERS = (1, 2, 4, 8)
+ROUTER_PERIODS_S = (1.0, 8.0)
 
-def run(name: str, study: Study, period_s: float) -> Comparison:
-    """Run the policies with one period, or take what is there."""
-    folder = RUNS / f"{name}-{study.seeds}-{period_s:g}s"
+
+def run(name: str, study: Study, period_s: float, routers: int = 1, *, own_sends: bool = False) -> Comparison:
+    """Run the policies with one period and some routers, or take what is there."""
+    folder = RUNS / f"{name}-{study.seeds}-{period_s:g}s{f'-{routers}' * (routers > 1)}{'-own' * own_sends}"
     begun = folder.exists()
     ages = [f"limits.signals.{kind}.period_s={period_s:g}" for kind in ("queues", "running")]
+    ages += [f"limits.signals.routers={routers}", f"limits.signals.own_sends={own_sends}"]
     with run_folder(folder, resume=begun):
         return compare(
             ["quick"],
@@ -135,6 +140,19 @@ def markdown(study: Study, found: dict[float, Comparison]) -> str:
     return f"{table}\n\n{words}"
 
 
+def routers_markdown(study: Study) -> str:
+    """The table of several routers, without and with their own sends counted."""
+    heads = ["scrape every [s]", "routers", *(f"`{name}` [s]" for name in study.policies)]
+    heads += [f"`{name}`, own sends counted [s]" for name in study.policies[:2]]
+    rows = [heads, ["---:"] * len(heads)]
+    for period_s, routers in itertools.product(ROUTER_PERIODS_S, ROUTERS):
+        plain, counted = (run("replicas", study, period_s, routers, own_sends=own) for own in (False, True))
+        values = [value(plain, name) for name in study.policies]
+        values += [value(counted, name) for name in study.policies[:2]]
+        rows.append([f"{period_s:g}", str(routers), *(f"{number(v.estimate)} {bounds(v, 1.0)}" for v in values)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def draw(studies: dict[str, dict[float, Comparison]]) -> None:
     """Mean completion by period, a panel a study, a line a policy with its interval."""
     figure, panels = plt.subplots(1, len(studies), figsize=(8.4, 3.3), layout="constrained")
@@ -159,17 +177,24 @@ def draw(studies: dict[str, dict[float, Comparison]]) -> None:
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description="Where two random choices beat the shortest queue.")
+    parser.add_argument("--only", choices=(*STUDIES, "routers"), help="one of the tables; without: all, and the plot")
     parser.add_argument("--write", action="store_true", help="put tables and plot into docs")
-    write = parser.parse_args().write
-    studies = {name: {s: run(name, study, s) for s in study.periods_s} for name, study in STUDIES.items()}
-    for name, found in studies.items():
-        text = markdown(STUDIES[name], found)
+    options = parser.parse_args()
+    studies = {
+        name: {s: run(name, study, s) for s in study.periods_s}
+        for name, study in STUDIES.items()
+        if options.only in (None, name)
+    }
+    texts = {name: markdown(STUDIES[name], found) for name, found in studies.items()}
+    if options.only in (None, "routers"):
+        texts["routers"] = routers_markdown(STUDIES["replicas"])
+    for name, text in texts.items():
         print(f"{name}\n\n{text}\n")
-        if write:
+        if options.write:
             begin, end = f"<!-- stale-{name} begin -->", f"<!-- stale-{name} end -->"
             head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
             PAGE.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
-    if write:
+    if options.write and options.only is None:
         draw(studies)
 
 

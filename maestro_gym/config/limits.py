@@ -72,6 +72,17 @@ class SignalsConfig(StrictModel):
     residency: SignalConfig = Field(
         default=SignalConfig(), description="period_s and delay_s of which models are RUNNING, loading or SLEEPING"
     )
+    routers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="routers that share the workflows, each with scrapes of its own: router r of R (from 0) scrapes "
+        "(r + 1)/R of a period after the beginning, then once a period",
+    )
+    own_sends: bool = Field(
+        default=False,
+        description="a router adds to the queues that it knows what it has sent itself since they were scraped",
+    )
 
 
 class AutoscalingConfig(StrictModel):

@@ -356,6 +356,7 @@ def _regrouping(config: ScenarioConfig) -> dict[str, float]:
 def _params(config: ScenarioConfig) -> np.ndarray:
     limits = config.limits
     residency = config.gpus[config.host_groups[0].gpu].residency
+    signals = limits.signals or SignalsConfig()
 
     def cost(name: str) -> float:
         own = getattr(limits, name)
@@ -377,6 +378,8 @@ def _params(config: ScenarioConfig) -> np.ndarray:
         "cpu_s_per_layer": cost("cpu_s_per_layer"),
         **_scaling(config),
         **_regrouping(config),
+        "routers": signals.routers,
+        "own_sends": int(signals.own_sends),
     }
     params = np.zeros(1, dtype=PARAMS)
     for name in PARAMS.names or ():

@@ -8,13 +8,13 @@
 | `work_wait_s` | predicted work, admitted or not | an estimate from its accounts | P |
 
 The published rivals each name one of them; a new rule that has no reason for another takes `stages_at`. Where
-``limits.signals`` ages a kind of signals, routers know all of these by the last scrape (docs/stale_signals.md).
+``limits.signals`` ages a kind of signals, a router knows all of these by its last scrape (docs/stale_signals.md).
 """
 
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.view import is_scraped, num_inbound, num_queued, num_running
+from maestro_gym.scheduling.view import is_scraped, num_inbound, num_queued, num_running, router_asked
 from maestro_gym.state import SIGNAL_QUEUES, SIGNAL_RUNNING, View
 
 NOMINAL_BATCH = 16.0
@@ -25,7 +25,7 @@ NOMINAL_BATCH = 16.0
 def queued_at(view: View, e: int, node: int) -> int:
     """Stages in a node's queue, as far as the decision knows."""
     if is_scraped(view, e, SIGNAL_QUEUES):
-        return int(view.scraped[e, node].queue_len)
+        return int(view.scraped[e, router_asked(view, e), node].queue_len)
     return num_queued(view, e, node)
 
 
@@ -33,7 +33,7 @@ def queued_at(view: View, e: int, node: int) -> int:
 def inbound_at(view: View, e: int, node: int) -> int:
     """Stages on their way to a node, as far as the decision knows."""
     if is_scraped(view, e, SIGNAL_QUEUES):
-        return int(view.scraped[e, node].inbound)
+        return int(view.scraped[e, router_asked(view, e), node].inbound)
     return num_inbound(view, e, node)
 
 
@@ -41,7 +41,7 @@ def inbound_at(view: View, e: int, node: int) -> int:
 def running_at(view: View, e: int, node: int) -> int:
     """Admitted stages of a node, as far as the decision knows."""
     if is_scraped(view, e, SIGNAL_RUNNING):
-        return int(view.scraped[e, node].running)
+        return int(view.scraped[e, router_asked(view, e), node].running)
     return num_running(view, e, node)
 
 
@@ -55,7 +55,7 @@ def stages_at(view: View, e: int, node: int) -> int:
 def kv_used_at_bytes(view: View, e: int, node: int) -> float:
     """Mapped KV blocks of a node, cached ones included, as far as the decision knows."""
     if is_scraped(view, e, SIGNAL_RUNNING):
-        return float(view.scraped[e, node].kv_used_bytes)
+        return float(view.scraped[e, router_asked(view, e), node].kv_used_bytes)
     return float(view.nodes[e, node].kv_used_bytes)
 
 
@@ -63,7 +63,7 @@ def kv_used_at_bytes(view: View, e: int, node: int) -> float:
 def kv_cached_at_bytes(view: View, e: int, node: int) -> float:
     """Cached KV blocks of a node that no stage reads, as far as the decision knows."""
     if is_scraped(view, e, SIGNAL_RUNNING):
-        return float(view.scraped[e, node].kv_cached_bytes)
+        return float(view.scraped[e, router_asked(view, e), node].kv_cached_bytes)
     return float(view.nodes[e, node].kv_cached_bytes)
 
 
@@ -80,7 +80,7 @@ def kv_used_share(view: View, e: int, node: int) -> float:
 def queued_work_at_s(view: View, e: int, node: int) -> float:
     """Predicted service time of what was sent to a node and is not admitted, as far as the decision knows [s]."""
     if is_scraped(view, e, SIGNAL_QUEUES):
-        return float(view.scraped[e, node].queued_work_s)
+        return float(view.scraped[e, router_asked(view, e), node].queued_work_s)
     return float(view.nodes[e, node].queued_work_s)
 
 
@@ -88,7 +88,7 @@ def queued_work_at_s(view: View, e: int, node: int) -> float:
 def running_work_at_s(view: View, e: int, node: int) -> float:
     """Predicted service time left of what is admitted on a node, as far as the decision knows [s]."""
     if is_scraped(view, e, SIGNAL_RUNNING):
-        return float(view.scraped[e, node].running_work_s)
+        return float(view.scraped[e, router_asked(view, e), node].running_work_s)
     return float(view.nodes[e, node].running_work_s)
 
 

@@ -306,23 +306,26 @@ def newcomer_places(view: View) -> int:
 
 
 @njit
+def router_asked(view: View, e: int) -> int:
+    """The router whose decision is pending (`limits.signals.routers`)."""
+    return int(view.clock[e].router)
+
+
+@njit
 def is_scraped(view: View, e: int, kind: int) -> bool:
     """Whether the pending decision is a router's that knows a kind of signals (``SIGNAL_*``) by its last scrape.
 
     A node knows itself: decisions of the node tier see what is.
     """
-    return float(view.world.signals[kind].period_s) > 0.0 and int(view.clock[e].tier) in (
-        TIER_GLOBAL,
-        TIER_CLUSTER,
-        TIER_TOOL,
-    )
+    period_s, tier = float(view.world.signals[kind].period_s), int(view.clock[e].tier)
+    return period_s > 0.0 and tier in (TIER_GLOBAL, TIER_CLUSTER, TIER_TOOL)
 
 
 @njit
 def engine_status(view: View, e: int, node: int, model: int) -> int:
     """One of ``ENGINE_*`` of a model on a node, as far as the decision knows; ``ENGINE_FREE`` when it has no slot."""
     if is_scraped(view, e, SIGNAL_RESIDENCY):
-        return int(view.scraped_status[e, node, model])
+        return int(view.scraped_status[e, router_asked(view, e), node, model])
     slot = slot_of(view, e, node, model)
     return slot_status(view, e, node, slot) if slot >= 0 else ENGINE_FREE
 

@@ -59,7 +59,7 @@ from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
 from maestro_gym.sim.regroup import apply_degree, next_for_degree
 from maestro_gym.sim.residency import end_engine, sleep_engine, start_load
-from maestro_gym.sim.signals import refresh_metrics
+from maestro_gym.sim.signals import note_sent, refresh_metrics, router_to_ask
 from maestro_gym.sim.steps import count_open_stretches, plan_node
 from maestro_gym.sim.stretch import cut
 from maestro_gym.sim.tools import contested_tool
@@ -142,6 +142,7 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock = view.clock[e]
     clock.tier = tier
     clock.place = place
+    clock.router = router_to_ask(view, e)
     clock.decisions += 1
     can_wait = tier in (TIER_GLOBAL, TIER_NODE)
     clock.wait_legal = 1 if can_wait and (clock.scaling + clock.regrouping > 0 or _goes_on(state, e)) else 0
@@ -306,6 +307,7 @@ def apply_cluster(state: State, e: int, node: int) -> bool:
     else:
         travel_s = prompt_travel_s(view, e, stage)
     set_out(state, e, node, stage)
+    note_sent(state, e, node, stage)
     push(state, e, clock.now_s + travel_s, stage)
     clock.stage = -1
     clock.cluster = -1

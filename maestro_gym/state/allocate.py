@@ -63,6 +63,7 @@ def sizes_of(world: World) -> dict[str, int]:
         "C": len(world.latency_s),
         "A": world.perf.shape[1],
         "F": CPU + 1,
+        "g": int(world.params[0]["routers"]),
         "k": NUM_SIGNALS,
         "s": NUM_NODE_STATES,
         "V": 1 + models,

@@ -221,10 +221,10 @@ class Core(NamedTuple):
     context_next: Annotated[
         np.ndarray, plain("ES", "i4", "id", "the next stage whose context is to be decided on", blank=-1)
     ]
-    scrape_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when a kind of signals is scraped next", blank=INF)]
-    known_s: Annotated[np.ndarray, plain("Ek", "f8", "s", "when its scrape under way is known, inf = none", blank=INF)]
-    underway: Annotated[np.ndarray, of("EN", SCRAPE)]
-    underway_status: Annotated[np.ndarray, plain("ENM", "i8", "code", "the same of a model: ENGINE_*")]
+    scrape_s: Annotated[np.ndarray, plain("Egk", "f8", "s", "when a router scrapes a kind of signals next", blank=INF)]
+    known_s: Annotated[np.ndarray, plain("Egk", "f8", "s", "when its scrape under way is known, inf = none", blank=INF)]
+    underway: Annotated[np.ndarray, of("EgN", SCRAPE)]
+    underway_status: Annotated[np.ndarray, plain("EgNM", "i8", "code", "the same of a model: ENGINE_*")]
     nodes: Annotated[np.ndarray, of("EN", NODE_CORE)]
     boards: Annotated[np.ndarray, of("Eb", BOARD_CORE)]
     node_state_s: Annotated[np.ndarray, plain("ENs", "f8", "s", "that a node spent in NODE_*, up to its last change")]

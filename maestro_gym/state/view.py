@@ -38,6 +38,7 @@ CLOCK = record(
     Field("scaling", "i8", "flag", "whether nodes may be started and stopped at this moment", BOOKS),
     Field("nodes_on", "i8", "nodes", "ready, starting or failed: neither off nor draining", BOOKS),
     Field("regrouping", "i8", "flag", "whether the pending node decision is on the degree of its board", BOOKS),
+    Field("router", "i8", "id", "whose decision is pending: by its scrapes the nodes are known", BOOKS),
     Field("key", "i8", "key", "for randomised rules; independent of the episode's draws", BOOKS),
     Field("indexed", "i8", "flag", "whether sets of nodes and lists of ready stages are kept", BOOKS),
     Field("joined", "i8", "stages", "that joined the global queue so far", BOOKS),
@@ -240,7 +241,7 @@ class View(NamedTuple):
     of a node, Q places in a node's queue, B sequences of a batch, X prefix entries of an engine, R reclaim candidates,
     P notes, U numbers, C clusters, A architectures, Y cells of a calendar (`core.calendar`), Z words of a set
     (`core.bits`), V cells for a scan, O tenants (owners), I notes for each of them, t types of tools
-    with finite places.
+    with finite places, g routers (gateways).
     """
 
     clock: Annotated[np.ndarray, of("E", CLOCK)]
@@ -248,9 +249,9 @@ class View(NamedTuple):
     stages: Annotated[np.ndarray, of("ES", STAGE_VIEW)]  # a row is blank until its stage is ready
     nodes: Annotated[np.ndarray, of("EN", NODE_VIEW)]
     engines: Annotated[np.ndarray, of("ENK", ENGINE_VIEW)]
-    scraped: Annotated[np.ndarray, of("EN", SIGNALS_VIEW)]
+    scraped: Annotated[np.ndarray, of("EgN", SIGNALS_VIEW)]
     scraped_status: Annotated[
-        np.ndarray, plain("ENM", "i8", "code", "ENGINE_* of a model as last scraped, FREE = in no slot", source=BOOKS)
+        np.ndarray, plain("EgNM", "i8", "code", "ENGINE_* of a model as last scraped, FREE = in no slot", source=BOOKS)
     ]
     models: Annotated[np.ndarray, of("EM", MODEL_VIEW)]
     tenants: Annotated[np.ndarray, of("EO", TENANT_VIEW)]

@@ -98,6 +98,8 @@ PARAMS = record(
     Field("regroup_period_s", "f8", "s", "between two moments at which GPUs may be regrouped; 0 = never"),
     Field("regroup_s", "f8", "s", "from the last stage of the old groups of GPUs until the new ones serve"),
     Field("metrics_delay_s", "f8", "s", "age of metric fields; 0 = always fresh"),
+    Field("routers", "i8", "routers", "each with scrapes of its own"),
+    Field("own_sends", "i8", "flag", "whether a router counts what it has sent since its last scrape"),
     Field("sample_period_s", "f8", "s", "between two rows of the time series; 0 = none"),
 )
 

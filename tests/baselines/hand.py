@@ -85,6 +85,7 @@ def make_world(num_clusters: int, nodes_per_cluster: int, num_models: int, num_k
     params.sleep_base_s = 0.2
     params.cpu_base_s = 22.0
     params.rho_min = 0.1
+    params.routers = 1
     world.latency_s[:] = 0.01
     np.fill_diagonal(world.latency_s, 0.0)
     world.bytes_per_s[:] = 1e9

@@ -89,6 +89,7 @@ class Features:
     flood: bool = False
     signals: bool = False
     regroups: bool = False
+    routers: int = 1
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def random_features(seed: int) -> Features:
         flood=pick(True, False),
         signals=pick(True, False),
         regroups=pick(True, False, False),
+        routers=pick(1, 2, 3),
     )
 
 
@@ -284,6 +286,7 @@ def _signals(features: Features, params: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng((features.seed, 6))
         signals["period_s"] = rng.choice([0.0, 0.3, 2.0], NUM_SIGNALS) * rng.uniform(0.8, 1.2, NUM_SIGNALS)
         signals["delay_s"] = signals["period_s"] * rng.choice([0.0, 0.5, 1.0], NUM_SIGNALS)
+        params["own_sends"] = rng.integers(2)
         params["metrics_delay_s"] = 0.7 if signals["period_s"][SIGNAL_RUNNING] == 0.0 else 0.0
     return signals
 
@@ -382,6 +385,7 @@ def _params(features: Features, rng: np.random.Generator) -> np.ndarray:
         **_scaling(features),
         "regroup_period_s": 1.3 if features.regroups else 0.0,
         "regroup_s": 0.9,
+        "routers": features.routers,
         "context_hold_max_s": 5.0 if features.decides_contexts else 0.0,
         "sample_period_s": 0.0,
     }

@@ -76,6 +76,7 @@ def check_same(engine: EngineRun, reference: Run) -> None:
         where = f"at decision {mine.asked.number}, {mine.time_s:.6f} s"
         assert mine.asked == its.asked, f"{where}: asked\n  reference {mine.asked}\n  engine    {its.asked}"
         assert abs(mine.time_s - its.time_s) <= TIME_S, f"{where}: the engine's clock is at {its.time_s} s"
+        assert mine.router == its.router, f"{where}: router: reference {mine.router}, engine {its.router}"
         _check_rows(mine.memory, its.memory, f"{where}: nodes")
         _check_rows(mine.engines, its.engines, f"{where}: engines")
         _check_rows(mine.known, its.known, f"{where}: what routers know")

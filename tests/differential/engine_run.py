@@ -148,8 +148,9 @@ def play(case: Case, simulation: Simulation, engine: Any, view: Any) -> Iterator
 def run_engine(case: Case, simulation: Simulation) -> EngineRun:
     """Run a case to its end."""
     engine, view = open_case(case, simulation), box(simulation.state.visible, VIEW)
+    clock = simulation.state.visible.clock[0]
     records = [
-        Record(float(simulation.state.visible.clock[0]["now_s"]), asked, *observe(simulation))
+        Record(float(clock["now_s"]), asked, int(clock["router"]), *observe(simulation))
         for _, asked in play(case, simulation, engine, view)
     ]
     return EngineRun(simulation, records, DONE_NAMES[simulation.state.core.env[0]["done"]])
@@ -253,12 +254,14 @@ def observe(
 def _known(simulation: Simulation) -> list[tuple[object, ...]]:
     """What routers know of every node, of the kinds of signals that are scraped."""
     view, rows = simulation.state.visible, []
-    for kind, (name, fields) in enumerate(SIGNALS.items()):
-        if view.world.signals[kind]["period_s"] == 0.0:
-            continue
-        for node, (scraped, status) in enumerate(zip(view.scraped[0], view.scraped_status[0], strict=True)):
-            values = tuple(scraped[of].item() for of in fields) if fields else tuple(STATUS[code] for code in status)
-            rows.append((node, name, *values))
+    for router in range(view.scraped.shape[1]):
+        for kind, (name, fields) in enumerate(SIGNALS.items()):
+            if view.world.signals[kind]["period_s"] == 0.0:
+                continue
+            for node, status in enumerate(view.scraped_status[0, router]):
+                scraped = view.scraped[0, router, node]
+                values = tuple(scraped[of].item() for of in fields) if fields else tuple(STATUS[s] for s in status)
+                rows.append((router, node, name, *values))
     return rows
 
 

@@ -74,7 +74,7 @@ def test_every_parameter_is_set() -> None:
     params = build_world(load_scenario("quick")).params[0]
     zero = {name for name in PARAMS.names or () if params[name] == 0}
     off = {"admission", "scale_period_s", "node_start_s", "regroup_period_s", "regroup_s", "context_hold_max_s"}
-    assert zero == off | {"mps", "partitioned", "metrics_delay_s", "schedule_ahead", "dispatch_s"}
+    assert zero == off | {"mps", "partitioned", "metrics_delay_s", "own_sends", "schedule_ahead", "dispatch_s"}
 
 
 def test_links_default_to_one_latency_or_follow_the_matrix() -> None:

@@ -52,7 +52,14 @@ from tests.reference.machine import TIE_S, Engine, Host, Node, State
 from tests.reference.reclaim import make_room
 from tests.reference.regrouping import begin_off, handle_moment, handle_regrouping, question, regroup
 from tests.reference.residency import TIERS, advance_load, end_engine, load_bytes, sleep_engine, start_load
-from tests.reference.signals import begin_scrapes, handle_scrapes, next_scrape_s, used_bytes
+from tests.reference.signals import (
+    begin_scrapes,
+    handle_scrapes,
+    next_scrape_s,
+    note_sent,
+    router_to_ask,
+    used_bytes,
+)
 
 BYTES_PER_TOKEN = 4.0
 """Of a prompt on the network."""
@@ -85,10 +92,11 @@ class Start:
 
 @dataclass
 class Record:
-    """What is written down at a decision: the clock, what is legal, the fleet's memory, what routers know of it."""
+    """What is written down at a decision: the clock, what is legal, which router decides, memory, what routers know."""
 
     time_s: float
     asked: Asked
+    router: int
     memory: list[tuple[float, ...]]
     engines: list[tuple[object, ...]]
     known: list[tuple[object, ...]]
@@ -352,7 +360,7 @@ def _decide(run: Run, choose: Callable[[Asked], Action]) -> None:
         if tier in ("global", "node") and legality.may_wait(state):
             legal.append(legality.WAIT)
         asked = Asked(len(run.records), tier, place, tuple(sorted(legal)))
-        run.records.append(Record(state.now_s, asked, *observe(state)))
+        run.records.append(Record(state.now_s, asked, router_to_ask(state, tier, place), *observe(state)))
         _act(state, asked, choose(asked))
 
 
@@ -462,6 +470,7 @@ def _route(state: State, node: Node) -> None:
         travel_s += BYTES_PER_TOKEN * stage.prompt / state.fleet.bytes_per_s[ingress][cluster]
     stage.node, stage.phase = node.id, "transit"
     node.inbound += 1
+    note_sent(state, node, stage)
     state.timed.append((state.now_s + travel_s, stage.id))
 
 
@@ -537,5 +546,7 @@ def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, .
             batch = tuple(sequence.stage.id for sequence in engine.batch)
             memory = (engine.reserved_bytes, engine.pinned_bytes, engine.cached_bytes, used, engine.pool_bytes)
             engines.append((node.id, engine.model, engine.status, batch, *memory))
-    known = [(node, scrape.kind, *row) for scrape in state.scrapes for node, row in enumerate(scrape.known)]
+    known = [
+        (scrape.router, node, scrape.kind, *row) for scrape in state.scrapes for node, row in enumerate(scrape.known)
+    ]
     return nodes, engines, known

@@ -44,10 +44,10 @@ def test_a_router_takes_the_queue_that_was_shorter_at_the_scrape() -> None:
         hand = Hand()
         for node in (0, 1):
             hand.engine(node, 0)
-        hand.view.nodes[0, 0].queue_len, hand.view.scraped[0, 1].queue_len = 3, 2  # now, and at the scrape
+        hand.view.nodes[0, 0].queue_len, hand.view.scraped[0, 0, 1].queue_len = 3, 2  # now, and at the scrape
         if kind is not None:
             stale(hand, kind)
-            hand.view.scraped_status[0, :, 0] = ENGINE_AWAKE
+            hand.view.scraped_status[0, 0, :, 0] = ENGINE_AWAKE
         hand.route(hand.stage())
         assert router("jsq", hand) == expected
 
@@ -59,7 +59,7 @@ def test_a_router_takes_the_node_that_ran_less_and_used_less_memory_at_the_scrap
             hand.engine(0, 0, running=3)
             hand.engine(1, 0)
             hand.view.nodes[0, 0].kv_used_bytes = 9 * GB
-            hand.view.scraped[0, 1].running, hand.view.scraped[0, 1].kv_used_bytes = 4, 8 * GB
+            hand.view.scraped[0, 0, 1].running, hand.view.scraped[0, 0, 1].kv_used_bytes = 4, 8 * GB
             if kind is not None:
                 stale(hand, kind)
             hand.route(hand.stage())
@@ -71,7 +71,7 @@ def test_a_router_takes_the_node_that_was_warm_at_the_scrape() -> None:
         hand = Hand()
         hand.engine(0, 0, ENGINE_ASLEEP)
         hand.engine(1, 0)
-        hand.view.scraped_status[0, :, 0] = ENGINE_AWAKE, ENGINE_ASLEEP
+        hand.view.scraped_status[0, 0, :, 0] = ENGINE_AWAKE, ENGINE_ASLEEP
         if kind is not None:
             stale(hand, kind)
         hand.route(hand.stage())
@@ -100,15 +100,16 @@ def scenario_of(*overrides: str) -> Scenario:
     return Scenario.load("toy", [*TOY, *overrides])
 
 
-def known_queues(scenario: Scenario, arrivals_s: list[float]) -> list[tuple[float, list[int]]]:
+def known_queues(scenario: Scenario, arrivals_s: list[float], policy: str = "jsq") -> list[tuple[float, list[int]]]:
     """When a router was asked, and how many stages it then knew at each node."""
     simulation = Simulation(scenario.world, evaluation=True)
     simulation.load(0, make_episode([(arrival_s, [Call(400, 3000)]) for arrival_s in arrivals_s]))
-    engine, found = open_engine(simulation, load_policy("jsq", scenario)), []
+    engine, found = open_engine(simulation, load_policy(policy, scenario)), []
     tier = run_until(engine, 0, 1 << TIER_GLOBAL)
     while tier != NO_TIER:
         view = simulation.state.visible
-        seen = view.scraped[0]["queue_len"] + view.scraped[0]["inbound"] + view.scraped[0]["running"]
+        known = view.scraped[0, view.clock[0]["router"]]
+        seen = known["queue_len"] + known["inbound"] + known["running"]
         found.append((float(view.clock[0]["now_s"]), [int(n) for n in seen]))
         tier = answer_and_run(engine, 0, OWN, 1 << TIER_GLOBAL, -math.inf)
     return found
@@ -123,6 +124,36 @@ def test_a_scrape_is_known_after_its_delay_and_stands_until_the_next_is_known() 
     assert found[0.5] == found[3.0] == found[4.5] == [0, 0]
     assert sum(found[5.5]) == sum(found[8.5]) == 2
     assert sum(found[9.5]) == 4
+
+
+def aged(*kinds: str, period_s: float, delay_s: float = 0.0) -> list[str]:
+    return [f"limits.signals.{k}={{period_s: {period_s}, delay_s: {delay_s}}}" for k in kinds]
+
+
+def test_each_router_knows_what_it_scraped_itself() -> None:
+    scenario = scenario_of(*aged("queues", "running", period_s=4), "limits.signals.routers=2")
+    # The first router has the workflows of 0.5, 3 and 5.5 s and scrapes at 2 and 6 s, the second scrapes at 4 and 8 s.
+    found = dict(known_queues(scenario, [0.5, 2.5, 3.0, 5.0, 5.5, 7.0]))
+    assert {at_s: sum(known) for at_s, known in found.items()} == {0.5: 0, 2.5: 0, 3.0: 1, 5.0: 3, 5.5: 1, 7.0: 3}
+
+
+def test_two_routers_of_one_moment_join_the_same_queue_and_one_that_counts_its_sends_does_not() -> None:
+    arrivals_s = [1.0 + 0.01 * k for k in range(8)]
+    ages = [*aged("queues", "running", period_s=50), "limits.signals.routers=2"]
+    for more, expected in (((), [0] * 8), (("limits.signals.own_sends=true",), [0, 0, 1, 1, 0, 0, 1, 1])):
+        scenario = scenario_of(*ages, *more)
+        simulation = Simulation(scenario.world, evaluation=True)
+        simulation.load(0, make_episode([(at_s, [Call(400, 100)]) for at_s in arrivals_s]))
+        run_until(open_engine(simulation, load_policy("jsq", scenario)), 0, 0)
+        nodes = simulation.state.visible.stages[0]["node"][:8].tolist()
+        assert nodes == [nodes[0] ^ node for node in expected], "each alternates by what it sent itself"
+
+
+def test_a_router_counts_its_sends_until_it_knows_a_scrape_that_was_taken_after_them() -> None:
+    scenario = scenario_of(*aged("queues", period_s=4, delay_s=2), "limits.signals.own_sends=true")
+    # On a warm node nobody waits: the scrape at 4 s finds nothing, is known at 6 s, and lacks what 4.5 and 5.5 s sent.
+    found = dict(known_queues(scenario, [0.5, 3.0, 4.5, 5.5, 6.5], "warm-jsq"))
+    assert {at_s: sum(known) for at_s, known in found.items()} == {0.5: 0, 3.0: 1, 4.5: 2, 5.5: 3, 6.5: 2}
 
 
 def test_stages_of_one_period_follow_each_other_to_one_node() -> None:
@@ -147,9 +178,11 @@ def test_fresh_signals_leave_no_trace() -> None:
     assert digests[0] == digests[1]
 
 
+@pytest.mark.parametrize("routers", [1, 3])
 @pytest.mark.parametrize("policy", ["jsq", "warm-jsq", "power-of-two", "maestro", "least-kv", "no-colocation"])
-def test_every_workflow_is_served_however_old_the_signals(policy: str) -> None:
+def test_every_workflow_is_served_however_old_the_signals(policy: str, routers: int) -> None:
     ages = [f"limits.signals.{kind}.period_s=30" for kind in KINDS] + ["limits.signals.residency.delay_s=30"]
+    ages.append(f"limits.signals.routers={routers}")
     scenario = Scenario.load("toy", ["workload.load=0.5", "horizon_s=60", "drain_s=600", *ages])
     simulation = Simulation(scenario.world, evaluation=True)
     simulation.load(0, scenario.episode("test", 4, 0), key=4)

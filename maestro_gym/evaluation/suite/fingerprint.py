@@ -73,6 +73,7 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
     for switch in _LATER_SWITCHES:
         if not parts["limits"].get(switch):
             parts["limits"].pop(switch, None)
+    _drop_defaults(parts["limits"].get("signals"), routers=1, own_sends=False)
     for gpu in parts["gpus"].values():
         gpu.pop("calibration", None)  # a record of how the constants were found
         gpu.pop("price", None)  # what an episode costs, and nothing that happens in it
@@ -84,6 +85,13 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
         host.pop("gpus", None)  # a bound that every scenario has kept before an episode begins
     hashes = {name: digest(part) for name, part in parts.items()}
     return hashes | {name: digest(read_yaml(file)) for name, file in _yaml_files(config)} | _trace_hashes(config)
+
+
+def _drop_defaults(part: dict[str, Any] | None, **later: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Take out of a part what came after the first benchmarks were frozen, where it has the value of before."""
+    for name, before in later.items():
+        if part is not None and part.get(name) == before:
+            del part[name]
 
 
 def changed_parts(frozen: dict[str, str], found: dict[str, str]) -> list[str]:
