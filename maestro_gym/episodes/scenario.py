@@ -57,7 +57,7 @@ class Scenario:
         self.workload = scenario_workload(config)
         mix = self.workload.mix()
         self.world = build_world(config, mix.model_share, self.workload.tenant_names, self.workload.role_names)
-        self._planned = planned_outages(config.fleet, self.world, names.hosts, names.nodes)
+        self._planned = planned_outages(config.fleet, self.world, names)
         self.capacity_rps = capacity_rps(
             config, mix.model_share, mix.prompt_tokens, mix.output_tokens, mix.calls_per_workflow
         )

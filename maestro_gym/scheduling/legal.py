@@ -90,9 +90,27 @@ def node_has_room(view: View, e: int, node: int) -> bool:
 
 
 @njit
+def is_reachable(view: View, e: int, stage: int, cluster: int) -> bool:
+    """Whether the link from where a stage is to a cluster is up; who was handed over stays in its cluster."""
+    ingress = view.workflows[e, view.stages[e, stage].workflow].ingress_cluster
+    return view.link_down[e, ingress, cluster] == 0 or is_handed_over(view, e, stage)
+
+
+@njit
+def is_cut_off(view: View, e: int, stage: int) -> bool:
+    """Whether a link from where a stage is to some cluster is down."""
+    for cluster in range(view.link_down.shape[1]):  # noqa: SIM110 - numba compiles no generator expression
+        if not is_reachable(view, e, stage, cluster):
+            return True
+    return False
+
+
+@njit
 def can_route(view: View, e: int, stage: int, node: int) -> bool:
     """Whether a stage may be sent to a node now."""
-    return node_has_room(view, e, node) and stage_fits(view, e, stage, node)
+    if not node_has_room(view, e, node) or not is_reachable(view, e, stage, cluster_of(view, node)):
+        return False
+    return stage_fits(view, e, stage, node)
 
 
 @njit

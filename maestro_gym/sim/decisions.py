@@ -50,8 +50,8 @@ from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.contexts import undecided_context
 from maestro_gym.sim.events import handle_events, integrate, next_event_s, refresh_node
 from maestro_gym.sim.handoff import next_handoff
-from maestro_gym.sim.heap import push
 from maestro_gym.sim.index import refresh_sets
+from maestro_gym.sim.links import send_prompt
 from maestro_gym.sim.memory import share_system_prompt, take_memory
 from maestro_gym.sim.node_states import handle_drained, scale
 from maestro_gym.sim.queues import leave_global, leave_node, reject, set_out
@@ -308,7 +308,7 @@ def apply_cluster(state: State, e: int, node: int) -> bool:
         travel_s = prompt_travel_s(view, e, stage)
     set_out(state, e, node, stage)
     note_sent(state, e, node, stage)
-    push(state, e, clock.now_s + travel_s, stage)
+    send_prompt(state, e, stage, travel_s)
     clock.stage = -1
     clock.cluster = -1
     return True

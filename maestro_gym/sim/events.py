@@ -10,6 +10,7 @@ from maestro_gym.scheduling.view import tenant_of, tool_of_role
 from maestro_gym.sim.calendar import ask_node, find_event, plan_later
 from maestro_gym.sim.contexts import let_go
 from maestro_gym.sim.heap import pop
+from maestro_gym.sim.links import see_answer
 from maestro_gym.sim.node_states import handle_drained, handle_outages, handle_starts
 from maestro_gym.sim.queues import join_global, join_node
 from maestro_gym.sim.ready import tell_siblings
@@ -116,6 +117,7 @@ def _deliver(state: State, e: int, stage: int) -> None:
     workflow = state.visible.workflows[e, record.workflow]
     counters = state.core.counters[e]
     record.finished_s = now_s
+    see_answer(state, e, stage)
     counters.stages_finished += 1
     tenant = state.visible.tenants[e, tenant_of(state.visible, e, stage)]
     tenant.output_tokens += record.generated_tokens

@@ -15,6 +15,7 @@ from maestro_gym.scheduling.legal import can_start, can_stop
 from maestro_gym.sim.calendar import UNSET, set_event
 from maestro_gym.sim.handoff import next_lost
 from maestro_gym.sim.index import note_asleep, note_room, note_tier
+from maestro_gym.sim.links import turn_link
 from maestro_gym.sim.memory import add_weights, give_back_memory
 from maestro_gym.sim.queues import leave_node, return_global
 from maestro_gym.sim.reclaim import leave_batch
@@ -83,6 +84,7 @@ def _restart(state: State, e: int, stage: int) -> None:
     record.kv_tokens = 0
     record.prefill_admitted_s = math.inf
     record.handed_over_s = math.inf
+    sequence.first_token_s = math.inf
     sequence.computed_tokens = 0
     sequence.generated_tokens = 0
     sequence.scheduled_tokens = 0
@@ -226,6 +228,9 @@ def handle_outages(state: State, e: int, until_s: float) -> int:
         outage = state.hidden.outages[e, env.outage_next]
         env.outage_next += 1
         count += 1
+        if outage.host < 0:
+            turn_link(state, e, int(outage.cluster), int(outage.other), int(outage.fails))
+            continue
         if outage.node < 0 and outage.fails == 1:
             _lose_page_cache(state, e, int(outage.host))
         node = next_in(state.core.host_nodes[e, outage.host], -1)

@@ -16,7 +16,7 @@ from maestro_gym.scheduling.view import hands_over
 from maestro_gym.sim.calendar import UNSET, ask_node, find_event, plan_later
 from maestro_gym.sim.contexts import note_boundary
 from maestro_gym.sim.handoff import hand_over
-from maestro_gym.sim.heap import push
+from maestro_gym.sim.links import send_answer, send_first_token
 from maestro_gym.sim.memory import give_back_memory, keep_context, share_system_prompt
 from maestro_gym.sim.reclaim import Rule, grow, leave_batch
 from maestro_gym.sim.stretch import TIE_S, boundary_at_or_after, cut, steps_done, stretch_s
@@ -86,9 +86,7 @@ def finish_stage(state: State, e: int, node: int, slot: int, index: int) -> None
     rho = view.nodes[e, node].rho
     view.nodes[e, node].rho = min(params.rho_max, max(params.rho_min, rho + params.rho_step * (under - rho)))
     record.phase = STAGE_DELIVERY
-    ingress = view.workflows[e, record.workflow].ingress_cluster
-    latency_s = view.world.latency_s[view.world.nodes[node].cluster, ingress]
-    push(state, e, view.clock[e].now_s + latency_s, stage)
+    send_answer(state, e, node, stage)
     state.core.counters[e].output_tokens += sequence.generated_tokens
     ask_node(state, e, node)
 
@@ -100,7 +98,6 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
     core = state.core.engines[e, node, slot]
     engine = view.engines[e, node, slot]
     steps = core.steps
-    now_s = view.clock[e].now_s
     index = 0
     while index < engine.running:
         stage = int(view.batch[e, node, slot, index])
@@ -120,8 +117,7 @@ def settle(state: State, e: int, node: int, slot: int) -> None:
                 sequence.generated_tokens += 1
                 share_system_prompt(state, e, node, slot, stage)
                 if sequence.generated_tokens == 1:
-                    ingress = view.workflows[e, record.workflow].ingress_cluster
-                    record.first_token_s = now_s + view.world.latency_s[view.world.nodes[node].cluster, ingress]
+                    send_first_token(state, e, node, stage)
         record.generated_tokens = sequence.generated_tokens
         if sequence.generated_tokens >= state.hidden.truth[e, stage].output_tokens:
             finish_stage(state, e, node, slot, index)

@@ -73,9 +73,11 @@ SERVICE = record(
 # The beginning or the end of an outage, in order of time.
 OUTAGE = record(
     Field("time_s", "f8", "s", "when it happens"),
-    Field("host", "i8", "id", "of the machine that it concerns"),
+    Field("host", "i8", "id", "of the machine that it concerns, -1 = it concerns a link"),
     Field("node", "i8", "id", "of the only node of it that it concerns, -1 = all, and the page cache with them"),
     Field("fails", "i8", "flag", "1 for the beginning, 0 for the end"),
+    Field("cluster", "i8", "id", "one end of the link that it concerns, -1 = none"),
+    Field("other", "i8", "id", "the other end"),
 )
 
 NO_OUTAGES = np.zeros(0, OUTAGE)

@@ -267,6 +267,9 @@ class View(NamedTuple):
         np.ndarray, plain("ENM", "f8", "s", "when a model's residency last changed", source=BOOKS, blank=-INF)
     ]
     host_models: Annotated[np.ndarray, of("EHM", HOST_MODEL)]
+    link_down: Annotated[
+        np.ndarray, plain("ECC", "i8", "flag", "whether nothing passes between two clusters now", source=BOOKS)
+    ]
     global_queue: Annotated[np.ndarray, plain("ES", "i4", "id", "ready stages in order of readiness", source=BOOKS)]
     ready_rank: Annotated[np.ndarray, plain("ES", "i4", "rank", "ascending along global_queue", source=BOOKS)]
     ready_next: Annotated[

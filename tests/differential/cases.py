@@ -21,7 +21,6 @@ from maestro_gym.state import (
     DUTY_PREFILL,
     HOST_SPEC,
     MODEL_SPEC,
-    NO_OUTAGES,
     NODE_SPEC,
     NUM_SIGNALS,
     OUTAGE,
@@ -90,6 +89,7 @@ class Features:
     signals: bool = False
     regroups: bool = False
     routers: int = 1
+    links: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ def random_features(seed: int) -> Features:
         signals=pick(True, False),
         regroups=pick(True, False, False),
         routers=pick(1, 2, 3),
+        links=pick(True, False),
     )
 
 
@@ -180,18 +181,27 @@ def _board(features: Features, host: int) -> list[tuple[int, bool]]:
 
 
 def _outages(features: Features, world: World) -> np.ndarray:
-    """Outages of nodes and of hosts, some within others, short enough that an episode sees them end."""
-    if not features.failures:
-        return NO_OUTAGES
+    """Outages of nodes, hosts and links, some within others, short enough that an episode sees them end."""
+    rows = _link_outages(features)
     rng = np.random.default_rng((features.seed, 4))
-    rows = []
-    for _ in range(int(rng.integers(1, 8))):
+    for _ in range(int(rng.integers(1, 8)) if features.failures else 0):
         node = int(rng.integers(len(world.nodes)))
         host = int(world.nodes[node]["host"])
         begin_s, length_s = rng.uniform(0.0, 8.0), rng.uniform(0.01, 6.0)
         only = -1 if rng.random() < 0.4 else node
-        rows += [(begin_s, host, only, 1), (begin_s + length_s, host, only, 0)]
+        rows += [(begin_s, host, only, 1, -1, -1), (begin_s + length_s, host, only, 0, -1, -1)]
     return np.array(sorted(rows), OUTAGE)
+
+
+def _link_outages(features: Features) -> list[tuple[float, int, int, int, int, int]]:
+    """Many and short, so that some meet what is on its way, and now and then all links are down."""
+    rng = np.random.default_rng((features.seed, 9))
+    rows = []
+    for _ in range(int(rng.integers(1, 40)) if features.links and features.clusters > 1 else 0):
+        cluster, other = (int(end) for end in rng.permutation(features.clusters)[:2])
+        begin_s, length_s = rng.uniform(0.0, 12.0), rng.uniform(0.01, 2.0)
+        rows += [(begin_s, -1, -1, 1, cluster, other), (begin_s + length_s, -1, -1, 0, cluster, other)]
+    return rows
 
 
 @cache

@@ -43,6 +43,7 @@ COUNTERS = (
     "node_failures",
     "restarts",
     "wasted_tokens",
+    "resent",
     "node_starts",
     "node_stops",
     "transfers",

@@ -248,6 +248,7 @@ def observe(
             )
             rows.append((number, int(engine["model"]), STATUS[engine["status"]], batch, *memory))
         engines += sorted(rows)
+    nodes += [(*link, bool(down)) for link, down in np.ndenumerate(view.link_down[0])]
     return nodes, engines, _known(simulation)
 
 

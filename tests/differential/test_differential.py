@@ -52,6 +52,7 @@ FEATURES = st.builds(
     signals=st.booleans(),
     regroups=st.booleans(),
     routers=st.integers(1, 3),
+    links=st.booleans(),
 )
 
 
@@ -151,6 +152,8 @@ def occurrences() -> Counter[str]:
         "several tenants",
         "old news",
         "views that differ",
+        "resent",
+        "late first tokens",
         "tensor parallel",
         "growths",
         "preemptions",

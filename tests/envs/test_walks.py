@@ -28,11 +28,21 @@ _SCENARIOS = st.fixed_dictionaries(
         "limits.admission": st.booleans(),
         "limits.wait_max_s": st.sampled_from([0.05, 5.0]),
         "limits.metrics_delay_s": st.sampled_from([0.0, 0.5]),
-        "limits.signals": st.sampled_from(["null", "{queues: {period_s: 2, delay_s: 1}, residency: {period_s: 0.5}}"]),
+        "limits.signals": st.sampled_from(
+            [
+                "null",
+                "{queues: {period_s: 2, delay_s: 1}, residency: {period_s: 0.5}}",
+                "{queues: {period_s: 2}, running: {period_s: 1, delay_s: 1}, routers: 3, own_sends: true}",
+            ]
+        ),
         "limits.autoscaling": st.sampled_from(["null", "{period_s: 1, start_s: 2, min_nodes: 2}"]),
         "fleet": st.sampled_from(["quick", "mixed_gpus"]),
         "fleet.failures": st.sampled_from(
-            ["null", "{node_mtbf_s: 20, node_mttr_s: 3, host_mtbf_s: 30, host_mttr_s: 3}"]
+            [
+                "null",
+                "{node_mtbf_s: 20, node_mttr_s: 3, host_mtbf_s: 30, host_mttr_s: 3}",
+                "{link_mtbf_s: 3, link_mttr_s: 2}",
+            ]
         ),
         "workload.tools": st.sampled_from(["null", "{all: {places: 1}}"]),
         "workload.initial_placement": st.sampled_from(["warm", "cold"]),

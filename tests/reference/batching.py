@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from tests.reference.contexts import note_boundary
 from tests.reference.kv_memory import keep_context, leave, share_system_prompt
+from tests.reference.links import post, send_first_token
 from tests.reference.machine import TIE_S, Engine, Node, Sequence, State, Step
 from tests.reference.reclaim import grow_batch
 
@@ -120,7 +121,7 @@ def end_step(state: State, node: Node, engine: Engine) -> None:
         if was_prefilling:
             share_system_prompt(state, engine, sequence)
             if stage.generated == 1:
-                stage.times["first_token"] = state.now_s + reply_s(state, node, sequence)
+                send_first_token(state, stage, node.spec.cluster, stage.job.ingress, reply_s(state, node, sequence))
         if stage.generated >= stage.output:
             finish(state, node, engine, sequence)
         elif node.spec.duty == "prefill":
@@ -154,6 +155,6 @@ def finish(state: State, node: Node, engine: Engine, sequence: Sequence) -> None
     rho = node.rho + limits["rho_step"] * (under - node.rho)
     node.rho = min(limits["rho_max"], max(limits["rho_min"], rho))
     stage.phase = "delivery"
-    state.timed.append((state.now_s + reply_s(state, node, sequence), stage.id))
+    post(state, stage, node.spec.cluster, stage.job.ingress, reply_s(state, node, sequence))
     state.count("output_tokens", stage.generated)
     node.due = True

@@ -26,6 +26,7 @@ from tests.reference.batching import count_unfinished
 from tests.reference.choosing import Action
 from tests.reference.inputs import Stage
 from tests.reference.kv_memory import leave
+from tests.reference.links import turn_link
 from tests.reference.machine import Engine, Node, State
 from tests.reference.residency import TRANSFERS, host_of, share_device
 
@@ -62,6 +63,7 @@ def restart(state: State, stage: Stage) -> None:
     stage.generated = 0
     stage.restarts += 1
     stage.times.pop("first_token", None)
+    state.late_tokens.pop(stage.id, None)
     come_back(state, stage)
 
 
@@ -143,7 +145,10 @@ def next_coming_s(state: State) -> float:
 def handle_comings(state: State, until_s: float) -> None:
     """All of this that happens at one instant."""
     while state.outages and state.outages[0][0] <= until_s:
-        _, host, only, fails = state.outages.pop(0)
+        _, host, only, fails, *link = state.outages.pop(0)
+        if host < 0:
+            turn_link(state, frozenset(link), fails, until_s)
+            continue
         if only < 0 and fails:
             lose_page_cache(state, host)
         for node in state.nodes:

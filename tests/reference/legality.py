@@ -21,6 +21,7 @@ from tests.reference.choosing import Action
 from tests.reference.comings import next_coming_s
 from tests.reference.inputs import Stage, up_to_blocks
 from tests.reference.kv_memory import RESERVE_LEVELS, admit_bytes, longest_tokens
+from tests.reference.links import is_down
 from tests.reference.machine import Node, State
 from tests.reference.residency import load_bytes, sleep_frees_bytes
 
@@ -54,7 +55,9 @@ def could_hold(node: Node, stage: Stage) -> bool:
 
 
 def can_route(state: State, node: Node, stage: Stage) -> bool:
-    """Whether a stage may be sent to a node now."""
+    """Whether a stage may be sent to a node now; what was handed over stays in its cluster, and needs no link."""
+    if is_down(state, stage.job.ingress, node.spec.cluster) and not stage.brought:
+        return False
     has_place = node.life == "ready" and len(node.queue) + node.inbound < node.fleet.limits["node_queue_limit"]
     return has_place and could_serve(state, node, stage)
 

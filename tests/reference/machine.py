@@ -282,7 +282,10 @@ class State:
     handed_over: list[Stage] = field(default_factory=list)
     timed: list[tuple[float, int]] = field(default_factory=list)
     arrived: int = 0
-    outages: list[tuple[float, int, int, int]] = field(default_factory=list)
+    outages: list[tuple[float, int, int, int, int, int]] = field(default_factory=list)
+    link_outages: dict[frozenset[int], int] = field(default_factory=dict)
+    link_downs: dict[frozenset[int], list[tuple[float, float]]] = field(default_factory=dict)
+    late_tokens: dict[int, tuple[float, float]] = field(default_factory=dict)
     scaling: bool = False
     scale_s: float = math.inf
     chooses_degree: bool = False

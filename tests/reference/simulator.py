@@ -48,6 +48,7 @@ from tests.reference.comings import (
 from tests.reference.contexts import context_actions, decide, let_go, next_undecided
 from tests.reference.inputs import INTERACTIVE, Stage, read_episode, read_world
 from tests.reference.kv_memory import admit, admit_bytes
+from tests.reference.links import down_times, is_down, post, see_answer
 from tests.reference.machine import TIE_S, Engine, Host, Node, State
 from tests.reference.reclaim import make_room
 from tests.reference.regrouping import begin_off, handle_moment, handle_regrouping, question, regroup
@@ -146,6 +147,7 @@ def run_reference(world: World, episode: Episode, start: Start, choose: Callable
     state.chooses_degree = start.chooses_degree
     state.rejected_s = [math.inf] * len(jobs)
     state.outages = [tuple(row) for row in episode.outages.tolist()]
+    state.link_downs = down_times(state.outages)
     state.scale_s = fleet.limits["scale_period_s"] or math.inf
     state.metrics_s = fleet.limits["metrics_delay_s"] or math.inf
     state.scrapes = begin_scrapes(state)
@@ -302,6 +304,7 @@ def _handle_stage(state: State, stage: Stage) -> None:
 def _deliver(state: State, stage: Stage) -> None:
     job, number = stage.job, stage.job_id
     stage.times["finished"] = state.now_s
+    see_answer(state, stage)
     state.count("stages_finished")
     state.count(f"output_tokens of tenant {job.tenant}", stage.generated)
     state.count(f"answered of tenant {job.tenant}")
@@ -471,7 +474,7 @@ def _route(state: State, node: Node) -> None:
     stage.node, stage.phase = node.id, "transit"
     node.inbound += 1
     note_sent(state, node, stage)
-    state.timed.append((state.now_s + travel_s, stage.id))
+    post(state, stage, cluster if stage.brought else ingress, cluster, travel_s)
 
 
 def _act_on_node(state: State, node: Node, kind: str, first: int, second: int) -> bool:
@@ -546,6 +549,8 @@ def observe(state: State) -> tuple[list[tuple[float, ...]], list[tuple[object, .
             batch = tuple(sequence.stage.id for sequence in engine.batch)
             memory = (engine.reserved_bytes, engine.pinned_bytes, engine.cached_bytes, used, engine.pool_bytes)
             engines.append((node.id, engine.model, engine.status, batch, *memory))
+    clusters = range(len(state.fleet.latency_s))
+    nodes += [(one, other, is_down(state, one, other)) for one in clusters for other in clusters]
     known = [
         (scrape.router, node, scrape.kind, *row) for scrape in state.scrapes for node, row in enumerate(scrape.known)
     ]

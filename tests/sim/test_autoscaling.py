@@ -77,7 +77,7 @@ def test_a_start_takes_its_delay_then_the_load_then_the_warm_up() -> None:
     clean = run_hand_made(Scenario.load("toy", HAND), make_episode([(1.0, [Call(100, 200)])]))
     whole_s = float(clean.state.visible.stages[0, 0]["finished_s"]) - 1.0
     # Node 1 is off from 10 s on, is started at 20 s, and node 0 fails as it is ready.
-    lost = np.array([(45.0 + 1e-6, 0, 0, 1)], OUTAGE)
+    lost = np.array([(45.0 + 1e-6, 0, 0, 1, -1, -1)], OUTAGE)
     episode = make_episode([(46.0, [Call(100, 200)])])._replace(outages=lost)
     simulation = play(scenario, episode, {10.0: stop(1), 20.0: start(1)})
     row = simulation.state.visible.stages[0, 0]
@@ -90,7 +90,7 @@ def test_a_start_takes_its_delay_then_the_load_then_the_warm_up() -> None:
 
 def test_a_stage_that_waits_for_a_start_is_sent_when_the_node_is_ready() -> None:
     scenario = Scenario.load("toy", SCALES)
-    lost = np.array([(15.0, 0, 0, 1)], OUTAGE)
+    lost = np.array([(15.0, 0, 0, 1, -1, -1)], OUTAGE)
     episode = make_episode([(16.0, [Call(100, 200)])])._replace(outages=lost)
     simulation = play(scenario, episode, {10.0: stop(1), 20.0: start(1)})
     assert simulation.state.visible.stages[0, 0]["sent_s"] == 20.0 + START_S

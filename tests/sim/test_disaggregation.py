@@ -50,7 +50,11 @@ def pools(*overrides: str) -> Scenario:
 
 def lost(*rows: tuple[float, float, int]) -> np.ndarray:
     """Outages of nodes: (begin, end, node)."""
-    ends = [(time_s, 0, node, fails) for begin_s, end_s, node in rows for time_s, fails in ((begin_s, 1), (end_s, 0))]
+    ends = [
+        (time_s, 0, node, fails, -1, -1)
+        for begin_s, end_s, node in rows
+        for time_s, fails in ((begin_s, 1), (end_s, 0))
+    ]
     return np.array(sorted(ends), OUTAGE)
 
 

@@ -32,7 +32,11 @@ ALL = -1
 
 def outages(*rows: tuple[float, float, int]) -> np.ndarray:
     """Outages of the toy fleet's one host, or of a node of it: (begin, end, node)."""
-    ends = [(time_s, 0, node, fails) for begin_s, end_s, node in rows for time_s, fails in ((begin_s, 1), (end_s, 0))]
+    ends = [
+        (time_s, 0, node, fails, -1, -1)
+        for begin_s, end_s, node in rows
+        for time_s, fails in ((begin_s, 1), (end_s, 0))
+    ]
     return np.array(sorted(ends), OUTAGE)
 
 
@@ -187,14 +191,19 @@ def test_a_fleet_that_never_fails_is_ready_all_the_time() -> None:
 def test_planned_outages_are_named_by_host_and_node() -> None:
     rows = "[{host: solo/0, begin_s: 5, length_s: 10}, {node: solo/0.1, begin_s: 1, length_s: 2}]"
     episode = Scenario.load("toy", [f"fleet.failures.outages={rows}"]).episode("test", 0, 0)
-    assert episode.outages.tolist() == [(1.0, 0, 1, 1), (3.0, 0, 1, 0), (5.0, 0, -1, 1), (15.0, 0, -1, 0)]
+    assert episode.outages.tolist() == [
+        (1.0, 0, 1, 1, -1, -1),
+        (3.0, 0, 1, 0, -1, -1),
+        (5.0, 0, -1, 1, -1, -1),
+        (15.0, 0, -1, 0, -1, -1),
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("[{begin_s: 5, length_s: 10}]", "names either a host or a node"),
-        ("[{host: a, node: b, begin_s: 5, length_s: 10}]", "names either a host or a node"),
+        ("[{begin_s: 5, length_s: 10}]", "names one of: a host, a node, a link"),
+        ("[{host: a, node: b, begin_s: 5, length_s: 10}]", "names one of: a host, a node, a link"),
     ],
 )
 def test_an_outage_of_nobody_is_refused(rows: str, words: str) -> None:

@@ -131,7 +131,7 @@ def test_a_random_walk_loses_nothing_and_comes_to_an_end(part: int) -> None:
 
 
 def test_the_walks_are_offered_every_kind_of_action() -> None:
-    offered = sum((check_walk(seed) for seed in range(40)), Counter())
+    offered = sum((check_walk(seed) for seed in range(60)), Counter())
     kinds = {
         "global": ("wait", "send", "reject", "start", "stop"),
         "node": ("wait", "admit", "promote", "demote", "regroup"),

@@ -208,7 +208,7 @@ def test_a_slot_that_was_given_up_shows_nothing_of_the_engine_that_it_held() -> 
     scenario = scenario_of("limits.metrics_delay_s=5", "limits.wait_max_s=1")
     simulation = Simulation(scenario.world, evaluation=True)
     # What runs on node 0 was scraped at 5 s; the node is lost at 6 s.
-    lost = np.array([(6.0, 0, 0, 1)], OUTAGE)
+    lost = np.array([(6.0, 0, 0, 1, -1, -1)], OUTAGE)
     simulation.load(0, make_episode([(1.0, [Call(400, 3000)])])._replace(outages=lost))
     engine = open_engine(simulation, load_policy("jsq", scenario))
     view = simulation.state.visible

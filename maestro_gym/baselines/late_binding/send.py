@@ -21,7 +21,7 @@ from maestro_gym.baselines.late_binding.holds import leaves_places
 from maestro_gym.baselines.late_binding.room import is_overdue
 from maestro_gym.baselines.late_binding.walk import closed_to_others, first_to_try, next_to_try
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.legal import stage_fits
+from maestro_gym.scheduling.legal import is_cut_off, stage_fits
 from maestro_gym.scheduling.order import is_sooner
 from maestro_gym.scheduling.sets import has_sets, next_asleep, next_roomy, next_spare, some_node_welcomes
 from maestro_gym.scheduling.view import decision_number, first_ready, is_scraped, model_of, num_models, num_nodes
@@ -114,7 +114,8 @@ def first_in_order(
 
     The queue is in order of readiness and gates open with waiting, so once a stage finds all nodes
     closed, the later stages of its model need not be tried; where nodes keep places for pressing ones
-    (`holds.leaves_places`), a stage that is not pressing says nothing about those that are.
+    (`holds.leaves_places`), a stage that is not pressing says nothing about those that are, and one that a link which
+    is down keeps from some cluster nothing about those from elsewhere.
 
     Args:
         view: What a scheduler sees.
@@ -137,7 +138,7 @@ def first_in_order(
             if best < 0 or is_sooner(its_band, its_key, best_band, best_key):
                 if can_leave(view, e, stage, gate):
                     best, best_band, best_key = stage, its_band, its_key
-                elif fits_somewhere(view, e, stage):
+                elif not is_cut_off(view, e, stage) and fits_somewhere(view, e, stage):
                     view.model_memory[e, model] = closed_to_others(closed) if other else closed
         stage = next_to_try(view, oracle, e, stage, closed, keys, best_band, best_key)
     return best

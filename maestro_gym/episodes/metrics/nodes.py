@@ -1,4 +1,4 @@
-"""Metrics of nodes that come and go: availability, what failures cost, node-hours and energy (docs/failures.md)."""
+"""Metrics of nodes and links that come and go: availability, what failures cost, node-hours and energy."""
 
 from __future__ import annotations
 
@@ -57,6 +57,15 @@ define(
     description="Tokens that were prefilled or generated for stages that were lost with their node, up to the last "
     "whole step. KV of finished stages that is lost too is not counted; who needs it prefills it again.",
     compute=lambda outcome: outcome.counters["wasted_tokens"],
+)
+define(
+    "resent",
+    unit="messages",
+    better="neither",
+    formula="count",
+    description="Prompts and answers that an outage of the link between two clusters met on their way, or that a node "
+    "had to send back during one, and that were sent anew when it was repaired. Each is counted once.",
+    compute=lambda outcome: outcome.counters["resent"],
 )
 define(
     "node_h",

@@ -98,6 +98,9 @@ LOST = (
 )
 """Columns beside them where nodes fail."""
 
+RESENT = (Shown("resent", "sent anew", 1.0, "prompts and answers that an outage of a link held up"),)
+"""Columns beside them where links fail."""
+
 SCALED = (
     Shown("node_h", "node-hours", 1.0, "node-hours"),
     Shown("energy_kwh", "energy [kWh]", 1.0, "energy"),
@@ -119,7 +122,19 @@ REGROUPED = (
 
 SHOWN = {
     shown.column: shown
-    for shown in (*HEADLINE, *SPEED, *SHED, *TENANTS, *TOOLS, *HANDED_OVER, *LOST, *SCALED, *REUSED, *REGROUPED)
+    for shown in (
+        *HEADLINE,
+        *SPEED,
+        *SHED,
+        *TENANTS,
+        *TOOLS,
+        *HANDED_OVER,
+        *LOST,
+        *RESENT,
+        *SCALED,
+        *REUSED,
+        *REGROUPED,
+    )
 }
 
 
@@ -137,6 +152,7 @@ def headline(rows: pd.DataFrame, *, wide: bool = True) -> tuple[Shown, ...]:
         ("tool_wait_mean_s", TOOLS),
         ("transfers", (*HANDED_OVER, *SPEED)),
         ("restarts", LOST),
+        ("resent", RESENT),
         ("node_starts", SCALED),
         ("regroups", REGROUPED),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maestro_gym.config import ScenarioConfig, find_config, read_yaml
+from maestro_gym.config.failures import FailuresConfig
 from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.seal import file_sha256 as bytes_sha256
@@ -74,6 +75,7 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
         if not parts["limits"].get(switch):
             parts["limits"].pop(switch, None)
     _drop_defaults(parts["limits"].get("signals"), routers=1, own_sends=False)
+    _drop_defaults(parts["fleet"].get("failures"), link_mttr_s=FailuresConfig().link_mttr_s)
     for gpu in parts["gpus"].values():
         gpu.pop("calibration", None)  # a record of how the constants were found
         gpu.pop("price", None)  # what an episode costs, and nothing that happens in it
