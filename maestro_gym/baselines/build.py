@@ -47,20 +47,22 @@ from maestro_gym.scheduling.rules import (
     as_until,
 )
 from maestro_gym.scheduling.scaling import is_new_moment, note_target, noted_target, step_towards
-from maestro_gym.scheduling.view import (
-    cluster_of,
-    cluster_to_route_in,
+from maestro_gym.scheduling.tool_view import (
     first_at_tool,
     is_context_decision,
     is_tool_decision,
-    may_wait,
     next_at_tool,
+    stage_of_context,
+    tool_to_give,
+)
+from maestro_gym.scheduling.view import (
+    cluster_of,
+    cluster_to_route_in,
+    may_wait,
     node_to_serve,
     num_ready,
     ready_stage,
-    stage_of_context,
     stage_to_route,
-    tool_to_give,
 )
 from maestro_gym.state import Hidden, View
 

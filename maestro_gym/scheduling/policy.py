@@ -44,10 +44,10 @@ class Rule:
         choice: What had to be chosen here because the source does not say, empty if nothing.
         function: The rule itself.
         numbers: Numbers that it reads at `numbers.places`, which a search may move.
-        orders_tools: A global rule that also answers `view.is_tool_decision`, with the stage whose call gets the place;
-            without it the first that asked gets it.
-        decides_contexts: A node rule that also answers `view.is_context_decision`, with a code of `scheduling.actions`;
-            without it a context stays while nobody needs its room.
+        orders_tools: A global rule that also answers `tool_view.is_tool_decision`, with the stage whose call gets the
+            place; without it the first that asked gets it.
+        decides_contexts: A node rule that also answers `tool_view.is_context_decision`, with a code of
+            `scheduling.actions`; without it a context stays while nobody needs its room.
         chooses_degree: A node rule that also answers `legal.may_regroup`, with how the GPUs of the node's board are
             grouped; without it they stay as they are.
     """

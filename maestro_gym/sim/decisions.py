@@ -28,13 +28,10 @@ from maestro_gym.scheduling.legal import (
     can_admit,
     can_demote,
     can_promote,
-    can_reject,
     can_route,
     can_send,
-    may_reject,
 )
 from maestro_gym.scheduling.load_times import kv_copy_s
-from maestro_gym.scheduling.sets import next_roomy
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
 from maestro_gym.scheduling.tiers import (
     NO_TIER,
@@ -54,6 +51,7 @@ from maestro_gym.sim.index import refresh_sets
 from maestro_gym.sim.links import send_prompt
 from maestro_gym.sim.memory import share_system_prompt, take_memory
 from maestro_gym.sim.node_states import handle_drained, scale
+from maestro_gym.sim.prospects import any_node_action, any_reject, any_send, goes_on
 from maestro_gym.sim.queues import leave_global, leave_node, reject, set_out
 from maestro_gym.sim.ready import pass_over, position_of
 from maestro_gym.sim.reclaim import FOR_ADMISSION, FOR_LOAD, Rule, make_room
@@ -69,70 +67,11 @@ from maestro_gym.state import (
     DONE_DRAINED,
     DONE_NO,
     DONE_TIME,
-    ENGINE_ASLEEP,
     ENGINE_AWAKE,
-    RESERVE_PROMPT,
     STAGE_RUNNING,
     Hidden,
     State,
 )
-
-
-@njit
-def _any_send(state: State, e: int) -> bool:
-    """Whether some waiting stage may be sent to some cluster."""
-    view = state.visible
-    for i in range(view.clock[e].global_len):
-        node = next_roomy(view, e, -1, -1)
-        if node < 0:
-            return False
-        while node >= 0:
-            if can_route(view, e, int(view.global_queue[e, i]), node):
-                return True
-            node = next_roomy(view, e, -1, node)
-    return False
-
-
-@njit
-def _any_reject(state: State, e: int) -> bool:
-    """Whether some waiting stage's workflow may be turned away."""
-    view = state.visible
-    if not may_reject(view):
-        return False
-    for i in range(view.clock[e].global_len):  # noqa: SIM110 - numba compiles no generator expression
-        if can_reject(view, e, int(view.global_queue[e, i])):
-            return True
-    return False
-
-
-@njit
-def _any_node_action(state: State, e: int, node: int) -> bool:
-    """Whether a node can do anything for a stage that waits there: admit it, or promote its model."""
-    view = state.visible
-    for i in range(view.nodes[e, node].queue_len):
-        model = int(view.stages[e, view.node_queue[e, node, i]].model)
-        slot = view.slot_of[e, node, model]
-        if slot < 0 or view.engines[e, node, slot].status == ENGINE_ASLEEP:
-            if can_promote(view, e, node, model):
-                return True
-        elif can_admit(view, e, node, i, RESERVE_PROMPT):
-            # No level takes less memory than this one.
-            return True
-    return False
-
-
-@njit
-def _goes_on(state: State, e: int) -> bool:
-    """Whether something else is going to happen, so that waiting is no end."""
-    view = state.visible
-    if state.core.env[e].heap_len > 0 or next_event_s(state, e) < math.inf:
-        return True
-    # Stages admitted at this very instant are planned when time goes on.
-    for node in range(view.nodes.shape[1]):
-        for slot in range(view.engines.shape[2]):
-            if state.core.engines[e, node, slot].dirty == 1 and view.engines[e, node, slot].running > 0:
-                return True
-    return False
 
 
 @njit
@@ -145,7 +84,7 @@ def _ask(state: State, e: int, tier: int, place: int) -> int:
     clock.router = router_to_ask(view, e)
     clock.decisions += 1
     can_wait = tier in (TIER_GLOBAL, TIER_NODE)
-    clock.wait_legal = 1 if can_wait and (clock.scaling + clock.regrouping > 0 or _goes_on(state, e)) else 0
+    clock.wait_legal = 1 if can_wait and (clock.scaling + clock.regrouping > 0 or goes_on(state, e)) else 0
     if view.world.params[0].metrics_delay_s == 0.0 and (state.core.env[e].metric_tiers >> rule_tier(tier)) & 1 == 1:
         refresh_metrics(state, e)
     if tier == TIER_NODE:
@@ -184,14 +123,14 @@ def due_decision(state: State, e: int) -> int:
     if node >= 0:
         return _ask(state, e, TIER_NODE, node)
     if env.global_due == 1 and view.clock[e].global_len > 0:
-        if _any_send(state, e) or (_any_reject(state, e) and _goes_on(state, e)):
+        if any_send(state, e) or (any_reject(state, e) and goes_on(state, e)):
             return _ask(state, e, TIER_GLOBAL, 0)
         env.global_due = 0
     node = next_node(state.core.due[e], 0, SET)
     while node >= 0:
         if view.nodes[e, node].queue_len == 0:
             put(state.core.due[e], node, UNSET)
-        elif _any_node_action(state, e, node):
+        elif any_node_action(state, e, node):
             return _ask(state, e, TIER_NODE, node)
         else:
             ask_node_later(state, e, node)

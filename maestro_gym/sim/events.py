@@ -6,7 +6,10 @@ import math
 
 from maestro_gym.core.calendar import earliest_s, next_node, put
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.view import tenant_of, tool_of_role
+from maestro_gym.scheduling.tool_view import tool_of_role
+from maestro_gym.scheduling.view import (
+    tenant_of,
+)
 from maestro_gym.sim.calendar import ask_node, find_event, plan_later
 from maestro_gym.sim.contexts import let_go
 from maestro_gym.sim.heap import pop

@@ -12,7 +12,14 @@ import numpy as np
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.estimates import service_at_s
 from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_TOOL
-from maestro_gym.scheduling.view import first_at_tool, num_ready, ready_stage, slot_of, slot_status, workflow_of
+from maestro_gym.scheduling.tool_view import first_at_tool
+from maestro_gym.scheduling.view import (
+    num_ready,
+    ready_stage,
+    slot_of,
+    slot_status,
+    workflow_of,
+)
 from maestro_gym.sim.steps import mapped_bytes
 from maestro_gym.sim.stretch import TIE_S, next_boundary_s
 from maestro_gym.state import (

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_count, of_flag, of_share, of_time
-from maestro_gym.scheduling.view import future_s, now_s, num_tool_busy, num_tool_places, num_tool_queued, tool_of_stage
+from maestro_gym.scheduling.tool_view import (
+    num_tool_busy,
+    num_tool_places,
+    num_tool_queued,
+    tool_of_stage,
+)
+from maestro_gym.scheduling.view import (
+    future_s,
+    now_s,
+)
 from maestro_gym.state import View
 
 CALL = Block("call", __name__)

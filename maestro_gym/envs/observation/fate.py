@@ -7,7 +7,11 @@ from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_count, of_flag, of_share, of_time, of_tokens
 from maestro_gym.scheduling.actions import DROP, HOLD, LEAVE, OFFLOAD, held_s, hold_code
 from maestro_gym.scheduling.sizes import kv_bytes
-from maestro_gym.scheduling.view import is_context_decision, model_of, num_tool_queued, prompt_tokens, tool_of_stage
+from maestro_gym.scheduling.tool_view import is_context_decision, num_tool_queued, tool_of_stage
+from maestro_gym.scheduling.view import (
+    model_of,
+    prompt_tokens,
+)
 from maestro_gym.state import View
 
 NUM_FATES = 7

@@ -18,7 +18,11 @@ from maestro_gym.scheduling.actions import WAIT, admit_code, demote_code, promot
 from maestro_gym.scheduling.degrees import degree_of, next_degree
 from maestro_gym.scheduling.legal import can_admit, can_demote, can_promote, can_regroup, may_regroup
 from maestro_gym.scheduling.sizes import admit_bytes, free_kv_bytes, load_bytes, load_room_bytes
-from maestro_gym.scheduling.view import model_of, queued_stage, stage_of_context
+from maestro_gym.scheduling.tool_view import stage_of_context
+from maestro_gym.scheduling.view import (
+    model_of,
+    queued_stage,
+)
 from maestro_gym.state import NUM_RESERVE_LEVELS, RESERVE_MAX, RESERVE_PROMPT, View
 
 

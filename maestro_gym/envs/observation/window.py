@@ -14,7 +14,10 @@ from maestro_gym.baselines.orders.maestro import key as maestro_key
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.legal import can_reject, can_route
 from maestro_gym.scheduling.order import is_sooner
-from maestro_gym.scheduling.view import first_at_tool, next_at_tool, ready_stage, tool_to_give
+from maestro_gym.scheduling.tool_view import first_at_tool, next_at_tool, tool_to_give
+from maestro_gym.scheduling.view import (
+    ready_stage,
+)
 from maestro_gym.state import Hidden, View
 
 NUM_ORDERS = 3
