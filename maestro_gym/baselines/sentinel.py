@@ -26,8 +26,8 @@ from maestro_gym.scheduling.tiers import (
     TIER_NAMES,
     TIER_NODE,
     TIER_TOOL,
-    rule_tier,
 )
+from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.engine import ENGINE, Engine, act, open_engine, run_until
 from maestro_gym.sim.reclaim import FOR_GROWTH, FOR_LOAD, list_candidates

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from maestro_gym.core.compile import njit
-
 TIER_GLOBAL, TIER_CLUSTER, TIER_NODE, NO_TIER = range(4)
 """Who must decide; NO_TIER when an episode is over. Bit t of a set of tiers stands for tier t."""
 
@@ -28,11 +26,3 @@ AGENT_TIERS = {
     "joint": ALL_TIERS,
 }
 """What an agent may drive, as a set of tiers; a name of environments and of trained policies each."""
-
-
-@njit
-def rule_tier(tier: int) -> int:
-    """The tier whose rule, or agent, answers a decision of TIER_*."""
-    if tier == TIER_TOOL:
-        return TIER_GLOBAL
-    return TIER_NODE if tier == TIER_CONTEXT else tier

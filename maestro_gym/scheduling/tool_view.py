@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from maestro_gym.core.compile import njit
-from maestro_gym.scheduling.tiers import TIER_CONTEXT, TIER_TOOL
+from maestro_gym.scheduling.tiers import TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
 from maestro_gym.state import View
+
+
+@njit
+def rule_tier(tier: int) -> int:
+    """The tier whose rule, or agent, answers a decision of TIER_*."""
+    if tier == TIER_TOOL:
+        return TIER_GLOBAL
+    return TIER_NODE if tier == TIER_CONTEXT else tier
 
 
 @njit

@@ -40,8 +40,8 @@ from maestro_gym.scheduling.tiers import (
     TIER_GLOBAL,
     TIER_NODE,
     TIER_TOOL,
-    rule_tier,
 )
+from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.scheduling.view import is_handed_over, tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later
 from maestro_gym.sim.contexts import undecided_context

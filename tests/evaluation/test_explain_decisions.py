@@ -20,6 +20,7 @@ from maestro_gym.evaluation.explain.kinds import (
     OTHER_ADMISSION,
     OTHER_RESERVATION,
     OTHER_STAGE,
+    REGROUPS,
     SAME,
 )
 from maestro_gym.scheduling.reads import metric_tiers
@@ -108,7 +109,7 @@ def test_a_long_episode_is_logged_in_several_parts_as_in_one(
 def test_every_kind_has_words_of_its_own_at_the_tier_of_its_number() -> None:
     assert KINDS[SAME] is None
     kinds = [kind for kind in KINDS if kind is not None]
-    assert len({kind.words for kind in kinds}) == len(kinds) == OTHER_RESERVATION + 2
+    assert len({kind.words for kind in kinds}) == len(kinds) == REGROUPS
     tiers = {HOLDS: TIER_GLOBAL, FIRST_NODES: TIER_CLUSTER, FIRST_CROWDED: TIER_CLUSTER, OTHER_ADMISSION: TIER_NODE}
     assert {number: KINDS[number].tier for number in tiers} == tiers  # type: ignore[union-attr]
     assert KINDS[OTHER_RESERVATION].words == "admits the stage at another reservation"  # type: ignore[union-attr]

@@ -184,7 +184,7 @@ def test_nobody_is_asked_where_the_switch_is_off() -> None:
     assert hits(run_hand_made(scenario, episode_of(session(0.0, 0)), "kv-drop")) == [HELD]
 
 
-@pytest.mark.parametrize("policy", sorted(f"{name}+maestro" for name in CONTEXT_RULES))
+@pytest.mark.parametrize("policy", sorted(f"{name}+maestro" for name, rule in CONTEXT_RULES.items() if rule.rival))
 def test_nothing_is_lost_under_pressure(policy: str) -> None:
     """Many conversations on one small node: everything ends, and every account is the sum of its parts."""
     scenario = with_room(Scenario.load("toy", ["limits.context_hold_max_s=30", *OVERRIDES]), 3 * HELD)

@@ -15,8 +15,8 @@ from maestro_gym.scheduling.tiers import (
     TIER_NAMES,
     TIER_NODE,
     TIER_TOOL,
-    rule_tier,
 )
+from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
 
 _BAR = 12
