@@ -92,7 +92,7 @@ def counters() -> np.void:
     record["cold_starts"], record["wakes"], record["sleeps"], record["demotions"] = 3, 2, 1, 4
     record["preemptions"], record["boundary_preemptions"], record["oom_events"] = 1, 5, 6
     record["transfers"], record["transfer_bytes"], record["transfer_s"] = 4, 6 * GB, 0.5
-    record["restarts"], record["wasted_tokens"], record["node_starts"] = 7, 123, 2
+    record["restarts"], record["wasted_tokens"], record["node_starts"], record["resent"] = 7, 123, 2, 5
     record["regroups"] = 3
     return record[0]
 

@@ -105,6 +105,7 @@ BY_HAND = {
     # nodes: on for 100 and 50 s, busy for 20 and 10 of them, failed for 0 and 10; limits of 360 and 720 W
     "availability": 1 - 10 / 150,
     "restarts": 7.0,
+    "resent": 5.0,
     "wasted_tokens": 123.0,
     "node_h": 150 / 3600,
     "node_starts": 2.0,
