@@ -32,7 +32,7 @@ _SCENARIOS = st.fixed_dictionaries(
             [
                 "null",
                 "{queues: {period_s: 2, delay_s: 1}, residency: {period_s: 0.5}}",
-                "{queues: {period_s: 2}, running: {period_s: 1, delay_s: 1}, routers: 3, own_sends: true}",
+                "{queues: {period_s: 2}, residency: {period_s: 1, delay_s: 1}, routers: 3, own_sends: true}",
             ]
         ),
         "limits.autoscaling": st.sampled_from(["null", "{period_s: 1, start_s: 2, min_nodes: 2}"]),
