@@ -14,6 +14,7 @@ from maestro_gym.baselines.registry import (
     RECLAIM_RULES,
     REGROUPINGS,
     ROUTINGS,
+    RULES,
     TABLE,
     TOOL_ORDERS,
     load_policy,
@@ -143,17 +144,7 @@ def _numbers() -> str:
             f"{number.default:.3g}",
             number.meaning,
         ]
-        for rules in (
-            ORDERS,
-            ROUTINGS,
-            NODE_RULES,
-            RECLAIM_RULES,
-            ADMISSIONS,
-            TOOL_ORDERS,
-            AUTOSCALINGS,
-            CONTEXT_RULES,
-            REGROUPINGS,
-        )
+        for rules in RULES
         for name, rule in rules.items()
         for number in rule.numbers
     ]

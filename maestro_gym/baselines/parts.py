@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from maestro_gym.baselines import admission, autoscale, cluster, contexts, elastic, node, orders, reclaim, tools
 from maestro_gym.baselines.build import cluster_rule, global_rule, node_rule
@@ -78,6 +78,19 @@ TOOL_ORDERS = _found(tools, ToolOrder)
 AUTOSCALINGS = _found(autoscale, Autoscaling)
 CONTEXT_RULES = _found(contexts, ContextRule)
 REGROUPINGS = _found(elastic, Regrouping)
+
+RULES: tuple[dict[str, Any], ...] = (
+    ORDERS,
+    ROUTINGS,
+    NODE_RULES,
+    RECLAIM_RULES,
+    ADMISSIONS,
+    TOOL_ORDERS,
+    AUTOSCALINGS,
+    CONTEXT_RULES,
+    REGROUPINGS,
+)
+"""All rules, by what they decide and then by name."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from maestro_gym.baselines.parts import (
     RECLAIM_RULES,
     REGROUPINGS,
     ROUTINGS,
+    RULES,
     TOOL_ORDERS,
     Around,
     Parts,
@@ -121,17 +122,7 @@ def _table() -> dict[str, Parts]:
             "Maestro with nothing predicted",
         ),
     }
-    for rules in (
-        ORDERS,
-        ROUTINGS,
-        NODE_RULES,
-        RECLAIM_RULES,
-        ADMISSIONS,
-        TOOL_ORDERS,
-        AUTOSCALINGS,
-        CONTEXT_RULES,
-        REGROUPINGS,
-    ):
+    for rules in RULES:
         for rule in rules.values():
             if rule.rival:
                 table |= {name_of(rule, around): complete_parts(rule, around) for around in AROUND}

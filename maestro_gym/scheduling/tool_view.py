@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.tiers import TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
+from maestro_gym.scheduling.view import prompt_tokens
 from maestro_gym.state import View
 
 
@@ -13,6 +14,12 @@ def rule_tier(tier: int) -> int:
     if tier == TIER_TOOL:
         return TIER_GLOBAL
     return TIER_NODE if tier == TIER_CONTEXT else tier
+
+
+@njit
+def context_tokens(view: View, e: int, stage: int) -> float:
+    """What a stage leaves of its conversation: its prompt and what it has generated."""
+    return prompt_tokens(view, e, stage) + float(view.stages[e, stage].generated_tokens)
 
 
 @njit

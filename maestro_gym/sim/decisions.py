@@ -33,14 +33,7 @@ from maestro_gym.scheduling.legal import (
 )
 from maestro_gym.scheduling.load_times import kv_copy_s
 from maestro_gym.scheduling.sizes import admit_bytes, load_bytes, reserve_tokens
-from maestro_gym.scheduling.tiers import (
-    NO_TIER,
-    TIER_CLUSTER,
-    TIER_CONTEXT,
-    TIER_GLOBAL,
-    TIER_NODE,
-    TIER_TOOL,
-)
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
 from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.scheduling.view import is_handed_over, tenant_of
 from maestro_gym.sim.calendar import SET, UNSET, ask_node, ask_node_later

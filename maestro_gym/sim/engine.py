@@ -17,13 +17,7 @@ from maestro_gym.core.compile import njit, njit_as
 from maestro_gym.scheduling.actions import LEAVE, admit_code, promote_code, send_code
 from maestro_gym.scheduling.legal import can_admit, can_promote, can_route, can_send
 from maestro_gym.scheduling.policy import RULE_TYPE, Policy
-from maestro_gym.scheduling.tiers import (
-    NO_TIER,
-    TIER_CLUSTER,
-    TIER_CONTEXT,
-    TIER_GLOBAL,
-    TIER_TOOL,
-)
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_TOOL
 from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.sim.batch import Simulation
 from maestro_gym.sim.contexts import apply_context

@@ -15,7 +15,8 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import hold_code
 from maestro_gym.scheduling.rules import hold_by
 from maestro_gym.scheduling.sizes import kv_bytes
-from maestro_gym.scheduling.view import number, prompt_tokens
+from maestro_gym.scheduling.tool_view import context_tokens
+from maestro_gym.scheduling.view import number
 from maestro_gym.state import View
 
 
@@ -24,7 +25,7 @@ def fate(view: View, e: int, stage: int, node: int) -> int:
     """Held for the TTL."""
     record = view.stages[e, stage]
     model = int(record.model)
-    tokens = prompt_tokens(view, e, stage) + int(record.generated_tokens)
+    tokens = context_tokens(view, e, stage)
     share = tokens * kv_bytes(view, node, model) / max(1.0, float(view.world.nodes[node].hbm_pool_bytes))
     back_s = tokens * float(view.world.service[model].prefill_s_per_token)
     return hold_code(ttl_s(mean_gap_s(view, e), back_s, number(view, e, PRICE) * share))

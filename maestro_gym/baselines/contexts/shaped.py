@@ -11,15 +11,15 @@ from maestro_gym.baselines.shaped.numbers import HOLD_CONTEXT, OFFLOAD_CONTEXT
 from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.actions import OFFLOAD, hold_code
 from maestro_gym.scheduling.rules import hold_by
-from maestro_gym.scheduling.view import number, prompt_tokens
+from maestro_gym.scheduling.tool_view import context_tokens
+from maestro_gym.scheduling.view import number
 from maestro_gym.state import View
 
 
 @njit
 def fate(view: View, e: int, stage: int, node: int) -> int:
     """By the size of the context."""
-    tokens = prompt_tokens(view, e, stage) + float(view.stages[e, stage].generated_tokens)
-    if 0.0 < number(view, e, OFFLOAD_CONTEXT) <= tokens:
+    if 0.0 < number(view, e, OFFLOAD_CONTEXT) <= context_tokens(view, e, stage):
         return OFFLOAD
     return hold_code(number(view, e, HOLD_CONTEXT))
 

@@ -21,7 +21,8 @@ from maestro_gym.core.compile import njit
 from maestro_gym.scheduling.load_times import wake_s
 from maestro_gym.scheduling.numbers import Number, places
 from maestro_gym.scheduling.rules import reclaim_by
-from maestro_gym.scheduling.view import node_to_serve, now_s, number, prompt_tokens, slot_model
+from maestro_gym.scheduling.tool_view import context_tokens
+from maestro_gym.scheduling.view import node_to_serve, now_s, number, slot_model
 from maestro_gym.state import RECLAIM_SLEEP, STAGE_FINISHED, STAGE_FUTURE, STAGE_GAP, STAGE_TOOL, View
 
 NUMBERS = (
@@ -67,7 +68,7 @@ def expiry_s(view: View, e: int, candidate: int) -> float:
         if not pauses_on(view, e, stage, node, model):
             continue
         record = view.stages[e, stage]
-        context = prompt_tokens(view, e, stage) + int(record.generated_tokens)
+        context = context_tokens(view, e, stage)
         back_s = wake_s(view, node, model) + context * float(view.world.service[model].prefill_s_per_token)
         # An answer on its way has not begun its gap.
         begin_s = min(now_s(view, e), float(record.finished_s))

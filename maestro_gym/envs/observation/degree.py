@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from maestro_gym.baselines.elastic.shaped import WINDOW_S
 from maestro_gym.core.compile import njit
 from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_flag, of_share, of_time
 from maestro_gym.scheduling.degrees import degree_of, is_any_changing, largest_degree, response_s
 from maestro_gym.scheduling.legal import may_regroup
 from maestro_gym.state import View
-
-WINDOW_S = 30.0
-"""Time over which recent calls are counted [s]; that of the shaped family."""
 
 DEGREE = Block("degree", __name__)
 """Its columns take a node of the degree, which may be off."""

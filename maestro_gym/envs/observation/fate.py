@@ -7,10 +7,9 @@ from maestro_gym.envs.observation.columns import Block
 from maestro_gym.envs.observation.scales import of_count, of_flag, of_share, of_time, of_tokens
 from maestro_gym.scheduling.actions import DROP, HOLD, LEAVE, OFFLOAD, held_s, hold_code
 from maestro_gym.scheduling.sizes import kv_bytes
-from maestro_gym.scheduling.tool_view import is_context_decision, num_tool_queued, tool_of_stage
+from maestro_gym.scheduling.tool_view import context_tokens, is_context_decision, num_tool_queued, tool_of_stage
 from maestro_gym.scheduling.view import (
     model_of,
-    prompt_tokens,
 )
 from maestro_gym.state import View
 
@@ -58,11 +57,6 @@ KEPT = Block("kept", __name__)
 """Its columns take the stage whose context it is."""
 
 
-@njit
-def _context_tokens(view: View, e: int, stage: int) -> float:
-    return prompt_tokens(view, e, stage) + float(view.stages[e, stage].generated_tokens)
-
-
 @KEPT.column("kept_due", "flag", "the decision is what becomes of a context")
 def _due(view: View, e: int, stage: int) -> float:
     return of_flag(is_context_decision(view, e))
@@ -70,20 +64,20 @@ def _due(view: View, e: int, stage: int) -> float:
 
 @KEPT.column("kept_tokens", "tokens", "of the context")
 def _tokens(view: View, e: int, stage: int) -> float:
-    return of_tokens(_context_tokens(view, e, stage))
+    return of_tokens(context_tokens(view, e, stage))
 
 
 @KEPT.column("kept_bytes", "share", "of usable HBM that its KV takes")
 def _bytes(view: View, e: int, stage: int) -> float:
     node, model = int(view.stages[e, stage].node), model_of(view, e, stage)
-    need_bytes = _context_tokens(view, e, stage) * kv_bytes(view, node, model)
+    need_bytes = context_tokens(view, e, stage) * kv_bytes(view, node, model)
     return of_share(need_bytes, float(view.world.nodes[node].hbm_pool_bytes))
 
 
 @KEPT.column("kept_again", "time", "nominal, to prefill it again")
 def _again(view: View, e: int, stage: int) -> float:
     per_token_s = float(view.world.service[model_of(view, e, stage)].prefill_s_per_token)
-    return of_time(_context_tokens(view, e, stage) * per_token_s)
+    return of_time(context_tokens(view, e, stage) * per_token_s)
 
 
 @KEPT.column("kept_queue", "count", "calls that wait for its tool, 0 of a tool without bounds")

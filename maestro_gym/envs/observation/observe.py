@@ -23,13 +23,7 @@ from maestro_gym.envs.observation.tenant import write_tenant
 from maestro_gym.envs.observation.window import fill_window, fill_with_calls
 from maestro_gym.scheduling.actions import WAIT, reject_code, send_code, start_code, stop_code
 from maestro_gym.scheduling.legal import can_reject, can_route, can_send, can_start, can_stop
-from maestro_gym.scheduling.tiers import (
-    TIER_CLUSTER,
-    TIER_CONTEXT,
-    TIER_GLOBAL,
-    TIER_NODE,
-    TIER_TOOL,
-)
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_CONTEXT, TIER_GLOBAL, TIER_NODE, TIER_TOOL
 from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.scheduling.view import model_of
 from maestro_gym.state import Hidden, View

@@ -15,12 +15,7 @@ import numpy as np
 from maestro_gym.core.errors import ArgumentValueError
 from maestro_gym.envs.batch.agent_batch import AgentBatch
 from maestro_gym.envs.observation.layout import BLOCKS, Layout, make_layout, spec_for
-from maestro_gym.scheduling.tiers import (
-    TIER_CLUSTER,
-    TIER_GLOBAL,
-    TIER_NAMES,
-    TIER_NODE,
-)
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_GLOBAL, TIER_NAMES, TIER_NODE
 from maestro_gym.scheduling.tool_view import rule_tier
 
 AGENTS = ("tiers", "nodes")

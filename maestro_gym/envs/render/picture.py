@@ -14,10 +14,7 @@ from maestro_gym.envs.render.glyphs import Colour, write
 from maestro_gym.envs.render.history import ASLEEP, BATCH_SHADES, IDLE, LOADING, SPAN_S, History
 from maestro_gym.envs.render.places import FOOTER, HEADER, HEIGHT, WIDTH, places_for
 from maestro_gym.envs.render.text import decision_text, hbm_shares
-from maestro_gym.scheduling.tiers import (
-    TIER_CLUSTER,
-    TIER_NODE,
-)
+from maestro_gym.scheduling.tiers import TIER_CLUSTER, TIER_NODE
 from maestro_gym.scheduling.tool_view import rule_tier
 
 _NUM_HUES = len(COLOURS) - 1

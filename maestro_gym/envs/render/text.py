@@ -8,14 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maestro_gym.envs.batch.agent_batch import AgentBatch
-from maestro_gym.scheduling.tiers import (
-    NO_TIER,
-    TIER_CLUSTER,
-    TIER_CONTEXT,
-    TIER_NAMES,
-    TIER_NODE,
-    TIER_TOOL,
-)
+from maestro_gym.scheduling.tiers import NO_TIER, TIER_CLUSTER, TIER_CONTEXT, TIER_NAMES, TIER_NODE, TIER_TOOL
 from maestro_gym.scheduling.tool_view import rule_tier
 from maestro_gym.state import ENGINE_ASLEEP, ENGINE_AWAKE, ENGINE_FREE, ENGINE_LOADING
 
