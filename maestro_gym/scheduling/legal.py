@@ -92,6 +92,8 @@ def node_has_room(view: View, e: int, node: int) -> bool:
 @njit
 def is_reachable(view: View, e: int, stage: int, cluster: int) -> bool:
     """Whether the link from where a stage is to a cluster is up; who was handed over stays in its cluster."""
+    if view.clock[e].links_down == 0:
+        return True
     ingress = view.workflows[e, view.stages[e, stage].workflow].ingress_cluster
     return view.link_down[e, ingress, cluster] == 0 or is_handed_over(view, e, stage)
 

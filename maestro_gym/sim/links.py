@@ -22,6 +22,7 @@ def turn_link(state: State, e: int, cluster: int, other: int, fails: int) -> Non
     outages[cluster, other] += 1 if fails == 1 else -1
     outages[other, cluster] = outages[cluster, other]
     down = 1 if outages[cluster, other] > 0 else 0
+    view.clock[e].links_down += down - view.link_down[e, cluster, other]
     view.link_down[e, cluster, other] = down
     view.link_down[e, other, cluster] = down
     if down == 0:

@@ -37,6 +37,7 @@ CLOCK = record(
     Field("wait_legal", "i8", "flag", "whether the pending decision may be to wait", BOOKS),
     Field("scaling", "i8", "flag", "whether nodes may be started and stopped at this moment", BOOKS),
     Field("nodes_on", "i8", "nodes", "ready, starting or failed: neither off nor draining", BOOKS),
+    Field("links_down", "i8", "links", "between clusters, over which nothing passes now", BOOKS),
     Field("regrouping", "i8", "flag", "whether the pending node decision is on the degree of its board", BOOKS),
     Field("router", "i8", "id", "whose decision is pending: by its scrapes the nodes are known", BOOKS),
     Field("key", "i8", "key", "for randomised rules; independent of the episode's draws", BOOKS),

@@ -98,6 +98,7 @@ def check_state(state: State, e: int = 0) -> None:
     # Links: down in both directions while an outage lasts; no first token is both seen and held up.
     assert np.array_equal(view.link_down[e], core.link_outages[e] > 0)
     assert np.array_equal(view.link_down[e], view.link_down[e].T)
+    assert view.clock[e]["links_down"] == np.triu(view.link_down[e], 1).sum()
     assert not np.any(np.isfinite(core.sequences[e]["first_token_s"]) & np.isfinite(stages["first_token_s"]))
     assert view.clock[e]["nodes_on"] == np.sum(~np.isin(nodes["node_state"], (NODE_OFF, NODE_DRAINING)))
     assert core.env[e]["draining"] == np.sum(nodes["node_state"] == NODE_DRAINING)
