@@ -282,6 +282,15 @@ def calibrate(
             show_default="its own",
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="CONSTANT",
+            help="A constant to fit, such as step.step_const_s, while the others stay; repeat the option for more.",
+            show_default="all",
+        ),
+    ] = None,
     models: Annotated[
         list[Path] | None,
         typer.Option("--models", metavar="FILE", help="A YAML file that maps model names to their architectures."),
@@ -295,9 +304,9 @@ def calibrate(
     Example: maestro-gym calibrate --fleet local_cpu --out my_machine.yaml
     """
     if fleet is not None:
-        if profiles is not None or gpu is not None or like is not None or models:
+        if profiles is not None or gpu is not None or like is not None or only or models:
             raise MaestroError(
-                "--fleet measures real servers: --profiles, --gpu, --like and --models do not go with it."
+                "--fleet measures real servers: --profiles, --gpu, --like, --only and --models do not go with it."
             )
         return calibrate_fleet(fleet, out, repeats, json_file)
     if profiles is None or gpu is None or out is None:
@@ -310,11 +319,17 @@ def calibrate(
     console = output()
     catalogue = load_catalogue(models or (), [gpu] if "=" in gpu else ())
     name = gpu.partition("=")[0]
-    fitted = fit(profiles, catalogue, name, like, lambda text: console.print(text, style="dim"))
+    fitted = fit(profiles, catalogue, name, like, only or (), lambda text: console.print(text, style="dim"))
     rows = fitted_rows(fitted)
     show_table("errors in percent", rows)
     write_json(json_file, {"command": "calibrate", "rows": rows})
-    write_gpu(fitted, out, f"maestro-gym calibrate --gpu {name}" + (f" --like {like}" if like else ""))
+    write_gpu(
+        fitted,
+        out,
+        f"maestro-gym calibrate --gpu {name}"
+        + (f" --like {like}" if like else "")
+        + "".join(f" --only {item}" for item in only or ()),
+    )
     console.print(f"\nHardware: {out}", highlight=False, soft_wrap=True)
 
 

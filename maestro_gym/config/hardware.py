@@ -103,6 +103,13 @@ class ArchitectureConfig(StrictModel):
         return self.kv_bytes_per_token * max(1.0, self.kv_heads / tp) / self.kv_heads
 
 
+class ExpertShape(StrictModel):
+    """The experts of a layer as one GPU holds them."""
+
+    experts: int = Field(gt=0, le=4096, description="experts of the layer")
+    ffn: int = Field(gt=0, le=2**20, description="inner width of one on this GPU")
+
+
 class ExpertCoefficients(StrictModel):
     """Coefficients of one kind of expert kernels."""
 
@@ -114,6 +121,29 @@ class ExpertCoefficients(StrictModel):
     roofline_exponent: float = Field(ge=1, le=100, description="k of the smooth roofline")
     token_passes: float = Field(
         default=0.0, ge=0, le=100, description="times that a token's vectors cross HBM for each of its experts"
+    )
+    tuned: list[ExpertShape] = Field(
+        default_factory=list,
+        max_length=256,
+        description="experts and ffn for which the engine has tiles tuned to this GPU",
+    )
+    tuned_flops_speedup: float = Field(
+        default=1.0, ge=0.1, le=10, description="how many times quicker tuned tiles multiply"
+    )
+    uneven_slowdown: float = Field(
+        default=1.0,
+        ge=1,
+        le=10,
+        description="how many times longer products take whose ffn on a GPU 16 does not divide",
+    )
+    spill_tokens: int = Field(
+        default=4096, gt=0, le=MOST_TOKENS, description="tokens of a step above which its vectors leave the L2 cache"
+    )
+    spill_exponent: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="above it products take (tokens / spill_tokens) to this power times as long",
     )
 
 
@@ -192,6 +222,29 @@ class AllReduceTimes(StrictModel):
         return self
 
 
+class DecodeAttention(StrictModel):
+    """Decode attention of one layer by how much of a GPU a batch fills: its sequences times the KV heads of each."""
+
+    batch_heads: list[Annotated[float, Field(ge=1, le=1e6)]] = Field(
+        min_length=2, max_length=16, description="sequences times KV heads on a GPU, ascending"
+    )
+    const_s: list[Annotated[float, Field(ge=1e-9, le=1)]] = Field(
+        min_length=2, max_length=16, description="at each, however long the contexts [s]"
+    )
+    bandwidth_efficiency: list[Annotated[float, Field(ge=1e-4, le=1)]] = Field(
+        min_length=2, max_length=16, description="at each, of HBM bandwidth"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        counts = {len(self.batch_heads), len(self.const_s), len(self.bandwidth_efficiency)}
+        if len(counts) > 1:
+            raise ValueError("batch_heads, const_s and bandwidth_efficiency must be equally long")
+        if any(b <= a for a, b in itertools.pairwise(self.batch_heads)):
+            raise ValueError("batch_heads must ascend")
+        return self
+
+
 class StepCoefficients(StrictModel):
     """Coefficients of the operator-sum step model; defaults fitted to A100-80GB SXM layer timings."""
 
@@ -235,6 +288,10 @@ class StepCoefficients(StrictModel):
     attention_decode_const_s: float = Field(default=17e-6, ge=0, le=1, description="per layer, with any decode [s]")
     attention_decode_s_per_sequence: float = Field(default=0.2e-6, ge=0, le=1, description="per layer and sequence [s]")
     attention_decode_bandwidth_efficiency: float = Field(default=0.78, ge=1e-4, le=1, description="of HBM bandwidth")
+    attention_decode: DecodeAttention | None = Field(
+        default=None,
+        description="batch_heads, const_s and bandwidth_efficiency, in place of the three constants of decoding",
+    )
     allreduce: list[AllReduceTimes] = Field(
         default_factory=list, max_length=8, description="tp, num_bytes and seconds of measured all-reduces"
     )

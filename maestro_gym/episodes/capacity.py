@@ -118,8 +118,12 @@ def node_rate_rps(tables: StepTables, kv_tokens: int, prompt_tokens: float, outp
     seconds += float(perf["att_prefill_s_per_pair"]) * prompt_tokens * prompt_tokens / 2.0
     if decoded > 0:
         context = prompt_tokens + output_tokens / 2.0
-        seconds += steps * float(perf["att_decode_const_s"])
-        seconds += decoded * (float(perf["att_decode_s_per_seq"]) + float(perf["att_decode_s_per_token"]) * context)
+        attention = {
+            name: float(np.interp(decoding, np.arange(len(tables.decode)), tables.decode[name]))
+            for name in ("const_s", "s_per_token")
+        }
+        seconds += steps * attention["const_s"]
+        seconds += decoded * (attention["s_per_token"] * context)
     return 1.0 / seconds
 
 

@@ -17,6 +17,7 @@ from maestro_gym.performance.step_tables import StepTables, step_tables, step_ti
 from maestro_gym.scheduling.load_signals import NOMINAL_BATCH
 from maestro_gym.state import (
     BOARD_SPEC,
+    DECODE,
     DUTY_BOTH,
     HOST_SPEC,
     MODEL_SPEC,
@@ -82,12 +83,14 @@ def build_world(
     perf = np.zeros((len(kinds), len(architectures)), dtype=PERF)
     step_s = np.zeros((*perf.shape, limits.max_num_batched_tokens + 1))
     sample_s = np.zeros((*perf.shape, limits.max_num_seqs + 1))
+    decode = np.zeros(sample_s.shape, dtype=DECODE)
     for row in range(len(kinds)):
         for column, name in enumerate(architectures):
             tables = _tables(config, kinds[row], name)
             perf[row, column] = tables.perf
             step_s[row, column] = tables.step_s
             sample_s[row, column] = tables.sample_s
+            decode[row, column] = tables.decode
     nodes, hosts, boards = _fleet(config, kinds)
     latency_s, bytes_per_s = _network(config)
     return World(
@@ -98,6 +101,7 @@ def build_world(
         perf=_records(perf),
         step_s=step_s,
         sample_s=sample_s,
+        decode=_records(decode),
         latency_s=latency_s,
         bytes_per_s=bytes_per_s,
         service=_records(_service(config)),

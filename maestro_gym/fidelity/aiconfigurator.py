@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from maestro_gym.config import GpuConfig, MoeKernel
+from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
 from maestro_gym.config.hardware import KV_BYTES_PER_ELEMENT, WEIGHT_BYTES_PER_PARAMETER, Validity
-from maestro_gym.fidelity.experts import add_experts, expert_constants, moe_layer, with_whole_experts
+from maestro_gym.fidelity.experts import add_experts, expert_constants, moe_layer, routed_experts, with_whole_experts
 from maestro_gym.fidelity.folders import NO_GPU
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.layers import add_allreduce, attention_s
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import ALLREDUCE_FREE, DECODE_FREE, LINEAR_FREE, PREFILL_FREE
-from maestro_gym.performance.operators import ACTIVATION_BYTES, matmul_s
+from maestro_gym.performance.operators import ACTIVATION_BYTES, active_experts, matmul_s
 
 MOE_KERNEL: MoeKernel = "fused"
 """What was timed is vLLM's ``fused_moe``, its sorting of tokens by expert included."""
@@ -156,11 +156,24 @@ def _moe(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
         hidden, ffn, chosen, experts, tp = (int(value) for value in key[:5])
         layer = moe_layer(hidden, ffn, experts, chosen)
         (tokens,) = rows.floats("num_tokens")
+        active = _active(rows, tokens, layer)
         case = f"{experts} experts of {hidden} x {ffn}, top {chosen}, tp {tp}"
         served = tokens <= SERVED_PROMPTS[1]
         for quantity, part in (("MoE layer", served), ("MoE layer, beyond serving", ~served)):
             if part.any():
-                add_experts(reading, quantity, case, gpu, _seconds(rows)[part], layer, tp, tokens[part], MOE_KERNEL)
+                seconds = _seconds(rows)[part]
+                add_experts(reading, quantity, case, gpu, seconds, layer, tp, tokens[part], MOE_KERNEL, active[part])
+
+
+def _active(rows: Table, tokens: np.ndarray, layer: ArchitectureConfig) -> np.ndarray:
+    """Experts that some token chose in each row, by the distribution that the row names."""
+    if not rows.has("distribution"):
+        return active_experts(layer, tokens)
+    words = np.array(rows.words("distribution"))
+    active = np.zeros_like(tokens)
+    for word in np.unique(words):
+        active[words == word] = routed_experts(word, tokens[words == word], layer)
+    return active
 
 
 def _custom_allreduce(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from maestro_gym.core.whole_file import write_whole
 from maestro_gym.fidelity.model_errors import errors_of
 from maestro_gym.fidelity.points import Batch
 from maestro_gym.fidelity.profile_sources import find_folders
-from maestro_gym.fidelity.refit import fit
+from maestro_gym.fidelity.refit import fit, told_by
 
 _MIN_POINTS_PER_CONSTANT = 3
 """Fewer points than this for each constant tell more of their noise than of it; what ships stays as it was."""
@@ -33,6 +33,7 @@ def calibrate(
     catalogue: Catalogue,
     gpu_name: str,
     like: str | None = None,
+    only: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> GpuConfig:
     """Fit a GPU's constants to all the kinds of measurement that a profile set has for it.
@@ -45,13 +46,15 @@ def calibrate(
         gpu_name: Name or alias of the GPU; its file is where the search starts.
         like: Another GPU whose efficiencies and load times the search starts from, and which stay where the set has
             no measurement of this one.
+        only: Constants to fit, dotted as in the file (``step.step_const_s``); the others stay. None: all that the set
+            tells.
         progress: Told what is being fitted.
 
     Returns:
         The GPU with fitted constants and the record of the fit.
 
     Raises:
-        MaestroError: The GPU is unknown or the set has no measurement of it.
+        MaestroError: The GPU is unknown, or the set has no measurement of it or of a constant of `only`.
     """
     gpu = _known(catalogue, gpu_name, "--gpu")
     found, notes = find_folders(profiles)
@@ -73,18 +76,34 @@ def calibrate(
             f"--profiles {profiles}: no measurement of {gpu} to fit to ({'; '.join(notes) or 'other GPUs only'}). "
             "If the files call it otherwise, give --gpu NAME=FILE.yaml with their name."
         )
+    told = {
+        name
+        for names, kinds in groups.items()
+        for name in told_by([batch for batches in kinds.values() for batch in batches], machine, names)
+    }
+    wanted = [f"gpu.{name}" for name in only] or sorted(told)
+    for name in wanted:
+        if name not in told:
+            known = ", ".join(sorted(item.removeprefix("gpu.") for item in told))
+            raise MaestroError(f"--only {name.removeprefix('gpu.')}: no measurement here tells it; known are {known}.")
     fitted: dict[str, tuple[list[Batch], list[str]]] = {}
     # Twice, because a constant of one kind of measurement also stands in the formula of another.
-    for free, kinds in [*groups.items(), *groups.items()]:
+    for names, kinds in [*groups.items(), *groups.items()]:
+        free = [name for name in names if name in told]
+        chosen = [name for name in free if name in wanted]
+        if not chosen:
+            continue
         points = sum(len(batch.measured) for batches in kinds.values() for batch in batches)
         if points < _MIN_POINTS_PER_CONSTANT * len(free):
             progress(f"{', '.join(kinds)}: {points} points are too few for {len(free)} constants")
             continue
-        progress(f"{', '.join(kinds)}: {len(free)} constants, {points} points")
-        machine = fit(list(kinds.values()), machine, free)
+        progress(f"{', '.join(kinds)}: {len(chosen)} constants, {points} points")
+        machine = fit(list(kinds.values()), machine, chosen)
         fitted |= {name: (batches, list(free)) for name, batches in kinds.items()}
     machine = machine._replace(gpu=_rounded(machine.gpu))
     fits: list[Fitted] = list(inherited)
+    if only and like is None and record is not None:
+        fits = [item for item in record.fits if item.source not in fitted]
     for name, (batches, free) in fitted.items():
         errors = errors_of(batches, [batch.predict(machine) for batch in batches])
         fits.append(
@@ -177,4 +196,8 @@ def _rounded(gpu: GpuConfig) -> GpuConfig:
             return 0.0 if 0.0 < value < _NOTHING else float(f"{value:.{_DIGITS}g}")
         return value
 
-    return GpuConfig.model_validate(trim(gpu.model_dump()))
+    parts = gpu.model_dump()
+    # Prices and data sheets stand as they were given.
+    return GpuConfig.model_validate(
+        parts | {key: trim(parts[key]) for key in ("step", "residency", "pcie_bytes_per_s")}
+    )

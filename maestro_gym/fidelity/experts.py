@@ -8,16 +8,21 @@ from maestro_gym.config import ArchitectureConfig, MoeKernel
 from maestro_gym.config.hardware import ExpertCoefficients
 from maestro_gym.fidelity.frames import Table
 from maestro_gym.fidelity.points import Reading
-from maestro_gym.performance.operators import experts_s
+from maestro_gym.performance.operators import active_experts, experts_s
+
+_POWER_LAW = "power_law_"
+_LARGEST_SHARE = 0.8
+_DRAWS = 200
 
 
 def expert_constants(kernel: MoeKernel) -> tuple[str, ...]:
-    """Dotted names of the constants that timings of one kind of kernels tell; grouped products move no tokens.
+    """Dotted names of the constants that timings of one kind of kernels tell; of grouped products fewer matter.
 
     Args:
         kernel: What was measured.
     """
-    told = set(ExpertCoefficients.model_fields) - ({"token_passes"} if kernel == "grouped" else set())
+    fused = {"token_passes", "tuned_flops_speedup", "uneven_slowdown", "spill_exponent"}
+    told = set(ExpertCoefficients.model_fields) - {"tuned", "spill_tokens"} - (fused if kernel == "grouped" else set())
     return tuple(f"gpu.step.experts.{kernel}.{name}" for name in ExpertCoefficients.model_fields if name in told)
 
 
@@ -59,6 +64,7 @@ def add_experts(
     tp: int,
     tokens: np.ndarray,
     kernel: MoeKernel,
+    active: np.ndarray | None = None,
 ) -> None:
     """Add the timings of one MoE layer.
 
@@ -72,15 +78,46 @@ def add_experts(
         tp: GPUs of the node.
         tokens: float64, shape (n,).
         kernel: What was measured.
+        active: float64, shape (n,): experts that some token chose; None: tokens chose evenly.
     """
     reading.add(
         quantity,
         case,
         gpu,
         measured_s,
-        lambda on: experts_s(layer, on.gpu, tp, tokens, kernel),
+        lambda on: experts_s(layer, on.gpu, tp, tokens, kernel, active),
         lambda i: f"{case}, {tokens[i]:.0f} tokens",
     )
+
+
+def routed_experts(distribution: str, tokens: np.ndarray, layer: ArchitectureConfig) -> np.ndarray:
+    """Experts that some token chooses where a benchmark deals the tokens out.
+
+    ``balanced`` deals them round robin. ``power_law_A`` draws each share from a power law of exponent A between
+    one token and four fifths of all (AIConfigurator, ``collect_moe.py`` for vLLM); what it measured with fewer choices
+    than experts is as if tokens chose evenly, and so is every other distribution.
+
+    Args:
+        distribution: Its name in the file.
+        tokens: float64, shape (n,).
+        layer: What is computed.
+
+    Returns:
+        float64, shape (n,): in expectation.
+    """
+    experts, choices = layer.experts, tokens * layer.experts_per_token
+    active = active_experts(layer, tokens)
+    if distribution == "balanced":
+        return np.minimum(float(experts), choices)
+    if not distribution.startswith(_POWER_LAW):
+        return active
+    exponent = 1.0 - float(distribution.removeprefix(_POWER_LAW))
+    draws = np.random.default_rng(0).random((_DRAWS, experts))
+    for i in np.flatnonzero(choices > experts):
+        low, high = 1.0, (_LARGEST_SHARE * tokens[i]) ** exponent
+        loads = ((high - low) * draws + low) ** (1.0 / exponent)
+        active[i] = np.mean(np.sum(np.round(loads / loads.sum(1, keepdims=True) * choices[i]) > 0, axis=1))
+    return active
 
 
 def with_whole_experts(reading: Reading, table: Table, column: str) -> Table:

@@ -11,7 +11,7 @@ from maestro_gym.config import ArchitectureConfig, GpuConfig
 from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.performance.operators import ACTIVATION_BYTES, active_experts, allreduce_s
 from maestro_gym.performance.step_tables import StepTables
-from maestro_gym.state import PERF
+from maestro_gym.state import DECODE, PERF
 
 _ATTENTION = {"layernorm": 2, "qkv_proj": 1, "rotary_emb": 1, "o_proj": 1}
 """Kernels of every layer beside attention itself, and how often each runs in it."""
@@ -78,10 +78,10 @@ def kernel_tables(
     record["kv_bytes_per_token"] = architecture.kv_bytes_per_token_per_gpu(tp)
     record["att_prefill_const_s"] = layers * prefill[0]
     record["att_prefill_s_per_pair"] = layers * prefill[2]
-    record["att_decode_const_s"] = layers * decode[0]
-    record["att_decode_s_per_seq"] = layers * decode[1]
-    record["att_decode_s_per_token"] = layers * decode[2]
-    return StepTables(record, step_s, sample_s)
+    reads = np.zeros(len(sequences), DECODE)
+    reads["const_s"] = layers * decode[0] + layers * decode[1] * sequences
+    reads["s_per_token"] = layers * decode[2]
+    return StepTables(record, step_s, sample_s, reads)
 
 
 def _kernels(

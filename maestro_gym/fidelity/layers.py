@@ -13,7 +13,7 @@ from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.points import Reading
 from maestro_gym.performance.operators import allreduce_s, attention_token_s, elementwise_s, linear_s
-from maestro_gym.performance.step_tables import attention_record
+from maestro_gym.performance.step_tables import attention_record, decode_attention
 
 LINEAR = ("attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj")
 ELEMENTWISE = ("input_layernorm", "post_attention_layernorm", "attn_rope", "mlp_act", "add")
@@ -150,11 +150,11 @@ def attention_s(
     layer = ArchitectureConfig(
         layers=1, hidden=1, heads=heads, kv_heads=kv_heads, head_dim=head_dim, ffn=1, vocab=1, max_model_len=1
     )
-    record = attention_record(layer, on.gpu, tp)
     token_s = attention_token_s(layer, on.gpu, tp, batch if chunk is None else batch * chunk)
     if chunk is None:
-        seconds = token_s + float(record["att_decode_const_s"]) + float(record["att_decode_s_per_seq"]) * batch
-        return seconds + float(record["att_decode_s_per_token"]) * batch * cached
+        decode = decode_attention(layer, on.gpu, tp, batch)
+        return token_s + decode["const_s"] + decode["s_per_token"] * batch * cached
+    record = attention_record(layer, on.gpu, tp)
     pairs = batch * chunk * (cached + chunk / 2.0)
     return token_s + float(record["att_prefill_const_s"]) + float(record["att_prefill_s_per_pair"]) * pairs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from scipy.optimize import least_squares, minimize
 
 from maestro_gym.config.catalogue import Machine
+from maestro_gym.config.hardware import DecodeAttention
 from maestro_gym.fidelity.points import Batch
 
 _SOFTENING = 0.1
@@ -18,6 +19,7 @@ _SOFTENING = 0.1
 _SMALLEST = 1e-12
 _SCALE, _SCALE_S = 0.1, 1e-6
 """Steps of a constant that starts at 0: of a ratio, and of seconds."""
+_NUDGE = 0.05
 _INSIDE = 1e-6
 _MAX_ITERATIONS = 80
 _MAX_EVALUATIONS = 100
@@ -32,8 +34,9 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
     Args:
         groups: Batches by kind of measurement; each kind weighs the same, however many points it has.
         machine: Where the search starts.
-        free: Dotted names, such as ``gpu.step.step_const_s``. A table, such as ``gpu.step.allreduce``, takes the
-            measurements themselves.
+        free: Dotted names, such as ``gpu.step.step_const_s``. A table of measurements, such as
+            ``gpu.step.allreduce``, takes these themselves; of a law with lists, such as ``gpu.step.attention_decode``,
+            all numbers are fitted but where they stand.
         jumps: The predictions have no slope, as those of a replay, whose batches change in jumps; the search is then
             by a simplex (Nelder and Mead, 1965).
 
@@ -43,7 +46,7 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
     for batch in (batch for group in groups for batch in group):
         if batch.tabulate is not None:
             machine = batch.tabulate(machine, np.arange(len(batch.measured)))
-    free = [name for name in free if isinstance(_get(machine, name), float | int)]
+    free = [number for name in in_use(machine, free) for number in _numbers(machine, name)]
     if not free:
         return machine
     start = np.array([float(_get(machine, name)) for name in free])
@@ -95,6 +98,45 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
     return with_values(machine, dict(zip(free, (float(value) for value in found.x * scale), strict=True)))
 
 
+def in_use(machine: Machine, free: Sequence[str]) -> list[str]:
+    """Those constants that the laws of a machine read: a law in place of constants makes these mean nothing.
+
+    Args:
+        machine: The machine.
+        free: Dotted names.
+
+    Returns:
+        Dotted names.
+    """
+    laws = [name for name in free if not isinstance(_get(machine, name), float | int) and _get(machine, name)]
+    there = [name for name in free if _get(machine, name) is not None]
+    return [name for name in there if not any(name.startswith(f"{law}_") for law in laws)]
+
+
+def told_by(batches: Sequence[Batch], machine: Machine, free: Sequence[str]) -> list[str]:
+    """Those constants on which some prediction depends.
+
+    Args:
+        batches: Measurements.
+        machine: The machine.
+        free: Dotted names.
+
+    Returns:
+        Dotted names; a table or a law is told by any measurement.
+    """
+    told = []
+    for name in in_use(machine, free):
+        value = _get(machine, name)
+        if isinstance(value, float | int):
+            low, high = _bounds(machine, name)
+            other = min(high, value * (1.0 + _NUDGE)) if value > 0 else _SCALE_S if "_s" in name else _SCALE
+            moved = with_values(machine, {name: max(low, other) if other != value else value * (1.0 - _NUDGE)})
+            if all(np.array_equal(batch.predict(moved), batch.predict(machine)) for batch in batches):
+                continue
+        told.append(name)
+    return told
+
+
 def with_values(machine: Machine, values: dict[str, float]) -> Machine:
     """Copy a machine with other constants.
 
@@ -113,6 +155,8 @@ def with_values(machine: Machine, values: dict[str, float]) -> Machine:
 
 
 def _assign(config: Any, path: Sequence[str], value: float) -> Any:  # noqa: ANN401 - a configuration model or a section
+    if isinstance(config, list):
+        return [float(value) if place == int(path[0]) else item for place, item in enumerate(config)]
     if len(path) == 1:
         return config.model_copy(update={path[0]: float(value)})
     return config.model_copy(update={path[0]: _assign(getattr(config, path[0]), path[1:], value)})
@@ -121,8 +165,17 @@ def _assign(config: Any, path: Sequence[str], value: float) -> Any:  # noqa: ANN
 def _get(machine: Machine, name: str) -> Any:  # noqa: ANN401 - a number or a table
     place: Any = machine
     for part in name.split("."):
-        place = getattr(place, part)
+        place = place[int(part)] if part.isdigit() else getattr(place, part)
     return place
+
+
+def _numbers(machine: Machine, name: str) -> list[str]:
+    """Dotted names of a constant's numbers, which are to be fitted."""
+    value = _get(machine, name)
+    if isinstance(value, DecodeAttention):
+        fitted = {"const_s": value.const_s, "bandwidth_efficiency": value.bandwidth_efficiency}
+        return [f"{name}.{key}.{place}" for key, numbers in fitted.items() for place in range(len(numbers))]
+    return [name] if isinstance(value, float | int) else []
 
 
 def _defaults(machine: Machine, free: Sequence[str], start: np.ndarray) -> np.ndarray:
@@ -130,7 +183,7 @@ def _defaults(machine: Machine, free: Sequence[str], start: np.ndarray) -> np.nd
     values = []
     for name, value in zip(free, start, strict=True):
         section, _, key = name.rpartition(".")
-        default = type(_get(machine, section)).model_fields[key].default
+        default = None if key.isdigit() else type(_get(machine, section)).model_fields[key].default
         values.append(float(default) if isinstance(default, float | int) else float(value))
     return np.array(values)
 
@@ -138,9 +191,14 @@ def _defaults(machine: Machine, free: Sequence[str], start: np.ndarray) -> np.nd
 def _bounds(machine: Machine, name: str) -> tuple[float, float]:
     """Limits that the configuration declares for a constant."""
     section, _, key = name.rpartition(".")
+    inside = key.isdigit()
+    if inside:
+        section, _, key = section.rpartition(".")
     model: type[BaseModel] = type(_get(machine, section))
+    field = model.model_fields[key]
     low, high = -np.inf, np.inf
-    for limit in model.model_fields[key].metadata:
+    # The limits of a list's numbers stand with the numbers.
+    for limit in get_args(get_args(field.annotation)[0])[1].metadata if inside else field.metadata:
         if isinstance(limit, Ge):
             low = float(limit.ge)  # pyright: ignore[reportArgumentType]
         elif isinstance(limit, Gt):

@@ -37,6 +37,7 @@ DECODE_FREE = (
     "gpu.step.attention_decode_const_s",
     "gpu.step.attention_decode_s_per_sequence",
     "gpu.step.attention_decode_bandwidth_efficiency",
+    "gpu.step.attention_decode",
 )
 ALLREDUCE_FREE = ("gpu.step.allreduce",)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
-from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER, AllReduceTimes
+from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER, AllReduceTimes, ExpertCoefficients
 
 ACTIVATION_BYTES = 2
 """bf16."""
@@ -20,6 +20,8 @@ PARTIAL_BYTES = 4
 FUSED_BLOCKS = (16, 64)
 """Rows of a block of vLLM's ``fused_moe`` without tuned tiles, up to and above as many tokens as experts
 (``get_default_config`` of ``fused_moe.py``)."""
+EVEN_WIDTH = 16
+"""Widths that it divides are loaded as whole vectors: Triton specialises its kernels on them."""
 SPLITS = (1, 2, 3, 4, 6, 8)
 """Parts into which a library may cut the depth of a product, so that few tiles keep all multiprocessors busy."""
 
@@ -88,14 +90,19 @@ def linear_shapes(architecture: ArchitectureConfig, tp: int) -> list[tuple[float
 
 
 def experts_s(
-    architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, tokens: np.ndarray, kernel: MoeKernel
+    architecture: ArchitectureConfig,
+    gpu: GpuConfig,
+    tp: int,
+    tokens: np.ndarray,
+    kernel: MoeKernel,
+    active: np.ndarray | None = None,
 ) -> np.ndarray:
     """Time of one layer's router and experts.
 
     The experts that are active are read, and k of them are multiplied a token, each expert's tokens in blocks of which
-    the last is seldom full; each token's vectors are gathered and summed for each of its experts. Kernels differ in
-    their efficiencies, their blocks and in their constant: launches, and where the kernel includes them the routing and
-    sorting of tokens.
+    the last is seldom full; each token's vectors are gathered and summed for each of its experts, and no longer stay in
+    the L2 cache between two blocks where steps are large. Kernels differ in their efficiencies, their blocks and in
+    their constant: launches, and where the kernel includes them the routing and sorting of tokens.
 
     Args:
         architecture: What runs; has experts.
@@ -103,12 +110,15 @@ def experts_s(
         tp: GPUs of the node; each expert is cut, none is left out.
         tokens: float64, any shape; tokens of the step.
         kernel: What the engine computes experts with.
+        active: float64, same shape: experts that some token chooses; None: as many as of tokens that choose evenly.
 
     Returns:
         Seconds, same shape.
     """
     coefficients = gpu.step.experts.of(kernel)
-    active, chosen = active_experts(architecture, tokens), tokens * architecture.experts_per_token
+    chosen = tokens * architecture.experts_per_token
+    if active is None:
+        active = active_experts(architecture, tokens)
     read = (active * architecture.ffn_parameters + architecture.router_parameters) / tp
     rows = chosen
     if kernel == "fused":
@@ -117,9 +127,25 @@ def experts_s(
     multiplied = rows * architecture.ffn_parameters + tokens * architecture.router_parameters
     memory_s = WEIGHT_BYTES_PER_PARAMETER * read / (gpu.hbm_bytes_per_s * coefficients.bandwidth_efficiency)
     compute_s = 2.0 * multiplied / tp / (gpu.peak_flops_per_s * coefficients.flops_efficiency)
+    if _are_tuned(architecture, coefficients, tp):
+        compute_s = compute_s / coefficients.tuned_flops_speedup
     moved = ACTIVATION_BYTES * chosen * (architecture.hidden + architecture.ffn / tp)
     moved_s = coefficients.token_passes * moved / gpu.hbm_bytes_per_s
-    return coefficients.const_s + _smooth_max(memory_s, compute_s, coefficients.roofline_exponent) + moved_s
+    slower = np.maximum(1.0, tokens / coefficients.spill_tokens) ** coefficients.spill_exponent
+    if architecture.ffn % (tp * EVEN_WIDTH):
+        slower = slower * coefficients.uneven_slowdown
+    products_s = _smooth_max(memory_s, compute_s, coefficients.roofline_exponent)
+    return coefficients.const_s + slower * products_s + moved_s
+
+
+def _are_tuned(architecture: ArchitectureConfig, coefficients: ExpertCoefficients, tp: int) -> bool:
+    """Whether there are tiles tuned to this GPU for the experts of a layer.
+
+    vLLM ships them for some numbers and widths of experts, and runs the others with those of ``get_default_config``.
+    """
+    return any(
+        (shape.experts, shape.ffn * tp) == (architecture.experts, architecture.ffn) for shape in coefficients.tuned
+    )
 
 
 def active_experts(architecture: ArchitectureConfig, tokens: np.ndarray) -> np.ndarray:

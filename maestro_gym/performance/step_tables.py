@@ -3,8 +3,9 @@
     t_step = c_step + c_seq*S + L*(t_lin(n) + t_moe(n) + t_elt(n) + t_att_pf + t_att_dec + 2*t_ar(n*h*2B)) + t_lmhead(S)
 
 with n tokens in the step, S sequences that sample one, L layers. What depends on n alone is ``step_s[n]``,
-what depends on S alone is ``sample_s[S]``; attention is affine in KV tokens and query-key pairs, and its
-coefficients stand in a PERF record. Coefficients: ``configs/hardware/gpus``, fitted to A100 layer timings.
+what depends on S alone is ``sample_s[S]``; attention is affine in query-key pairs, with the coefficients of a PERF
+record, and for a batch of so many sequences that decode in the KV tokens that they read, with those of a DECODE
+record. Coefficients: ``configs/hardware/gpus``, fitted to A100 layer timings.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from maestro_gym.performance.operators import (
     linear_s,
     lmhead_s,
 )
-from maestro_gym.state import PERF
+from maestro_gym.state import DECODE, PERF
 
 
 class StepTables(NamedTuple):
@@ -33,11 +34,13 @@ class StepTables(NamedTuple):
         perf: PERF, shape ().
         step_s: float64, shape (max_num_batched_tokens + 1,), by tokens of the step; 0 for no token.
         sample_s: float64, shape (max_num_seqs + 1,), by sequences that sample; 0 for none.
+        decode: DECODE, shape (max_num_seqs + 1,), by sequences that decode.
     """
 
     perf: np.ndarray
     step_s: np.ndarray
     sample_s: np.ndarray
+    decode: np.ndarray
 
 
 def step_tables(
@@ -76,7 +79,8 @@ def step_tables(
     sample_s = coefficients.sequence_s * sequences + lmhead_s(architecture, gpu, tp, sequences)
     step_s[0] = 0.0
     sample_s[0] = 0.0
-    return StepTables(attention_record(architecture, gpu, tp), step_s, sample_s)
+    decode = decode_attention(architecture, gpu, tp, sequences)
+    return StepTables(attention_record(architecture, gpu, tp), step_s, sample_s, decode)
 
 
 def step_time_s(
@@ -100,17 +104,16 @@ def step_time_s(
         pairs = sum(new * (past + new / 2.0) for new, past in prefills)
         total += float(perf["att_prefill_const_s"]) + float(perf["att_prefill_s_per_pair"]) * pairs
     if decode_contexts:
-        total += float(perf["att_decode_const_s"])
-        total += float(perf["att_decode_s_per_seq"]) * len(decode_contexts)
-        total += float(perf["att_decode_s_per_token"]) * sum(decode_contexts)
+        decode = tables.decode[len(decode_contexts)]
+        total += float(decode["const_s"])
+        total += float(decode["s_per_token"]) * sum(decode_contexts)
     return total
 
 
 def attention_record(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int) -> np.ndarray:
-    """Bytes and attention of one architecture on one kind of node.
+    """Bytes and prefill attention of one architecture on one kind of node.
 
-    Prefill multiplies: 4 * heads * head_dim FLOPs for each pair of query and key. Decode reads: keys and values of
-    every cached token, two bytes each.
+    Prefill multiplies: 4 * heads * head_dim FLOPs for each pair of query and key.
 
     Args:
         architecture: What runs.
@@ -123,18 +126,46 @@ def attention_record(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int) 
     coefficients = gpu.step
     layers = architecture.layers
     heads = architecture.heads / tp
-    # With fewer KV heads than GPUs each GPU keeps one whole head.
-    kv_heads = max(1.0, architecture.kv_heads / tp)
     flops_per_s = gpu.peak_flops_per_s * coefficients.attention_prefill_flops_efficiency
-    bytes_per_s = gpu.hbm_bytes_per_s * coefficients.attention_decode_bandwidth_efficiency
     perf = np.zeros((), dtype=PERF)
     perf["weight_bytes"] = architecture.weight_bytes_per_gpu(tp)
     perf["kv_bytes_per_token"] = architecture.kv_bytes_per_token_per_gpu(tp)
     perf["layers"] = layers
     perf["att_prefill_const_s"] = layers * coefficients.attention_prefill_const_s
     perf["att_prefill_s_per_pair"] = layers * 4.0 * heads * architecture.head_dim / flops_per_s
-    perf["att_decode_const_s"] = layers * coefficients.attention_decode_const_s
-    perf["att_decode_s_per_seq"] = layers * coefficients.attention_decode_s_per_sequence
-    # Keys and values, two bytes each.
-    perf["att_decode_s_per_token"] = layers * 4.0 * kv_heads * architecture.head_dim / bytes_per_s
     return perf
+
+
+def decode_attention(architecture: ArchitectureConfig, gpu: GpuConfig, tp: int, sequences: np.ndarray) -> np.ndarray:
+    """Decode attention of one architecture on one kind of node.
+
+    Decode reads keys and values of every cached token, two bytes each. A kernel deals out sequences and KV heads to
+    multiprocessors, so few of them do not reach the bandwidth of HBM: where the GPU has times by them
+    (`DecodeAttention`), constant and bandwidth are interpolated, in logarithms, and stay beyond the last.
+
+    Args:
+        architecture: What runs.
+        gpu: What it runs on.
+        tp: GPUs of the node.
+        sequences: float64, any shape; sequences that decode.
+
+    Returns:
+        DECODE, same shape: seconds are per step, all layers together.
+    """
+    coefficients = gpu.step
+    # With fewer KV heads than GPUs each GPU keeps one whole head.
+    kv_heads = max(1.0, architecture.kv_heads / tp)
+    layers, measured = architecture.layers, coefficients.attention_decode
+    decode = np.zeros(np.shape(sequences), dtype=DECODE)
+    if measured is None:
+        const_s = coefficients.attention_decode_const_s
+        decode["const_s"] = layers * const_s + layers * coefficients.attention_decode_s_per_sequence * sequences
+        efficiency = coefficients.attention_decode_bandwidth_efficiency
+    else:
+        place, at = np.log(np.maximum(1.0, sequences) * kv_heads), np.log(measured.batch_heads)
+        decode["const_s"] = layers * np.exp(np.interp(place, at, np.log(measured.const_s)))
+        efficiency = np.exp(np.interp(place, at, np.log(measured.bandwidth_efficiency)))
+    # Keys and values, two bytes each.
+    bytes_per_s = gpu.hbm_bytes_per_s * efficiency
+    decode["s_per_token"] = layers * 4.0 * kv_heads * architecture.head_dim / bytes_per_s
+    return decode

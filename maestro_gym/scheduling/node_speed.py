@@ -35,9 +35,9 @@ def decode_step_s(view: View, node: int, model: int, sequences: int, kv_tokens: 
     world = view.world
     hardware, arch = world.nodes[node].hardware, world.models[model].arch
     batch = min(max(1, sequences), world.step_s.shape[2] - 1, world.sample_s.shape[2] - 1)
-    perf = world.perf[hardware, arch]
+    decode = world.decode[hardware, arch, batch]
     seconds = world.step_s[hardware, arch, batch] + world.sample_s[hardware, arch, batch]
-    seconds += perf.att_decode_const_s + perf.att_decode_s_per_seq * batch + perf.att_decode_s_per_token * kv_tokens
+    seconds += decode.const_s + decode.s_per_token * kv_tokens
     return float(seconds)
 
 

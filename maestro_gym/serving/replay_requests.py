@@ -83,6 +83,7 @@ def replay(
         perf=np.full(world.perf.shape, tables.perf).view(np.recarray),
         step_s=np.broadcast_to(tables.step_s, world.step_s.shape).copy(),
         sample_s=np.broadcast_to(tables.sample_s, world.sample_s.shape).copy(),
+        decode=np.broadcast_to(tables.decode, world.decode.shape).copy().view(np.recarray),
     )
     nothing, nobody = np.zeros(len(arrival_s), np.int64), np.full(len(arrival_s), -1)
     requests = Requests(arrival_s, nothing, prompt_tokens, output_tokens, output_tokens, nobody, nothing)

@@ -238,7 +238,8 @@ def _plan_prefill(state: State, e: int, node: int, slot: int) -> None:
     seconds = world.step_s[hardware, arch, tokens] + world.sample_s[hardware, arch, sampling]
     seconds += perf.att_prefill_const_s + perf.att_prefill_s_per_pair * pairs
     if decoding > 0:
-        seconds += perf.att_decode_const_s + perf.att_decode_s_per_seq * decoding + perf.att_decode_s_per_token * kv
+        decode = world.decode[hardware, arch, decoding]
+        seconds += decode.const_s + decode.s_per_token * kv
     core.base_s = seconds * core.factor
     core.slope_s = 0.0
     core.steps = 1
@@ -266,11 +267,11 @@ def _plan_decode(state: State, e: int, node: int, slot: int) -> None:
         steps = min(steps, state.hidden.truth[e, stage].output_tokens - sequence.generated_tokens)
         steps = min(steps, sequence.hit_tokens + sequence.private_tokens - sequence.computed_tokens)
     hardware, arch = world.nodes[node].hardware, world.models[view.engines[e, node, slot].model].arch
-    perf = world.perf[hardware, arch]
+    decode = world.decode[hardware, arch, decoding]
     seconds = world.step_s[hardware, arch, decoding] + world.sample_s[hardware, arch, decoding]
-    seconds += perf.att_decode_const_s + perf.att_decode_s_per_seq * decoding + perf.att_decode_s_per_token * kv
+    seconds += decode.const_s + decode.s_per_token * kv
     core.base_s = seconds * core.factor
-    core.slope_s = perf.att_decode_s_per_token * decoding * core.factor
+    core.slope_s = decode.s_per_token * decoding * core.factor
     core.steps = steps
     if next_start_s < math.inf:
         core.steps = boundary_at_or_after(state, e, node, slot, next_start_s)

@@ -121,6 +121,7 @@ from maestro_gym.state.view import (
 )
 from maestro_gym.state.world import (
     BOARD_SPEC,
+    DECODE,
     HOST_SPEC,
     MODEL_SPEC,
     NODE_SPEC,
@@ -141,6 +142,7 @@ __all__ = [
     "CLOCK",
     "COUNTERS",
     "CPU",
+    "DECODE",
     "DISK",
     "DONE_BUDGET",
     "DONE_DRAINED",

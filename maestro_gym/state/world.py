@@ -51,9 +51,12 @@ PERF = record(
     Field("layers", "f8", "layers", "of the architecture"),
     Field("att_prefill_const_s", "f8", "s", "a step with any prefill"),
     Field("att_prefill_s_per_pair", "f8", "s/pair", "times sum_i q_i * (ctx_i + q_i / 2)"),
-    Field("att_decode_const_s", "f8", "s", "a step with any decode"),
-    Field("att_decode_s_per_seq", "f8", "s/sequence", "for each decoding sequence"),
-    Field("att_decode_s_per_token", "f8", "s/token", "times the KV tokens read"),
+)
+
+# What attention adds to a step in which a number of sequences decode, on one kind of node.
+DECODE = record(
+    Field("const_s", "f8", "s", "however much they read"),
+    Field("s_per_token", "f8", "s/token", "times the KV tokens that they read together"),
 )
 
 PARAMS = record(
@@ -136,6 +139,7 @@ class World(NamedTuple):
     perf: Annotated[np.ndarray, of("GA", PERF)]
     step_s: Annotated[np.ndarray, plain("GAT", "f8", "s", "part of a step that depends on its tokens, 0 to the budget")]
     sample_s: Annotated[np.ndarray, plain("GAS", "f8", "s", "part of a step that depends on sequences that sample")]
+    decode: Annotated[np.ndarray, of("GAS", DECODE)]  # by sequences that decode
     latency_s: Annotated[np.ndarray, plain("CD", "f8", "s", "between clusters, one way")]
     bytes_per_s: Annotated[np.ndarray, plain("CD", "f8", "bytes/s", "between clusters")]
     service: Annotated[np.ndarray, of("M", SERVICE)]

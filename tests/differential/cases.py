@@ -269,6 +269,7 @@ def _world(features: Features, rng: np.random.Generator, placement: np.ndarray) 
         perf=perf,
         step_s=np.array([[table.step_s for table in row] for row in tables]),
         sample_s=np.array([[table.sample_s for table in row] for row in tables]),
+        decode=np.array([[table.decode for table in row] for row in tables]),
         latency_s=latency_s,
         bytes_per_s=rng.uniform(1e6, 1e9, latency_s.shape),
         service=service,

@@ -86,13 +86,13 @@ def test_links_default_to_one_latency_or_follow_the_matrix() -> None:
 
 def test_nominal_speed_is_that_of_a_short_and_a_long_prompt_and_of_the_nominal_batch() -> None:
     world = build_world(load_scenario("quick"))
-    service, perf = world.service[0], world.perf[0, 0]
+    service, perf, decode = world.service[0], world.perf[0, 0], world.decode[0, 0, 16]
     prefill_s = service.prefill_base_s + service.prefill_s_per_token * 2048
     alone_s = world.step_s[0, 0, 2048] + world.sample_s[0, 0, 1]
     alone_s += perf.att_prefill_const_s + perf.att_prefill_s_per_pair * 2048**2 / 2
     assert prefill_s == pytest.approx(alone_s)
-    batch_s = world.step_s[0, 0, 16] + world.sample_s[0, 0, 16] + perf.att_decode_const_s
-    batch_s += 16 * (perf.att_decode_s_per_seq + perf.att_decode_s_per_token * NOMINAL_CONTEXT_TOKENS)
+    batch_s = world.step_s[0, 0, 16] + world.sample_s[0, 0, 16] + decode.const_s
+    batch_s += 16 * decode.s_per_token * NOMINAL_CONTEXT_TOKENS
     assert service.decode_s_per_token == pytest.approx(batch_s)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from maestro_gym.config import ArchitectureConfig, MoeKernel
 from maestro_gym.config.catalogue import Catalogue
+from maestro_gym.fidelity.layers import attention_s
 from maestro_gym.performance.operators import elementwise_s, experts_s, linear_s
 from maestro_gym.scheduling.load_times import copy_time_s, start_time_s
 
@@ -113,3 +114,19 @@ def write_experts(root: Path, catalogue: Catalogue) -> None:
     path = root / "aiconfigurator" / "vllm_moe.csv"
     path.parent.mkdir(parents=True)
     pd.DataFrame({"num_tokens": tokens, **shape, "latency": milliseconds("fused")}).to_csv(path, index=False)
+
+
+def write_decode(root: Path, catalogue: Catalogue) -> None:
+    """Write decode attention of grouped heads as the model has it, in the file of AIConfigurator."""
+    machine = catalogue.machine(GPU)
+    points = np.array([(b, c) for b in (1, 2, 8, 16, 64, 128) for c in (256, 1024, 4096, 16384)], float)
+    frames = []
+    for heads, kv_heads in ((32, 1), (32, 8)):
+        seconds = attention_s(machine, (heads, kv_heads, 128, 1), points[:, 0], None, points[:, 1])
+        shape = {"device": "NVIDIA A100-SXM4-80GB", "attn_dtype": "bfloat16", "head_dim": 128, "step": 0}
+        shape |= {"num_heads": heads, "num_key_value_heads": kv_heads}
+        sizes = {"batch_size": points[:, 0].astype(int), "isl": points[:, 1].astype(int), "latency": 1e3 * seconds}
+        frames.append(pd.DataFrame(sizes).assign(**shape))
+    path = root / "aiconfigurator" / "vllm_generation_attention.csv"
+    path.parent.mkdir(parents=True)
+    pd.concat(frames).to_csv(path, index=False)

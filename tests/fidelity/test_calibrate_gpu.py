@@ -10,11 +10,11 @@ import yaml
 
 from maestro_gym.config import GpuConfig, MoeKernel, read_yaml
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
-from maestro_gym.config.hardware import ExpertCoefficients, ExpertKernels
+from maestro_gym.config.hardware import DecodeAttention, ExpertCoefficients, ExpertKernels
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.calibrate_gpu import calibrate, write_gpu
 from maestro_gym.fidelity.error_report import fitted_rows
-from tests.fidelity.small_profiles import GPU, layer_frame, write_experts, write_vidur
+from tests.fidelity.small_profiles import GPU, layer_frame, write_decode, write_experts, write_vidur
 
 
 def slower(catalogue: Catalogue, tmp_path: Path) -> Catalogue:
@@ -85,3 +85,44 @@ def test_nothing_to_fit_to_is_a_mistake(tmp_path: Path, catalogue: Catalogue) ->
         calibrate(tmp_path, catalogue, "h100")
     with pytest.raises(MaestroError, match="not in the catalogue"):
         calibrate(tmp_path, catalogue, "b999")
+
+
+def test_some_constants_are_fitted_while_the_others_stay(tmp_path: Path, catalogue: Catalogue) -> None:
+    write_vidur(tmp_path / "profiles", layer_frame(catalogue))
+    start = slower(catalogue, tmp_path)
+    fitted = calibrate(tmp_path / "profiles", start, GPU, only=["step.elementwise_const_s"])
+    true, begun = catalogue.gpus[GPU].step, start.gpus[GPU].step
+    assert fitted.step.elementwise_const_s == pytest.approx(true.elementwise_const_s, rel=0.01)
+    assert fitted.step.linear_flops_efficiency == pytest.approx(begun.linear_flops_efficiency, rel=1e-3)
+    # What says how well the others were met stays too.
+    before, after = start.gpus[GPU].calibration, fitted.calibration
+    assert before is not None
+    assert after is not None
+    assert {item.source for item in before.fits} == {item.source for item in after.fits}
+    with pytest.raises(MaestroError, match=r"--only step.sequence_s: no measurement here tells it; known are step"):
+        calibrate(tmp_path / "profiles", start, GPU, only=["step.sequence_s"])
+
+
+def test_the_law_of_decoding_is_fitted_where_a_gpu_has_one(tmp_path: Path, catalogue: Catalogue) -> None:
+    true = DecodeAttention(
+        batch_heads=[1.0, 32.0, 1024.0], const_s=[8e-6, 1e-5, 3e-5], bandwidth_efficiency=[0.1, 0.6, 0.9]
+    )
+    begun = true.model_copy(update={"const_s": [1e-5] * 3, "bandwidth_efficiency": [0.5] * 3})
+    files = {}
+    for name, law in (("true", true), ("begun", begun)):
+        gpu = catalogue.gpus[GPU]
+        step = gpu.step.model_copy(update={"attention_decode": law})
+        files[name] = tmp_path / f"{name}.yaml"
+        write_gpu(gpu.model_copy(update={"step": step}), files[name], "a test")
+    machine = load_catalogue(gpus=[f"{GPU}={files['true']}"])
+    write_decode(tmp_path / "profiles", machine)
+    found = calibrate(tmp_path / "profiles", load_catalogue(gpus=[f"{GPU}={files['begun']}"]), GPU)
+    law = found.step.attention_decode
+    assert law is not None
+    assert law.batch_heads == true.batch_heads
+    assert law.const_s == pytest.approx(true.const_s, rel=0.02)
+    assert law.bandwidth_efficiency == pytest.approx(true.bandwidth_efficiency, rel=0.02)
+    # The three constants in whose place it stands are told by nothing.
+    assert found.step.attention_decode_const_s == catalogue.gpus[GPU].step.attention_decode_const_s
+    assert found.calibration is not None
+    assert found.calibration.fits[0].free == ["gpu.step.attention_decode"]

@@ -14,14 +14,16 @@ import pytest
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel, find_config, read_yaml
 from maestro_gym.config.hardware import (
     AllReduceTimes,
+    DecodeAttention,
     ExpertCoefficients,
     ExpertKernels,
+    ExpertShape,
     MatmulTiles,
     StepCoefficients,
     Tile,
 )
 from maestro_gym.performance.operators import allreduce_s, elementwise_s, experts_s, linear_s, matmul_s
-from maestro_gym.performance.step_tables import StepTables, step_tables, step_time_s
+from maestro_gym.performance.step_tables import StepTables, decode_attention, step_tables, step_time_s
 
 
 def load_gpu(name: str = "A100-80GB") -> GpuConfig:
@@ -90,6 +92,19 @@ def test_a_decode_step_of_llama_8b_is_the_sum_computed_by_hand() -> None:
     expected_s = 1e-3 + 10e-6 * n + 32 * (linear + element + attention) + product(n, 4096, 128256)
     tables = step_tables(load_architecture("Llama-3.1-8B"), load_bare(), 1, 64, 64, "fused")
     assert step_time_s(tables, [], [context] * n) == pytest.approx(expected_s, rel=1e-12)
+
+
+def test_few_sequences_of_few_heads_do_not_reach_the_bandwidth() -> None:
+    law = DecodeAttention(batch_heads=[8.0, 128.0], const_s=[10e-6, 20e-6], bandwidth_efficiency=[0.2, 0.8])
+    gpu, llama = load_bare(attention_decode=law), load_architecture("Llama-3.1-8B")
+    at = decode_attention(llama, gpu, 1, np.array([1.0, 4.0, 16.0, 256.0]))
+    # Eight KV heads of 128: on the first place, in the middle in logarithms, on the last, and far beyond it.
+    assert at["const_s"] == pytest.approx(32 * 10e-6 * np.array([1.0, math.sqrt(2.0), 2.0, 2.0]))
+    assert at["s_per_token"] == pytest.approx(32 * 4 * 8 * 128 / (2.039e12 * np.array([0.2, 0.4, 0.8, 0.8])))
+    # Over four GPUs each has two heads of every sequence, so four sequences are as one was.
+    cut = decode_attention(llama, gpu, 4, np.array([4.0]))
+    assert cut["const_s"] == pytest.approx(at["const_s"][:1])
+    assert 4 * cut["s_per_token"] == pytest.approx(at["s_per_token"][:1])
 
 
 def test_a_product_takes_a_step_where_a_wave_fills_up() -> None:
@@ -182,7 +197,7 @@ def test_slower_memory_slows_decoding_but_not_large_prefills() -> None:
     assert slow.step_s[2048] / fast.step_s[2048] < 1.05
 
 
-def load_with_experts(**changes: float) -> GpuConfig:
+def load_with_experts(**changes: Any) -> GpuConfig:  # noqa: ANN401 - a number or shapes
     """An A100-80GB whose two kinds of expert kernels have constants of round numbers."""
     gpu = load_gpu()
     fused = ExpertCoefficients(const_s=40e-6, bandwidth_efficiency=0.9, flops_efficiency=0.4, roofline_exponent=1.0)
@@ -198,6 +213,26 @@ def test_a_moe_layer_reads_more_experts_as_tokens_grow_and_at_most_all() -> None
     one, many = experts_s(moe, gpu, 1, np.array([1.0, 1000.0]), "fused")
     assert one == pytest.approx(2 * (moe.router_parameters + 2 * moe.ffn_parameters) / 2.039e12, rel=1e-3)
     assert many == pytest.approx(2 * (moe.router_parameters + 8 * moe.ffn_parameters) / 2.039e12, rel=1e-3)
+
+
+def test_tuned_tiles_multiply_faster_uneven_widths_slow_all_and_large_steps_leave_the_cache() -> None:
+    moe = load_architecture("Mixtral-8x7B")
+    tuned = [ExpertShape(experts=8, ffn=7168)]
+    laws = {"tuned": tuned, "tuned_flops_speedup": 1.25, "uneven_slowdown": 1.5, "spill_exponent": 0.5}
+    # So much bandwidth that only multiplying takes time.
+    plain, changed = (
+        load_with_experts(const_s=0.0, **more).model_copy(update={"hbm_bytes_per_s": 1e20}) for more in ({}, laws)
+    )
+
+    def ratio(tp: int, tokens: float = 512.0, ffn: int = 14336) -> float:
+        layer, step = moe.model_copy(update={"ffn": ffn}), np.array([tokens])
+        return float((experts_s(layer, changed, tp, step, "fused") / experts_s(layer, plain, tp, step, "fused"))[0])
+
+    assert ratio(1) == ratio(4) == ratio(1, 4096) == 1.0
+    assert ratio(2) == pytest.approx(1 / 1.25)
+    # 14,400 over eight GPUs are 1,800 each, no multiple of 16.
+    assert ratio(8, ffn=14400) == pytest.approx(1.5)
+    assert ratio(1, 16384) == pytest.approx(2.0)
 
 
 def test_a_sparse_layer_costs_more_than_a_dense_one_of_one_expert() -> None:

@@ -34,9 +34,7 @@ class Speed:
     layers: float
     prefill_const_s: float
     prefill_s_per_pair: float
-    decode_const_s: float
-    decode_s_per_sequence: float
-    decode_s_per_token: float
+    decode_s: tuple[tuple[float, float], ...]
     by_tokens_s: tuple[float, ...]
     by_samples_s: tuple[float, ...]
 
@@ -54,8 +52,9 @@ class Speed:
             pairs = sum(q * (ctx + q / 2) for q, ctx in chunks)
             seconds += self.prefill_const_s + self.prefill_s_per_pair * pairs
         if contexts:
-            seconds += self.decode_const_s + self.decode_s_per_sequence * len(contexts)
-            seconds += self.decode_s_per_token * sum(contexts)
+            const_s, s_per_token = self.decode_s[len(contexts)]
+            seconds += const_s
+            seconds += s_per_token * sum(contexts)
         return seconds
 
 
@@ -181,9 +180,7 @@ def read_world(world: World) -> Fleet:
                 layers=float(perf["layers"]),
                 prefill_const_s=float(perf["att_prefill_const_s"]),
                 prefill_s_per_pair=float(perf["att_prefill_s_per_pair"]),
-                decode_const_s=float(perf["att_decode_const_s"]),
-                decode_s_per_sequence=float(perf["att_decode_s_per_seq"]),
-                decode_s_per_token=float(perf["att_decode_s_per_token"]),
+                decode_s=tuple((float(row["const_s"]), float(row["s_per_token"])) for row in world.decode[g, a]),
                 by_tokens_s=tuple(world.step_s[g, a].tolist()),
                 by_samples_s=tuple(world.sample_s[g, a].tolist()),
             )

@@ -20,7 +20,7 @@ def view() -> View:
 def _tables(view: View, node: int, model: int) -> StepTables:
     world = view.world
     at = int(world.nodes[node]["hardware"]), int(world.models[model]["arch"])
-    return StepTables(world.perf[at], world.step_s[at], world.sample_s[at])
+    return StepTables(world.perf[at], world.step_s[at], world.sample_s[at], world.decode[at])
 
 
 def _a_node_of_each_kind(view: View) -> list[int]:

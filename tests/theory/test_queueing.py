@@ -49,6 +49,8 @@ def scenario(max_num_seqs: int, *, cost_by_tokens: bool) -> Scenario:
     tokens = np.arange(world.step_s.shape[-1])
     world.step_s[:] = TOKEN_S * (tokens if cost_by_tokens else np.minimum(1, tokens))
     world.sample_s[:] = 0.0
+    for name in world.decode.dtype.names or ():
+        world.decode[name] = 0.0
     world.params[0]["drain_cap_s"] = 1e9
     return scenario
 

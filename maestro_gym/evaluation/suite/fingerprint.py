@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from maestro_gym.config import ScenarioConfig, find_config, read_yaml
 from maestro_gym.config.failures import FailuresConfig
 from maestro_gym.core.code_cache import cache_dir
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.core.seal import file_sha256 as bytes_sha256
+from maestro_gym.performance.operators import experts_s
 from maestro_gym.workloads.traces.files import find_trace
 
 _DIGITS = 16
@@ -27,6 +31,16 @@ _SOURCES = ("episodes", "baselines")
 
 _LATER_SWITCHES = ("schedule_ahead", "sleep_base_s", "admission", "context_hold_max_s")
 """Limits that came after the first benchmarks were frozen, and leave everything as it was while they are off."""
+
+
+_LATER_EXPERT_LAWS = {
+    "tuned": [],
+    "tuned_flops_speedup": 1.0,
+    "uneven_slowdown": 1.0,
+    "spill_tokens": 4096,
+    "spill_exponent": 0.0,
+}
+"""Constants of experts that came later, and leave everything as it was with these values."""
 
 
 def digest(content: Any) -> str:  # noqa: ANN401 - any JSON document
@@ -76,6 +90,7 @@ def scenario_parts(config: ScenarioConfig) -> dict[str, str]:
             parts["limits"].pop(switch, None)
     _drop_defaults(parts["limits"].get("signals"), routers=1, own_sends=False)
     _drop_defaults(parts["fleet"].get("failures"), link_mttr_s=FailuresConfig().link_mttr_s)
+    _drop_unused_expert_laws(config, parts["gpus"])
     for gpu in parts["gpus"].values():
         gpu.pop("calibration", None)  # a record of how the constants were found
         gpu.pop("price", None)  # what an episode costs, and nothing that happens in it
@@ -94,6 +109,26 @@ def _drop_defaults(part: dict[str, Any] | None, **later: Any) -> None:  # noqa: 
     for name, before in later.items():
         if part is not None and part.get(name) == before:
             del part[name]
+
+
+def _drop_unused_expert_laws(config: ScenarioConfig, gpus: dict[str, Any]) -> None:
+    """Take out of GPUs what came later about experts, where the experts of every model take as long without it."""
+    sparse = [item for item in config.architectures.values() if item.experts]
+    degrees = {layout.tp for group in config.host_groups for layout in config.layouts(group)}
+    tokens = np.arange(config.limits.max_num_batched_tokens + 1.0)
+    for name, part in gpus.items():
+        gpu, kernel = config.gpus[name], config.limits.moe_kernel
+        plain = gpu.step.experts.of(kernel).model_copy(update=_LATER_EXPERT_LAWS)
+        kernels = gpu.step.experts.model_copy(update={kernel: plain})
+        before = gpu.model_copy(update={"step": gpu.step.model_copy(update={"experts": kernels})})
+        for item, tp in itertools.product(sparse, degrees):
+            now, then = (experts_s(item, card, tp, tokens, kernel) for card in (gpu, before))
+            if np.any(now != then):
+                break
+        else:
+            for coefficients in part["step"]["experts"].values():
+                for key in _LATER_EXPERT_LAWS:
+                    coefficients.pop(key)
 
 
 def changed_parts(frozen: dict[str, str], found: dict[str, str]) -> list[str]:

@@ -35,6 +35,7 @@ def fleet_world(world: World, fleet: LiveFleetConfig) -> World:
         perf=perf,
         step_s=np.ascontiguousarray(world.step_s[hardware][:, arch]),
         sample_s=np.ascontiguousarray(world.sample_s[hardware][:, arch]),
+        decode=world.decode[hardware][:, arch].copy(),
     )
 
 

@@ -243,7 +243,7 @@ def _serving_alone(
 def _served_s(world: World, tables: StepTables, point: Point) -> tuple[float, float]:
     """Simulate `served_lengths`; return the mean time from sending to the first token, and the mean gap of tokens."""
     prompt, output = np.array(served_lengths(point.prompt_tokens, point.batch)).T
-    fewer = tables._replace(sample_s=tables.sample_s[: point.batch + 1])
+    fewer = tables._replace(sample_s=tables.sample_s[: point.batch + 1], decode=tables.decode[: point.batch + 1])
     # All requests wait from the beginning in their order, so the next one enters the batch as soon as one has ended.
     stages = replay(world, fewer, 1e-6 * np.arange(len(prompt)), prompt, output)
     # A fit may try constants that are so slow that nothing is served within hours.
@@ -280,4 +280,5 @@ def _changed(gpu: GpuConfig, parameters: np.ndarray) -> GpuConfig:
     values = {place: float(np.exp(value)) for place, value in zip(_FREE, parameters, strict=True)}
     step = {place.rpartition(".")[2]: value for place, value in values.items() if place.startswith("step.")}
     own = {place: value for place, value in values.items() if not place.startswith("step.")}
-    return gpu.model_copy(update=own | {"step": gpu.step.model_copy(update=step)})
+    # The constants that are fitted here are those of the law that knows no table.
+    return gpu.model_copy(update=own | {"step": gpu.step.model_copy(update=step | {"attention_decode": None})})
