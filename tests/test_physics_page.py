@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from maestro_gym.config import FleetConfig, LimitsConfig, PredictorConfig, ScenarioConfig, WorkloadConfig, load_scenario
-from maestro_gym.config.hardware import ResidencyCosts, StepCoefficients
+from maestro_gym.config.hardware import ResidencyCosts
+from maestro_gym.config.step_coefficients import StepCoefficients
 from maestro_gym.config.workload import ArrivalsConfig
 from maestro_gym.core import hashing
 from maestro_gym.episodes.capacity import node_rate_rps

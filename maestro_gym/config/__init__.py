@@ -18,9 +18,7 @@ from maestro_gym.config.hardware import (
     ArchitectureConfig,
     GpuConfig,
     HostConfig,
-    MoeKernel,
     ResidencyCosts,
-    StepCoefficients,
 )
 from maestro_gym.config.law import Law
 from maestro_gym.config.limits import LimitsConfig
@@ -35,6 +33,7 @@ from maestro_gym.config.loading import (
 )
 from maestro_gym.config.messages import validated
 from maestro_gym.config.scenario import DeploymentConfig, PlacementConfig, ScenarioConfig
+from maestro_gym.config.step_coefficients import MoeKernel, StepCoefficients
 from maestro_gym.config.training import TrainConfig
 from maestro_gym.config.workload import (
     ArrivalsConfig,

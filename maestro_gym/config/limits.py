@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from maestro_gym.config.base import StrictModel
 from maestro_gym.config.bounds import LONGEST_S, LONGEST_WAIT_S, MOST_GB
-from maestro_gym.config.hardware import MoeKernel
+from maestro_gym.config.step_coefficients import MoeKernel
 
 MAX_QUEUE = 4096
 """Most places of a node's queue; also what ``inf`` stands for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, MoeKernel
-from maestro_gym.config.hardware import ExpertCoefficients
+from maestro_gym.config.step_coefficients import ExpertCoefficients
 from maestro_gym.fidelity.frames import Table
 from maestro_gym.fidelity.points import Reading
 from maestro_gym.performance.operators import active_experts, experts_s

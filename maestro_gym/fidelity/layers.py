@@ -8,7 +8,7 @@ import numpy as np
 
 from maestro_gym.config import ArchitectureConfig
 from maestro_gym.config.catalogue import Catalogue, Machine
-from maestro_gym.config.hardware import AllReduceTimes
+from maestro_gym.config.step_coefficients import AllReduceTimes
 from maestro_gym.fidelity.folders import by_gpu
 from maestro_gym.fidelity.frames import median_columns, read_table
 from maestro_gym.fidelity.points import Reading

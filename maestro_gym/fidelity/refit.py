@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from scipy.optimize import least_squares, minimize
 
 from maestro_gym.config.catalogue import Machine
-from maestro_gym.config.hardware import DecodeAttention
+from maestro_gym.config.step_coefficients import DecodeAttention
 from maestro_gym.fidelity.points import Batch
 
 _SOFTENING = 0.1

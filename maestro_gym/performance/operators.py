@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel
-from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER, AllReduceTimes, ExpertCoefficients
+from maestro_gym.config.hardware import WEIGHT_BYTES_PER_PARAMETER
+from maestro_gym.config.step_coefficients import AllReduceTimes, ExpertCoefficients
 
 ACTIVATION_BYTES = 2
 """bf16."""

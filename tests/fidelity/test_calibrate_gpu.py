@@ -10,7 +10,7 @@ import yaml
 
 from maestro_gym.config import GpuConfig, MoeKernel, read_yaml
 from maestro_gym.config.catalogue import Catalogue, load_catalogue
-from maestro_gym.config.hardware import DecodeAttention, ExpertCoefficients, ExpertKernels
+from maestro_gym.config.step_coefficients import DecodeAttention, ExpertCoefficients, ExpertKernels
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.calibrate_gpu import calibrate, write_gpu
 from maestro_gym.fidelity.error_report import fitted_rows

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from maestro_gym.config import ArchitectureConfig, GpuConfig, MoeKernel, find_config, read_yaml
-from maestro_gym.config.hardware import (
+from maestro_gym.config.step_coefficients import (
     AllReduceTimes,
     DecodeAttention,
     ExpertCoefficients,
