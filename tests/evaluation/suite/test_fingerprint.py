@@ -23,6 +23,11 @@ def _changed(*overrides: str, scenario: str = "quick") -> list[str]:
         ("fleet=sixteen", ["fleet"]),
         ("seeds=[7]", []),
         ("description=other words", []),
+        # Of quick's models only Qwen3-30B-A3B has experts: 128 of width 768.
+        ("gpus.A100-80GB.step.experts.fused.tuned=[{experts: 128, ffn: 768}]", ["gpus"]),
+        ("gpus.A100-80GB.step.experts.fused.tuned=[{experts: 64, ffn: 768}]", []),
+        ("gpus.A100-80GB.step.experts.fused.uneven_slowdown=2", []),
+        ("gpus.A100-80GB.step.experts.fused.spill_tokens=100", ["gpus"]),
         ("train.seed=3", []),
     ],
 )
