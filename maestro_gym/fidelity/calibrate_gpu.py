@@ -46,8 +46,8 @@ def calibrate(
         gpu_name: Name or alias of the GPU; its file is where the search starts.
         like: Another GPU whose efficiencies and load times the search starts from, and which stay where the set has
             no measurement of this one.
-        only: Constants to fit, dotted as in the file (``step.step_const_s``); the others stay. None: all that the set
-            tells.
+        only: Constants to fit, dotted as in the file (``step.step_const_s``); the others stay. Empty: all that the
+            set tells.
         progress: Told what is being fitted.
 
     Returns:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from maestro_gym.config import ArchitectureConfig, MoeKernel
@@ -10,7 +12,7 @@ from maestro_gym.fidelity.frames import Table
 from maestro_gym.fidelity.points import Reading
 from maestro_gym.performance.operators import active_experts, experts_s
 
-_POWER_LAW = "power_law_"
+_POWER_LAW = re.compile(r"power_law_(\d+(?:\.\d+)?)")
 _LARGEST_SHARE = 0.8
 _DRAWS = 200
 
@@ -109,13 +111,14 @@ def routed_experts(distribution: str, tokens: np.ndarray, layer: ArchitectureCon
     active = active_experts(layer, tokens)
     if distribution == "balanced":
         return np.minimum(float(experts), choices)
-    if not distribution.startswith(_POWER_LAW):
+    law = _POWER_LAW.fullmatch(distribution)
+    if law is None:
         return active
-    exponent = 1.0 - float(distribution.removeprefix(_POWER_LAW))
+    power = 1.0 - float(law[1])
     draws = np.random.default_rng(0).random((_DRAWS, experts))
     for i in np.flatnonzero(choices > experts):
-        low, high = 1.0, (_LARGEST_SHARE * tokens[i]) ** exponent
-        loads = ((high - low) * draws + low) ** (1.0 / exponent)
+        largest = _LARGEST_SHARE * tokens[i]
+        loads = (1.0 + (largest**power - 1.0) * draws) ** (1.0 / power) if power else largest**draws
         active[i] = np.mean(np.sum(np.round(loads / loads.sum(1, keepdims=True) * choices[i]) > 0, axis=1))
     return active
 

@@ -50,7 +50,7 @@ def fit(groups: Sequence[Sequence[Batch]], machine: Machine, free: Sequence[str]
     if not free:
         return machine
     start = np.array([float(_get(machine, name)) for name in free])
-    scale = np.where(start > 0, start, [_SCALE_S if "_s" in name.rpartition(".")[2] else _SCALE for name in free])
+    scale = np.where(start > 0, start, [_first_step(name) for name in free])
     lower, upper = (np.array(side) for side in zip(*(_bounds(machine, name) for name in free), strict=True))
     weights = [np.sqrt(1.0 / sum(len(batch.measured) for batch in group)) for group in groups if group]
     kept = [group for group in groups if group]
@@ -129,7 +129,7 @@ def told_by(batches: Sequence[Batch], machine: Machine, free: Sequence[str]) -> 
         value = _get(machine, name)
         if isinstance(value, float | int):
             low, high = _bounds(machine, name)
-            other = min(high, value * (1.0 + _NUDGE)) if value > 0 else _SCALE_S if "_s" in name else _SCALE
+            other = min(high, value * (1.0 + _NUDGE)) if value > 0 else _first_step(name)
             moved = with_values(machine, {name: max(low, other) if other != value else value * (1.0 - _NUDGE)})
             if all(np.array_equal(batch.predict(moved), batch.predict(machine)) for batch in batches):
                 continue
@@ -176,6 +176,11 @@ def _numbers(machine: Machine, name: str) -> list[str]:
         fitted = {"const_s": value.const_s, "bandwidth_efficiency": value.bandwidth_efficiency}
         return [f"{name}.{key}.{place}" for key, numbers in fitted.items() for place in range(len(numbers))]
     return [name] if isinstance(value, float | int) else []
+
+
+def _first_step(name: str) -> float:
+    """How far a search goes at first from a constant of 0."""
+    return _SCALE_S if name.endswith("_s") or "_s_per_" in name else _SCALE
 
 
 def _defaults(machine: Machine, free: Sequence[str], start: np.ndarray) -> np.ndarray:

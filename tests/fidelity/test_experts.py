@@ -29,4 +29,11 @@ def test_a_power_law_leaves_experts_out_that_even_choices_would_reach() -> None:
 def test_it_is_the_same_every_time_and_any_other_word_means_even() -> None:
     law = "power_law_1.01"
     assert np.array_equal(routed_experts(law, TOKENS, LAYER), routed_experts(law, TOKENS, LAYER))
-    assert routed_experts("uniform", TOKENS, LAYER) == pytest.approx(EVEN)
+    for word in ("uniform", "power_law_steep"):
+        assert routed_experts(word, TOKENS, LAYER) == pytest.approx(EVEN)
+
+
+def test_an_exponent_of_one_is_the_limit_of_those_beside_it() -> None:
+    below, at, above = (routed_experts(f"power_law_{word}", TOKENS, LAYER) for word in ("0.999", "1", "1.001"))
+    assert at == pytest.approx(below, rel=0.01)
+    assert at == pytest.approx(above, rel=0.01)
