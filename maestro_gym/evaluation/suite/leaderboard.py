@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,15 +77,26 @@ def leaderboard_markdown(records: dict[Path, Record], folder: Path) -> str:
 
 
 def _overview(groups: dict[str, list[Record]]) -> str:
-    """The metric that decides, a policy in a row and a benchmark in a column; the best of each column is bold."""
-    policies = sorted({record.policy.name for group in groups.values() for record in group})
-    best = {name: _ranked(group)[0].policy.name for name, group in groups.items() if _ranked(group)}
+    """The metric that decides, a benchmark in a row and a policy in a column; the best of each row is bold.
+
+    Policies that were run on half of the benchmarks or fewer, such as rules that were made for one of them, share the
+    last column: the best of them stands there with its name.
+    """
+    counts = Counter(record.policy.name for group in groups.values() for record in group)
+    policies = sorted(name for name, count in counts.items() if 2 * count > len(groups))
+    columns = [*policies, *(["best of the others"] if len(policies) < len(counts) else [])]
     rows = []
     for name, group in groups.items():
+        best = next((record.policy.name for record in _ranked(group)), None)
         by_policy = {record.policy.name: record for record in group}
-        cells = [_short(by_policy.get(policy), bold=policy == best.get(name)) for policy in policies]
+        cells = [_short(by_policy.get(policy), bold=policy == best) for policy in policies]
+        if len(policies) < len(columns):
+            others = [record for record in group if record.policy.name not in policies]
+            other = next(iter([*_ranked(others), *others] if others else []), None)
+            said = "" if other is None else f"{other.policy.name} {_short(other, bold=other.policy.name == best)}"
+            cells.append(said)
         rows.append(f"| [{name}](#{name}) | {_heading(group[0].definition.metric)} | {' | '.join(cells)} |")
-    head = f"| benchmark | metric | {' | '.join(policies)} |\n| --- | --- |{' ---: |' * len(policies)}"
+    head = f"| benchmark | metric | {' | '.join(columns)} |\n| --- | --- |{' ---: |' * len(columns)}"
     return "## Overview\n\n" + "\n".join([head, *rows]) + "\n"
 
 

@@ -94,6 +94,18 @@ def test_the_leaderboard_ranks_the_fair_and_shows_the_oracle_without_a_place(ran
     assert "- oracle-srtf: informed: class O (oracle)" in page
 
 
+def test_a_policy_of_one_benchmark_of_two_shares_the_last_column(ran: tuple[Small, Ran]) -> None:
+    _, found = ran
+    fcfs, mine = found["fcfs"][1], found["mine"][1]
+    other = fcfs.model_copy(update={"benchmark": "other"})
+    page = leaderboard_markdown({Path("a.json"): fcfs, Path("b.json"): mine, Path("c.json"): other}, Path())
+    head, _, *rows = [line for line in page.splitlines() if line.startswith("|")][:4]
+    assert head.endswith("| fcfs | best of the others |")
+    by_name = {row.split("]")[0].removeprefix("| ["): row for row in rows}
+    assert by_name["other"].endswith("|  |")
+    assert " mine " in by_name["small"].split("|")[-2].replace("**", " ")
+
+
 def test_records_of_two_versions_of_a_benchmark_do_not_share_a_table(ran: tuple[Small, Ran]) -> None:
     _, found = ran
     document = found["mine"][1].model_dump(mode="json")
