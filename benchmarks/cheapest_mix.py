@@ -34,12 +34,13 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "mixed_fleets.md"
 
 
 def priced_gpus() -> dict[str, GpuConfig]:
-    """GPUs of the catalogue of which a price is known."""
+    """GPUs of the catalogue of which a price is known, each as it was fitted last."""
     found = {
         name: GpuConfig.model_validate(read_yaml(find_config("hardware/gpus", name, "cheapest_mix")))
         for name in config_names("hardware/gpus")
     }
-    return {name: gpu for name, gpu in found.items() if gpu.price is not None}
+    older = {gpu.supersedes for gpu in found.values()}
+    return {name: gpu for name, gpu in found.items() if gpu.price is not None and name not in older}
 
 
 def best_rate_rps(tables: StepTables, kv_tokens: int, prompt: int, output: int, limit_s: float) -> float:

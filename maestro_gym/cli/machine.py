@@ -299,7 +299,7 @@ def calibrate(
 ) -> None:
     """Fit the constants of a GPU to published measurements or to real servers, and write them as a hardware file.
 
-    Example: maestro-gym calibrate --profiles measurements --gpu A100-80GB --out configs/hardware/gpus/A100-80GB.yaml
+    Example: maestro-gym calibrate --profiles measurements --gpu A100-SXM4-80GB --out my_a100.yaml
 
     Example: maestro-gym calibrate --fleet local_cpu --out my_machine.yaml
     """

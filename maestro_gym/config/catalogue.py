@@ -42,7 +42,8 @@ class Catalogue:
 
         Args:
             models: By catalogue name.
-            gpus: By catalogue name; an entry whose name equals another's alias wins over it.
+            gpus: By catalogue name; an entry whose name equals another's alias wins over it, and one that supersedes
+                another has its aliases.
             host: Machine in which the GPUs sit.
         """
         self.gpus, self.host = dict(gpus), host
@@ -52,7 +53,8 @@ class Catalogue:
             for name, model in models.items():
                 for word in model.aliases if aliases_first else [name]:
                     self._models[plain_model(word)] = model
-        self._gpus = {_plain(alias): name for name, gpu in gpus.items() for alias in gpu.aliases}
+        self._newer = {gpu.supersedes: name for name, gpu in gpus.items() if gpu.supersedes is not None}
+        self._gpus = {_plain(alias): self.newest(name) for name, gpu in gpus.items() for alias in gpu.aliases}
         self._gpus.update({_plain(name): name for name in gpus})
 
     def model(self, name: str) -> ArchitectureConfig | None:
@@ -62,6 +64,10 @@ class Catalogue:
     def gpu(self, name: str) -> str | None:
         """Find a GPU's name in the catalogue, or None."""
         return self._gpus.get(_plain(name))
+
+    def newest(self, gpu: str) -> str:
+        """The GPU of the catalogue that supersedes one, or itself."""
+        return self._newer.get(gpu, gpu)
 
     def machine(self, gpu: str) -> Machine:
         """The machine with a GPU of the catalogue."""
@@ -99,7 +105,13 @@ def load_catalogue(models: Sequence[Path] = (), gpus: Sequence[str] = (), host: 
             raise MaestroError(f"--gpu {word}: write NAME=FILE.yaml or NAME=CATALOGUE_NAME.")
         found = _read(GpuConfig, find_config("hardware/gpus", target, f"--gpu {word}"))
         # The file takes the catalogue's place for a name that both have, whatever else the measurements call it.
-        cards[name] = found.model_copy(update={"aliases": cards[name].aliases if name in cards else []})
+        old = cards.get(name)
+        cards[name] = found.model_copy(
+            update={"aliases": old.aliases if old else [], "supersedes": old.supersedes if old else None}
+        )
+        for other, card in cards.items():
+            if card.supersedes == name:
+                cards[other] = card.model_copy(update={"supersedes": None})
     return Catalogue(known, cards, _read(HostConfig, find_config("hardware/hosts", host, "--host")))
 
 

@@ -170,6 +170,10 @@ class GpuConfig(StrictModel):
     """One kind of GPU."""
 
     aliases: list[str] = Field(default_factory=list, description="what measurements call it")
+    supersedes: str | None = Field(
+        default=None,
+        description="an older fit of the same board, whose aliases mean this one, and which scenarios keep",
+    )
     source: str = Field(default="", description="where peak, bandwidths and memory come from")
     usable_hbm_gib: float = Field(gt=0, le=MOST_GB, description="HBM as the serving engine sees it [GiB]")
     peak_flops_per_s: float = Field(ge=1e6, le=1e20, description="dense bf16 peak [FLOP/s]")

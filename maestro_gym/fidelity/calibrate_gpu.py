@@ -71,6 +71,11 @@ def calibrate(
     machine, inherited = catalogue.machine(gpu), []
     if like is not None:
         machine, inherited = _inherit(machine, catalogue.gpus[_known(catalogue, like, "--like")], like)
+    newest = catalogue.newest(gpu)
+    if not groups and like is None and newest != gpu:
+        raise MaestroError(
+            f"--gpu {gpu_name}: {newest} supersedes it, and measurements of the board are of that; give --gpu {newest}."
+        )
     if not groups and like is None:
         raise MaestroError(
             f"--profiles {profiles}: no measurement of {gpu} to fit to ({'; '.join(notes) or 'other GPUs only'}). "

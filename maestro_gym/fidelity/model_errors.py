@@ -15,7 +15,7 @@ from maestro_gym.config.catalogue import Catalogue, Machine
 from maestro_gym.core.errors import MaestroError
 from maestro_gym.fidelity.points import Batch, Skipped, Source
 from maestro_gym.fidelity.profile_sources import find_folders
-from maestro_gym.fidelity.refit import fit
+from maestro_gym.fidelity.refit import fit, in_use
 
 MIN_POINTS_PER_CONSTANT = 2
 """Fewer points than this for each constant are not fitted to."""
@@ -230,7 +230,7 @@ def _result(
     split: bool,
 ) -> Result:
     predicted = [batch.predict(machine) for batch in batches]
-    free = source.free.get(quantity, ())
+    free = tuple(in_use(machine, source.free.get(quantity, ())))
     if fitted is not None:
         own = _later_errors(batches, fitted)
     else:

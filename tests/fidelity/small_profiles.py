@@ -13,7 +13,7 @@ from maestro_gym.fidelity.layers import attention_s
 from maestro_gym.performance.operators import elementwise_s, experts_s, linear_s
 from maestro_gym.scheduling.load_times import copy_time_s, start_time_s
 
-GPU = "A100-80GB"
+GPU = "A100-SXM4-80GB"
 LINEAR_COLUMN = "time_stats.mlp_up_proj.median"
 _OPERATORS = (
     "attn_pre_proj",

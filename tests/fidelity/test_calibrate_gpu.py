@@ -85,6 +85,8 @@ def test_nothing_to_fit_to_is_a_mistake(tmp_path: Path, catalogue: Catalogue) ->
         calibrate(tmp_path, catalogue, "h100")
     with pytest.raises(MaestroError, match="not in the catalogue"):
         calibrate(tmp_path, catalogue, "b999")
+    with pytest.raises(MaestroError, match="A100-SXM4-80GB supersedes it"):
+        calibrate(tmp_path, catalogue, "A100-80GB")
 
 
 def test_some_constants_are_fitted_while_the_others_stay(tmp_path: Path, catalogue: Catalogue) -> None:

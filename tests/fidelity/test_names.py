@@ -31,7 +31,13 @@ def test_a_model_is_known_by_the_names_it_goes_by(name: str, known: str, catalog
 
 @pytest.mark.parametrize(
     ("name", "known"),
-    [("NVIDIA A100-SXM4-80GB", "A100-80GB"), ("a100_dgx", "A100-80GB"), ("H100", "H100-80GB"), ("b999", None)],
+    [
+        ("NVIDIA A100-SXM4-80GB", "A100-SXM4-80GB"),
+        ("a100_dgx", "A100-SXM4-80GB"),
+        ("A100-80GB", "A100-80GB"),
+        ("H100", "H100-80GB"),
+        ("b999", None),
+    ],
 )
 def test_a_gpu_is_known_by_the_names_it_goes_by(name: str, known: str | None, catalogue: Catalogue) -> None:
     assert catalogue.gpu(name) == known
@@ -60,3 +66,9 @@ def test_a_gpu_with_constants_of_one_kind_of_expert_kernels_is_told_which_it_lac
     file.write_text(yaml.safe_dump(gpu))
     with pytest.raises(MaestroError, match=r"half\.yaml: the key `step\.experts\.grouped` is missing; add it"):
         load_catalogue(gpus=[f"mine={file}"])
+
+
+def test_a_file_for_a_superseded_name_has_the_measurements_again() -> None:
+    file = find_config("hardware/gpus", "A100-80GB", "test")
+    assert load_catalogue(gpus=[f"A100-80GB={file}"]).gpu("nvidia-a100-sxm4-80gb") == "A100-80GB"
+    assert load_catalogue(gpus=[f"A100-SXM4-80GB={file}"]).gpu("nvidia-a100-sxm4-80gb") == "A100-SXM4-80GB"
