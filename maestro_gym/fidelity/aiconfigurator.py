@@ -16,7 +16,7 @@ from maestro_gym.fidelity.frames import Table, read_table
 from maestro_gym.fidelity.layers import add_allreduce, attention_s
 from maestro_gym.fidelity.points import Reading, Source
 from maestro_gym.fidelity.vidur import ALLREDUCE_FREE, DECODE_FREE, LINEAR_FREE, PREFILL_FREE
-from maestro_gym.performance.operators import ACTIVATION_BYTES, active_experts, matmul_s
+from maestro_gym.performance.operators import ACTIVATION_BYTES, matmul_s
 
 MOE_KERNEL: MoeKernel = "fused"
 """What was timed is vLLM's ``fused_moe``, its sorting of tokens by expert included."""
@@ -166,10 +166,8 @@ def _moe(reading: Reading, gpu: str, _: GpuConfig, table: Table) -> None:
 
 
 def _active(rows: Table, tokens: np.ndarray, layer: ArchitectureConfig) -> np.ndarray:
-    """Experts that some token chose in each row, by the distribution that the row names."""
-    if not rows.has("distribution"):
-        return active_experts(layer, tokens)
-    words = np.array(rows.words("distribution"))
+    """Experts that some token chose in each row, by the distribution that it names; without one evenly."""
+    words = np.array(rows.words("distribution") if rows.has("distribution") else [""] * len(rows))
     active = np.zeros_like(tokens)
     for word in np.unique(words):
         active[words == word] = routed_experts(word, tokens[words == word], layer)

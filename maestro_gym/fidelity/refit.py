@@ -124,14 +124,14 @@ def told_by(batches: Sequence[Batch], machine: Machine, free: Sequence[str]) -> 
     Returns:
         Dotted names; a table or a law is told by any measurement.
     """
-    told = []
+    told, predicted = [], [batch.predict(machine) for batch in batches]
     for name in in_use(machine, free):
         value = _get(machine, name)
         if isinstance(value, float | int):
             low, high = _bounds(machine, name)
             other = min(high, value * (1.0 + _NUDGE)) if value > 0 else _first_step(name)
             moved = with_values(machine, {name: max(low, other) if other != value else value * (1.0 - _NUDGE)})
-            if all(np.array_equal(batch.predict(moved), batch.predict(machine)) for batch in batches):
+            if all(np.array_equal(batch.predict(moved), now) for batch, now in zip(batches, predicted, strict=True)):
                 continue
         told.append(name)
     return told

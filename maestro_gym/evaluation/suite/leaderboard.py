@@ -90,11 +90,11 @@ def _overview(groups: dict[str, list[Record]]) -> str:
         best = next((record.policy.name for record in _ranked(group)), None)
         by_policy = {record.policy.name: record for record in group}
         cells = [_short(by_policy.get(policy), bold=policy == best) for policy in policies]
-        if len(policies) < len(columns):
-            others = [record for record in group if record.policy.name not in policies]
-            other = next(iter([*_ranked(others), *others] if others else []), None)
-            said = "" if other is None else f"{other.policy.name} {_short(other, bold=other.policy.name == best)}"
-            cells.append(said)
+        others = [record for record in group if record.policy.name not in policies]
+        if others:
+            other = (_ranked(others) or others)[0]
+            cells.append(f"{other.policy.name} {_short(other, bold=other.policy.name == best)}")
+        cells += [""] * (len(columns) - len(cells))
         rows.append(f"| [{name}](#{name}) | {_heading(group[0].definition.metric)} | {' | '.join(cells)} |")
     head = f"| benchmark | metric | {' | '.join(columns)} |\n| --- | --- |{' ---: |' * len(columns)}"
     return "## Overview\n\n" + "\n".join([head, *rows]) + "\n"
